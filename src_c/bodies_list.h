@@ -1,0 +1,3 @@
+/* The bodies, in an order in which the static helpers of one are known to the next. */
+#include "reduce.c"
+#include "softmax.c"

@@ -1,0 +1,39 @@
+/* The only chooser: which targets this build has and which of them this CPU runs. Compiled without target
+ * flags, so that the import works on any processor of the architecture. */
+#include "dispatch.h"
+
+#if defined(__x86_64__)
+
+extern const fm_target fm_target_v4, fm_target_v3, fm_target_baseline;
+
+static int runs_v3(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+}
+static int runs_v4(void)
+{
+    return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+static int runs_always(void) { return 1; }
+
+const fm_choice fm_choices[] = {
+    {"v4", &fm_target_v4, runs_v4},
+    {"v3", &fm_target_v3, runs_v3},
+    {"baseline", &fm_target_baseline, runs_always},
+    {NULL, NULL, NULL},
+};
+
+#elif defined(__aarch64__)
+
+extern const fm_target fm_target_neon;
+static int runs_always(void) { return 1; }
+
+const fm_choice fm_choices[] = {
+    {"neon", &fm_target_neon, runs_always},
+    {NULL, NULL, NULL},
+};
+
+#else
+#error "fastml has no SIMD target for this processor"
+#endif

@@ -1,0 +1,35 @@
+/* The tables of chosen primitives, one per precision, as fm.h lists them. */
+#ifndef FM_DISPATCH_H
+#define FM_DISPATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FM_PRIMITIVE(result, name, arguments) result(*name) arguments;
+#define real float
+typedef struct {
+#include "fm.h"
+} fm_table32;
+#undef real
+#define real double
+typedef struct {
+#include "fm.h"
+} fm_table64;
+#undef real
+#undef FM_PRIMITIVE
+
+typedef struct {
+    const fm_table32 *f32;
+    const fm_table64 *f64;
+} fm_target;
+
+/* The targets of this build, best first, up to a NULL name; `runs` says whether this CPU can execute it. */
+typedef struct {
+    const char *name;
+    const fm_target *target;
+    int (*runs)(void);
+} fm_choice;
+
+extern const fm_choice fm_choices[];
+
+#endif

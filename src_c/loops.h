@@ -1,0 +1,88 @@
+/* The loops that the bodies share, as macros over an expression: element-wise and summing along a row, and
+ * over a panel of neighbouring columns.
+ *
+ * Sums run in fixed lanes for FM_RUN elements, are folded by one tree and added run by run in double, so the
+ * error does not grow with n and the bits do not depend on the target.
+ */
+#ifndef FM_LOOPS_H
+#define FM_LOOPS_H
+
+#define FM_RUN 512
+#define FM_PANEL 8 /* vectors side by side in a panel of columns: 512 bytes of each row */
+
+/* The vector of x at the loop's place, zeros past the end; and its store. */
+#define AT(x) (k_ < LANES ? v_load_n((x) + i_, k_, 0) : v_load((x) + i_))
+#define PUT(y, v) (k_ < LANES ? v_store_n((y) + i_, k_, v) : v_store((y) + i_, v))
+
+/* y[i] = value for i < n, value being written with AT(); past the caches where stream is set. */
+#define FM_ROW_STORE(y, n, stream, value)                                                                    \
+    {                                                                                                        \
+        size_t i_ = 0;                                                                                       \
+        if (stream) {                                                                                        \
+            const size_t head_ = (64 - ((uintptr_t)(y)&63)) % 64 / sizeof(real);                             \
+            if (head_ && head_ < (n)) {                                                                      \
+                const size_t k_ = head_;                                                                     \
+                v_store_n((y), k_, value);                                                                   \
+                i_ = head_;                                                                                  \
+            }                                                                                                \
+            for (; i_ + LANES <= (n); i_ += LANES) {                                                         \
+                const size_t k_ = LANES;                                                                     \
+                v_stream((y) + i_, value);                                                                   \
+            }                                                                                                \
+            fm_stream_end();                                                                                 \
+        }                                                                                                    \
+        for (; i_ + LANES <= (n); i_ += LANES) {                                                             \
+            const size_t k_ = LANES;                                                                         \
+            v_store((y) + i_, value);                                                                        \
+        }                                                                                                    \
+        if (i_ < (n)) {                                                                                      \
+            const size_t k_ = (n)-i_;                                                                        \
+            v_store_n((y) + i_, k_, value);                                                                  \
+        }                                                                                                    \
+    }
+
+/* The double sum of `value` (written with AT()) over n elements, run by run. */
+#define FM_ROW_SUM(total, n, value)                                                                          \
+    for (size_t from_ = 0; from_ < (n); from_ += FM_RUN) {                                                   \
+        const size_t to_ = (n)-from_ < FM_RUN ? (n) : from_ + FM_RUN;                                        \
+        vec a_ = v_set1(0), b_ = v_set1(0);                                                                  \
+        size_t i_ = from_;                                                                                   \
+        for (; i_ + 2 * LANES <= to_; i_ += LANES) {                                                         \
+            const size_t k_ = LANES;                                                                         \
+            a_ = v_add(a_, value);                                                                           \
+            i_ += LANES;                                                                                     \
+            b_ = v_add(b_, value);                                                                           \
+        }                                                                                                    \
+        if (i_ + LANES <= to_) {                                                                             \
+            const size_t k_ = LANES;                                                                         \
+            a_ = v_add(a_, value);                                                                           \
+            i_ += LANES;                                                                                     \
+        }                                                                                                    \
+        if (i_ < to_) {                                                                                      \
+            const size_t k_ = to_ - i_;                                                                      \
+            b_ = v_add(b_, v_keep_n(value, k_));                                                             \
+        }                                                                                                    \
+        total += v_sum(v_add(a_, b_));                                                                       \
+    }
+
+/* Column panels: at_ runs over the first column of each, w counts its columns. */
+#define FM_PANELS(width)                                                                                     \
+    for (size_t at_ = 0, w = 0; w = (width)-at_ < FM_PANEL * LANES ? (width)-at_ : FM_PANEL * LANES, at_ < (width); \
+         at_ += FM_PANEL * LANES)
+/* For the vectors of one panel: j counts them, c is the column, AT() loads there. */
+#define FM_PANEL_EACH(...)                                                                                   \
+    {                                                                                                        \
+        size_t j = 0, i_ = at_;                                                                              \
+        for (; (j + 1) * LANES <= w; j++, i_ += LANES) {                                                     \
+            const size_t k_ = LANES;                                                                         \
+            (void)k_;                                                                                        \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+        if (j * LANES < w) {                                                                                 \
+            const size_t k_ = w - j * LANES;                                                                 \
+            (void)k_;                                                                                        \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+    }
+
+#endif

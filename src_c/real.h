@@ -1,0 +1,44 @@
+/* Names that a body uses for either precision: FM_BITS is 32 or 64 while bodies.h includes it.
+ * A body written with real, vec and v_* is compiled as float and as double. */
+#ifndef FM_REAL_H
+#define FM_REAL_H
+
+#include "simd.h"
+
+typedef float fm_real32;
+typedef double fm_real64;
+
+#define FM_CAT_(a, b, c) a##b##c
+#define FM_CAT(a, b, c) FM_CAT_(a, b, c)
+#define FM(name) FM_CAT(name, _, FM_BITS)
+#define FM_V(op) FM_CAT(v, FM_BITS, _##op)
+
+#define real FM_CAT(fm_real, FM_BITS, )
+#define vec FM_CAT(v, FM_BITS, )
+#define LANES (64 / sizeof(real))
+
+#define v_set1 FM_V(set1)
+#define v_load FM_V(load)
+#define v_load_n FM_V(load_n)
+#define v_store FM_V(store)
+#define v_store_n FM_V(store_n)
+#define v_stream FM_V(stream)
+#define v_keep_n FM_V(keep_n)
+#define v_add FM_V(add)
+#define v_sub FM_V(sub)
+#define v_mul FM_V(mul)
+#define v_div FM_V(div)
+#define v_fma FM_V(fma)
+#define v_fnma FM_V(fnma)
+#define v_sqrt FM_V(sqrt)
+#define v_max FM_V(max)
+#define v_min FM_V(min)
+#define v_if_lt FM_V(if_lt)
+#define v_if_eq FM_V(if_eq)
+#define v_scale2 FM_V(scale2)
+#define v_sum FM_V(sum)
+#define v_max_lane FM_V(max_lane)
+#define v_exp FM_V(exp)
+#define v_log_sum FM_V(log_sum)
+
+#endif

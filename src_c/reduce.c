@@ -1,0 +1,41 @@
+/* Reductions over one contiguous run, inlined into the bodies that come after. */
+
+FM_INLINE real FM(row_max)(const real *x, size_t n)
+{
+    const vec first = v_set1(x[0]);
+    vec a = first, b = first;
+    size_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        a = v_max(v_load(x + i), a);
+        b = v_max(v_load(x + i + LANES), b);
+    }
+    if (i + LANES <= n) {
+        a = v_max(v_load(x + i), a);
+        i += LANES;
+    }
+    if (i < n)
+        b = v_max(v_load_n(x + i, n - i, x[0]), b);
+    return v_max_lane(v_max(a, b));
+}
+
+FM_INLINE double FM(row_sum)(const real *x, size_t n)
+{
+    double total = 0;
+    FM_ROW_SUM(total, n, AT(x))
+    return total;
+}
+
+FM_INLINE double FM(row_dot)(const real *x, const real *y, size_t n)
+{
+    double total = 0;
+    FM_ROW_SUM(total, n, v_mul(AT(x), AT(y)))
+    return total;
+}
+
+FM_INLINE int FM(row_has_nan)(const real *x, size_t n)
+{
+    const vec zero = v_set1(0), one = v_set1(1);
+    double total = 0;
+    FM_ROW_SUM(total, n, v_if_eq(AT(x), AT(x), zero, one))
+    return total != 0;
+}

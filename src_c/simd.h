@@ -1,0 +1,195 @@
+/* The logical vectors and their operations; the only file with intrinsics.
+ *
+ * v32 holds 16 floats and v64 holds 8 doubles on every target: a struct of native registers (one 512-bit,
+ * two 256-bit or four 128-bit ones). The width is the same everywhere, every multiply-add is one explicit
+ * FMA and every fold across lanes is one fixed tree, so AVX-512, AVX2 + FMA and NEON give the same bits.
+ * Baseline x86-64 has no FMA instruction: there fma rounds twice and results may differ in the last place.
+ *
+ * A target defines its native operations (n32_*, n64_*); the lifted ones (v32_*, v64_*) are made from them
+ * below. Rejected: GCC's vector extension with one 64-byte type, which AVX2 lowers through the stack (five
+ * times slower), and arrays indexed by a loop, which older compilers keep in memory.
+ */
+#ifndef FM_SIMD_H
+#define FM_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define FM_INLINE static inline __attribute__((always_inline, unused))
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+#include "simd_avx512.h"
+#elif defined(__AVX2__) && defined(__FMA__)
+#include "simd_avx2.h"
+#elif defined(__aarch64__)
+#include "simd_neon.h"
+#elif defined(__x86_64__)
+#include "simd_sse2.h"
+#else
+#error "fastml has no SIMD target for this processor"
+#endif
+
+typedef struct { n32 p[FM_PARTS]; } v32;
+typedef struct { n64 p[FM_PARTS]; } v64;
+
+#if FM_PARTS == 1
+#define FM_MAP0(f, x) {{f(x)}}
+#define FM_MAP1(f, a) {{f(a.p[0])}}
+#define FM_MAP2(f, a, b) {{f(a.p[0], b.p[0])}}
+#define FM_MAP3(f, a, b, c) {{f(a.p[0], b.p[0], c.p[0])}}
+#define FM_MAP4(f, a, b, c, d) {{f(a.p[0], b.p[0], c.p[0], d.p[0])}}
+#define FM_LOAD(f, x, w) {{f(x)}}
+#define FM_STORE(f, x, w, a) f(x, a.p[0])
+#elif FM_PARTS == 2
+#define FM_MAP0(f, x) {{f(x), f(x)}}
+#define FM_MAP1(f, a) {{f(a.p[0]), f(a.p[1])}}
+#define FM_MAP2(f, a, b) {{f(a.p[0], b.p[0]), f(a.p[1], b.p[1])}}
+#define FM_MAP3(f, a, b, c) {{f(a.p[0], b.p[0], c.p[0]), f(a.p[1], b.p[1], c.p[1])}}
+#define FM_MAP4(f, a, b, c, d) {{f(a.p[0], b.p[0], c.p[0], d.p[0]), f(a.p[1], b.p[1], c.p[1], d.p[1])}}
+#define FM_LOAD(f, x, w) {{f(x), f((x) + (w))}}
+#define FM_STORE(f, x, w, a) (f(x, a.p[0]), f((x) + (w), a.p[1]))
+#else
+#define FM_MAP0(f, x) {{f(x), f(x), f(x), f(x)}}
+#define FM_MAP1(f, a) {{f(a.p[0]), f(a.p[1]), f(a.p[2]), f(a.p[3])}}
+#define FM_MAP2(f, a, b) {{f(a.p[0], b.p[0]), f(a.p[1], b.p[1]), f(a.p[2], b.p[2]), f(a.p[3], b.p[3])}}
+#define FM_MAP3(f, a, b, c)                                                                                  \
+    {{f(a.p[0], b.p[0], c.p[0]), f(a.p[1], b.p[1], c.p[1]), f(a.p[2], b.p[2], c.p[2]),                       \
+      f(a.p[3], b.p[3], c.p[3])}}
+#define FM_MAP4(f, a, b, c, d)                                                                               \
+    {{f(a.p[0], b.p[0], c.p[0], d.p[0]), f(a.p[1], b.p[1], c.p[1], d.p[1]),                                  \
+      f(a.p[2], b.p[2], c.p[2], d.p[2]), f(a.p[3], b.p[3], c.p[3], d.p[3])}}
+#define FM_LOAD(f, x, w) {{f(x), f((x) + (w)), f((x) + 2 * (w)), f((x) + 3 * (w))}}
+#define FM_STORE(f, x, w, a)                                                                                 \
+    (f(x, a.p[0]), f((x) + (w), a.p[1]), f((x) + 2 * (w), a.p[2]), f((x) + 3 * (w), a.p[3]))
+#endif
+
+#define FM_LIFT(B, T)                                                                                        \
+    FM_INLINE v##B v##B##_set1(T x) { return (v##B)FM_MAP0(n##B##_set1, x); }                                \
+    FM_INLINE v##B v##B##_load(const T *x) { return (v##B)FM_LOAD(n##B##_load, x, 64 / sizeof(T) / FM_PARTS); } \
+    FM_INLINE void v##B##_store(T *y, v##B a) { FM_STORE(n##B##_store, y, 64 / sizeof(T) / FM_PARTS, a); }   \
+    /* Past the caches: y on a 64-byte boundary, an sfence (fm_stream_end) before others read. */           \
+    FM_INLINE void v##B##_stream(T *y, v##B a) { FM_STORE(n##B##_stream, y, 64 / sizeof(T) / FM_PARTS, a); } \
+    FM_INLINE v##B v##B##_add(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_add, a, b); }                    \
+    FM_INLINE v##B v##B##_sub(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_sub, a, b); }                    \
+    FM_INLINE v##B v##B##_mul(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_mul, a, b); }                    \
+    FM_INLINE v##B v##B##_div(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_div, a, b); }                    \
+    /* a * b + c, rounded once */                                                                            \
+    FM_INLINE v##B v##B##_fma(v##B a, v##B b, v##B c) { return (v##B)FM_MAP3(n##B##_fma, a, b, c); }         \
+    /* c - a * b, rounded once */                                                                            \
+    FM_INLINE v##B v##B##_fnma(v##B a, v##B b, v##B c) { return (v##B)FM_MAP3(n##B##_fnma, a, b, c); }       \
+    FM_INLINE v##B v##B##_sqrt(v##B a) { return (v##B)FM_MAP1(n##B##_sqrt, a); }                             \
+    /* a > b ? a : b: where either is NaN, b (and likewise min) */                                           \
+    FM_INLINE v##B v##B##_max(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_max, a, b); }                    \
+    FM_INLINE v##B v##B##_min(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_min, a, b); }                    \
+    /* a < b ? x : y and a == b ? x : y, lane by lane; NaN compares false */                                 \
+    FM_INLINE v##B v##B##_if_lt(v##B a, v##B b, v##B x, v##B y) { return (v##B)FM_MAP4(n##B##_if_lt, a, b, x, y); } \
+    FM_INLINE v##B v##B##_if_eq(v##B a, v##B b, v##B x, v##B y) { return (v##B)FM_MAP4(n##B##_if_eq, a, b, x, y); } \
+    /* p * 2^n rounded once; n a whole number, 0.5 <= |p| <= 2 */                                            \
+    FM_INLINE v##B v##B##_scale2(v##B p, v##B n) { return (v##B)FM_MAP2(n##B##_scale2, p, n); }
+
+FM_LIFT(32, float)
+FM_LIFT(64, double)
+
+/* Lane sums and maxima: lane i with lane i + half, half after half. */
+FM_INLINE float v32_first(v32 a) { return n32_first(a.p[0]); }
+FM_INLINE double v64_first(v64 a) { return n64_first(a.p[0]); }
+#if FM_PARTS == 1
+#define FM_FOLD(f, a) (a.p[0])
+#elif FM_PARTS == 2
+#define FM_FOLD(f, a) f(a.p[0], a.p[1])
+#else
+#define FM_FOLD(f, a) f(f(a.p[0], a.p[2]), f(a.p[1], a.p[3]))
+#endif
+FM_INLINE float v32_sum(v32 a) { return n32_sum(FM_FOLD(n32_add, a)); }
+FM_INLINE double v64_sum(v64 a) { return n64_sum(FM_FOLD(n64_add, a)); }
+FM_INLINE float v32_max_lane(v32 a) { return n32_max_lane(FM_FOLD(n32_max, a)); }
+FM_INLINE double v64_max_lane(v64 a) { return n64_max_lane(FM_FOLD(n64_max, a)); }
+
+/* The first n lanes (n < lanes): load with the rest filled, store, keep with the rest zero. */
+#ifndef FM_NATIVE_TAILS
+#define FM_TAILS(B, T)                                                                                       \
+    FM_INLINE v##B v##B##_load_n(const T *x, size_t n, T fill)                                               \
+    {                                                                                                        \
+        T lanes[64 / sizeof(T)];                                                                             \
+        v##B##_store(lanes, v##B##_set1(fill));                                                              \
+        memcpy(lanes, x, n * sizeof(T));                                                                     \
+        return v##B##_load(lanes);                                                                           \
+    }                                                                                                        \
+    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a)                                                    \
+    {                                                                                                        \
+        T lanes[64 / sizeof(T)];                                                                             \
+        v##B##_store(lanes, a);                                                                              \
+        memcpy(y, lanes, n * sizeof(T));                                                                     \
+    }                                                                                                        \
+    FM_INLINE v##B v##B##_keep_n(v##B a, size_t n)                                                           \
+    {                                                                                                        \
+        T lanes[64 / sizeof(T)];                                                                             \
+        v##B##_store(lanes, a);                                                                              \
+        return v##B##_load_n(lanes, n, 0);                                                                   \
+    }
+FM_TAILS(32, float)
+FM_TAILS(64, double)
+#elif FM_PARTS == 1
+FM_INLINE v32 v32_load_n(const float *x, size_t n, float fill) { return (v32){{n32_load_n(x, n, fill)}}; }
+FM_INLINE v64 v64_load_n(const double *x, size_t n, double fill) { return (v64){{n64_load_n(x, n, fill)}}; }
+FM_INLINE void v32_store_n(float *y, size_t n, v32 a) { n32_store_n(y, n, a.p[0]); }
+FM_INLINE void v64_store_n(double *y, size_t n, v64 a) { n64_store_n(y, n, a.p[0]); }
+FM_INLINE v32 v32_keep_n(v32 a, size_t n) { return (v32){{n32_keep_n(a.p[0], n)}}; }
+FM_INLINE v64 v64_keep_n(v64 a, size_t n) { return (v64){{n64_keep_n(a.p[0], n)}}; }
+#else
+#define FM_TAILS(B, T, W)                                                                                    \
+    FM_INLINE v##B v##B##_load_n(const T *x, size_t n, T fill)                                               \
+    {                                                                                                        \
+        const size_t lo = n < W ? n : W;                                                                     \
+        return (v##B){{n##B##_load_n(x, lo, fill), n##B##_load_n(x + lo, n - lo, fill)}};                    \
+    }                                                                                                        \
+    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a)                                                    \
+    {                                                                                                        \
+        const size_t lo = n < W ? n : W;                                                                     \
+        n##B##_store_n(y, lo, a.p[0]);                                                                       \
+        n##B##_store_n(y + lo, n - lo, a.p[1]);                                                              \
+    }                                                                                                        \
+    FM_INLINE v##B v##B##_keep_n(v##B a, size_t n)                                                           \
+    {                                                                                                        \
+        const size_t lo = n < W ? n : W;                                                                     \
+        return (v##B){{n##B##_keep_n(a.p[0], lo), n##B##_keep_n(a.p[1], n - lo)}};                           \
+    }
+FM_TAILS(32, float, 8)
+FM_TAILS(64, double, 4)
+#endif
+
+/* 16 floats as 2 x 8 doubles and back (rounded to nearest). */
+#if FM_PARTS == 1
+FM_INLINE v64 v32_wide_lo(v32 a) { return (v64){{n32_wide_lo(a.p[0])}}; }
+FM_INLINE v64 v32_wide_hi(v32 a) { return (v64){{n32_wide_hi(a.p[0])}}; }
+FM_INLINE v32 v32_narrow(v64 lo, v64 hi) { return (v32){{n32_narrow(lo.p[0], hi.p[0])}}; }
+#elif FM_PARTS == 2
+FM_INLINE v64 v32_wide_lo(v32 a) { return (v64){{n32_wide_lo(a.p[0]), n32_wide_hi(a.p[0])}}; }
+FM_INLINE v64 v32_wide_hi(v32 a) { return (v64){{n32_wide_lo(a.p[1]), n32_wide_hi(a.p[1])}}; }
+FM_INLINE v32 v32_narrow(v64 lo, v64 hi)
+{
+    return (v32){{n32_narrow(lo.p[0], lo.p[1]), n32_narrow(hi.p[0], hi.p[1])}};
+}
+#else
+FM_INLINE v64 v32_wide_lo(v32 a)
+{
+    return (v64){{n32_wide_lo(a.p[0]), n32_wide_hi(a.p[0]), n32_wide_lo(a.p[1]), n32_wide_hi(a.p[1])}};
+}
+FM_INLINE v64 v32_wide_hi(v32 a)
+{
+    return (v64){{n32_wide_lo(a.p[2]), n32_wide_hi(a.p[2]), n32_wide_lo(a.p[3]), n32_wide_hi(a.p[3])}};
+}
+FM_INLINE v32 v32_narrow(v64 lo, v64 hi)
+{
+    return (v32){{n32_narrow(lo.p[0], lo.p[1]), n32_narrow(lo.p[2], lo.p[3]), n32_narrow(hi.p[0], hi.p[1]),
+                  n32_narrow(hi.p[2], hi.p[3])}};
+}
+#endif
+
+/* x = m * 2^e with 1 <= m < 2, for positive normal x: e as a double, and m. */
+FM_INLINE v64 v64_exponent(v64 a) { return (v64)FM_MAP1(n64_exponent, a); }
+FM_INLINE v64 v64_mantissa(v64 a) { return (v64)FM_MAP1(n64_mantissa, a); }
+
+#endif

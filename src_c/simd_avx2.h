@@ -1,0 +1,126 @@
+/* x86-64-v3: two 256-bit registers hold a logical vector. */
+#include <immintrin.h>
+
+#define FM_PARTS 2
+#define FM_NATIVE_TAILS
+typedef __m256 n32;
+typedef __m256d n64;
+
+#define FM_NATIVE(B, S)                                                                                      \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm256_add_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm256_sub_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm256_mul_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm256_div_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm256_fmadd_##S(a, b, c); }                  \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm256_fnmadd_##S(a, b, c); }                \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm256_sqrt_##S(a); }                                        \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm256_max_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm256_min_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                              \
+    {                                                                                                        \
+        return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_LT_OQ));                                    \
+    }                                                                                                        \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
+    {                                                                                                        \
+        return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_EQ_OQ));                                    \
+    }
+FM_NATIVE(32, ps)
+FM_NATIVE(64, pd)
+#undef FM_NATIVE
+
+FM_INLINE n32 n32_set1(float x) { return _mm256_set1_ps(x); }
+FM_INLINE n64 n64_set1(double x) { return _mm256_set1_pd(x); }
+FM_INLINE n32 n32_load(const float *x) { return _mm256_loadu_ps(x); }
+FM_INLINE n64 n64_load(const double *x) { return _mm256_loadu_pd(x); }
+FM_INLINE void n32_store(float *y, n32 a) { _mm256_storeu_ps(y, a); }
+FM_INLINE void n64_store(double *y, n64 a) { _mm256_storeu_pd(y, a); }
+FM_INLINE void n32_stream(float *y, n32 a) { _mm256_stream_ps(y, a); }
+FM_INLINE void n64_stream(double *y, n64 a) { _mm256_stream_pd(y, a); }
+FM_INLINE void fm_stream_end(void) { _mm_sfence(); }
+
+static const int32_t fm_first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+FM_INLINE __m256i n32_mask(size_t n) { return _mm256_loadu_si256((const __m256i *)(fm_first_lanes + 8 - n)); }
+FM_INLINE __m256i n64_mask(size_t n) { return _mm256_loadu_si256((const __m256i *)(fm_first_lanes + 8 - 2 * n)); }
+
+FM_INLINE n32 n32_load_n(const float *x, size_t n, float fill)
+{
+    const __m256i m = n32_mask(n);
+    return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(x, m), _mm256_castsi256_ps(m));
+}
+FM_INLINE n64 n64_load_n(const double *x, size_t n, double fill)
+{
+    const __m256i m = n64_mask(n);
+    return _mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(x, m), _mm256_castsi256_pd(m));
+}
+FM_INLINE void n32_store_n(float *y, size_t n, n32 a) { _mm256_maskstore_ps(y, n32_mask(n), a); }
+FM_INLINE void n64_store_n(double *y, size_t n, n64 a) { _mm256_maskstore_pd(y, n64_mask(n), a); }
+FM_INLINE n32 n32_keep_n(n32 a, size_t n) { return _mm256_and_ps(a, _mm256_castsi256_ps(n32_mask(n))); }
+FM_INLINE n64 n64_keep_n(n64 a, size_t n) { return _mm256_and_pd(a, _mm256_castsi256_pd(n64_mask(n))); }
+
+/* p 2^n in two exact-or-once-rounded steps: n = a + b, each a power within the exponent's range. */
+FM_INLINE n32 n32_pow2(n32 shifted)
+{
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23), _mm256_set1_epi32(127 << 23)));
+}
+FM_INLINE n64 n64_pow2(n64 shifted)
+{
+    return _mm256_castsi256_pd(
+        _mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52), _mm256_set1_epi64x(1023LL << 52)));
+}
+FM_INLINE n32 n32_scale2(n32 p, n32 n)
+{
+    const n32 magic = n32_set1(0x1.8p23f);
+    const n32 a = n32_fma(n, n32_set1(0.5f), magic);
+    const n32 b = n32_add(n32_sub(n, n32_sub(a, magic)), magic);
+    return n32_mul(n32_mul(p, n32_pow2(a)), n32_pow2(b));
+}
+FM_INLINE n64 n64_scale2(n64 p, n64 n)
+{
+    const n64 magic = n64_set1(0x1.8p52);
+    const n64 a = n64_fma(n, n64_set1(0.5), magic);
+    const n64 b = n64_add(n64_sub(n, n64_sub(a, magic)), magic);
+    return n64_mul(n64_mul(p, n64_pow2(a)), n64_pow2(b));
+}
+
+FM_INLINE float n32_first(n32 a) { return _mm256_cvtss_f32(a); }
+FM_INLINE double n64_first(n64 a) { return _mm256_cvtsd_f64(a); }
+
+FM_INLINE float n32_sum(n32 a)
+{
+    __m128 c = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+FM_INLINE double n64_sum(n64 a)
+{
+    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+}
+FM_INLINE float n32_max_lane(n32 a)
+{
+    __m128 c = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    c = _mm_max_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+FM_INLINE double n64_max_lane(n64 a)
+{
+    __m128d c = _mm_max_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c)));
+}
+
+FM_INLINE n64 n32_wide_lo(n32 a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+FM_INLINE n64 n32_wide_hi(n32 a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return _mm256_set_m128(_mm256_cvtpd_ps(hi), _mm256_cvtpd_ps(lo)); }
+
+FM_INLINE n64 n64_exponent(n64 a)
+{
+    const __m256i biased = _mm256_srli_epi64(_mm256_castpd_si256(a), 52);
+    const n64 shifted = _mm256_or_pd(_mm256_castsi256_pd(biased), n64_set1(0x1p52));
+    return n64_sub(shifted, n64_set1(0x1p52 + 1023));
+}
+FM_INLINE n64 n64_mantissa(n64 a)
+{
+    const n64 fraction = _mm256_castsi256_pd(_mm256_set1_epi64x(0x000FFFFFFFFFFFFFLL));
+    return _mm256_or_pd(_mm256_and_pd(a, fraction), n64_set1(1.0));
+}

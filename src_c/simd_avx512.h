@@ -1,0 +1,93 @@
+/* x86-64-v4: one 512-bit register holds a logical vector. */
+#include <immintrin.h>
+
+#define FM_PARTS 1
+#define FM_NATIVE_TAILS
+typedef __m512 n32;
+typedef __m512d n64;
+
+#define FM_NATIVE(B, S)                                                                                      \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm512_add_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm512_sub_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm512_mul_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm512_div_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm512_fmadd_##S(a, b, c); }                  \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm512_fnmadd_##S(a, b, c); }                \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm512_sqrt_##S(a); }                                        \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm512_max_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm512_min_##S(a, b); }                               \
+    FM_INLINE n##B n##B##_scale2(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                         \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                              \
+    {                                                                                                        \
+        return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_LT_OQ), y, x);                         \
+    }                                                                                                        \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
+    {                                                                                                        \
+        return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ), y, x);                         \
+    }
+FM_NATIVE(32, ps)
+FM_NATIVE(64, pd)
+#undef FM_NATIVE
+
+FM_INLINE n32 n32_set1(float x) { return _mm512_set1_ps(x); }
+FM_INLINE n64 n64_set1(double x) { return _mm512_set1_pd(x); }
+FM_INLINE n32 n32_load(const float *x) { return _mm512_loadu_ps(x); }
+FM_INLINE n64 n64_load(const double *x) { return _mm512_loadu_pd(x); }
+FM_INLINE void n32_store(float *y, n32 a) { _mm512_storeu_ps(y, a); }
+FM_INLINE void n64_store(double *y, n64 a) { _mm512_storeu_pd(y, a); }
+FM_INLINE void n32_stream(float *y, n32 a) { _mm512_stream_ps(y, a); }
+FM_INLINE void n64_stream(double *y, n64 a) { _mm512_stream_pd(y, a); }
+FM_INLINE void fm_stream_end(void) { _mm_sfence(); }
+
+FM_INLINE n32 n32_load_n(const float *x, size_t n, float fill)
+{
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), (__mmask16)((1u << n) - 1), x);
+}
+FM_INLINE n64 n64_load_n(const double *x, size_t n, double fill)
+{
+    return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), (__mmask8)((1u << n) - 1), x);
+}
+FM_INLINE void n32_store_n(float *y, size_t n, n32 a) { _mm512_mask_storeu_ps(y, (__mmask16)((1u << n) - 1), a); }
+FM_INLINE void n64_store_n(double *y, size_t n, n64 a) { _mm512_mask_storeu_pd(y, (__mmask8)((1u << n) - 1), a); }
+FM_INLINE n32 n32_keep_n(n32 a, size_t n) { return _mm512_maskz_mov_ps((__mmask16)((1u << n) - 1), a); }
+FM_INLINE n64 n64_keep_n(n64 a, size_t n) { return _mm512_maskz_mov_pd((__mmask8)((1u << n) - 1), a); }
+
+FM_INLINE float n32_first(n32 a) { return _mm512_cvtss_f32(a); }
+FM_INLINE double n64_first(n64 a) { return _mm512_cvtsd_f64(a); }
+
+FM_INLINE float n32_sum(n32 a)
+{
+    __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+FM_INLINE double n64_sum(n64 a)
+{
+    __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+}
+FM_INLINE float n32_max_lane(n32 a)
+{
+    __m256 b = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    c = _mm_max_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+FM_INLINE double n64_max_lane(n64 a)
+{
+    __m256d b = _mm256_max_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d c = _mm_max_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c)));
+}
+
+FM_INLINE n64 n32_wide_lo(n32 a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+FM_INLINE n64 n32_wide_hi(n32 a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+FM_INLINE n32 n32_narrow(n64 lo, n64 hi)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(lo)), _mm512_cvtpd_ps(hi), 1);
+}
+
+FM_INLINE n64 n64_exponent(n64 a) { return _mm512_getexp_pd(a); }
+FM_INLINE n64 n64_mantissa(n64 a) { return _mm512_getmant_pd(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }

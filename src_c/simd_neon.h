@@ -1,0 +1,95 @@
+/* aarch64: four 128-bit registers hold a logical vector. max, min and the comparisons are written with
+ * selects, because NEON's own fmax spreads NaN where x86 takes the second operand. */
+#include <arm_neon.h>
+
+#define FM_PARTS 4
+typedef float32x4_t n32;
+typedef float64x2_t n64;
+
+#define FM_NATIVE(B, S)                                                                                      \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return vaddq_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return vsubq_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return vmulq_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return vdivq_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return vfmaq_##S(c, a, b); }                         \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return vfmsq_##S(c, a, b); }                        \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return vsqrtq_##S(a); }                                             \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return vbslq_##S(vcgtq_##S(a, b), a, b); }                   \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return vbslq_##S(vcltq_##S(a, b), a, b); }                   \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vcltq_##S(a, b), x, y); } \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vceqq_##S(a, b), x, y); }
+FM_NATIVE(32, f32)
+FM_NATIVE(64, f64)
+#undef FM_NATIVE
+
+FM_INLINE n32 n32_set1(float x) { return vdupq_n_f32(x); }
+FM_INLINE n64 n64_set1(double x) { return vdupq_n_f64(x); }
+FM_INLINE n32 n32_load(const float *x) { return vld1q_f32(x); }
+FM_INLINE n64 n64_load(const double *x) { return vld1q_f64(x); }
+FM_INLINE void n32_store(float *y, n32 a) { vst1q_f32(y, a); }
+FM_INLINE void n64_store(double *y, n64 a) { vst1q_f64(y, a); }
+/* No 128-bit store past the caches among the intrinsics: aarch64 cores detect streams themselves. */
+FM_INLINE void n32_stream(float *y, n32 a) { vst1q_f32(y, a); }
+FM_INLINE void n64_stream(double *y, n64 a) { vst1q_f64(y, a); }
+FM_INLINE void fm_stream_end(void) {}
+
+/* p 2^n in two exact-or-once-rounded steps: n = a + b, each a power within the exponent's range. */
+FM_INLINE n32 n32_pow2(n32 shifted)
+{
+    return vreinterpretq_f32_s32(
+        vaddq_s32(vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23), vdupq_n_s32(127 << 23)));
+}
+FM_INLINE n64 n64_pow2(n64 shifted)
+{
+    return vreinterpretq_f64_s64(
+        vaddq_s64(vshlq_n_s64(vreinterpretq_s64_f64(shifted), 52), vdupq_n_s64(1023LL << 52)));
+}
+FM_INLINE n32 n32_scale2(n32 p, n32 n)
+{
+    const n32 magic = n32_set1(0x1.8p23f);
+    const n32 a = n32_fma(n, n32_set1(0.5f), magic);
+    const n32 b = n32_add(n32_sub(n, n32_sub(a, magic)), magic);
+    return n32_mul(n32_mul(p, n32_pow2(a)), n32_pow2(b));
+}
+FM_INLINE n64 n64_scale2(n64 p, n64 n)
+{
+    const n64 magic = n64_set1(0x1.8p52);
+    const n64 a = n64_fma(n, n64_set1(0.5), magic);
+    const n64 b = n64_add(n64_sub(n, n64_sub(a, magic)), magic);
+    return n64_mul(n64_mul(p, n64_pow2(a)), n64_pow2(b));
+}
+
+FM_INLINE float n32_first(n32 a) { return vgetq_lane_f32(a, 0); }
+FM_INLINE double n64_first(n64 a) { return vgetq_lane_f64(a, 0); }
+FM_INLINE float n32_sum(n32 a)
+{
+    const n32 b = vaddq_f32(a, vextq_f32(a, a, 2));
+    return vgetq_lane_f32(b, 0) + vgetq_lane_f32(b, 1);
+}
+FM_INLINE double n64_sum(n64 a) { return vgetq_lane_f64(a, 0) + vgetq_lane_f64(a, 1); }
+FM_INLINE float n32_max_lane(n32 a)
+{
+    const n32 b = n32_max(a, vextq_f32(a, a, 2));
+    const float x = vgetq_lane_f32(b, 0), y = vgetq_lane_f32(b, 1);
+    return x > y ? x : y;
+}
+FM_INLINE double n64_max_lane(n64 a)
+{
+    const double x = vgetq_lane_f64(a, 0), y = vgetq_lane_f64(a, 1);
+    return x > y ? x : y;
+}
+
+FM_INLINE n64 n32_wide_lo(n32 a) { return vcvt_f64_f32(vget_low_f32(a)); }
+FM_INLINE n64 n32_wide_hi(n32 a) { return vcvt_high_f64_f32(a); }
+FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return vcvt_high_f32_f64(vcvt_f32_f64(lo), hi); }
+
+FM_INLINE n64 n64_exponent(n64 a)
+{
+    const uint64x2_t biased = vshrq_n_u64(vreinterpretq_u64_f64(a), 52);
+    return n64_sub(vcvtq_f64_u64(biased), n64_set1(1023));
+}
+FM_INLINE n64 n64_mantissa(n64 a)
+{
+    const uint64x2_t fraction = vandq_u64(vreinterpretq_u64_f64(a), vdupq_n_u64(0x000FFFFFFFFFFFFFULL));
+    return vreinterpretq_f64_u64(vorrq_u64(fraction, vreinterpretq_u64_f64(n64_set1(1.0))));
+}

@@ -1,0 +1,98 @@
+/* Baseline x86-64: four 128-bit registers hold a logical vector; no FMA, so fma rounds twice. */
+#include <emmintrin.h>
+
+#define FM_PARTS 4
+typedef __m128 n32;
+typedef __m128d n64;
+
+#define FM_NATIVE(B, S)                                                                                      \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm_add_##S(a, b); }                                  \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm_sub_##S(a, b); }                                  \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm_mul_##S(a, b); }                                  \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm_div_##S(a, b); }                                  \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm_add_##S(_mm_mul_##S(a, b), c); }          \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm_sub_##S(c, _mm_mul_##S(a, b)); }         \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm_sqrt_##S(a); }                                           \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm_max_##S(a, b); }                                  \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm_min_##S(a, b); }                                  \
+    FM_INLINE n##B n##B##_choose(n##B m, n##B x, n##B y)                                                     \
+    {                                                                                                        \
+        return _mm_or_##S(_mm_and_##S(m, x), _mm_andnot_##S(m, y));                                          \
+    }                                                                                                        \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                              \
+    {                                                                                                        \
+        return n##B##_choose(_mm_cmplt_##S(a, b), x, y);                                                     \
+    }                                                                                                        \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
+    {                                                                                                        \
+        return n##B##_choose(_mm_cmpeq_##S(a, b), x, y);                                                     \
+    }
+FM_NATIVE(32, ps)
+FM_NATIVE(64, pd)
+#undef FM_NATIVE
+
+FM_INLINE n32 n32_set1(float x) { return _mm_set1_ps(x); }
+FM_INLINE n64 n64_set1(double x) { return _mm_set1_pd(x); }
+FM_INLINE n32 n32_load(const float *x) { return _mm_loadu_ps(x); }
+FM_INLINE n64 n64_load(const double *x) { return _mm_loadu_pd(x); }
+FM_INLINE void n32_store(float *y, n32 a) { _mm_storeu_ps(y, a); }
+FM_INLINE void n64_store(double *y, n64 a) { _mm_storeu_pd(y, a); }
+FM_INLINE void n32_stream(float *y, n32 a) { _mm_stream_ps(y, a); }
+FM_INLINE void n64_stream(double *y, n64 a) { _mm_stream_pd(y, a); }
+FM_INLINE void fm_stream_end(void) { _mm_sfence(); }
+
+/* p 2^n in two exact-or-once-rounded steps: n = a + b, each a power within the exponent's range. */
+FM_INLINE n32 n32_pow2(n32 shifted)
+{
+    return _mm_castsi128_ps(_mm_add_epi32(_mm_slli_epi32(_mm_castps_si128(shifted), 23), _mm_set1_epi32(127 << 23)));
+}
+FM_INLINE n64 n64_pow2(n64 shifted)
+{
+    return _mm_castsi128_pd(
+        _mm_add_epi64(_mm_slli_epi64(_mm_castpd_si128(shifted), 52), _mm_set1_epi64x(1023LL << 52)));
+}
+FM_INLINE n32 n32_scale2(n32 p, n32 n)
+{
+    const n32 magic = n32_set1(0x1.8p23f);
+    const n32 a = n32_fma(n, n32_set1(0.5f), magic);
+    const n32 b = n32_add(n32_sub(n, n32_sub(a, magic)), magic);
+    return n32_mul(n32_mul(p, n32_pow2(a)), n32_pow2(b));
+}
+FM_INLINE n64 n64_scale2(n64 p, n64 n)
+{
+    const n64 magic = n64_set1(0x1.8p52);
+    const n64 a = n64_fma(n, n64_set1(0.5), magic);
+    const n64 b = n64_add(n64_sub(n, n64_sub(a, magic)), magic);
+    return n64_mul(n64_mul(p, n64_pow2(a)), n64_pow2(b));
+}
+
+FM_INLINE float n32_first(n32 a) { return _mm_cvtss_f32(a); }
+FM_INLINE double n64_first(n64 a) { return _mm_cvtsd_f64(a); }
+FM_INLINE float n32_sum(n32 c)
+{
+    c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
+}
+FM_INLINE double n64_sum(n64 c) { return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c))); }
+FM_INLINE float n32_max_lane(n32 c)
+{
+    c = _mm_max_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_shuffle_ps(c, c, 1)));
+}
+FM_INLINE double n64_max_lane(n64 c) { return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c))); }
+
+FM_INLINE n64 n32_wide_lo(n32 a) { return _mm_cvtps_pd(a); }
+FM_INLINE n64 n32_wide_hi(n32 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
+FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return _mm_movelh_ps(_mm_cvtpd_ps(lo), _mm_cvtpd_ps(hi)); }
+
+FM_INLINE n64 n64_exponent(n64 a)
+{
+    const __m128i biased = _mm_srli_epi64(_mm_castpd_si128(a), 52);
+    const n64 shifted = _mm_or_pd(_mm_castsi128_pd(biased), n64_set1(0x1p52));
+    return n64_sub(shifted, n64_set1(0x1p52 + 1023));
+}
+FM_INLINE n64 n64_mantissa(n64 a)
+{
+    const n64 fraction = _mm_castsi128_pd(_mm_set1_epi64x(0x000FFFFFFFFFFFFFLL));
+    return _mm_or_pd(_mm_and_pd(a, fraction), n64_set1(1.0));
+}

@@ -1,0 +1,2 @@
+#define FM_TARGET fm_target_neon
+#include "bodies.h"
