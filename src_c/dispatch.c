@@ -2,6 +2,17 @@
  * flags, so that the import works on any processor of the architecture. */
 #include "dispatch.h"
 
+#include <unistd.h>
+
+size_t fm_cache_bytes(void)
+{
+    long bytes = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    return bytes > 0 ? (size_t)bytes : (size_t)8 << 20;
+}
+
 #if defined(__x86_64__)
 
 extern const fm_target fm_target_v4, fm_target_v3, fm_target_baseline;

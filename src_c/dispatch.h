@@ -32,4 +32,7 @@ typedef struct {
 
 extern const fm_choice fm_choices[];
 
+/* The size of the last-level cache in bytes. */
+size_t fm_cache_bytes(void);
+
 #endif

@@ -11,8 +11,8 @@
 /* ---- softmax.c ---------------------------------------------------------------------------------------- */
 
 /* y = softmax(x), row by row. x: any value, NaN, +inf and rows of -inf give NaN. Max error 4 ulp.
- * scratch: n elements, or NULL. With scratch, y is written once, past the caches. */
-FM_PRIMITIVE(void, softmax_rows, (real *y, const real *x, size_t rows, size_t n, real *scratch))
+ * stream: y is written once, past the caches. */
+FM_PRIMITIVE(void, softmax_rows, (real *y, const real *x, size_t rows, size_t n, int stream))
 /* The same down columns. */
 FM_PRIMITIVE(void, softmax_cols, (real *y, const real *x, size_t n, size_t stride, size_t width))
 /* dx = y (g - sum(g y)), row by row. Any of dx, g, y may be the same. */

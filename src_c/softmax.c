@@ -77,7 +77,7 @@ FM_INLINE double FM(row_log_sum)(const real *x, size_t n, real m)
 
 /* ---- rows -------------------------------------------------------------------------------------------- */
 
-static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, real *scratch)
+static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int stream)
 {
     if (n <= LANES) { /* one vector a row, nothing stored in between */
         for (; rows; rows--, x += n, y += n) {
@@ -93,10 +93,14 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, real
         return;
     }
     for (; rows; rows--, x += n, y += n) {
-        real *e = scratch ? scratch : y;
-        const double sum = FM(row_exp_sum)(e, x, n, FM(row_max)(x, n));
-        const vec inv = v_set1((real)(1 / sum));
-        FM_ROW_STORE(y, n, scratch != NULL, v_mul(AT(e), inv))
+        const real m = FM(row_max)(x, n);
+        if (stream) { /* a second exponential is cheaper than a second trip to memory */
+            const vec vm = v_set1(m), inv = v_set1((real)(1 / FM(row_exp_sum)(NULL, x, n, m)));
+            FM_ROW_STORE(y, n, 1, v_mul(v_exp(v_sub(AT(x), vm)), inv))
+        } else {
+            const vec inv = v_set1((real)(1 / FM(row_exp_sum)(y, x, n, m)));
+            FM_ROW_STORE(y, n, 0, v_mul(AT(y), inv))
+        }
     }
 }
 

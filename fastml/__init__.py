@@ -1,0 +1,17 @@
+"""fastml: train small and mid-size networks on a CPU straight from NumPy."""
+
+from ._threads import get_num_threads, num_threads, set_num_threads  # first: it loads the OpenMP runtime
+from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "get_num_threads",
+    "log_softmax",
+    "log_softmax_backward",
+    "logsumexp",
+    "num_threads",
+    "set_num_threads",
+    "softmax",
+    "softmax_backward",
+]

@@ -1,0 +1,105 @@
+"""The gate for arrays: the inline fast path. The slow path and the error texts are in _check.pyx.
+
+A kernel asks `is_plain` of its inputs and `fits` of out. Where the answer is yes it runs; otherwise it calls
+`_check.arrange`, which raises or returns plain stand-ins, runs itself on those and lets `finish` deliver.
+"""
+
+cimport numpy as cnp
+
+cdef extern from "numpy/arrayobject.h":
+    int PyArray_ISCARRAY(cnp.ndarray) noexcept
+    int PyArray_ISCARRAY_RO(cnp.ndarray) noexcept
+    object PyArray_EMPTY(int ndim, cnp.npy_intp *shape, int typenum, int fortran)
+    object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, cnp.npy_intp *dims,
+                                cnp.npy_intp *strides, void *data, int flags, object obj)
+
+# An array seen along one axis: `outer` blocks of `n` steps of `inner` neighbours.
+cdef struct Layout:
+    Py_ssize_t outer
+    Py_ssize_t n
+    Py_ssize_t inner
+
+
+cdef inline bint is_real(cnp.ndarray x) noexcept:
+    cdef int t = cnp.PyArray_TYPE(x)
+    return t == cnp.NPY_FLOAT or t == cnp.NPY_DOUBLE
+
+
+cdef inline bint is_plain(object x) noexcept:
+    """An exact ndarray of float32 or float64, C-contiguous, aligned, in native byte order."""
+    return type(x) is cnp.ndarray and is_real(<cnp.ndarray>x) and PyArray_ISCARRAY_RO(<cnp.ndarray>x)
+
+
+cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef int i, ndim = cnp.PyArray_NDIM(a)
+    if ndim != cnp.PyArray_NDIM(b):
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
+            return False
+    return True
+
+
+cdef inline bint alike(cnp.ndarray a, object b) noexcept:
+    """b is a plain array of a's shape and dtype."""
+    return (is_plain(b) and cnp.PyArray_TYPE(<cnp.ndarray>b) == cnp.PyArray_TYPE(a)
+            and same_shape(a, <cnp.ndarray>b))
+
+
+cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Two contiguous arrays are one and the same memory or share none."""
+    cdef const char *p = cnp.PyArray_BYTES(a)
+    cdef const char *q = cnp.PyArray_BYTES(b)
+    return p == q or p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+
+
+cdef inline bint fits(cnp.ndarray x, object out) noexcept:
+    """out is None, or a plain writable array like x that is x itself or apart from it."""
+    if out is None:
+        return True
+    return alike(x, out) and PyArray_ISCARRAY(<cnp.ndarray>out) and apart(x, <cnp.ndarray>out)
+
+
+cdef inline cnp.ndarray result_like(cnp.ndarray x, object out):
+    """out, or a new array of x's shape and dtype."""
+    if out is not None:
+        return <cnp.ndarray>out
+    return PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+
+
+cdef inline bint lay(cnp.ndarray x, object axis, Layout *at) except -1:
+    """Lay x out along `axis` (an integer; checked)."""
+    cdef Py_ssize_t i, a, ndim = cnp.PyArray_NDIM(x)
+    if type(axis) is not int:
+        axis = axis_index(axis)
+    a = axis
+    if a < 0:
+        a += ndim if ndim else 1
+    if a < 0 or a >= (ndim if ndim else 1):
+        raise_axis(axis, ndim)
+    at.outer = at.n = at.inner = 1
+    for i in range(ndim):
+        if i < a:
+            at.outer *= cnp.PyArray_DIM(x, <int>i)
+        elif i == a:
+            at.n = cnp.PyArray_DIM(x, <int>i)
+        else:
+            at.inner *= cnp.PyArray_DIM(x, <int>i)
+    return True
+
+
+cdef inline cnp.ndarray as3d(cnp.ndarray x, const Layout *at):
+    """A plain array's memory as (outer, n, inner); the caller keeps x alive."""
+    cdef cnp.npy_intp shape[3]
+    shape[0], shape[1], shape[2] = at.outer, at.n, at.inner
+    return cnp.PyArray_SimpleNewFromData(3, shape, cnp.PyArray_TYPE(x), cnp.PyArray_DATA(x))
+
+
+cdef inline cnp.ndarray as1d(cnp.ndarray x):
+    """A plain array's memory as one run; the caller keeps x alive."""
+    cdef cnp.npy_intp size = cnp.PyArray_SIZE(x)
+    return cnp.PyArray_SimpleNewFromData(1, &size, cnp.PyArray_TYPE(x), cnp.PyArray_DATA(x))
+
+
+cpdef object axis_index(object axis)
+cdef int raise_axis(object axis, Py_ssize_t ndim) except -1

@@ -1,0 +1,181 @@
+"""The gate for arrays: the slow path and the error texts.
+
+Everything that a kernel does not take as it comes ends up here: sequences, integers, other byte orders,
+strides, transposed memory, axes that need an order of their own, and every mistake. Conversions follow
+API conventions: float32 and float64 stay, integers and bool become float32, anything else is a TypeError.
+"""
+
+import operator
+
+import numpy as np
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+cpdef object axis_index(object axis):
+    """axis as a Python int; TypeError otherwise."""
+    try:
+        return operator.index(axis)
+    except TypeError:
+        raise TypeError(f"axis must be an integer, not {type(axis).__name__}") from None
+
+
+cdef int raise_axis(object axis, Py_ssize_t ndim) except -1:
+    raise ValueError(f"axis {axis} is out of bounds for an array of {ndim} dimension(s)")
+
+
+def axis_tuple(axis, ndim):
+    """An int, a tuple of ints or None (all axes) as a tuple of distinct axes >= 0."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = []
+    for a in axis if isinstance(axis, (tuple, list)) else (axis,):
+        a = axis_index(a)
+        if not -max(ndim, 1) <= a < max(ndim, 1):
+            raise_axis(a, ndim)
+        axes.append(a % max(ndim, 1))
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis {axis} names an axis twice")
+    return tuple(axes) if ndim else ()
+
+
+def reduced_shape(x, axes):
+    """x's shape with length 1 along the axes."""
+    return tuple([1 if i in axes else d for i, d in enumerate(x.shape)])
+
+
+def axes_last(x, axes):
+    """x with the axes merged into one last axis (a copy where the order of memory asks for it)."""
+    kept = [i for i in range(x.ndim) if i not in axes]
+    turned = x.transpose([*kept, *axes])
+    n = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
+    return turned.reshape([*[x.shape[i] for i in kept], n])
+
+
+def without(y, axes):
+    """y with its axes of length 1 dropped; a NumPy scalar where none is left."""
+    y = y.reshape([d for i, d in enumerate(y.shape) if i not in axes])
+    return y[()] if y.ndim == 0 else y
+
+
+def plain(x):
+    """x C-contiguous and aligned, as an exact ndarray."""
+    return np.asarray(np.require(x, requirements="CA"))
+
+
+def as_real(x, name, dtype=None):
+    """x as an ndarray of float32 or float64 in native order (not yet contiguous); dtype forces one."""
+    try:
+        a = np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{name} cannot be made an array: {error}") from None
+    kind = a.dtype.kind
+    if kind in "biu":
+        return a.astype(dtype or np.float32)
+    if kind != "f" or a.dtype.itemsize not in (4, 8):
+        raise TypeError(f"{name} must be float32, float64, integer or bool, not {a.dtype}")
+    native = np.dtype(dtype) if dtype is not None else a.dtype.newbyteorder("=")
+    return a if a.dtype == native and a.dtype.isnative else a.astype(native)
+
+
+def as_reals(pairs):
+    """All (name, array-like) as ndarrays of one dtype: float64 if any of them is, else float32."""
+    arrays = [as_real(x, name) for name, x in pairs]
+    dtype = np.result_type(*arrays)
+    return [a if a.dtype == dtype else a.astype(dtype) for a in arrays]
+
+
+def same_shapes(names, arrays):
+    """ValueError unless all arrays have the first one's shape."""
+    for name, a in zip(names[1:], arrays[1:], strict=True):
+        if a.shape != arrays[0].shape:
+            raise ValueError(
+                f"{name} must have the shape of {names[0]}, {arrays[0].shape}, not {a.shape}"
+            )
+
+
+def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
+    """Raise unless out can take a result of this shape and dtype: a writable ndarray that is one of the
+    inputs itself or shares no memory with them."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, not {type(out).__name__}")
+    if out.shape != tuple(shape):
+        raise ValueError(f"{name} must have the result's shape {tuple(shape)}, not {out.shape}")
+    if out.dtype != dtype:
+        raise TypeError(f"{name} must have the result's dtype {np.dtype(dtype)}, not {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name} is read-only")
+    for a in inputs:
+        if not isinstance(a, np.ndarray) or same_memory(out, a):
+            continue
+        if overlap(out, a):
+            raise ValueError(f"{name} overlaps an input in part; it may be the input itself or separate memory")
+
+
+def same_memory(a, b):
+    """Both arrays are the very same elements."""
+    return (a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides
+            and a.dtype == b.dtype)
+
+
+def overlap(a, b):
+    """The arrays share memory, or might (where telling is too hard)."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=100_000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+class Call:
+    """Plain stand-ins for one call: `arrays`, `axis`, `out`; `finish(result)` delivers what was asked for."""
+
+    __slots__ = ("arrays", "axis", "out", "_asked", "_back")
+
+    def __init__(self, arrays, axis, out, asked, back):
+        self.arrays, self.axis, self.out = arrays, axis, out
+        self._asked, self._back = asked, back
+
+    def finish(self, result):
+        """The kernel's plain result in the caller's memory and order of axes."""
+        if self._asked is not None:
+            if self.out is None:
+                self._asked[...] = result.transpose(self._back)
+            return self._asked
+        return result.transpose(self._back)
+
+
+def arrange(names, arrays, axis=None, out=None, c_order=False):
+    """Check a call of inputs of one shape and an output like them, and find plain stand-ins.
+
+    Memory that is contiguous in another order of its axes is taken as it lies, with the axis renumbered
+    (unless c_order: the kernel counts elements in C order); everything else is copied. Returns a Call.
+    """
+    given = arrays
+    arrays = as_reals(list(zip(names, arrays, strict=True)))
+    same_shapes(names, arrays)
+    first = arrays[0]
+    ndim = first.ndim
+    if axis is not None:
+        axis = axis_index(axis)
+        if not -max(ndim, 1) <= axis < max(ndim, 1):
+            raise_axis(axis, ndim)
+        axis %= max(ndim, 1)
+    if out is not None:
+        check_out(out, first.shape, first.dtype, given)
+    order = sorted(range(ndim), key=lambda i: -abs(first.strides[i]))
+    if c_order or not all(a.transpose(order).flags.c_contiguous for a in arrays):
+        order = list(range(ndim))
+    back = sorted(range(ndim), key=order.__getitem__)
+    if axis is not None and ndim:
+        axis = back[axis]
+    stand_ins = [plain(a.transpose(order)) for a in arrays]
+    result = None
+    if out is not None:
+        turned = np.asarray(out).transpose(order)
+        if turned.flags.c_contiguous and turned.flags.aligned:
+            result = turned
+    return Call(stand_ins, axis, result, out, back)

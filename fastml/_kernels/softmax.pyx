@@ -1,0 +1,207 @@
+"""Softmax, log-softmax, log-sum-exp and their gradients: layout, blocks and threads.
+
+The array is (outer, n, inner) along the axis. With inner = 1 the rows are contiguous and go to the *_rows
+primitives in blocks of about BLOCK elements; otherwise panels of PANEL bytes of neighbouring columns go to
+*_cols. Rows and columns are independent, so the cut shows in no bit. A call of at most SMALL elements goes
+straight to the primitive: a memoryview costs 90 ns.
+"""
+
+import numpy as np
+from cython.parallel import parallel, prange
+
+cimport numpy as cnp
+
+from .. import _check
+
+from .._check cimport Layout, alike, as3d, fits, is_plain, lay, result_like
+from .._openmp cimport caller_cpu, join_team, team
+from .._simd cimport cache_bytes, fm32, fm64
+
+cnp.import_array()
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum Op:
+    SOFTMAX
+    LOG_SOFTMAX
+    SOFTMAX_BACKWARD
+    LOG_SOFTMAX_BACKWARD
+    LOGSUMEXP
+
+cdef enum:
+    SMALL = 8192      # elements
+    BLOCK = 16384     # elements
+    PANEL = 512       # bytes
+
+cdef double COST = 0.5  # nanoseconds an element on one thread
+
+
+cdef inline void rows(Op op, real *y, const real *a, const real *b, size_t count, size_t n,
+                      bint stream) noexcept nogil:
+    """y (OUT), a, b (IN; b only in the gradients): `count` rows of n."""
+    if real is float:
+        if op == SOFTMAX:
+            fm32.softmax_rows(y, a, count, n, stream)
+        elif op == LOG_SOFTMAX:
+            fm32.log_softmax_rows(y, a, count, n, stream)
+        elif op == SOFTMAX_BACKWARD:
+            fm32.softmax_backward_rows(y, a, b, count, n, stream)
+        elif op == LOG_SOFTMAX_BACKWARD:
+            fm32.log_softmax_backward_rows(y, a, b, count, n, stream)
+        else:
+            fm32.logsumexp_rows(y, a, count, n)
+    else:
+        if op == SOFTMAX:
+            fm64.softmax_rows(y, a, count, n, stream)
+        elif op == LOG_SOFTMAX:
+            fm64.log_softmax_rows(y, a, count, n, stream)
+        elif op == SOFTMAX_BACKWARD:
+            fm64.softmax_backward_rows(y, a, b, count, n, stream)
+        elif op == LOG_SOFTMAX_BACKWARD:
+            fm64.log_softmax_backward_rows(y, a, b, count, n, stream)
+        else:
+            fm64.logsumexp_rows(y, a, count, n)
+
+
+cdef inline void cols(Op op, real *y, const real *a, const real *b, size_t n, size_t stride,
+                      size_t width) noexcept nogil:
+    """y (OUT), a, b (IN; b only in the gradients): `width` columns of n steps of `stride`."""
+    if real is float:
+        if op == SOFTMAX:
+            fm32.softmax_cols(y, a, n, stride, width)
+        elif op == LOG_SOFTMAX:
+            fm32.log_softmax_cols(y, a, n, stride, width)
+        elif op == SOFTMAX_BACKWARD:
+            fm32.softmax_backward_cols(y, a, b, n, stride, width)
+        elif op == LOG_SOFTMAX_BACKWARD:
+            fm32.log_softmax_backward_cols(y, a, b, n, stride, width)
+        else:
+            fm32.logsumexp_cols(y, a, n, stride, width)
+    else:
+        if op == SOFTMAX:
+            fm64.softmax_cols(y, a, n, stride, width)
+        elif op == LOG_SOFTMAX:
+            fm64.log_softmax_cols(y, a, n, stride, width)
+        elif op == SOFTMAX_BACKWARD:
+            fm64.softmax_backward_cols(y, a, b, n, stride, width)
+        elif op == LOG_SOFTMAX_BACKWARD:
+            fm64.log_softmax_backward_cols(y, a, b, n, stride, width)
+        else:
+            fm64.logsumexp_cols(y, a, n, stride, width)
+
+
+cdef void run(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const real[:, :, ::1] b) noexcept:
+    """y (OUT), a, b (IN), each (outer, n, inner); in logsumexp y is (outer, 1, inner)."""
+    cdef Py_ssize_t outer = a.shape[0], n = a.shape[1], inner = a.shape[2]
+    cdef Py_ssize_t step = max(1, BLOCK // n)
+    cdef Py_ssize_t width = PANEL // sizeof(real)
+    cdef Py_ssize_t panels = (inner + width - 1) // width
+    cdef Py_ssize_t blocks = (outer + step - 1) // step if inner == 1 else outer * panels
+    cdef Py_ssize_t i, o, j
+    cdef bint stream = y.shape[0] * y.shape[1] * y.shape[2] * sizeof(real) > cache_bytes
+    cdef int cpu = caller_cpu(), threads = team(COST * outer * n * inner)
+    with nogil, parallel(num_threads=threads):
+        join_team(cpu)
+        for i in prange(blocks, schedule="static"):
+            if inner == 1:
+                o = i * step
+                rows(op, &y[o, 0, 0], &a[o, 0, 0], &b[o, 0, 0], min(step, outer - o), n, stream)
+            else:
+                o = i // panels
+                j = i % panels * width
+                cols(op, &y[o, 0, j], &a[o, 0, j], &b[o, 0, j], n, inner, min(width, inner - j))
+
+
+cdef void small(Op op, real *y, const real *a, const real *b, const Layout *at) noexcept nogil:
+    """The whole of a small call, here and now."""
+    cdef Py_ssize_t o, step = at.n * at.inner, out_step = at.inner if op == LOGSUMEXP else step
+    if at.inner == 1:
+        rows(op, y, a, b, at.outer, at.n, False)
+    else:
+        for o in range(at.outer):
+            cols(op, y + o * out_step, a + o * step, b + o * step, at.n, at.inner, at.inner)
+
+
+cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b, const Layout *at) except -1:
+    """Run op on plain arrays of one dtype."""
+    cdef Layout out = at[0]
+    if op == LOGSUMEXP:
+        out.n = 1
+    if cnp.PyArray_SIZE(a) == 0:
+        return 0
+    if cnp.PyArray_SIZE(a) <= SMALL:
+        if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
+            small[float](op, <float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(a),
+                         <float *>cnp.PyArray_DATA(b), at)
+        else:
+            small[double](op, <double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(a),
+                          <double *>cnp.PyArray_DATA(b), at)
+    elif cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
+        run[float](op, as3d(y, &out), as3d(a, at), as3d(b, at))
+    else:
+        run[double](op, as3d(y, &out), as3d(a, at), as3d(b, at))
+    return 0
+
+
+cdef object unary(Op op, object x, object axis, object out):
+    cdef Layout at
+    call = None
+    if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
+        call = _check.arrange(("x",), (x,), axis, out)
+        (x,), axis, out = call.arrays, call.axis, call.out
+    lay(<cnp.ndarray>x, axis, &at)
+    y = result_like(<cnp.ndarray>x, out)
+    launch(op, y, <cnp.ndarray>x, <cnp.ndarray>x, &at)
+    return y if call is None else call.finish(y)
+
+
+cdef object gradient(Op op, object grad, object y, object axis, object out):
+    cdef Layout at
+    call = None
+    if not (is_plain(grad) and alike(<cnp.ndarray>grad, y) and fits(<cnp.ndarray>grad, out)
+            and fits(<cnp.ndarray>y, out)):
+        call = _check.arrange(("grad", "y"), (grad, y), axis, out)
+        (grad, y), axis, out = call.arrays, call.axis, call.out
+    lay(<cnp.ndarray>grad, axis, &at)
+    dx = result_like(<cnp.ndarray>grad, out)
+    launch(op, dx, <cnp.ndarray>grad, <cnp.ndarray>y, &at)
+    return dx if call is None else call.finish(dx)
+
+
+def softmax(x, axis, out):
+    return unary(SOFTMAX, x, axis, out)
+
+
+def log_softmax(x, axis, out):
+    return unary(LOG_SOFTMAX, x, axis, out)
+
+
+def softmax_backward(grad, y, axis, out):
+    return gradient(SOFTMAX_BACKWARD, grad, y, axis, out)
+
+
+def log_softmax_backward(grad, y, axis, out):
+    return gradient(LOG_SOFTMAX_BACKWARD, grad, y, axis, out)
+
+
+def logsumexp(x, axis, bint keepdims):
+    """Several axes are brought together at the end first."""
+    cdef Layout at
+    if not is_plain(x):
+        x = _check.as_real(x, "x")
+    axes = _check.axis_tuple(axis, x.ndim)
+    shape = _check.reduced_shape(x, axes)
+    if len(axes) != 1:
+        x = _check.axes_last(x, axes)
+        axis = -1
+    else:
+        axis = axes[0]
+    x = _check.plain(x)
+    lay(<cnp.ndarray>x, axis, &at)
+    y = np.empty(shape, x.dtype)
+    if at.n == 0:
+        y.fill(-float("inf"))
+    launch(LOGSUMEXP, y, <cnp.ndarray>x, <cnp.ndarray>x, &at)
+    return y if keepdims else _check.without(y, axes)

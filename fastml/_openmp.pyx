@@ -1,0 +1,76 @@
+"""The OpenMP runtime as fastml sees it: the size of a team, the threads' bookkeeping, fork.
+
+_threads.py holds the public functions; it must load this module, because it sets up the runtime first.
+"""
+
+cdef extern from "threads.h" nogil:
+    void fm_threads_install()
+    const char *fm_openmp_name()
+    int fm_openmp_max_threads()
+    int fm_openmp_usable()
+    int fm_current_cpu()
+    void fm_leave_cpu(int caller_cpu)
+    int fm_local_threads()
+    void fm_set_local_threads(int n)
+
+# Waking a team costs 5 to 40 microseconds; below this much work for one thread it does not pay.
+cdef double WORTH = 12000.0
+
+cdef int chosen = 0      # set_num_threads(); 0: not called
+cdef int limit = 1 << 30  # what the machine grants (CPU quota, affinity), set once by _threads
+
+
+cdef int current() noexcept nogil:
+    cdef int n = fm_local_threads()
+    if n == 0:
+        n = chosen
+    if n == 0:
+        n = min(fm_openmp_max_threads(), limit)
+    return n
+
+
+cdef int team(double nanoseconds) noexcept nogil:
+    if nanoseconds < WORTH or not fm_openmp_usable():
+        return 1
+    return current()
+
+
+cdef int caller_cpu() noexcept nogil:
+    return fm_current_cpu()
+
+
+cdef void join_team(int cpu) noexcept nogil:
+    fm_leave_cpu(cpu)
+
+
+def get_threads():
+    return current()
+
+
+def set_threads(int n):
+    global chosen
+    chosen = n
+
+
+def get_local_threads():
+    return fm_local_threads()
+
+
+def set_local_threads(int n):
+    fm_set_local_threads(n)
+
+
+def set_limit(int n):
+    global limit
+    limit = n
+
+
+def runtime_name():
+    return fm_openmp_name().decode()
+
+
+def chosen_threads():
+    return chosen
+
+
+fm_threads_install()

@@ -1,0 +1,51 @@
+"""Chooses the SIMD target at import and holds its tables for every kernel module."""
+
+import os
+
+cdef extern from "dispatch.h" nogil:
+    ctypedef struct fm_target:
+        const fm_table32 *f32
+        const fm_table64 *f64
+    ctypedef struct fm_choice:
+        const char *name
+        const fm_target *target
+        int (*runs)() noexcept nogil
+    const fm_choice fm_choices[]
+    size_t fm_cache_bytes()
+
+
+def built_targets():
+    """Names of the targets in this build, best first."""
+    names = []
+    cdef int i = 0
+    while fm_choices[i].name != NULL:
+        names.append(fm_choices[i].name.decode())
+        i += 1
+    return tuple(names)
+
+
+def available_targets():
+    """Names of the targets that this CPU can run, best first."""
+    return tuple(name for i, name in enumerate(built_targets()) if fm_choices[<int>i].runs())
+
+
+def _choose():
+    """The target to use and why: FASTML_ISA if it is set, else the best that runs."""
+    forced = os.environ.get("FASTML_ISA", "")
+    available = available_targets()
+    if not forced:
+        return available[0], "the best this CPU runs"
+    if forced in available:
+        return forced, "FASTML_ISA"
+    known = ", ".join(built_targets())
+    raise ImportError(
+        f"FASTML_ISA={forced!r} cannot be used: this build has {known}; this CPU runs {', '.join(available)}"
+    )
+
+
+#: The target in use and the reason for it.
+target, reason = _choose()
+cdef int _index = built_targets().index(target)
+fm32 = fm_choices[_index].target.f32
+fm64 = fm_choices[_index].target.f64
+cache_bytes = fm_cache_bytes()

@@ -1,0 +1,121 @@
+"""Builds the extension modules: every .pyx below fastml/, and the SIMD bodies of src_c once per target.
+
+The metadata lives in pyproject.toml. A target is a file src_c/target_<name>.c; only its object gets that
+target's flags, so that the import works on any processor. Without OpenMP the build is serial, with a warning.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
+from setuptools.errors import CompileError, LinkError
+
+ROOT = Path(__file__).parent
+CFLAGS = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fno-strict-aliasing"]
+TARGETS = {
+    "x86_64": {
+        "v4": "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mbmi2 -mprefer-vector-width=512".split(),
+        "v3": "-mavx2 -mfma -mbmi2".split(),
+        "baseline": [],
+    },
+    "aarch64": {"neon": []},
+}
+MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+#: The modules that hold C of their own; every other .pyx stands alone.
+C_SOURCES = {"fastml._simd": ["src_c/dispatch.c"], "fastml._openmp": ["src_c/threads.c"]}
+
+
+def extensions():
+    for path in sorted(ROOT.glob("fastml/**/*.pyx")):
+        relative = path.relative_to(ROOT)
+        name = ".".join(relative.with_suffix("").parts)
+        yield Extension(
+            name,
+            [str(relative), *C_SOURCES.get(name, [])],
+            include_dirs=["src_c", numpy.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")],
+            extra_compile_args=list(CFLAGS),
+            depends=sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("src_c/*")) if name in C_SOURCES else [],
+        )
+
+
+class BuildExt(build_ext):
+    """build_ext that finds OpenMP and compiles the bodies once per target."""
+
+    def build_extensions(self):
+        if MACHINE not in TARGETS:
+            raise CompileError(f"fastml has no SIMD target for this processor ({platform.machine()})")
+        openmp = self.find_openmp()
+        for extension in self.extensions:
+            extension.extra_compile_args += openmp[0]
+            extension.extra_link_args += openmp[1]
+            if extension.name == "fastml._simd":
+                extension.extra_objects += self.compile_targets()
+        super().build_extensions()
+
+    def find_openmp(self):
+        """(compile flags, link flags) that build a program with OpenMP, or two empty lists."""
+        candidates = [(["-fopenmp"], ["-fopenmp"])]
+        if sys.platform == "darwin":
+            prefix = os.environ.get("LIBOMP_PREFIX", "/opt/homebrew/opt/libomp")
+            candidates = [(["-Xpreprocessor", "-fopenmp", f"-I{prefix}/include"], [f"-L{prefix}/lib", "-lomp"])]
+        for flags, link in candidates:
+            with tempfile.TemporaryDirectory() as folder:
+                source = Path(folder, "probe.c")
+                source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+                try:
+                    objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
+                    self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=link)
+                except (CompileError, LinkError):
+                    continue
+                return flags, link
+        print("warning: this compiler has no OpenMP; fastml is built to run on one thread", file=sys.stderr)
+        return [], []
+
+    def compile_targets(self):
+        objects = []
+        for name, flags in TARGETS[MACHINE].items():
+            objects += self.compiler.compile(
+                [f"src_c/target_{name}.c"],
+                output_dir=self.build_temp,
+                include_dirs=["src_c"],
+                extra_postargs=CFLAGS + flags,
+            )
+        return objects
+
+
+class Sdist(sdist):
+    """sdist with the C sources, the tests and the benchmarks beside the package."""
+
+    def make_release_tree(self, base_dir, files):
+        extra = [
+            str(path.relative_to(ROOT))
+            for pattern in ("src_c/*", "fastml/**/*.p[yx]*", "tests/*.py", "benchmarks/*.py", "*.md")
+            for path in ROOT.glob(pattern)
+            if path.suffix not in {".pyc", ".so"}
+        ]
+        super().make_release_tree(base_dir, sorted({*files, *extra}))
+
+
+setup(
+    ext_modules=cythonize(
+        list(extensions()),
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "freethreading_compatible": True,
+        },
+        build_dir="build/cython",
+    ),
+    cmdclass={"build_ext": BuildExt, "sdist": Sdist},
+)

@@ -1,0 +1,21 @@
+/* The team of threads: what Cython needs beside OpenMP's own pragmas. */
+#ifndef FM_THREADS_H
+#define FM_THREADS_H
+
+/* Once, at import: makes forked children safe. */
+void fm_threads_install(void);
+/* "libgomp", "libomp" or "none". */
+const char *fm_openmp_name(void);
+/* OpenMP's own limit, which OMP_NUM_THREADS, threadpoolctl and the CPU affinity set; 1 without OpenMP. */
+int fm_openmp_max_threads(void);
+/* Whether this process may open a parallel region: not in a child that a runtime cannot serve. */
+int fm_openmp_usable(void);
+/* The CPU that the calling thread runs on, -1 if unknown. */
+int fm_current_cpu(void);
+/* First thing inside a parallel region: a worker that woke on the caller's CPU moves off it. */
+void fm_leave_cpu(int caller_cpu);
+/* Set and read the thread's own number of threads (0: none set), as num_threads() uses it. */
+int fm_local_threads(void);
+void fm_set_local_threads(int n);
+
+#endif
