@@ -14,14 +14,15 @@
 
 #include "simd.h"
 
-FM_INLINE v32 v32_exp(v32 x)
+/* exp(x + low), low far below x's last place */
+FM_INLINE v32 v32_exp_low(v32 x, v32 low)
 {
     x = v32_max(v32_set1(-104.0f), x);
     x = v32_min(v32_set1(89.0f), x);
     const v32 magic = v32_set1(0x1.8p23f);
     const v32 n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
     v32 r = v32_fnma(n, v32_set1(0x1.62e4p-1f), x);
-    r = v32_fnma(n, v32_set1(0x1.7f7d1cp-20f), r);
+    r = v32_add(v32_fnma(n, v32_set1(0x1.7f7d1cp-20f), r), low);
     v32 q = v32_fma(v32_set1(0x1.6d754cp-10f), r, v32_set1(0x1.120b72p-7f));
     q = v32_fma(q, r, v32_set1(0x1.5554b8p-5f));
     q = v32_fma(q, r, v32_set1(0x1.5554dcp-3f));
@@ -30,14 +31,14 @@ FM_INLINE v32 v32_exp(v32 x)
     return v32_scale2(v32_add(q, v32_set1(1.0f)), n);
 }
 
-FM_INLINE v64 v64_exp(v64 x)
+FM_INLINE v64 v64_exp_low(v64 x, v64 low)
 {
     x = v64_max(v64_set1(-746.0), x);
     x = v64_min(v64_set1(710.0), x);
     const v64 magic = v64_set1(0x1.8p52);
     const v64 n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
     v64 r = v64_fnma(n, v64_set1(0x1.62e42fefa3800p-1), x);
-    r = v64_fnma(n, v64_set1(0x1.ef35793c76730p-45), r);
+    r = v64_add(v64_fnma(n, v64_set1(0x1.ef35793c76730p-45), r), low);
     v64 q = v64_fma(v64_set1(0x1.1f8b4e34e2489p-29), r, v64_set1(0x1.af4dea17e3fc2p-26));
     q = v64_fma(q, r, v64_set1(0x1.27e4ccccc090bp-22));
     q = v64_fma(q, r, v64_set1(0x1.71de023141a2ep-19));
@@ -51,6 +52,21 @@ FM_INLINE v64 v64_exp(v64 x)
     q = v64_fma(v64_mul(r, r), q, r);
     return v64_scale2(v64_add(q, v64_set1(1.0)), n);
 }
+
+FM_INLINE v32 v32_exp(v32 x) { return v32_exp_low(x, v32_set1(0)); }
+FM_INLINE v64 v64_exp(v64 x) { return v64_exp_low(x, v64_set1(0)); }
+
+/* exp(x - m) as of the exact difference: what rounding took from it (Knuth's two-sum) is put back. Without
+ * that, 80 below the maximum the rounding of the difference alone is worth 64 ulp of the result. */
+#define FM_EXP_DIFF(B, TINY)                                                                                 \
+    FM_INLINE v##B v##B##_exp_diff(v##B x, v##B m)                                                           \
+    {                                                                                                        \
+        const v##B d = v##B##_sub(x, m), b = v##B##_sub(d, x);                                               \
+        const v##B low = v##B##_sub(v##B##_sub(x, v##B##_sub(d, b)), v##B##_add(m, b));                      \
+        return v##B##_exp_low(d, v##B##_if_lt(d, v##B##_set1(TINY), v##B##_set1(0), low));                   \
+    }
+FM_EXP_DIFF(32, -105.0f)
+FM_EXP_DIFF(64, -747.0)
 
 /* log(u) + c / u for u >= 1, u finite; NaN and infinity in c give NaN. */
 FM_INLINE v64 v64_log_above1(v64 u, v64 c)
@@ -86,17 +102,13 @@ FM_INLINE v64 v64_log1p(v64 s)
 /* log(count + s), count a whole number >= 1, without losing a small s: log(count) + log1p(s / count). */
 FM_INLINE v64 v64_log_sum(v64 count, v64 s)
 {
+    if (v64_max_lane(count) == 1.0) /* no ties: the same bits without the first half */
+        return v64_log1p(s);
     return v64_add(v64_log1p(v64_sub(count, v64_set1(1.0))), v64_log1p(v64_div(s, count)));
 }
 FM_INLINE v32 v32_log_sum(v32 count, v32 s)
 {
     return v32_narrow(v64_log_sum(v32_wide_lo(count), v32_wide_lo(s)), v64_log_sum(v32_wide_hi(count), v32_wide_hi(s)));
-}
-FM_INLINE double fm_log_sum(double count, double s)
-{
-    if (count == 1.0)
-        return v64_first(v64_log1p(v64_set1(s)));
-    return v64_first(v64_log_sum(v64_set1(count), v64_set1(s)));
 }
 
 #endif

@@ -8,6 +8,7 @@
 #define FM_LOOPS_H
 
 #define FM_RUN 512
+#define FM_GROUP 8 /* rows whose logarithms are taken together: one vector of doubles */
 #define FM_PANEL 8 /* vectors side by side in a panel of columns: 512 bytes of each row */
 
 /* The vector of x at the loop's place, zeros past the end; and its store. */

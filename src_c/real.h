@@ -39,6 +39,7 @@ typedef double fm_real64;
 #define v_sum FM_V(sum)
 #define v_max_lane FM_V(max_lane)
 #define v_exp FM_V(exp)
+#define v_exp_diff FM_V(exp_diff)
 #define v_log_sum FM_V(log_sum)
 
 #endif

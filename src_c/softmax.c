@@ -17,7 +17,7 @@ FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, real m)
         vec a = v_set1(0), b = v_set1(0);
         size_t i = from;
         for (; i + 2 * LANES <= to; i += 2 * LANES) {
-            const vec e = v_exp(v_sub(v_load(x + i), vm)), f = v_exp(v_sub(v_load(x + i + LANES), vm));
+            const vec e = v_exp_diff(v_load(x + i), vm), f = v_exp_diff(v_load(x + i + LANES), vm);
             a = v_add(a, e);
             b = v_add(b, f);
             if (y) {
@@ -27,7 +27,7 @@ FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, real m)
         }
         for (; i < to; i += LANES) {
             const size_t k = to - i < LANES ? to - i : LANES;
-            const vec e = v_exp(v_sub(k < LANES ? v_load_n(x + i, k, m) : v_load(x + i), vm));
+            const vec e = v_exp_diff(k < LANES ? v_load_n(x + i, k, m) : v_load(x + i), vm);
             a = v_add(a, k < LANES ? v_keep_n(e, k) : e);
             if (y) {
                 if (k < LANES)
@@ -51,8 +51,8 @@ FM_INLINE double FM(row_exp_sum_below)(const real *x, size_t n, real m, double *
         vec a = zero, c = zero;
         for (size_t i = from; i < to; i += LANES) {
             const size_t k = to - i < LANES ? to - i : LANES;
-            const vec d = v_sub(k < LANES ? v_load_n(x + i, k, m) : v_load(x + i), vm);
-            vec e = v_if_eq(d, zero, zero, v_exp(d)), q = v_if_eq(d, zero, one, zero);
+            const vec v = k < LANES ? v_load_n(x + i, k, m) : v_load(x + i);
+            vec e = v_if_eq(v, vm, zero, v_exp_diff(v, vm)), q = v_if_eq(v, vm, one, zero);
             if (k < LANES) {
                 e = v_keep_n(e, k);
                 q = v_keep_n(q, k);
@@ -67,12 +67,18 @@ FM_INLINE double FM(row_exp_sum_below)(const real *x, size_t n, real m, double *
     return total;
 }
 
-/* log(sum(exp(x - m))); NaN where the row holds NaN or +inf. */
-FM_INLINE double FM(row_log_sum)(const real *x, size_t n, real m)
+/* max[r] and log_sum[r] = log(sum(exp(x - max[r]))) for up to FM_GROUP rows: the logarithm takes a vector
+ * of rows at a time. An infinite maximum makes log_sum NaN. */
+FM_INLINE void FM(rows_log_sum)(const real *x, size_t rows, size_t n, real *max, double *log_sum)
 {
-    double count;
-    const double below = FM(row_exp_sum_below)(x, n, m, &count);
-    return fm_log_sum(count, below);
+    double count[FM_GROUP], below[FM_GROUP];
+    for (size_t r = 0; r < FM_GROUP; r++)
+        count[r] = 1, below[r] = 0;
+    for (size_t r = 0; r < rows; r++, x += n) {
+        max[r] = FM(row_max)(x, n);
+        below[r] = FM(row_exp_sum_below)(x, n, max[r], &count[r]) + (max[r] - max[r]);
+    }
+    v64_store(log_sum, v64_log_sum(v64_load(count), v64_load(below)));
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------- */
@@ -82,7 +88,7 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
     if (n <= LANES) { /* one vector a row, nothing stored in between */
         for (; rows; rows--, x += n, y += n) {
             const vec v = n < LANES ? v_load_n(x, n, x[0]) : v_load(x);
-            vec e = v_exp(v_sub(v, v_set1(v_max_lane(v))));
+            vec e = v_exp_diff(v, v_set1(v_max_lane(v)));
             e = n < LANES ? v_keep_n(e, n) : e;
             e = v_mul(e, v_set1((real)1 / v_sum(e)));
             if (n < LANES)
@@ -96,7 +102,7 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
         const real m = FM(row_max)(x, n);
         if (stream) { /* a second exponential is cheaper than a second trip to memory */
             const vec vm = v_set1(m), inv = v_set1((real)(1 / FM(row_exp_sum)(NULL, x, n, m)));
-            FM_ROW_STORE(y, n, 1, v_mul(v_exp(v_sub(AT(x), vm)), inv))
+            FM_ROW_STORE(y, n, 1, v_mul(v_exp_diff(AT(x), vm), inv))
         } else {
             const vec inv = v_set1((real)(1 / FM(row_exp_sum)(y, x, n, m)));
             FM_ROW_STORE(y, n, 0, v_mul(AT(y), inv))
@@ -114,10 +120,15 @@ static void FM(softmax_backward_rows)(real *dx, const real *g, const real *y, si
 
 static void FM(log_softmax_rows)(real *y, const real *x, size_t rows, size_t n, int stream)
 {
-    for (; rows; rows--, x += n, y += n) {
-        const real m = FM(row_max)(x, n);
-        const vec vm = v_set1(m), log_sum = v_set1((real)FM(row_log_sum)(x, n, m));
-        FM_ROW_STORE(y, n, stream, v_sub(v_sub(AT(x), vm), log_sum))
+    for (size_t from = 0; from < rows; from += FM_GROUP) {
+        const size_t group = rows - from < FM_GROUP ? rows - from : FM_GROUP;
+        real max[FM_GROUP];
+        double log_sum[FM_GROUP];
+        FM(rows_log_sum)(x, group, n, max, log_sum);
+        for (size_t r = 0; r < group; r++, x += n, y += n) {
+            const vec vm = v_set1(max[r]), ls = v_set1((real)log_sum[r]);
+            FM_ROW_STORE(y, n, stream, v_sub(v_sub(AT(x), vm), ls))
+        }
     }
 }
 
@@ -131,12 +142,17 @@ static void FM(log_softmax_backward_rows)(real *dx, const real *g, const real *y
 
 static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
 {
-    for (; rows; rows--, x += n, lse++) {
-        const real m = FM(row_max)(x, n);
-        if (m - m == 0)
-            *lse = (real)(m + FM(row_log_sum)(x, n, m));
-        else /* m is infinite, or NaN: the sum of the row shows a NaN elsewhere in it */
-            *lse = FM(row_has_nan)(x, n) ? (real)NAN : m;
+    for (size_t from = 0; from < rows; from += FM_GROUP) {
+        const size_t group = rows - from < FM_GROUP ? rows - from : FM_GROUP;
+        real max[FM_GROUP];
+        double log_sum[FM_GROUP];
+        FM(rows_log_sum)(x, group, n, max, log_sum);
+        for (size_t r = 0; r < group; r++, x += n, lse++) {
+            if (max[r] - max[r] == 0)
+                *lse = (real)(max[r] + log_sum[r]);
+            else /* infinite, or NaN in the first place: the row shows whether a NaN stands elsewhere in it */
+                *lse = FM(row_has_nan)(x, n) ? (real)NAN : max[r];
+        }
     }
 }
 
@@ -156,7 +172,7 @@ static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, si
             const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
             FM_PANEL_EACH(run[j] = v_set1(0);)
             for (size_t i = from; i < to; i++)
-                FM_PANEL_EACH(const vec e = v_exp(v_sub(AT(x + i * stride), max[j])); run[j] = v_add(run[j], e);
+                FM_PANEL_EACH(const vec e = v_exp_diff(AT(x + i * stride), max[j]); run[j] = v_add(run[j], e);
                               PUT(y + i * stride, e);)
             FM_PANEL_EACH(sum[j] = v_add(sum[j], run[j]);)
         }
@@ -196,12 +212,12 @@ static void FM(softmax_backward_cols)(real *dx, const real *g, const real *y, si
             const size_t to = n - from < FM_RUN ? n : from + FM_RUN;                                         \
             FM_PANEL_EACH(run[j] = zero;)                                                                    \
             for (size_t i = from; i < to; i++)                                                               \
-                FM_PANEL_EACH(const vec d = v_sub(AT(x + i * stride), max[j]);                               \
-                              run[j] = v_add(run[j], v_if_eq(d, zero, zero, v_exp(d)));                      \
-                              count[j] = v_add(count[j], v_if_eq(d, zero, one, zero));)                      \
+                FM_PANEL_EACH(const vec v = AT(x + i * stride);                                              \
+                              run[j] = v_add(run[j], v_if_eq(v, max[j], zero, v_exp_diff(v, max[j])));       \
+                              count[j] = v_add(count[j], v_if_eq(v, max[j], one, zero));)                    \
             FM_PANEL_EACH(below[j] = v_add(below[j], run[j]);)                                               \
         }                                                                                                    \
-        FM_PANEL_EACH(log_sum[j] = v_log_sum(count[j], below[j]);)                                           \
+        FM_PANEL_EACH(log_sum[j] = v_log_sum(count[j], v_add(below[j], v_sub(max[j], max[j])));)             \
     }
 
 static void FM(log_softmax_cols)(real *y, const real *x, size_t n, size_t stride, size_t width)
