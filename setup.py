@@ -54,10 +54,11 @@ class BuildExt(build_ext):
             raise CompileError(f"fastml has no SIMD target for this processor ({platform.machine()})")
         openmp = self.find_openmp()
         for extension in self.extensions:
-            extension.extra_compile_args += openmp[0]
-            extension.extra_link_args += openmp[1]
-            if extension.name == "fastml._simd":
+            if extension.name == "fastml._simd":  # loaded before the OpenMP runtime (see _threads.py)
                 extension.extra_objects += self.compile_targets()
+            else:
+                extension.extra_compile_args += openmp[0]
+                extension.extra_link_args += openmp[1]
         super().build_extensions()
 
     def find_openmp(self):

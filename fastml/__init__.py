@@ -1,6 +1,7 @@
 """fastml: train small and mid-size networks on a CPU straight from NumPy."""
 
 from ._threads import get_num_threads, num_threads, set_num_threads  # first: it loads the OpenMP runtime
+from ._info import show_config
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
 __version__ = "0.1.0"
@@ -12,6 +13,7 @@ __all__ = [
     "logsumexp",
     "num_threads",
     "set_num_threads",
+    "show_config",
     "softmax",
     "softmax_backward",
 ]

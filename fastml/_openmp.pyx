@@ -12,9 +12,7 @@ cdef extern from "threads.h" nogil:
     void fm_leave_cpu(int caller_cpu)
     int fm_local_threads()
     void fm_set_local_threads(int n)
-
-# Waking a team costs 5 to 40 microseconds; below this much work for one thread it does not pay.
-cdef double WORTH = 12000.0
+    int fm_team_pays(double nanoseconds)
 
 cdef int chosen = 0      # set_num_threads(); 0: not called
 cdef int limit = 1 << 30  # what the machine grants (CPU quota, affinity), set once by _threads
@@ -30,9 +28,10 @@ cdef int current() noexcept nogil:
 
 
 cdef int team(double nanoseconds) noexcept nogil:
-    if nanoseconds < WORTH or not fm_openmp_usable():
+    if nanoseconds < 15e3 or not fm_openmp_usable():  # a region costs 3 to 6 microseconds with the team awake
         return 1
-    return current()
+    cdef int n = current()
+    return n if n == 1 or fm_team_pays(nanoseconds) else 1
 
 
 cdef int caller_cpu() noexcept nogil:

@@ -11,6 +11,8 @@ cdef extern from "dispatch.h" nogil:
         const fm_target *target
         int (*runs)() noexcept nogil
     const fm_choice fm_choices[]
+    const char *fm_compiler
+    double fm_pause_nanoseconds()
     size_t fm_cache_bytes()
 
 
@@ -27,6 +29,11 @@ def built_targets():
 def available_targets():
     """Names of the targets that this CPU can run, best first."""
     return tuple(name for i, name in enumerate(built_targets()) if fm_choices[<int>i].runs())
+
+
+def pause_nanoseconds():
+    """How long one spin-wait instruction of this CPU takes."""
+    return fm_pause_nanoseconds()
 
 
 def _choose():
@@ -49,3 +56,5 @@ cdef int _index = built_targets().index(target)
 fm32 = fm_choices[_index].target.f32
 fm64 = fm_choices[_index].target.f64
 cache_bytes = fm_cache_bytes()
+#: The C compiler that built the kernels.
+compiler = fm_compiler.decode()

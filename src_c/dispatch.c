@@ -2,7 +2,14 @@
  * flags, so that the import works on any processor of the architecture. */
 #include "dispatch.h"
 
+#include <time.h>
 #include <unistd.h>
+
+#ifdef __clang__
+const char *const fm_compiler = __VERSION__;
+#else
+const char *const fm_compiler = "gcc " __VERSION__;
+#endif
 
 size_t fm_cache_bytes(void)
 {
@@ -11,6 +18,26 @@ size_t fm_cache_bytes(void)
     bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
     return bytes > 0 ? (size_t)bytes : (size_t)8 << 20;
+}
+
+double fm_pause_nanoseconds(void)
+{
+    double best = 1e9;
+    for (int round = 0; round < 5; round++) {
+        struct timespec a, b;
+        clock_gettime(CLOCK_MONOTONIC, &a);
+        for (int i = 0; i < 100; i++) {
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#else
+            __asm__ volatile("yield" ::: "memory");
+#endif
+        }
+        clock_gettime(CLOCK_MONOTONIC, &b);
+        const double each = ((b.tv_sec - a.tv_sec) * 1e9 + (b.tv_nsec - a.tv_nsec)) / 100;
+        best = each < best ? each : best;
+    }
+    return best;
 }
 
 #if defined(__x86_64__)

@@ -32,6 +32,12 @@ typedef struct {
 
 extern const fm_choice fm_choices[];
 
+/* How long one spin-wait instruction takes: 13 to 50 ns, by the processor. */
+double fm_pause_nanoseconds(void);
+
+/* The compiler that built this. */
+extern const char *const fm_compiler;
+
 /* The size of the last-level cache in bytes. */
 size_t fm_cache_bytes(void);
 
