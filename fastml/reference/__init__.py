@@ -1,0 +1,32 @@
+"""Every function of fastml in plain NumPy, in double precision, written to be read.
+
+The kernels are tested against these. Names and signatures are fastml's own.
+"""
+
+from .activations import relu, relu_backward
+from .batch_norm import batch_norm, batch_norm_backward
+from .cross_entropy import cross_entropy, cross_entropy_with_grad
+from .dropout import dropout, dropout_backward, dropout_mask
+from .linear import linear, linear_backward
+from .sgd import sgd_step
+from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "cross_entropy",
+    "cross_entropy_with_grad",
+    "dropout",
+    "dropout_backward",
+    "dropout_mask",
+    "linear",
+    "linear_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "logsumexp",
+    "relu",
+    "relu_backward",
+    "sgd_step",
+    "softmax",
+    "softmax_backward",
+]

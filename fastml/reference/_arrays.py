@@ -1,0 +1,95 @@
+"""What every reference function does before and after its formula: float64 in, the input's dtype out.
+
+The checks here state the library's contract in its plainest form: TypeError for the kind of an argument,
+ValueError for a shape, a range or an option, each naming the argument and what was seen. Nothing is written
+before all checks have passed, because the formula writes into fresh arrays and `finish` comes last.
+"""
+
+import numpy as np
+
+
+def as_float64(x, name):
+    """Return x as a fresh float64 array, and the dtype (float32 or float64) that results will have."""
+    array = np.asarray(x)
+    if array.dtype.kind in "biu":
+        dtype = np.dtype(np.float32)
+    elif array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
+        dtype = array.dtype.newbyteorder("=")
+    else:
+        raise TypeError(f"{name} must be float32, float64, integer or bool, got dtype {array.dtype}")
+    return array.astype(dtype).astype(np.float64), dtype
+
+
+def as_vector(x, name, length):
+    """Return x as a float64 array of shape (length,): one number per class or per channel."""
+    array, _ = as_float64(x, name)
+    if array.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
+    return array
+
+
+def check_same_shape(x, x_name, y, y_name):
+    if x.shape != y.shape:
+        raise ValueError(f"{x_name} must have the shape of {y_name}, got {x.shape} and {y.shape}")
+
+
+def check_axis(axis, ndim, name="axis"):
+    """Return axis counted from the front; ndim is the number of dimensions it may point into."""
+    if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{name} {axis} is out of range for an array with {ndim} dimensions")
+    return int(axis) % ndim
+
+
+def check_number(value, name):
+    """Return a real number as a float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    return float(value)
+
+
+def check_range(value, name, low, high=np.inf):
+    """Return a real number in [low, high] as a float; NaN lies in no range."""
+    value = check_number(value, name)
+    if not low <= value <= high:
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
+    return value
+
+
+def check_target_array(array, name, shape, dtype):
+    """Check an array that will be written: kind, dtype, shape, permission."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+    if array.dtype != dtype:
+        raise TypeError(f"{name} must have dtype {dtype}, got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if not array.flags.writeable:
+        raise ValueError(f"{name} is read-only")
+
+
+def same_view(a, b):
+    """True where a and b are the same elements in the same order."""
+    return a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides
+
+
+def check_out(out, shape, dtype, inputs, in_place):
+    """Check out: it may be the input called in_place itself and may not overlap any input otherwise."""
+    if out is None:
+        return
+    check_target_array(out, "out", shape, dtype)
+    for name, value in inputs.items():
+        if not isinstance(value, np.ndarray) or not np.shares_memory(out, value):
+            continue
+        if name != in_place or not same_view(out, value):
+            raise ValueError(f"out overlaps {name} without being the same array")
+
+
+def finish(result, dtype, out=None):
+    """Round a float64 result to dtype, into out where given."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if out is None:
+            return np.asarray(result).astype(dtype)
+        out[...] = result
+        return out

@@ -1,0 +1,122 @@
+"""Batch normalisation: Ioffe, Szegedy (2015), https://arxiv.org/abs/1502.03167, Algorithm 1 and section 3."""
+
+import numpy as np
+
+from ._arrays import (
+    as_float64,
+    as_vector,
+    check_axis,
+    check_number,
+    check_out,
+    check_range,
+    check_same_shape,
+    check_target_array,
+    finish,
+)
+
+
+def _channels_last(x, axis):
+    """View x as (values per channel, channels)."""
+    moved = np.moveaxis(x, axis, -1)
+    return moved.reshape(moved.size // moved.shape[-1] if moved.size else 0, moved.shape[-1]), moved.shape
+
+
+def _check_values(count, channels):
+    if count == 1 and channels > 0:
+        raise ValueError("x must have more than one value per channel in training, got 1")
+
+
+def batch_norm(
+    x,
+    weight=None,
+    bias=None,
+    running_mean=None,
+    running_var=None,
+    *,
+    training=True,
+    momentum=0.1,
+    eps=1e-5,
+    channel_axis=1,
+    out=None,
+):
+    """y = (x - mean) * inv_std * weight + bias per channel, inv_std = 1 / sqrt(var + eps).
+
+    In training mean and var are the batch's (var divides by m values per channel), and the running
+    statistics become (1 - momentum) * running + momentum * batch, there with var dividing by m - 1. In
+    evaluation the running statistics take the batch's place.
+    """
+    x64, dtype = as_float64(x, "x")
+    axis = check_axis(channel_axis, x64.ndim, "channel_axis")
+    channels = x64.shape[axis]
+    values, shape = _channels_last(x64, axis)
+    m = len(values)
+    momentum = check_number(momentum, "momentum")
+    eps = check_range(eps, "eps", 0)
+    gamma = np.ones(channels) if weight is None else as_vector(weight, "weight", channels)
+    beta = np.zeros(channels) if bias is None else as_vector(bias, "bias", channels)
+    running = {"running_mean": running_mean, "running_var": running_var}
+    if training:
+        _check_values(m, channels)
+        for name, statistic in running.items():
+            if statistic is not None:
+                check_target_array(statistic, name, (channels,), dtype)
+    elif running_mean is None or running_var is None:
+        raise ValueError("running_mean and running_var are needed with training=False, got None")
+    else:
+        mean = as_vector(running_mean, "running_mean", channels)
+        var = as_vector(running_var, "running_var", channels)
+    inputs = {"x": x, "weight": weight, "bias": bias, **running}
+    check_out(out, x64.shape, dtype, inputs, in_place="x")
+
+    with np.errstate(all="ignore"):
+        if training:
+            mean = values.sum(axis=0) / np.float64(m)
+            squares = ((values - mean) ** 2).sum(axis=0)
+            var = squares / np.float64(m)
+        inv_std = 1 / np.sqrt(var + eps)
+        y = (values - mean) * inv_std * gamma + beta
+        if training and m > 0:
+            if running_mean is not None:
+                previous = running_mean.astype(np.float64)
+                finish((1 - momentum) * previous + momentum * mean, dtype, running_mean)
+            if running_var is not None:
+                unbiased = squares / (m - 1)
+                previous = running_var.astype(np.float64)
+                finish((1 - momentum) * previous + momentum * unbiased, dtype, running_var)
+    y = np.moveaxis(y.reshape(shape), -1, axis)
+    return finish(y, dtype, out), finish(mean, dtype), finish(inv_std, dtype)
+
+
+def batch_norm_backward(grad, x, weight, mean, inv_std, *, training=True, channel_axis=1, out=None):
+    """With xhat = (x - mean) * inv_std and sums over each channel's m values:
+
+    dweight = sum grad * xhat,  dbias = sum grad,
+    dx = weight * inv_std * (grad - dbias / m - xhat * dweight / m)   in training,
+    dx = weight * inv_std * grad                                      in evaluation.
+    """
+    grad64, dtype = as_float64(grad, "grad")
+    x64, _ = as_float64(x, "x")
+    check_same_shape(grad64, "grad", x64, "x")
+    axis = check_axis(channel_axis, x64.ndim, "channel_axis")
+    channels = x64.shape[axis]
+    g, shape = _channels_last(grad64, axis)
+    values, _ = _channels_last(x64, axis)
+    m = len(values)
+    gamma = np.ones(channels) if weight is None else as_vector(weight, "weight", channels)
+    mu = as_vector(mean, "mean", channels)
+    s = as_vector(inv_std, "inv_std", channels)
+    if training:
+        _check_values(m, channels)
+    inputs = {"grad": grad, "x": x, "weight": weight, "mean": mean, "inv_std": inv_std}
+    check_out(out, grad64.shape, dtype, inputs, in_place="grad")
+
+    with np.errstate(all="ignore"):
+        xhat = (values - mu) * s
+        dweight = (g * xhat).sum(axis=0)
+        dbias = g.sum(axis=0)
+        dx = g
+        if training:
+            dx = g - dbias / np.float64(m) - xhat * (dweight / np.float64(m))
+        dx = gamma * s * dx
+    dx = np.moveaxis(dx.reshape(shape), -1, axis)
+    return finish(dx, dtype, out), finish(dweight, dtype), finish(dbias, dtype)

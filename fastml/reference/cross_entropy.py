@@ -1,0 +1,114 @@
+"""Cross-entropy between logits and integer labels or class probabilities, and its gradient.
+
+With p = softmax(logits) and q the target distribution times the class weights, the loss of one sample is
+-sum_c q_c log p_c and its gradient (sum_c q_c) p - q. Weights, smoothing and the weighted mean follow
+torch.nn.functional.cross_entropy; label smoothing is Szegedy et al., "Rethinking the Inception
+architecture" (2016), section 7, https://arxiv.org/abs/1512.00567.
+"""
+
+import numpy as np
+
+from ._arrays import as_float64, as_vector, check_axis, check_out, check_range, check_same_shape, finish
+from .softmax import _exp_shifted
+
+
+def _check_labels(target, shape, classes, ignore_index):
+    """Return the labels as int64 (0 where ignored) and the mask of the samples that count."""
+    if target.shape != shape:
+        raise ValueError(
+            f"target must have shape {shape} (logits without the class axis), got {target.shape}"
+        )
+    counted = np.ones(shape, bool) if ignore_index is None else target != ignore_index
+    wrong = counted & ((target < 0) | (target >= classes))
+    if wrong.any():
+        raise IndexError(f"target must lie in 0 .. {classes - 1}, got {target[wrong].flat[0]}")
+    return np.where(counted, target, 0).astype(np.int64), counted
+
+
+def _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, reduction, out):
+    logits64, dtype = as_float64(logits, "logits")
+    axis = check_axis(axis, logits64.ndim)
+    z = np.moveaxis(logits64, axis, -1)
+    classes = z.shape[-1]
+    smoothing = check_range(label_smoothing, "label_smoothing", 0, 1)
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if ignore_index is not None and (
+        isinstance(ignore_index, (bool, np.bool_)) or not isinstance(ignore_index, (int, np.integer))
+    ):
+        raise TypeError(f"ignore_index must be an integer or None, got {ignore_index!r}")
+    w = np.ones(classes) if weight is None else as_vector(weight, "weight", classes)
+
+    labels = np.asarray(target)
+    hard = labels.dtype.kind in "iu"
+    if hard:
+        labels, counted = _check_labels(labels, z.shape[:-1], classes, ignore_index)
+    elif labels.dtype.kind == "f":
+        if ignore_index is not None:
+            raise ValueError("ignore_index needs integer targets, got class probabilities")
+        target64, _ = as_float64(target, "target")
+        check_same_shape(target64, "target", logits64, "logits")
+        q = np.moveaxis(target64, axis, -1)
+        counted = np.ones(z.shape[:-1], bool)
+    else:
+        raise TypeError(f"target must be integers or floating point, got dtype {labels.dtype}")
+    check_out(
+        out, logits64.shape, dtype, {"logits": logits, "target": target, "weight": weight}, in_place="logits"
+    )
+
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
+        largest, e, log_sum = _exp_shifted(z)
+        log_p = (z - largest) - log_sum
+        p = e / e.sum(axis=-1, keepdims=True)
+        if hard:
+            one_hot = np.arange(classes) == labels[..., None]
+            q = w * (1 - smoothing) * one_hot + w * smoothing / max(classes, 1)
+            # Only the label's own term is read, so that 0 * inf of the other classes does not arise.
+            loss = -((1 - smoothing) * w * np.where(one_hot, log_p, 0)).sum(axis=-1)
+            if smoothing > 0:
+                loss -= (w * log_p).sum(axis=-1) * smoothing / classes
+            loss = np.where(counted, loss, 0)
+            total = (w * one_hot).sum(axis=-1)[counted].sum()
+        else:
+            q = w * (q * (1 - smoothing) + smoothing / max(classes, 1))
+            loss = -(q * log_p).sum(axis=-1)
+            total = np.float64(loss.size)
+        dlogits = q.sum(axis=-1, keepdims=True) * p - q
+        if reduction == "mean":
+            loss = loss.sum() / total
+            dlogits = dlogits / total
+        elif reduction == "sum":
+            loss = loss.sum()
+        dlogits = np.where(counted[..., None], dlogits, 0)
+    loss = finish(loss, dtype)
+    return (loss if reduction == "none" else loss[()]), finish(np.moveaxis(dlogits, -1, axis), dtype, out)
+
+
+def cross_entropy(
+    logits, target, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"
+):
+    """loss = -sum_c q_c log p_c, reduced over the samples; "mean" divides by the sum of the labels' weights.
+
+    Class probabilities are divided by the number of samples instead. If all samples are ignored (or there
+    are none) the mean is 0 / 0 = NaN.
+    """
+    loss, _ = _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, reduction, None)
+    return loss
+
+
+def cross_entropy_with_grad(
+    logits,
+    target,
+    axis=-1,
+    *,
+    weight=None,
+    ignore_index=None,
+    label_smoothing=0.0,
+    reduction="mean",
+    out=None,
+):
+    """Return the loss and dlogits = (sum_c q_c) p - q, divided as the loss is; 0 for ignored samples.
+
+    With reduction="none", dlogits is the gradient of the sum of the losses.
+    """
+    return _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, reduction, out)

@@ -1,0 +1,49 @@
+"""The affine map of a fully connected layer and its gradient.
+
+Formula and argument order: torch.nn.functional.linear; gradient: Goodfellow, Bengio, Courville, "Deep
+Learning" (2016), section 6.5.6, https://www.deeplearningbook.org.
+"""
+
+import numpy as np
+
+from ._arrays import as_float64, as_vector, check_out, finish
+
+
+def _check_features(x, weight):
+    if weight.ndim != 2:
+        raise ValueError(f"weight must have shape (out, in), got {weight.shape}")
+    if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"x must have shape (..., {weight.shape[1]}) for weight {weight.shape}, got {x.shape}"
+        )
+
+
+def linear(x, weight, bias=None, *, activation=None, out=None):
+    """y = x W^T + b, with activation="relu" y = max(x W^T + b, 0); x is (..., in), weight (out, in)."""
+    x64, dtype = as_float64(x, "x")
+    w, _ = as_float64(weight, "weight")
+    _check_features(x64, w)
+    b = np.zeros(len(w)) if bias is None else as_vector(bias, "bias", len(w))
+    if activation not in (None, "relu"):
+        raise ValueError(f"activation must be None or 'relu', got {activation!r}")
+    check_out(out, (*x64.shape[:-1], len(w)), dtype, {"x": x, "weight": weight, "bias": bias}, in_place=None)
+    with np.errstate(all="ignore"):
+        y = x64 @ w.T + b
+        if activation == "relu":
+            y = np.where(y <= 0, 0, y)
+    return finish(y, dtype, out)
+
+
+def linear_backward(grad, x, weight):
+    """dx = grad W, dW = grad^T x and db = sum grad, the last two over all leading axes."""
+    grad64, dtype = as_float64(grad, "grad")
+    x64, _ = as_float64(x, "x")
+    w, _ = as_float64(weight, "weight")
+    _check_features(x64, w)
+    if grad64.shape != (*x64.shape[:-1], len(w)):
+        raise ValueError(f"grad must have shape {(*x64.shape[:-1], len(w))}, got {grad64.shape}")
+    rows = int(np.prod(x64.shape[:-1]))
+    g, a = grad64.reshape(rows, len(w)), x64.reshape(rows, w.shape[1])
+    with np.errstate(all="ignore"):
+        dx = (g @ w).reshape(x64.shape)
+        return finish(dx, dtype), finish(g.T @ a, dtype), finish(g.sum(axis=0), dtype)

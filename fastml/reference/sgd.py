@@ -1,0 +1,76 @@
+"""Stochastic gradient descent with momentum.
+
+Formula and order of operations: torch.optim.SGD; momentum and Nesterov's form after Sutskever et al., "On the
+importance of initialization and momentum in deep learning" (ICML 2013).
+"""
+
+import numpy as np
+
+from ._arrays import as_float64, check_number, check_range, check_target_array, finish
+
+
+def _check_lists(params, grads, velocities):
+    lists = {"params": params, "grads": grads}
+    if velocities is not None:
+        lists["velocities"] = velocities
+    for name, arrays in lists.items():
+        if not isinstance(arrays, (list, tuple)):
+            raise TypeError(f"{name} must be a list of arrays, got {type(arrays).__name__}")
+        if len(arrays) != len(params):
+            raise ValueError(f"{name} must have one array per parameter, got {len(arrays)} for {len(params)}")
+    for i, p in enumerate(params):
+        name = f"params[{i}]"
+        if not isinstance(p, np.ndarray):
+            raise TypeError(f"{name} must be a NumPy array, got {type(p).__name__}")
+        if p.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name} must be float32 or float64, got {p.dtype}")
+        check_target_array(p, name, p.shape, p.dtype)
+        g, _ = as_float64(grads[i], f"grads[{i}]")
+        if g.shape != p.shape:
+            raise ValueError(f"grads[{i}] must have the shape of {name}, got {g.shape} and {p.shape}")
+        if velocities is not None:
+            check_target_array(velocities[i], f"velocities[{i}]", p.shape, p.dtype)
+
+
+def sgd_step(
+    params,
+    grads,
+    velocities=None,
+    *,
+    lr,
+    momentum=0.0,
+    dampening=0.0,
+    weight_decay=0.0,
+    nesterov=False,
+    maximize=False,
+):
+    """Update params (and velocities) in place, per array:
+
+    g = -grad if maximize else grad
+    g = g + weight_decay * p
+    v = momentum * v + (1 - dampening) * g          (momentum = 0: velocities are not touched, the step is g)
+    p = p - lr * (g + momentum * v if nesterov else v)
+    """
+    lr = check_range(lr, "lr", 0)
+    momentum = check_range(momentum, "momentum", 0)
+    dampening = check_number(dampening, "dampening")
+    weight_decay = check_range(weight_decay, "weight_decay", 0)
+    if nesterov and (momentum == 0 or dampening != 0):
+        raise ValueError("nesterov needs momentum > 0 and dampening = 0")
+    if momentum != 0 and velocities is None:
+        raise ValueError("velocities are needed with momentum, got None")
+    _check_lists(params, grads, velocities)
+
+    for i, p in enumerate(params):
+        g, _ = as_float64(grads[i], f"grads[{i}]")
+        p64 = p.astype(np.float64)
+        with np.errstate(all="ignore"):
+            if maximize:
+                g = -g
+            g = g + weight_decay * p64
+            step = g
+            if momentum != 0:
+                v = momentum * velocities[i].astype(np.float64) + (1 - dampening) * g
+                step = g + momentum * v if nesterov else v
+                finish(v, p.dtype, velocities[i])
+            finish(p64 - lr * step, p.dtype, p)
