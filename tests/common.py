@@ -1,0 +1,369 @@
+"""What all tests share: arrays in every layout, tolerances, and OPS, the table of the public functions.
+
+A promise that all functions keep is written once, over OPS, in test_contract.py; what is special to one
+function is in test_<stem>.py. A new function gets one row here (or one for each way of calling it).
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+import fastml
+from fastml import reference
+
+ROOT = Path(__file__).resolve().parent.parent
+DTYPES = (np.float32, np.float64)
+# Lengths around the 16-float and 8-double vectors, their multiples and the empty one.
+LENGTHS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
+THREADS = (1, 2, 3, 7)
+LAYOUTS = ("C", "F", "strided", "reversed", "transposed", "swapped")
+ADVERSARIAL = ("inf", "-inf", "all -inf", "nan", "1e30", "equal", "denormal")
+
+
+# --- arrays --------------------------------------------------------------------------------------------------
+
+
+def normal(shape, dtype=np.float32, seed=0, scale=1.0):
+    """Return standard normal numbers times scale, C-contiguous."""
+    return np.asarray(np.random.default_rng(seed).standard_normal(shape) * scale).astype(dtype)
+
+
+def relayout(x, layout):
+    """Return an array with the elements of x and another layout in memory."""
+    if layout == "C":
+        return np.array(x, order="C")
+    if layout == "F":
+        return np.array(x, order="F")
+    if layout == "swapped":
+        return x.astype(x.dtype.newbyteorder())
+    if layout == "transposed":  # the axes lie in memory in another order, neither C nor F
+        order = np.roll(np.arange(x.ndim), 1)
+        return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    step = {"strided": 2, "reversed": -1}[layout]
+    memory = np.zeros([n * abs(step) for n in x.shape], x.dtype)
+    view = memory[(*(slice(None, None, step) for _ in x.shape), ...)]
+    view[...] = x
+    return view
+
+
+def adversarial(shape, kind, dtype=np.float32, seed=0):
+    """Return normal numbers with rows (last axis) that a naive formula fails on."""
+    x = normal(shape, dtype, seed)
+    tiny = np.finfo(dtype).smallest_subnormal
+    if kind == "inf":
+        x[..., ::3] = np.inf
+    elif kind == "-inf":
+        x[..., 1::3] = -np.inf
+    elif kind == "all -inf":
+        x[...] = -np.inf
+    elif kind == "nan":
+        x[..., 2::5] = np.nan
+    elif kind == "1e30":
+        x[..., ::2] *= 1e30
+    elif kind == "equal":
+        x[...] = 2.5
+    elif kind == "denormal":
+        x[...] = np.round(x * 100) * tiny
+    else:
+        raise ValueError(kind)
+    return x
+
+
+# --- comparing -----------------------------------------------------------------------------------------------
+
+
+def assert_same_bits(got, want, what=""):
+    """Same shape, dtype and bits; all NaN count as one."""
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.dtype == want.dtype and got.shape == want.shape, what
+    np.testing.assert_array_equal(got, want, err_msg=what)
+    np.testing.assert_array_equal(
+        np.signbit(got) & ~np.isnan(got), np.signbit(want) & ~np.isnan(want), err_msg=what
+    )
+
+
+def ulp_error(got, want, scale=0.0):
+    """Return the largest |got - want| in units in the last place of max(|want|, scale), in got's dtype."""
+    got, want = np.asarray(got), np.asarray(want)
+    finite = np.isfinite(want) & np.isfinite(got)
+    unit = np.spacing(np.broadcast_to(np.maximum(np.abs(want), scale), want.shape)[finite].astype(got.dtype))
+    error = np.abs(got[finite].astype(np.float64) - want[finite].astype(np.float64)) / unit
+    return float(error.max(initial=0.0))
+
+
+def assert_close(got, want, ulp=8, by_row=False, what=""):
+    """Same kind, dtype, shape, NaN and infinities; finite values within ulp units in the last place.
+
+    by_row measures in units of the largest finite |want| along the last axis, as fits results that are
+    differences of larger terms.
+    """
+    assert isinstance(got, np.ndarray) == isinstance(want, np.ndarray), f"{what} {type(got)} {type(want)}"
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.dtype == want.dtype, f"{what} {got.dtype} {want.dtype}"
+    assert got.shape == want.shape, f"{what} {got.shape} {want.shape}"
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want), err_msg=what)
+    infinite = np.isinf(got) | np.isinf(want)
+    np.testing.assert_array_equal(got[infinite], want[infinite], err_msg=what)
+    scale = 0.0
+    if by_row and want.ndim and want.size:
+        scale = np.where(np.isfinite(want), np.abs(want), 0).max(axis=-1, keepdims=True)
+    error = ulp_error(got, want, scale)
+    assert error <= ulp, f"{what} {error:.3g} ulp, allowed {ulp}"
+
+
+# --- the table -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Op:
+    """One public function, called in one way."""
+
+    name: str
+    make: Callable  # (shape, dtype, seed) -> arguments by name; shape is the first array's, classes last
+    arrays: tuple  # arguments that are arrays or lists of arrays; the first one is the input proper
+    case: str = ""
+    out: int | None = None  # which result `out` holds, None without out=
+    in_place: str | None = None  # the argument that out may be
+    axis: str | None = None
+    mutated: tuple = ()  # arguments that are updated in place
+    min_ndim: int = 0
+    accepts: Callable = field(default=lambda shape: True)
+    ulp: int = 16
+
+    @property
+    def id(self):
+        return f"{self.name}[{self.case}]" if self.case else self.name
+
+    def valid(self, shape):
+        return len(shape) >= self.min_ndim and self.accepts(shape)
+
+    def run(self, args, module=fastml):
+        """Call the function; return its results and then the arguments that it updated, flat."""
+        result = getattr(module, self.name)(**args)
+        results = () if result is None else result if isinstance(result, tuple) else (result,)
+        for name in self.mutated:
+            value = args.get(name)
+            results += tuple(value) if isinstance(value, list) else () if value is None else (value,)
+        return results
+
+
+def map_arrays(args, names, function):
+    """Return args with function applied to every array of these names, also within lists."""
+    changed = dict(args)
+    for name in names:
+        value = args.get(name)
+        if isinstance(value, list):
+            changed[name] = [function(v) for v in value]
+        elif isinstance(value, np.ndarray):
+            changed[name] = function(value)
+    return changed
+
+
+def copy_args(args):
+    return map_arrays(args, tuple(args), np.array)
+
+
+def _x(shape, dtype, seed):
+    return {"x": normal(shape, dtype, seed, 3)}
+
+
+def _softmax_backward(shape, dtype, seed):
+    return {"grad": normal(shape, dtype, seed), "y": reference.softmax(normal(shape, dtype, seed + 1))}
+
+
+def _log_softmax_backward(shape, dtype, seed):
+    return {"grad": normal(shape, dtype, seed), "y": reference.log_softmax(normal(shape, dtype, seed + 1))}
+
+
+def _labels(**options):
+    def make(shape, dtype, seed):
+        labels = np.random.default_rng(seed).integers(0, max(shape[-1], 1), shape[:-1])
+        weight = np.random.default_rng(seed + 1).uniform(0.5, 2, shape[-1]).astype(dtype)
+        args = {"logits": normal(shape, dtype, seed, 3), "target": labels, "axis": -1, **options}
+        return {**args, "weight": weight} if "ignore_index" in options else args
+
+    return make
+
+
+def _probabilities(**options):
+    def make(shape, dtype, seed):
+        target = reference.softmax(normal(shape, dtype, seed + 1, 2))
+        weight = np.random.default_rng(seed + 2).uniform(0.5, 2, shape[-1]).astype(dtype)
+        return {
+            "logits": normal(shape, dtype, seed, 3),
+            "target": target,
+            "axis": -1,
+            "weight": weight,
+            **options,
+        }
+
+    return make
+
+
+def _batch_norm(channel_axis=-1, **options):
+    def make(shape, dtype, seed):
+        rng = np.random.default_rng(seed + 1)
+        per_channel = {
+            "weight": rng.uniform(0.5, 2, shape[-1]),
+            "bias": rng.normal(size=shape[-1]),
+            "running_mean": rng.normal(size=shape[-1]),
+            "running_var": rng.uniform(0.5, 2, shape[-1]),
+        }
+        x = np.ascontiguousarray(np.moveaxis(normal(shape, dtype, seed), -1, channel_axis))
+        per_channel = {name: value.astype(dtype) for name, value in per_channel.items()}
+        return {"x": x, **per_channel, "channel_axis": channel_axis, **options}
+
+    return make
+
+
+def _batch_norm_backward(channel_axis=-1, **options):
+    def make(shape, dtype, seed):
+        args = _batch_norm(channel_axis)(shape, dtype, seed)
+        _, mean, inv_std = reference.batch_norm(args["x"], channel_axis=channel_axis)
+        grad = normal(args["x"].shape, dtype, seed + 2)
+        made = {"grad": grad, "x": args["x"], "weight": args["weight"], "mean": mean, "inv_std": inv_std}
+        return {**made, "channel_axis": channel_axis, **options}
+
+    return make
+
+
+def _dropout(name):
+    return lambda shape, dtype, seed: {
+        name: normal(shape, dtype, seed),
+        "p": 0.3,
+        "seed": 2**40 + 5,
+        "offset": 7,
+    }
+
+
+def _linear(**options):
+    def make(shape, dtype, seed):
+        features = shape[-1]
+        weight = normal((features + 3, features), dtype, seed + 1)
+        return {
+            "x": normal(shape, dtype, seed),
+            "weight": weight,
+            "bias": normal(features + 3, dtype, 2),
+            **options,
+        }
+
+    return make
+
+
+def _linear_backward(shape, dtype, seed):
+    args = _linear()(shape, dtype, seed)
+    grad = normal((*shape[:-1], shape[-1] + 3), dtype, seed + 3)
+    return {"grad": grad, "x": args["x"], "weight": args["weight"]}
+
+
+def _relu_backward(shape, dtype, seed):
+    return {"grad": normal(shape, dtype, seed), "x": normal(shape, dtype, seed + 1)}
+
+
+def _sgd(**options):
+    def make(shape, dtype, seed):
+        lists = {
+            name: [normal(shape, dtype, seed + k), normal((3,), dtype, seed + k + 10)]
+            for k, name in enumerate(("params", "grads", "velocities"))
+        }
+        return {**lists, "lr": 0.05, **options}
+
+    return make
+
+
+def _has_classes(shape):
+    return shape[-1] > 0 or 0 in shape[:-1]
+
+
+def _several_values(shape):
+    return np.prod(shape[:-1]) != 1
+
+
+_OUT = {"out": 0, "in_place": "x", "axis": "axis"}
+_GRAD_OUT = {"out": 0, "in_place": "grad", "axis": "axis"}
+_CE = {"arrays": ("logits", "target", "weight"), "axis": "axis", "min_ndim": 1, "accepts": _has_classes}
+_CE_OUT = {**_CE, "out": 1, "in_place": "logits"}
+_BN = {
+    "arrays": ("x", "weight", "bias", "running_mean", "running_var"),
+    "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": _several_values, "ulp": 64,
+}  # fmt: skip
+_BN_BACKWARD = {**_BN, "arrays": ("grad", "x", "weight", "mean", "inv_std"), "in_place": "grad"}
+_RUNNING = ("running_mean", "running_var")
+_SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
+_SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
+_LINEAR = {"out": 0, "min_ndim": 1, "ulp": 64}
+
+OPS = (
+    Op("softmax", _x, ("x",), **_OUT),
+    Op("log_softmax", _x, ("x",), **_OUT),
+    Op("logsumexp", _x, ("x",), axis="axis"),
+    Op("softmax_backward", _softmax_backward, ("grad", "y"), **_GRAD_OUT),
+    Op("log_softmax_backward", _log_softmax_backward, ("grad", "y"), **_GRAD_OUT),
+    Op("cross_entropy", _labels(), **_CE),
+    Op("cross_entropy", _labels(reduction="none", **_SMOOTH), **_CE, case="smooth"),
+    Op("cross_entropy", _probabilities(), **_CE, case="probabilities"),
+    Op("cross_entropy_with_grad", _labels(), **_CE_OUT),
+    Op("cross_entropy_with_grad", _labels(**_SMOOTH), **_CE_OUT, case="smooth"),
+    Op("cross_entropy_with_grad", _probabilities(reduction="sum"), **_CE_OUT, case="probabilities"),
+    Op("batch_norm", _batch_norm(), **_BN, mutated=_RUNNING),
+    Op("batch_norm", _batch_norm(1), **_BN, mutated=_RUNNING, case="axis 1"),
+    Op("batch_norm", _batch_norm(1, training=False), **_BN, case="eval"),
+    Op("batch_norm_backward", _batch_norm_backward(), **_BN_BACKWARD),
+    Op("batch_norm_backward", _batch_norm_backward(1), **_BN_BACKWARD, case="axis 1"),
+    Op("batch_norm_backward", _batch_norm_backward(1, training=False), **_BN_BACKWARD, case="eval"),
+    Op("dropout", _dropout("x"), ("x",), out=0, in_place="x", ulp=0),
+    Op("dropout_backward", _dropout("grad"), ("grad",), out=0, in_place="grad", ulp=0),
+    Op("dropout_mask", lambda shape, dtype, seed: {"shape": shape, "seed": seed, "offset": 2**63}, (), ulp=0),
+    Op("linear", _linear(), ("x", "weight", "bias"), **_LINEAR),
+    Op("linear", _linear(activation="relu"), ("x", "weight", "bias"), **_LINEAR, case="relu"),
+    Op("linear_backward", _linear_backward, ("grad", "x", "weight"), min_ndim=1, ulp=64),
+    Op("relu", _x, ("x",), out=0, in_place="x", ulp=0),
+    Op("relu_backward", _relu_backward, ("grad", "x"), out=0, in_place="grad", ulp=0),
+    Op("sgd_step", _sgd(), **_SGD),
+    Op(
+        "sgd_step", _sgd(momentum=0.9, dampening=0.1, weight_decay=0.01, maximize=True), **_SGD, case="damped"
+    ),
+    Op("sgd_step", _sgd(momentum=0.9, nesterov=True), **_SGD, case="nesterov"),
+)
+
+
+# --- threads and targets -------------------------------------------------------------------------------------
+
+
+def with_threads(n, function, *args, **kwargs):
+    """Call the function with n threads."""
+    with fastml.num_threads(n):
+        return function(*args, **kwargs)
+
+
+def run_on_target(target, code, timeout=120):
+    """Run code in a new interpreter with FASTML_ISA=target; return the arrays of its dict `result`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "result.npz")
+        code = f"{textwrap.dedent(code)}\nimport numpy\nnumpy.savez({path!r}, **result)\n"
+        env = {**os.environ, "FASTML_ISA": target, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"target {target}:\n{done.stderr}"
+        with np.load(path) as file:
+            return dict(file)
+
+
+def compute_all(shapes):
+    """Run every row of OPS on every valid shape and dtype; return the results by name."""
+    results = {}
+    for op in OPS:
+        for shape in filter(op.valid, shapes):
+            for dtype in DTYPES:
+                for k, value in enumerate(op.run(op.make(shape, dtype, 1))):
+                    results[f"{op.id} {'x'.join(map(str, shape))} {np.dtype(dtype)} {k}"] = np.asarray(value)
+    return results

@@ -1,0 +1,102 @@
+"""Imports go down only, the reference stands alone, and the tests import the checkout's fastml."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import fastml
+
+from .common import ROOT
+
+PACKAGE = ROOT / "fastml"
+# What a folder or module of fastml may import from fastml, besides itself. Private modules (_check, _threads,
+# _simd …) are the floor: everyone may import them, and they import only each other.
+BELOW = {
+    "reference": set(),
+    "_kernels": set(),
+    "ops": {"_kernels"},
+    "optim": {"ops", "_kernels"},
+    "nn": {"ops", "_kernels", "optim"},
+    "data": {"ops"},
+    "metrics": {"ops", "_kernels"},
+    "preprocessing": {"ops"},
+    "estimators": {"ops", "nn", "optim", "data", "metrics", "preprocessing"},
+    "cli": {"ops", "nn", "optim", "data", "metrics", "preprocessing", "estimators"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def fastml_imports(path):
+    """Return the modules of fastml that a file imports, as tuples of names below fastml, and all others."""
+    here = path.relative_to(PACKAGE).with_suffix("").parts
+    inside, outside = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                first, *rest = alias.name.split(".")
+                (inside.add(tuple(rest)) if first == "fastml" else outside.add(first))
+        elif isinstance(node, ast.ImportFrom):
+            module = tuple(node.module.split(".")) if node.module else ()
+            if node.level:
+                base = here[: len(here) - node.level]
+            elif module[0] == "fastml":
+                base, module = (), module[1:]
+            else:
+                outside.add(module[0])
+                continue
+            full = base + module
+            inside |= {full} if full else {(alias.name,) for alias in node.names}
+    return inside, outside
+
+
+def is_floor(part):
+    return part.startswith("_") and part != "_kernels"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down(path):
+    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    inside, outside = fastml_imports(path)
+    targets = {name[0] for name in inside if name}
+    if room != "reference":
+        assert "reference" not in targets, "nothing in fastml imports the reference"
+    if room == "reference":
+        assert targets <= {"reference"} and outside <= {"numpy"}
+    elif room in BELOW:
+        wrong = {t for t in targets - {room} - BELOW[room] if t in BELOW}
+        assert not wrong, f"{room} imports {wrong}"
+    elif is_floor(room) and room not in ("__init__", "__main__"):
+        assert not targets & set(BELOW), f"{room} imports {targets}"
+
+
+def test_cython_files_do_not_import_the_reference():
+    for path in [*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")]:
+        lines = path.read_text().splitlines()
+        imports = [line for line in lines if line.lstrip().startswith(("import", "cimport", "from"))]
+        assert not [line for line in imports if "reference" in line], path
+
+
+def test_rules_see_what_they_forbid(tmp_path, monkeypatch):
+    folder = tmp_path / "fastml" / "ops"
+    folder.mkdir(parents=True)
+    file = folder / "bad.py"
+    file.write_text(
+        "from .. import nn\nfrom ..reference.softmax import softmax\nimport fastml.cli\nimport os.path\n"
+    )
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path / "fastml")
+    assert fastml_imports(file) == ({("nn",), ("reference", "softmax"), ("cli",)}, {"os"})
+
+
+def test_every_room_is_in_the_table():
+    rooms = {p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.glob("*.py"))}
+    assert {r for r in rooms if not r.startswith("__")} <= set(BELOW), "add the new folder to BELOW"
+
+
+def test_ops_has_an_empty_init():
+    init = PACKAGE / "ops" / "__init__.py"
+    assert init.exists() and not init.read_text().strip()
+
+
+def test_the_checkout_is_imported():
+    assert Path(fastml.__file__).resolve() == PACKAGE / "__init__.py"
