@@ -9,7 +9,7 @@ import numpy as np
 
 
 def as_float64(x, name):
-    """Return x as a fresh float64 array, and the dtype (float32 or float64) that results will have."""
+    """Return x as a fresh C-contiguous float64 array, and the dtype (float32 or float64) that results will have."""
     array = np.asarray(x)
     if array.dtype.kind in "biu":
         dtype = np.dtype(np.float32)
@@ -17,7 +17,7 @@ def as_float64(x, name):
         dtype = array.dtype.newbyteorder("=")
     else:
         raise TypeError(f"{name} must be float32, float64, integer or bool, got dtype {array.dtype}")
-    return array.astype(dtype).astype(np.float64), dtype
+    return array.astype(dtype).astype(np.float64, order="C"), dtype
 
 
 def as_vector(x, name, length):

@@ -44,9 +44,9 @@ def _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, 
     if hard:
         labels, counted = _check_labels(labels, z.shape[:-1], classes, ignore_index)
     elif labels.dtype.kind == "f":
+        target64, _ = as_float64(target, "target")
         if ignore_index is not None:
             raise ValueError("ignore_index needs integer targets, got class probabilities")
-        target64, _ = as_float64(target, "target")
         check_same_shape(target64, "target", logits64, "logits")
         q = np.moveaxis(target64, axis, -1)
         counted = np.ones(z.shape[:-1], bool)
