@@ -4,6 +4,7 @@ A promise that all functions keep is written once, over OPS, in test_contract.py
 function is in test_<stem>.py. A new function gets one row here (or one for each way of calling it).
 """
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -44,8 +45,8 @@ def relayout(x, layout):
     if layout == "swapped":
         return x.astype(x.dtype.newbyteorder())
     if layout == "transposed":  # the axes lie in memory in another order, neither C nor F
-        order = np.roll(np.arange(x.ndim), 1)
-        return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+        order = [*range(1, x.ndim), 0][: x.ndim]
+        return np.array(x.transpose(order), order="C").transpose(np.argsort(order).tolist())
     step = {"strided": 2, "reversed": -1}[layout]
     memory = np.zeros([n * abs(step) for n in x.shape], x.dtype)
     view = memory[(*(slice(None, None, step) for _ in x.shape), ...)]
@@ -136,6 +137,7 @@ class Op:
     min_ndim: int = 0
     accepts: Callable = field(default=lambda shape: True)
     ulp: int = 16
+    big: tuple = ((1031, 517), (3, 200_003), (100_003, 5))  # shapes worth more than one thread
 
     @property
     def id(self):
@@ -298,7 +300,8 @@ _BN_BACKWARD = {**_BN, "arrays": ("grad", "x", "weight", "mean", "inv_std"), "in
 _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
-_LINEAR = {"out": 0, "min_ndim": 1, "ulp": 64}
+_LINEAR = {"arrays": ("x", "weight", "bias"), "out": 0, "min_ndim": 1, "ulp": 64}
+_LINEAR_BIG = ((517, 259), (4099, 67), (33, 1031))
 
 OPS = (
     Op("softmax", _x, ("x",), **_OUT),
@@ -321,9 +324,9 @@ OPS = (
     Op("dropout", _dropout("x"), ("x",), out=0, in_place="x", ulp=0),
     Op("dropout_backward", _dropout("grad"), ("grad",), out=0, in_place="grad", ulp=0),
     Op("dropout_mask", lambda shape, dtype, seed: {"shape": shape, "seed": seed, "offset": 2**63}, (), ulp=0),
-    Op("linear", _linear(), ("x", "weight", "bias"), **_LINEAR),
-    Op("linear", _linear(activation="relu"), ("x", "weight", "bias"), **_LINEAR, case="relu"),
-    Op("linear_backward", _linear_backward, ("grad", "x", "weight"), min_ndim=1, ulp=64),
+    Op("linear", _linear(), **_LINEAR, big=_LINEAR_BIG),
+    Op("linear", _linear(activation="relu"), **_LINEAR, big=_LINEAR_BIG, case="relu"),
+    Op("linear_backward", _linear_backward, ("grad", "x", "weight"), min_ndim=1, ulp=64, big=_LINEAR_BIG),
     Op("relu", _x, ("x",), out=0, in_place="x", ulp=0),
     Op("relu_backward", _relu_backward, ("grad", "x"), out=0, in_place="grad", ulp=0),
     Op("sgd_step", _sgd(), **_SGD),
@@ -358,12 +361,27 @@ def run_on_target(target, code, timeout=120):
             return dict(file)
 
 
+def compute(op, shape, dtype):
+    """Return the results of one call as arrays by name."""
+    label = f"{op.id} {'x'.join(map(str, shape))} {np.dtype(dtype)}"
+    return {f"{label} {k}": np.asarray(v) for k, v in enumerate(op.run(op.make(shape, dtype, seed=1)))}
+
+
+def digests(op, dtype):
+    """Return the SHA-256 of every result on the op's big shapes, by name."""
+    results = {}
+    for shape in op.big:
+        for name, value in compute(op, shape, dtype).items():
+            results[name] = hashlib.sha256(np.ascontiguousarray(value)).hexdigest()
+    return results
+
+
 def compute_all(shapes):
-    """Run every row of OPS on every valid shape and dtype; return the results by name."""
+    """Run every row of OPS in both dtypes: the results on these shapes, and the digests on the big ones."""
     results = {}
     for op in OPS:
-        for shape in filter(op.valid, shapes):
-            for dtype in DTYPES:
-                for k, value in enumerate(op.run(op.make(shape, dtype, 1))):
-                    results[f"{op.id} {'x'.join(map(str, shape))} {np.dtype(dtype)} {k}"] = np.asarray(value)
+        for dtype in DTYPES:
+            for shape in filter(op.valid, shapes):
+                results |= compute(op, shape, dtype)
+            results |= digests(op, dtype)
     return results

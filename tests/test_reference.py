@@ -194,7 +194,8 @@ def test_sgd_is_pytorchs(options):
         optimizer.step()
         if p is None:  # PyTorch's first step is not damped: start from its state after it
             p = parameter.detach().numpy().copy()
-            velocity = np.array(optimizer.state[parameter].get("momentum_buffer", velocity))
+            state = optimizer.state[parameter].get("momentum_buffer", velocity)
+            velocity = torch.as_tensor(state).numpy().copy()
             continue
         reference.sgd_step([p], [grad], [velocity], lr=0.1, **options)
         np.testing.assert_allclose(p, parameter.detach().numpy(), rtol=1e-13)
