@@ -24,7 +24,7 @@ DTYPES = (np.float32, np.float64)
 # Lengths around the 16-float and 8-double vectors, their multiples and the empty one.
 LENGTHS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
 THREADS = (1, 2, 3, 7)
-LAYOUTS = ("C", "F", "strided", "reversed", "transposed", "swapped")
+LAYOUTS = ("C", "F", "strided", "reversed", "transposed", "field", "swapped")
 ADVERSARIAL = ("inf", "-inf", "all -inf", "nan", "1e30", "equal", "denormal")
 
 
@@ -47,6 +47,10 @@ def relayout(x, layout):
     if layout == "transposed":  # the axes lie in memory in another order, neither C nor F
         order = [*range(1, x.ndim), 0][: x.ndim]
         return np.array(x.transpose(order), order="C").transpose(np.argsort(order).tolist())
+    if layout == "field":  # unaligned, and the strides are no multiples of the item
+        view = np.zeros(x.shape, [("before", "u1"), ("x", x.dtype)])["x"]
+        view[...] = x
+        return view
     step = {"strided": 2, "reversed": -1}[layout]
     memory = np.zeros([n * abs(step) for n in x.shape], x.dtype)
     view = memory[(*(slice(None, None, step) for _ in x.shape), ...)]
@@ -346,19 +350,24 @@ def with_threads(n, function, *args, **kwargs):
         return function(*args, **kwargs)
 
 
-def run_on_target(target, code, timeout=120):
-    """Run code in a new interpreter with FASTML_ISA=target; return the arrays of its dict `result`."""
+def run_python(code, timeout=120, **environment):
+    """Run code in a new interpreter; return the arrays of its dict `result`."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "result.npz")
         code = f"{textwrap.dedent(code)}\nimport numpy\nnumpy.savez({path!r}, **result)\n"
-        env = {**os.environ, "FASTML_ISA": target, "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
         command = [sys.executable, "-c", code]
         done = subprocess.run(
             command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True
         )
-        assert done.returncode == 0, f"target {target}:\n{done.stderr}"
+        assert done.returncode == 0, f"{environment} {done.returncode}:\n{done.stderr}"
         with np.load(path) as file:
             return dict(file)
+
+
+def run_on_target(target, code, timeout=120):
+    """Run code in a new interpreter with the kernels of one target: "baseline", "v3", "v4" or "neon"."""
+    return run_python(code, timeout, FASTML_ISA=target)
 
 
 def compute(op, shape, dtype):

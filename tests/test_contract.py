@@ -1,6 +1,9 @@
 """The promises that all functions keep, each written once over the table OPS."""
 
 import inspect
+import os
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from .common import (
     normal,
     relayout,
     run_on_target,
+    run_python,
     with_threads,
 )
 
@@ -121,6 +125,17 @@ def test_adversarial(op, dtype, kind):
             first = op.arrays[0]
             args = map_arrays(args, [first], lambda a: adversarial(a.shape, kind, dtype, seed=2))
         check(op, args, f"shape {shape} {kind}")
+
+
+@every_op
+def test_read_only_inputs(op):
+    """Inputs may be read-only, and all rows of one may be the same memory."""
+    names = [name for name in op.arrays if name not in op.mutated]
+    for shape in filter(op.valid, [(), (5,), (6, 5)]):
+        args = op.make(shape, np.float32, seed=1)
+        check(
+            op, map_arrays(copy_args(args), names, lambda a: np.broadcast_to(a[:1] if a.ndim else a, a.shape))
+        )
 
 
 # --- kinds of input ------------------------------------------------------------------------------------------
@@ -258,6 +273,32 @@ def test_out_that_does_not_fit(op, module):
             np.testing.assert_array_equal(given[name], args[name], err_msg=name)
 
 
+@with_out
+def test_out_that_overlaps_itself_is_no_crash(op):
+    args = op.make((40, 33), np.float32, seed=1)
+    shape = op.run(copy_args(args))[op.out].shape
+    memory = np.zeros(shape[-1], np.float32)
+    try:
+        op.run({**args, "out": np.lib.stride_tricks.as_strided(memory, shape, (0, 4))})
+    except ValueError as error:
+        assert "out" in str(error)
+
+
+@every_dtype
+@with_out
+def test_out_spares_allocation(op, dtype):
+    """A call with out= takes no memory that grows with the input, as far as Python's allocators see it."""
+    args = op.make(op.big[0], dtype, seed=1)
+    out = np.empty_like(op.run(copy_args(args))[op.out])
+    tracemalloc.start()
+    try:
+        op.run({**args, "out": out})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 65536
+
+
 # --- same bits -----------------------------------------------------------------------------------------------
 
 
@@ -267,6 +308,42 @@ def test_same_bits_for_every_number_of_threads(op, dtype):
     want = with_threads(THREADS[0], digests, op, dtype)
     for n in THREADS[1:]:
         assert with_threads(n, digests, op, dtype) == want, f"{n} threads"
+
+
+@every_op
+def test_many_python_threads_at_once(op):
+    jobs = [op.make(op.big[0], np.float32, seed) for seed in range(6)]
+    want = [op.run(copy_args(args)) for args in jobs]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        for got, wanted in zip(pool.map(op.run, jobs), want, strict=True):
+            for g, w in zip(got, wanted, strict=True):
+                assert_same_bits(g, w, op.id)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_children_compute_the_same():
+    """A child forked after a parallel region works, also from a child of its own, and ends with the same bits."""
+    code = """
+        import os
+        from tests.common import DTYPES, OPS, digests, with_threads
+
+        def run():
+            found = {op.id: digests(op, DTYPES[0]) for op in OPS if op.name in ("softmax", "linear", "dropout")}
+            return {f"{op} {k}": v for op, values in found.items() for k, v in values.items()}
+
+        def generation(depth):
+            same = with_threads(2, run) == here
+            if depth < 2:
+                child = os.fork()
+                if child == 0:
+                    os._exit(generation(depth + 1))
+                same = os.waitpid(child, 0)[1] == 0 and same
+            return 0 if same else 1
+
+        here = with_threads(2, run)
+        result = {"status": generation(0)}
+    """
+    assert run_python(code, timeout=60)["status"] == 0
 
 
 TARGET_SHAPES = [(5, 17), (3, 2, 67), (64, 33)]
