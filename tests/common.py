@@ -103,12 +103,8 @@ def ulp_error(got, want, scale=0.0):
     return float(error.max(initial=0.0))
 
 
-def assert_close(got, want, ulp=8, by_row=False, what=""):
-    """Same kind, dtype, shape, NaN and infinities; finite values within ulp units in the last place.
-
-    by_row measures in units of the largest finite |want| along the last axis, as fits results that are
-    differences of larger terms.
-    """
+def assert_close(got, want, ulp=8, scale=0.0, what=""):
+    """Same kind, dtype, shape, NaN and infinities; finite values within ulp units of max(|want|, scale)."""
     assert isinstance(got, np.ndarray) == isinstance(want, np.ndarray), f"{what} {type(got)} {type(want)}"
     got, want = np.asarray(got), np.asarray(want)
     assert got.dtype == want.dtype, f"{what} {got.dtype} {want.dtype}"
@@ -116,11 +112,14 @@ def assert_close(got, want, ulp=8, by_row=False, what=""):
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want), err_msg=what)
     infinite = np.isinf(got) | np.isinf(want)
     np.testing.assert_array_equal(got[infinite], want[infinite], err_msg=what)
-    scale = 0.0
-    if by_row and want.ndim and want.size:
-        scale = np.where(np.isfinite(want), np.abs(want), 0).max(axis=-1, keepdims=True)
     error = ulp_error(got, want, scale)
     assert error <= ulp, f"{what} {error:.3g} ulp, allowed {ulp}"
+
+
+def largest(x, axis=-1):
+    """Return the largest finite magnitude along an axis, kept: the scale of a difference of such terms."""
+    x = np.abs(np.asarray(x, np.float64))
+    return np.where(np.isfinite(x), x, 0).max(axis=axis, keepdims=True, initial=0) if x.ndim else x
 
 
 # --- the table -----------------------------------------------------------------------------------------------
@@ -141,6 +140,9 @@ class Op:
     min_ndim: int = 0
     accepts: Callable = field(default=lambda shape: True)
     ulp: int = 16
+    scale: Callable | None = (
+        None  # (args) -> magnitude of the terms of the result; None: its largest in a row
+    )
     big: tuple = ((1031, 517), (3, 200_003), (100_003, 5))  # shapes worth more than one thread
 
     @property
@@ -158,6 +160,14 @@ class Op:
             value = args.get(name)
             results += tuple(value) if isinstance(value, list) else () if value is None else (value,)
         return results
+
+    def assert_close(self, got, want, args, ulp=None, what=""):
+        """Compare two answers of run within the function's tolerance."""
+        assert len(got) == len(want), f"{self.id} {what}"
+        for k, (g, w) in enumerate(zip(got, want, strict=True)):
+            scale = largest(w) if self.scale is None else self.scale(args)
+            allowed = self.ulp if ulp is None else ulp
+            assert_close(g, w, allowed, scale, f"{self.id} {what} result {k}")
 
 
 def map_arrays(args, names, function):
@@ -284,6 +294,14 @@ def _sgd(**options):
     return make
 
 
+def _gradient_terms(args):
+    return largest(args["grad"], args.get("axis", -1))
+
+
+def _softmax_terms(args):
+    return np.abs(args["y"]) * _gradient_terms(args)
+
+
 def _has_classes(shape):
     return shape[-1] > 0 or 0 in shape[:-1]
 
@@ -311,8 +329,8 @@ OPS = (
     Op("softmax", _x, ("x",), **_OUT),
     Op("log_softmax", _x, ("x",), **_OUT),
     Op("logsumexp", _x, ("x",), axis="axis"),
-    Op("softmax_backward", _softmax_backward, ("grad", "y"), **_GRAD_OUT),
-    Op("log_softmax_backward", _log_softmax_backward, ("grad", "y"), **_GRAD_OUT),
+    Op("softmax_backward", _softmax_backward, ("grad", "y"), **_GRAD_OUT, scale=_softmax_terms),
+    Op("log_softmax_backward", _log_softmax_backward, ("grad", "y"), **_GRAD_OUT, scale=_gradient_terms),
     Op("cross_entropy", _labels(), **_CE),
     Op("cross_entropy", _labels(reduction="none", **_SMOOTH), **_CE, case="smooth"),
     Op("cross_entropy", _probabilities(), **_CE, case="probabilities"),

@@ -20,6 +20,12 @@ def as_float64(x, name):
     return array.astype(dtype).astype(np.float64, order="C"), dtype
 
 
+def as_float64s(**arrays):
+    """Return several arrays as as_float64 does; the results' dtype is float64 where one of theirs is."""
+    converted = [as_float64(x, name) for name, x in arrays.items()]
+    return *(x for x, _ in converted), np.result_type(*(dtype for _, dtype in converted))
+
+
 def as_vector(x, name, length):
     """Return x as a float64 array of shape (length,): one number per class or per channel."""
     array, _ = as_float64(x, name)
@@ -69,21 +75,20 @@ def check_target_array(array, name, shape, dtype):
         raise ValueError(f"{name} is read-only")
 
 
-def same_view(a, b):
-    """True where a and b are the same elements in the same order."""
-    return a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides
-
-
-def check_out(out, shape, dtype, inputs, in_place):
-    """Check out: it may be the input called in_place itself and may not overlap any input otherwise."""
+def check_out(out, shape, dtype, **inputs):
+    """Check out: it may be one of the inputs itself and may not overlap any of them otherwise."""
     if out is None:
         return
     check_target_array(out, "out", shape, dtype)
     for name, value in inputs.items():
-        if not isinstance(value, np.ndarray) or not np.shares_memory(out, value):
-            continue
-        if name != in_place or not same_view(out, value):
+        if isinstance(value, np.ndarray) and np.shares_memory(out, value) and not same_elements(out, value):
             raise ValueError(f"out overlaps {name} without being the same array")
+
+
+def same_elements(a, b):
+    """True where a and b are the same memory, read in the same way."""
+    same_view = a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides
+    return same_view and a.dtype == b.dtype
 
 
 def finish(result, dtype, out=None):

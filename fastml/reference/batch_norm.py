@@ -4,6 +4,7 @@ import numpy as np
 
 from ._arrays import (
     as_float64,
+    as_float64s,
     as_vector,
     check_axis,
     check_number,
@@ -65,8 +66,7 @@ def batch_norm(
     else:
         mean = as_vector(running_mean, "running_mean", channels)
         var = as_vector(running_var, "running_var", channels)
-    inputs = {"x": x, "weight": weight, "bias": bias, **running}
-    check_out(out, x64.shape, dtype, inputs, in_place="x")
+    check_out(out, x64.shape, dtype, x=x, weight=weight, bias=bias, **running)
 
     with np.errstate(all="ignore"):
         if training:
@@ -94,8 +94,7 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, *, training=True, channe
     dx = weight * inv_std * (grad - dbias / m - xhat * dweight / m)   in training,
     dx = weight * inv_std * grad                                      in evaluation.
     """
-    grad64, dtype = as_float64(grad, "grad")
-    x64, _ = as_float64(x, "x")
+    grad64, x64, dtype = as_float64s(grad=grad, x=x)
     check_same_shape(grad64, "grad", x64, "x")
     axis = check_axis(channel_axis, x64.ndim, "channel_axis")
     channels = x64.shape[axis]
@@ -107,8 +106,7 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, *, training=True, channe
     s = as_vector(inv_std, "inv_std", channels)
     if training:
         _check_values(m, channels)
-    inputs = {"grad": grad, "x": x, "weight": weight, "mean": mean, "inv_std": inv_std}
-    check_out(out, grad64.shape, dtype, inputs, in_place="grad")
+    check_out(out, grad64.shape, dtype, grad=grad, x=x, weight=weight, mean=mean, inv_std=inv_std)
 
     with np.errstate(all="ignore"):
         xhat = (values - mu) * s

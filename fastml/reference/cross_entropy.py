@@ -52,9 +52,7 @@ def _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, 
         counted = np.ones(z.shape[:-1], bool)
     else:
         raise TypeError(f"target must be integers or floating point, got dtype {labels.dtype}")
-    check_out(
-        out, logits64.shape, dtype, {"logits": logits, "target": target, "weight": weight}, in_place="logits"
-    )
+    check_out(out, logits64.shape, dtype, logits=logits, target=target, weight=weight)
 
     with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
         largest, e, log_sum = _exp_shifted(z)

@@ -91,7 +91,7 @@ def _dropout(x, name, p, seed, offset, out):
     x64, dtype = as_float64(x, name)
     p = check_range(p, "p", 0, 1)
     seed, offset = _check_uint64(seed, "seed"), _check_uint64(offset, "offset")
-    check_out(out, x64.shape, dtype, {name: x}, in_place=name)
+    check_out(out, x64.shape, dtype, **{name: x})
     kept = _kept(x64.shape, p, seed, offset)
     with np.errstate(over="ignore", under="ignore"):
         scale = np.float64(dtype.type(1 / (1 - p))) if p < 1 else 0.0

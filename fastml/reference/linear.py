@@ -6,7 +6,7 @@ Learning" (2016), section 6.5.6, https://www.deeplearningbook.org.
 
 import numpy as np
 
-from ._arrays import as_float64, as_vector, check_out, finish
+from ._arrays import as_float64s, as_vector, check_out, finish
 
 
 def _check_features(x, weight):
@@ -20,13 +20,12 @@ def _check_features(x, weight):
 
 def linear(x, weight, bias=None, *, activation=None, out=None):
     """y = x W^T + b, with activation="relu" y = max(x W^T + b, 0); x is (..., in), weight (out, in)."""
-    x64, dtype = as_float64(x, "x")
-    w, _ = as_float64(weight, "weight")
+    x64, w, dtype = as_float64s(x=x, weight=weight)
     _check_features(x64, w)
     b = np.zeros(len(w)) if bias is None else as_vector(bias, "bias", len(w))
     if activation not in (None, "relu"):
         raise ValueError(f"activation must be None or 'relu', got {activation!r}")
-    check_out(out, (*x64.shape[:-1], len(w)), dtype, {"x": x, "weight": weight, "bias": bias}, in_place=None)
+    check_out(out, (*x64.shape[:-1], len(w)), dtype, x=x, weight=weight, bias=bias)
     with np.errstate(all="ignore"):
         y = x64 @ w.T + b
         if activation == "relu":
@@ -36,9 +35,7 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
 
 def linear_backward(grad, x, weight):
     """dx = grad W, dW = grad^T x and db = sum grad, the last two over all leading axes."""
-    grad64, dtype = as_float64(grad, "grad")
-    x64, _ = as_float64(x, "x")
-    w, _ = as_float64(weight, "weight")
+    grad64, x64, w, dtype = as_float64s(grad=grad, x=x, weight=weight)
     _check_features(x64, w)
     if grad64.shape != (*x64.shape[:-1], len(w)):
         raise ValueError(f"grad must have shape {(*x64.shape[:-1], len(w))}, got {grad64.shape}")

@@ -7,7 +7,7 @@ largest element, and take log1p of the other terms' sum so that a dominating ele
 
 import numpy as np
 
-from ._arrays import as_float64, check_axis, check_out, check_same_shape, finish
+from ._arrays import as_float64, as_float64s, check_axis, check_out, check_same_shape, finish
 
 
 def _last(x, axis):
@@ -44,7 +44,7 @@ def softmax(x, axis=-1, *, out=None):
     """y_i = exp(x_i - m) / sum_j exp(x_j - m) with m = max_j x_j along axis."""
     x64, dtype = as_float64(x, "x")
     rows = _last(x64, axis)
-    check_out(out, x64.shape, dtype, {"x": x}, in_place="x")
+    check_out(out, x64.shape, dtype, x=x)
     _, e, _ = _exp_shifted(rows)
     with np.errstate(invalid="ignore", under="ignore"):
         y = e / e.sum(axis=-1, keepdims=True)
@@ -53,11 +53,10 @@ def softmax(x, axis=-1, *, out=None):
 
 def softmax_backward(grad, y, axis=-1, *, out=None):
     """dx_i = y_i (grad_i - sum_j grad_j y_j), where y = softmax(x)."""
-    grad64, dtype = as_float64(grad, "grad")
-    y64, _ = as_float64(y, "y")
+    grad64, y64, dtype = as_float64s(grad=grad, y=y)
     check_same_shape(grad64, "grad", y64, "y")
     g, p = _last(grad64, axis), _last(y64, axis)
-    check_out(out, grad64.shape, dtype, {"grad": grad, "y": y}, in_place="grad")
+    check_out(out, grad64.shape, dtype, grad=grad, y=y)
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         dx = p * (g - (g * p).sum(axis=-1, keepdims=True))
     return finish(_back(dx, axis, grad64.shape), dtype, out)
@@ -67,7 +66,7 @@ def log_softmax(x, axis=-1, *, out=None):
     """y_i = (x_i - m) - log sum_j exp(x_j - m) with m = max_j x_j along axis."""
     x64, dtype = as_float64(x, "x")
     rows = _last(x64, axis)
-    check_out(out, x64.shape, dtype, {"x": x}, in_place="x")
+    check_out(out, x64.shape, dtype, x=x)
     largest, _, log_sum = _exp_shifted(rows)
     with np.errstate(invalid="ignore"):
         y = (rows - largest) - log_sum
@@ -76,11 +75,10 @@ def log_softmax(x, axis=-1, *, out=None):
 
 def log_softmax_backward(grad, y, axis=-1, *, out=None):
     """dx_i = grad_i - exp(y_i) sum_j grad_j, where y = log_softmax(x)."""
-    grad64, dtype = as_float64(grad, "grad")
-    y64, _ = as_float64(y, "y")
+    grad64, y64, dtype = as_float64s(grad=grad, y=y)
     check_same_shape(grad64, "grad", y64, "y")
     g, log_p = _last(grad64, axis), _last(y64, axis)
-    check_out(out, grad64.shape, dtype, {"grad": grad, "y": y}, in_place="grad")
+    check_out(out, grad64.shape, dtype, grad=grad, y=y)
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         dx = g - np.exp(log_p) * g.sum(axis=-1, keepdims=True)
     return finish(_back(dx, axis, grad64.shape), dtype, out)
@@ -92,18 +90,12 @@ def logsumexp(x, axis=-1, *, keepdims=False):
     An infinite maximum is the result itself; no elements at all give -inf.
     """
     x64, dtype = as_float64(x, "x")
-    if axis is None:
-        axes = tuple(range(x64.ndim))
-    elif isinstance(axis, tuple):
-        axes = tuple(check_axis(a, x64.ndim) for a in axis)
-        if len(set(axes)) != len(axes):
-            raise ValueError(f"axis {axis} names an axis twice")
-    elif x64.ndim == 0:
-        check_axis(axis, 1)
+    named = range(x64.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(check_axis(a, max(x64.ndim, 1)) for a in named)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis {axis} names an axis twice")
+    if x64.ndim == 0:
         axes = ()
-    else:
-        axes = (check_axis(axis, x64.ndim),)
-
     kept = tuple(a for a in range(x64.ndim) if a not in axes)
     kept_shape = tuple(x64.shape[a] for a in kept)
     terms = int(np.prod([x64.shape[a] for a in axes]))
