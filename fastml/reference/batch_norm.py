@@ -16,10 +16,10 @@ from ._arrays import (
 )
 
 
-def _channels_last(x, axis):
-    """View x as (values per channel, channels)."""
-    moved = np.moveaxis(x, axis, -1)
-    return moved.reshape(moved.size // moved.shape[-1] if moved.size else 0, moved.shape[-1]), moved.shape
+def _by_channel(x, axis):
+    """Return x as (channels, values per channel), and the shape with the channels first to go back by."""
+    moved = np.moveaxis(x, axis, 0)
+    return np.ascontiguousarray(moved).reshape(len(moved), int(np.prod(moved.shape[1:]))), moved.shape
 
 
 def _check_values(count, channels):
@@ -49,8 +49,8 @@ def batch_norm(
     x64, dtype = as_float64(x, "x")
     axis = check_axis(channel_axis, x64.ndim, "channel_axis")
     channels = x64.shape[axis]
-    values, shape = _channels_last(x64, axis)
-    m = len(values)
+    values, shape = _by_channel(x64, axis)
+    m = values.shape[1]
     momentum = check_number(momentum, "momentum")
     eps = check_range(eps, "eps", 0)
     gamma = np.ones(channels) if weight is None else as_vector(weight, "weight", channels)
@@ -70,11 +70,11 @@ def batch_norm(
 
     with np.errstate(all="ignore"):
         if training:
-            mean = values.sum(axis=0) / np.float64(m)
-            squares = ((values - mean) ** 2).sum(axis=0)
+            mean = values.sum(axis=1) / np.float64(m)
+            squares = ((values - mean[:, None]) ** 2).sum(axis=1)
             var = squares / np.float64(m)
         inv_std = 1 / np.sqrt(var + eps)
-        y = (values - mean) * inv_std * gamma + beta
+        y = (values - mean[:, None]) * (inv_std * gamma)[:, None] + beta[:, None]
         if training and m > 0:
             if running_mean is not None:
                 previous = running_mean.astype(np.float64)
@@ -83,7 +83,7 @@ def batch_norm(
                 unbiased = squares / (m - 1)
                 previous = running_var.astype(np.float64)
                 finish((1 - momentum) * previous + momentum * unbiased, dtype, running_var)
-    y = np.moveaxis(y.reshape(shape), -1, axis)
+    y = np.moveaxis(y.reshape(shape), 0, axis)
     return finish(y, dtype, out), finish(mean, dtype), finish(inv_std, dtype)
 
 
@@ -98,9 +98,9 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, *, training=True, channe
     check_same_shape(grad64, "grad", x64, "x")
     axis = check_axis(channel_axis, x64.ndim, "channel_axis")
     channels = x64.shape[axis]
-    g, shape = _channels_last(grad64, axis)
-    values, _ = _channels_last(x64, axis)
-    m = len(values)
+    g, shape = _by_channel(grad64, axis)
+    values, _ = _by_channel(x64, axis)
+    m = values.shape[1]
     gamma = np.ones(channels) if weight is None else as_vector(weight, "weight", channels)
     mu = as_vector(mean, "mean", channels)
     s = as_vector(inv_std, "inv_std", channels)
@@ -109,12 +109,12 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, *, training=True, channe
     check_out(out, grad64.shape, dtype, grad=grad, x=x, weight=weight, mean=mean, inv_std=inv_std)
 
     with np.errstate(all="ignore"):
-        xhat = (values - mu) * s
-        dweight = (g * xhat).sum(axis=0)
-        dbias = g.sum(axis=0)
+        xhat = (values - mu[:, None]) * s[:, None]
+        dweight = (g * xhat).sum(axis=1)
+        dbias = g.sum(axis=1)
         dx = g
         if training:
-            dx = g - dbias / np.float64(m) - xhat * (dweight / np.float64(m))
-        dx = gamma * s * dx
-    dx = np.moveaxis(dx.reshape(shape), -1, axis)
+            dx = g - (dbias / np.float64(m))[:, None] - xhat * (dweight / np.float64(m))[:, None]
+        dx = (gamma * s)[:, None] * dx
+    dx = np.moveaxis(dx.reshape(shape), 0, axis)
     return finish(dx, dtype, out), finish(dweight, dtype), finish(dbias, dtype)

@@ -28,7 +28,7 @@ def _check_labels(target, shape, classes, ignore_index):
 def _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, reduction, out):
     logits64, dtype = as_float64(logits, "logits")
     axis = check_axis(axis, logits64.ndim)
-    z = np.moveaxis(logits64, axis, -1)
+    z = np.ascontiguousarray(np.moveaxis(logits64, axis, -1))
     classes = z.shape[-1]
     smoothing = check_range(label_smoothing, "label_smoothing", 0, 1)
     if reduction not in ("mean", "sum", "none"):
@@ -48,7 +48,7 @@ def _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, 
         if ignore_index is not None:
             raise ValueError("ignore_index needs integer targets, got class probabilities")
         check_same_shape(target64, "target", logits64, "logits")
-        q = np.moveaxis(target64, axis, -1)
+        q = np.ascontiguousarray(np.moveaxis(target64, axis, -1))
         counted = np.ones(z.shape[:-1], bool)
     else:
         raise TypeError(f"target must be integers or floating point, got dtype {labels.dtype}")

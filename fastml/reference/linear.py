@@ -43,4 +43,4 @@ def linear_backward(grad, x, weight):
     g, a = grad64.reshape(rows, len(w)), x64.reshape(rows, w.shape[1])
     with np.errstate(all="ignore"):
         dx = (g @ w).reshape(x64.shape)
-        return finish(dx, dtype), finish(g.T @ a, dtype), finish(g.sum(axis=0), dtype)
+        return finish(dx, dtype), finish(g.T @ a, dtype), finish(np.ascontiguousarray(g.T).sum(axis=1), dtype)

@@ -11,11 +11,11 @@ from ._arrays import as_float64, as_float64s, check_axis, check_out, check_same_
 
 
 def _last(x, axis):
-    """View x with its class axis last; a 0-d array is one class."""
+    """Return x with its class axis last and contiguous (NumPy sums pairwise then); 0-d counts as one class."""
     if x.ndim == 0:
         check_axis(axis, 1)
         return x.reshape(1)
-    return np.moveaxis(x, check_axis(axis, x.ndim), -1)
+    return np.ascontiguousarray(np.moveaxis(x, check_axis(axis, x.ndim), -1))
 
 
 def _back(y, axis, shape):
