@@ -182,6 +182,16 @@ def map_arrays(args, names, function):
     return changed
 
 
+def at_axis(op, args, axis):
+    """Return args with the axis moved there from the end, or None where the op has no axis to move."""
+    if op.axis is None or args.get(op.axis, -1) != -1:
+        return None
+    shape = args[op.arrays[0]].shape
+    same_shape = [name for name in op.arrays if np.shape(args.get(name)) == shape]
+    moved = map_arrays(args, same_shape, lambda a: np.array(np.moveaxis(a, -1, axis), order="C"))
+    return {**moved, op.axis: axis}
+
+
 def copy_args(args):
     return map_arrays(args, tuple(args), np.array)
 
@@ -323,6 +333,7 @@ _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
 _LINEAR = {"arrays": ("x", "weight", "bias"), "out": 0, "min_ndim": 1, "ulp": 64}
+_IMAGES = {"big": ((32, 14, 14, 67), (4, 97, 131, 5), (1031, 517))}
 _LINEAR_BIG = ((517, 259), (4099, 67), (33, 1031))
 
 OPS = (
@@ -338,11 +349,13 @@ OPS = (
     Op("cross_entropy_with_grad", _labels(**_SMOOTH), **_CE_OUT, case="smooth"),
     Op("cross_entropy_with_grad", _probabilities(reduction="sum"), **_CE_OUT, case="probabilities"),
     Op("batch_norm", _batch_norm(), **_BN, mutated=_RUNNING),
-    Op("batch_norm", _batch_norm(1), **_BN, mutated=_RUNNING, case="axis 1"),
-    Op("batch_norm", _batch_norm(1, training=False), **_BN, case="eval"),
+    Op("batch_norm", _batch_norm(1), **_BN, **_IMAGES, mutated=_RUNNING, case="axis 1"),
+    Op("batch_norm", _batch_norm(1, training=False), **_BN, **_IMAGES, case="eval"),
     Op("batch_norm_backward", _batch_norm_backward(), **_BN_BACKWARD),
-    Op("batch_norm_backward", _batch_norm_backward(1), **_BN_BACKWARD, case="axis 1"),
-    Op("batch_norm_backward", _batch_norm_backward(1, training=False), **_BN_BACKWARD, case="eval"),
+    Op("batch_norm_backward", _batch_norm_backward(1), **_BN_BACKWARD, **_IMAGES, case="axis 1"),
+    Op(
+        "batch_norm_backward", _batch_norm_backward(1, training=False), **_BN_BACKWARD, **_IMAGES, case="eval"
+    ),
     Op("dropout", _dropout("x"), ("x",), out=0, in_place="x", ulp=0),
     Op("dropout_backward", _dropout("grad"), ("grad",), out=0, in_place="grad", ulp=0),
     Op("dropout_mask", lambda shape, dtype, seed: {"shape": shape, "seed": seed, "offset": 2**63}, (), ulp=0),
@@ -389,18 +402,18 @@ def run_on_target(target, code, timeout=120):
 
 
 def compute(op, shape, dtype):
-    """Return the results of one call as arrays by name."""
+    """Return the results of one call, and of one along axis 0, as arrays by name."""
     label = f"{op.id} {'x'.join(map(str, shape))} {np.dtype(dtype)}"
-    return {f"{label} {k}": np.asarray(v) for k, v in enumerate(op.run(op.make(shape, dtype, seed=1)))}
+    args = op.make(shape, dtype, seed=1)
+    moved = at_axis(op, args, 0)
+    results = op.run(args) + (op.run(moved) if moved else ())
+    return {f"{label} {k}": np.asarray(value) for k, value in enumerate(results)}
 
 
 def digests(op, dtype):
     """Return the SHA-256 of every result on the op's big shapes, by name."""
-    results = {}
-    for shape in op.big:
-        for name, value in compute(op, shape, dtype).items():
-            results[name] = hashlib.sha256(np.ascontiguousarray(value)).hexdigest()
-    return results
+    results = [item for shape in op.big for item in compute(op, shape, dtype).items()]
+    return {name: hashlib.sha256(np.ascontiguousarray(value)).hexdigest() for name, value in results}
 
 
 def compute_all(shapes):

@@ -21,6 +21,7 @@ from .common import (
     adversarial,
     assert_close,
     assert_same_bits,
+    at_axis,
     compute_all,
     copy_args,
     digests,
@@ -84,7 +85,11 @@ def test_shapes(op, dtype):
 @every_op
 def test_big(op, dtype):
     for shape in op.big:
-        check(op, op.make(shape, dtype, seed=1), f"shape {shape}", ulp=4 * op.ulp)
+        args = op.make(shape, dtype, seed=1)
+        check(op, args, f"shape {shape}", ulp=4 * op.ulp)
+        moved = at_axis(op, args, 0)
+        if moved:
+            check(op, moved, f"shape {shape} axis 0", ulp=4 * op.ulp)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -105,12 +110,10 @@ def test_layouts(op, dtype, layout):
 def test_axes(op, dtype):
     shape = (4, 3, 5, 2)
     args = op.make(shape, dtype, seed=1)
-    if op.axis is None or args.get(op.axis, -1) != -1:
+    if at_axis(op, args, 0) is None:
         pytest.skip("no axis to move")
-    same_shape = [name for name in op.arrays if np.shape(args.get(name)) == shape]
     for axis in range(-4, 4):
-        moved = map_arrays(copy_args(args), same_shape, lambda a, axis=axis: np.moveaxis(a, -1, axis))
-        check(op, {**moved, op.axis: axis}, f"axis {axis}")
+        check(op, at_axis(op, args, axis), f"axis {axis}")
 
 
 @pytest.mark.parametrize("kind", ADVERSARIAL)

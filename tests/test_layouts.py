@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .common import OPS, copy_args, map_arrays
+from .common import OPS, at_axis, copy_args, map_arrays
 
 EXAMPLES = settings(
     max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -68,8 +68,7 @@ def test_axis(op, data):
     if not shape:
         return
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
-    same_shape = [name for name in op.arrays if np.shape(args.get(name)) == shape]
-    moved = map_arrays(args, same_shape, lambda a: np.moveaxis(a, -1, axis))
-    got, want = op.run({**moved, op.axis: axis}), op.run(args)
+    moved = at_axis(op, args, axis)
+    got, want = op.run(moved), op.run(args)
     want = tuple(np.moveaxis(w, -1, axis) if np.shape(w) == shape else w for w in want)
-    op.assert_close(got, want, {**moved, op.axis: axis})
+    op.assert_close(got, want, moved)
