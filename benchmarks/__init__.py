@@ -1,0 +1,1 @@
+"""Benchmarks, one module per stem; installed as `fastml.benchmarks` and run by `fastml bench`."""

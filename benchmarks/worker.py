@@ -1,0 +1,163 @@
+"""One process per peer: builds a case, checks its result, then times it whenever it is told to.
+
+Thread pools keep their workers spinning for milliseconds after a call, on the cores that the next peer wants.
+With a process per library each has the environment it would have alone, and a sample is answered only once the
+process has gone quiet, so that the next one starts on an idle machine.
+
+Requests and answers are lines of JSON on standard input and output; end of input ends the process.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from .common import calls_per_sample, load, time_calls
+
+COPY = "copy"
+
+
+class Peer:
+    """The callables of one peer, in this process."""
+
+    def __init__(self, name: str, threads: int):
+        self.name = name
+        self.threads = threads
+        self.call = None
+        self.n = 1
+        if name == "jax":
+            # XLA sizes its pool by the CPUs it may use; float64 rows need x64, float32 rows do not change.
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+            importlib.import_module("jax").config.update("jax_enable_x64", True)
+
+    def about(self) -> dict:
+        """Version of the library; for NumPy also the BLAS it runs on."""
+        if self.name == COPY:
+            return {}
+        return {"version": importlib.import_module(self.name).__version__, "blas": blas_kernel()}
+
+    def prepare(self, stem: str, index: int) -> dict:
+        """Build, check, warm up. {"skip": True} where the peer does not have it."""
+        self.call = None
+        case = load(stem)[index]
+        threads = case.threads or self.threads
+        if self.name == COPY:
+            if case.nbytes < Copy.LEAST:
+                return {"skip": True}
+            self.call = Copy(case.nbytes, threads)
+            return {}
+        if self.name not in ("fastml", *case.peers):
+            return {"skip": True}
+        set_threads(self.name, threads)
+        setup = case.setup()
+        call = setup.builders[self.name]()
+        setup.check(call(), self.name)
+        self.n = calls_per_sample(call)
+        self.call = call
+        return {}
+
+    def sample(self) -> dict:
+        """Seconds per call, over as many calls as the warm-up found enough, right after as many untimed ones."""
+        if self.name == COPY:
+            return {"seconds": self.call()}
+        gc.disable()
+        if time_calls(self.call, 1) < 1e-2:
+            time_calls(self.call, self.n)
+        seconds = time_calls(self.call, self.n)
+        gc.enable()
+        settle()
+        return {"seconds": seconds}
+
+
+class Copy:
+    """Seconds a plain copy takes to move `nbytes`, half read and half written, through the same level of memory.
+
+    Every thread copies its own piece; a piece that fits a cache is copied over and over by one NumPy call, in
+    which each pass starts one cache line later, so that no interpreter time is between the passes.
+    """
+
+    LEAST = 1 << 16
+    LINE = 16
+
+    def __init__(self, nbytes: int, threads: int):
+        self.nbytes = nbytes
+        n = nbytes // 8 // threads
+        self.passes = max(1, min(int(1e8 / nbytes), n // (4 * self.LINE)))
+        self.pieces = [(self._windows(n), self._windows(n)) for _ in range(threads)]
+        self.pool = ThreadPoolExecutor(threads)
+
+    def _windows(self, n: int) -> np.ndarray:
+        base = np.ones(n + self.passes * self.LINE, np.float32)
+        return np.lib.stride_tricks.as_strided(base, (self.passes, n), (4 * self.LINE, 4))
+
+    def __call__(self) -> float:
+        def one(piece):
+            np.copyto(*piece)
+            return time_calls(lambda: np.copyto(*piece), 1)
+
+        return max(self.pool.map(one, self.pieces)) / self.passes
+
+
+def set_threads(peer: str, n: int) -> None:
+    """The library's own switch; NumPy, SciPy and scikit-learn have their BLAS's, through threadpoolctl."""
+    if peer in ("fastml", "torch"):
+        importlib.import_module(peer).set_num_threads(n)
+    elif peer in ("numpy", "scipy", "sklearn"):
+        try:
+            from threadpoolctl import threadpool_limits
+        except ImportError:
+            return
+        threadpool_limits(n)
+
+
+def blas_kernel() -> str:
+    """For example 'openblas SkylakeX'; empty without threadpoolctl or without a BLAS."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return ""
+    for pool in threadpool_info():
+        if pool.get("user_api") == "blas":
+            return f"{pool['internal_api']} {pool.get('architecture', '')}".strip()
+    return ""
+
+
+def settle(most: float = 0.06, nap: float = 5e-4) -> None:
+    """Sleep until this process uses next to no CPU time: its pool's workers have gone to sleep."""
+    deadline = time.perf_counter() + most
+    while time.perf_counter() < deadline:
+        before = time.process_time()
+        time.sleep(nap)
+        if time.process_time() - before < 0.2 * nap:
+            return
+
+
+def serve(name: str, threads: int) -> None:
+    """Answer requests until standard input ends; any failure is an answer too, the next case may work.
+
+    What the library prints goes to standard error.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    try:
+        peer = Peer(name, threads)
+        print(json.dumps(peer.about()), file=answers, flush=True)
+    except Exception as error:  # noqa: BLE001
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+        return
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            sample = request["do"] == "sample"
+            answer = peer.sample() if sample else peer.prepare(request["stem"], request["index"])
+        except Exception as error:  # noqa: BLE001
+            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        print(json.dumps(answer), file=answers, flush=True)
