@@ -1,0 +1,88 @@
+"""`fastml bench`: how fast every operation is here, next to the libraries found on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fastml.cli.errors import CommandError
+from fastml.cli.options import integer
+
+
+def add_parser(subparsers) -> None:
+    """Register the subcommand and its options."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="time every operation against PyTorch, NumPy, SciPy, JAX and scikit-learn",
+        description="Time operations against the peers that are installed, one process per peer, in interleaved "
+        "rounds. Every result is checked against the reference first. Times are medians in µs; ratio is the best "
+        "peer's time over fastml's (above 1: fastml is faster).",
+    )
+    parser.add_argument(
+        "ops", nargs="*", metavar="OP", help="an operation or a family, such as relu or softmax"
+    )
+    parser.add_argument(
+        "--against",
+        metavar="PEERS",
+        help="comma-separated: torch, numpy, scipy, jax, sklearn (default: all found)",
+    )
+    parser.add_argument("--threads", type=integer(1), metavar="N", help="threads for every library")
+    parser.add_argument(
+        "--rounds", type=integer(1), default=50, metavar="N", help="rounds per row (default: 50)"
+    )
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="write bench.json and bench.md there")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every row was measured, 1 when a result was wrong or a peer failed, 130 when interrupted."""
+    from fastml import get_num_threads
+    from fastml.benchmarks import common, table
+    from fastml.benchmarks.run import Run, to_json
+
+    try:
+        cases = common.select(args.ops)
+        against = _peers(args.against, common.PEERS)
+        if args.save:
+            args.save.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        raise CommandError(str(error)) from None
+
+    rows = []
+    code = 0
+    try:
+        with Run(cases, against, args.threads or get_num_threads(), args.rounds) as session:
+            print(table.machine_line(session.machine))
+            for line in table.warnings(session.machine):
+                print(line)
+            if session.missing:
+                print(f"not installed, left out: {', '.join(session.missing)}")
+            shown = table.Aligned([case for _, _, case in cases], session.peers)
+            print(shown.header(), flush=True)
+            for row in session.rows():
+                rows.append(row)
+                print(shown.line(row), flush=True)
+                for line in table.errors(row):
+                    code = 1
+                    print(line, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        code = 130
+    if rows:
+        print(table.summary(rows))
+        if args.save:
+            (args.save / "bench.json").write_text(to_json(session.machine, rows), encoding="utf-8")
+            text = table.markdown(session.machine, rows, session.peers)
+            (args.save / "bench.md").write_text(text, encoding="utf-8")
+    return code
+
+
+def _peers(text: str | None, known: tuple[str, ...]) -> list[str]:
+    if text is None:
+        return list(known)
+    peers = [name.strip() for name in text.split(",") if name.strip()]
+    for name in peers:
+        if name not in known:
+            raise ValueError(f"unknown peer {name!r} in --against; choose from {', '.join(known)}")
+    return list(dict.fromkeys(peers))
