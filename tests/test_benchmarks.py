@@ -1,0 +1,191 @@
+"""Every benchmark runs and agrees with the reference, for every peer found; the table is true."""
+
+import json
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from fastml.benchmarks import common, table
+from fastml.benchmarks.run import Row, Run
+from fastml.cli.main import main
+
+CASES = common.select([])
+LARGEST = 3 << 20
+
+
+def _ids(cases):
+    return [f"{case.label} {case.threads or ''}".strip() for _, _, case in cases]
+
+
+def _size(case):
+    return max(case.nbytes, case.flops // 100)
+
+
+# One process times all peers here; what is left out for its size differs from a smaller row in its shape only.
+SMOKE = [row for row in CASES if _size(row[2]) <= LARGEST]
+
+
+def test_every_operation_has_a_small_row():
+    assert {case.op for _, _, case in SMOKE} == {case.op for _, _, case in CASES}
+
+
+@pytest.mark.parametrize(("stem", "index", "case"), SMOKE, ids=_ids(SMOKE))
+def test_smoke(stem, index, case):
+    setup = case.setup()
+    assert set(setup.builders) == {"fastml", *case.peers}
+    for peer in ("fastml", *case.peers):
+        if (
+            find_spec(peer) and peer != "jax"
+        ):  # jax starts its pool for the whole process: it has its own below
+            call = setup.builders[peer]()
+            setup.check(call(), peer)
+            assert common.time_calls(call, 1) > 0
+
+
+@pytest.mark.parametrize(("stem", "index", "case"), SMOKE, ids=_ids(SMOKE))
+def test_check_notices_a_wrong_result(stem, index, case):
+    setup = case.setup()
+    call = setup.builders["numpy"]()
+    result = call()
+    setup.check(result, "numpy")
+    first = result[0] if isinstance(result, (tuple, list)) else result
+    if isinstance(first, np.ndarray) and first.ndim:
+        if first.dtype == bool:
+            first[:] = True
+        else:
+            first[...] = first * 1.01 + 0.01
+    else:
+        result = (first * 1.01, *result[1:]) if isinstance(result, tuple) else first * 1.01
+    with pytest.raises(AssertionError, match="numpy"):
+        setup.check(result, "numpy")
+
+
+def test_select():
+    assert common.select([]) == CASES
+    assert {stem for stem, _, _ in common.select(["softmax", "relu"])} == {"softmax", "activations"}
+    assert {case.op for _, _, case in common.select(["relu"])} == {"relu"}
+    with pytest.raises(ValueError, match="nosuch"):
+        common.select(["relu", "nosuch"])
+
+
+def test_shape_label():
+    assert common.shape_label((32, 10)) == "32×10"
+    assert common.shape_label((10**7,)) == "1e7"
+    assert common.shape_label((12345,)) == "12345"
+
+
+@pytest.mark.parametrize("wrong", [np.ones(3), np.full(2, np.nan), np.array([1.0, 1.1])])
+def test_assert_close_refuses(wrong):
+    common.assert_close(np.ones(2, np.float32), [1.0, 1.0], "float32", "same")
+    with pytest.raises(AssertionError):
+        common.assert_close(wrong, [1.0, 1.0], "float32", "other")
+
+
+def _row(**changes):
+    row = Row("softmax", "softmax", "32×10", "float32", 2, 2560, 0, 3)
+    row.seconds = {"fastml": 1e-6, "torch": 3e-6, "numpy": 5e-7, "copy": 2.5e-7}
+    row.ratios = {"torch": 3.0, "numpy": 0.5}
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return row
+
+
+def test_slower_rows_are_counted_and_shown():
+    slower, faster, alone = _row(), _row(ratios={"torch": 3.0}), _row(ratios={})
+    assert slower.best() == ("numpy", 0.5) and slower.limit_share() == 0.25
+    text = table.summary([slower, faster, alone])
+    assert "3 rows" in text and "every peer in 1," in text and "best peer in 1," in text and "in 1" in text
+    assert table.cells(slower, ["torch", "numpy"])[3:] == [
+        "1.00",
+        "3.00",
+        "0.50",
+        "0.50",
+        "numpy",
+        "2.56 GB/s",
+        "25%",
+    ]
+
+
+def test_failed_peer_is_an_error_and_not_a_win():
+    row = _row(seconds={}, ratios={}, errors={"torch": "AssertionError: differs"})
+    assert table.cells(row, ["torch", "numpy"])[3:6] == ["–", "error", "–"]
+    assert table.errors(row) == ["softmax 32×10 float32: torch: AssertionError: differs"]
+    assert "without a peer in 1" in table.summary([row])
+
+
+def test_command_line(tmp_path, capsys):
+    code = main(
+        ["bench", "relu_backward", "linear", "--against", "numpy", "--rounds", "1", "--threads", "1"]
+        + ["--save", str(tmp_path / "out")]
+    )
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    cases = common.select(["relu_backward", "linear"])
+    lines = shown.out.splitlines()
+    assert lines[-1].startswith(f"{len(cases)} rows:")
+    saved = json.loads((tmp_path / "out" / "bench.json").read_text(encoding="utf-8"))
+    assert len(saved["rows"]) == len(cases)
+    assert all(row["seconds"]["fastml"] > 0 and not row["errors"] for row in saved["rows"])
+    assert saved["machine"]["threads"] == 1 and "numpy" in saved["machine"]["versions"]
+    assert (tmp_path / "out" / "bench.md").read_text(encoding="utf-8").count("\n| ") >= len(cases)
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+def test_jax():
+    cases = [row for row in SMOKE if "jax" in row[2].peers]
+    with Run(cases, ["jax"], threads=1, rounds=1) as run:
+        for row in run.rows():
+            assert not row.errors and row.seconds["jax"] > 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["nosuch"], ["--against", "nosuch"], ["--rounds", "0"], ["--threads", "x"], ["--save", "/dev/null/x"]],
+)
+def test_wrong_arguments_are_one_line_and_code_2(words, capsys):
+    assert main(["bench", *words]) == 2
+    shown = capsys.readouterr()
+    assert not shown.out and len(shown.err.splitlines()) == 1
+
+
+def test_settings_that_cripple_a_peer_are_told(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    with Run(common.select(["sgd"])[:1], ["numpy"], threads=1, rounds=1) as run:
+        assert any("OPENBLAS_CORETYPE=Prescott" in line for line in table.warnings(run.machine))
+        assert [row.rounds for row in run.rows()] == [1]
+
+
+def test_peers_that_are_missing_are_left_out(monkeypatch):
+    monkeypatch.setattr("fastml.benchmarks.run.find_spec", lambda name: None)
+    run = Run(common.select(["sgd"]), ["torch", "numpy"], threads=1, rounds=1)
+    assert run.missing == ["torch", "numpy"] and run.peers == []
+
+
+def test_a_process_that_dies_is_an_error_of_its_rows():
+    with Run(common.select(["sgd"])[:2], ["numpy"], threads=1, rounds=1) as run:
+        worker = next(worker for worker in run.workers if worker.peer == "numpy")
+        worker.process.kill()
+        worker.process.wait()
+        rows = list(run.rows())
+    assert all("numpy" in row.errors and row.seconds["fastml"] > 0 for row in rows)
+
+
+def test_interrupt_ends_cleanly():
+    code = (
+        "import sys; from fastml.cli.main import main; sys.exit(main(['bench', 'sgd', '--against', 'numpy']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not process.stdout.readline().startswith("op"):
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in errors
