@@ -1,0 +1,1 @@
+"""The command line: ``fastml train``, ``fastml bench`` and ``fastml info``."""

@@ -1,0 +1,87 @@
+"""The ``fastml`` command: one parser, a module for each subcommand, and the exit codes.
+
+0: done; 1: the work failed; 2: input that cannot be used; 130: interrupted; 141: our output's reader left.
+A subcommand's module has ``add_parser(subparsers)``, which sets ``func``: a function of the parsed
+arguments that returns the exit code. Whatever is heavy is imported by the functions that need it.
+"""
+
+import argparse
+import os
+import sys
+
+from fastml.cli import bench, info, train
+from fastml.cli.errors import CommandError, one_line
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message):
+        raise CommandError(f"{message} (see {self.prog} --help)")
+
+
+class _Version(argparse.Action):
+    """``--version``, reading the version only when it is asked for."""
+
+    def __init__(self, option_strings, dest, help=None):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        import fastml
+
+        print(f"fastml {fastml.__version__}")
+        parser.exit()
+
+
+def build_parser():
+    """The parser of the whole command."""
+    parser = _Parser(
+        prog="fastml",
+        description="Train and measure neural networks on the CPU.",
+        epilog="'fastml COMMAND --help' describes a command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for module in (train, bench, info):
+        module.add_parser(subparsers)
+    return parser
+
+
+def _fail(message):
+    print(f"fastml: error: {one_line(str(message))}", file=sys.stderr)
+
+
+def _run(argv):
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+        if not hasattr(arguments, "func"):
+            parser.print_help(sys.stderr)
+            return 2
+        return arguments.func(arguments) or 0
+    except SystemExit as stop:  # --help and --version
+        return stop.code or 0
+
+
+def main(argv=None):
+    """Run the command with the arguments ``argv`` (default: those of the process); returns the exit code."""
+    if hasattr(sys.stdout, "reconfigure"):  # a class name may not fit the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(argv)
+        sys.stdout.flush()  # here, where a reader that left is still caught
+        return code
+    except CommandError as error:
+        _fail(error)
+        return error.code
+    except MemoryError:
+        _fail("not enough memory")
+        return 1
+    except KeyboardInterrupt:
+        print("\nfastml: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit: give it somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
