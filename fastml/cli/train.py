@@ -1,0 +1,232 @@
+"""``fastml train``: from a table to a trained classifier and an honest figure of its accuracy.
+
+The rows are split by the seed into training, validation and test part; scaling and training see the
+training part alone, the validation part is only watched, and the test part is looked at once, at the end.
+The loop itself is in fit.py.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+
+from fastml.cli import options
+from fastml.cli.errors import CommandError, one_line
+
+TEST_SHARE = 0.2  # of all rows
+VALIDATION_SHARE = 0.1  # of the other rows
+
+_DESCRIPTION = """\
+Train a multi-layer perceptron (batch normalisation, ReLU, dropout; SGD with momentum, learning rate
+falling along a cosine) to tell classes apart, and show how well it does on rows it has never seen.
+
+A fifth of the rows is the test part; a tenth of the others is the validation part, which is watched
+during training and decides nothing. Features are scaled to mean 0 and standard deviation 1 by the
+training part's figures (pixels of images by one standard deviation for all). The same seed gives the same
+bits, for any number of threads.
+"""
+
+_EPILOG = """\
+files:
+  .csv, .tsv  UTF-8 text, cells separated by commas or tabs. One column, --label, has the classes
+              (integers or text), all others are numbers. Error messages count rows from 1, header included.
+  .npz        NumPy arrays: X or x has the features, one row for each sample (images: further axes),
+              y, or the array named by --label, the classes (integers or text).
+
+examples:
+  fastml train
+  fastml train --seed 3 --save digits.safetensors --plots figures
+  fastml train iris.csv --label species --epochs 100
+  fastml train iris.data.csv --label -1 --no-header
+  fastml train images.npz --label targets --layers 256,128 --threads 2
+
+--save writes the weights (names as in PyTorch) and, as metadata, what belongs to them, each as JSON:
+classes, columns, mean and scale (a row x enters as (x - mean) / scale), layers, dropout, data, seed,
+test_accuracy.
+
+exit codes: 0 done, 1 training failed, 2 input that cannot be used, 130 interrupted by Ctrl-C (results so
+far are shown and saved).
+"""
+
+
+def add_parser(subparsers):
+    """Add the ``train`` command to ``subparsers``."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a classifier on digits or on a table of your own",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "data",
+        nargs="?",
+        default="digits",
+        metavar="DATA",
+        help="digits (the default: 1797 images of 8x8 pixels, comes with fastml), or FILE.csv, FILE.tsv, "
+        "FILE.npz",
+    )
+    group.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help="column with the classes: its name, or its index from 0 (-1 is the last); in an .npz file the "
+        "name of the array (default there: y)",
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first row of a text file has the columns' names (default: it has, unless --label "
+        "is an index and all the other cells of that row are numbers)",
+    )
+
+    def add(group, name, type, default, metavar, text):
+        text += f" (default: {default})"
+        group.add_argument(name, type=type, default=default, metavar=metavar, help=text)
+
+    group = parser.add_argument_group("model")
+    add(group, "--layers", options.layers, "128,64", "N,N", "widths of the hidden layers")
+    add(group, "--dropout", options.real(0, 1), 0.2, "P", "probability of dropping a hidden value")
+    group = parser.add_argument_group("training")
+    add(group, "--epochs", options.integer(1), 30, "N", "passes over the training part")
+    add(group, "--batch-size", options.integer(2), 32, "N", "rows in a step")
+    add(group, "--learning-rate", options.real(0, open_low=True), 0.05, "LR", "learning rate at the start")
+    add(group, "--momentum", options.real(0, 1), 0.9, "M", "momentum of SGD")
+    add(group, "--weight-decay", options.real(0), 0.001, "W", "L2 penalty of SGD")
+    add(group, "--label-smoothing", options.real(0, 1), 0.1, "S", "share of a label spread over all classes")
+    add(group, "--seed", options.integer(0, 2**32 - 1), 0, "N", "seed of split, weights, order and dropout")
+    group.add_argument(
+        "--threads", type=options.integer(1, 1024), metavar="N", help="threads (default: see 'fastml info')"
+    )
+    group = parser.add_argument_group("output")
+    group.add_argument("--save", metavar="FILE", help="write the model to FILE (.safetensors)")
+    group.add_argument(
+        "--plots",
+        metavar="FOLDER",
+        help="write loss.png and confusion_matrix.png into FOLDER, made if missing (needs matplotlib)",
+    )
+    group.add_argument("--quiet", action="store_true", help="no progress, only the results")
+    parser.set_defaults(func=_train)
+
+
+def _train(arguments):
+    _check_outputs(arguments.save, arguments.plots)
+    table = _load(arguments)
+    import fastml
+
+    if arguments.threads is None:
+        return _run(arguments, table)
+    with fastml.num_threads(arguments.threads):
+        return _run(arguments, table)
+
+
+def _check_outputs(save, plots):
+    """CommandError unless both can be written: before training, not after it."""
+    if save is not None:
+        if not save.endswith(".safetensors"):
+            raise CommandError(f"--save {save}: the name must end in .safetensors")
+        if os.path.isdir(save):
+            raise CommandError(f"--save {save}: is a directory, not a file")
+        if os.path.exists(save) and not os.access(save, os.W_OK):
+            raise CommandError(f"--save {save}: the file is not writable")
+        _check_folder(f"--save {save}", os.path.dirname(save) or ".")
+    if plots is not None:
+        from fastml.cli import plots as drawing
+
+        drawing.check_matplotlib()
+        if not os.path.lexists(plots):
+            _check_folder(f"--plots {plots}", os.path.dirname(plots.rstrip(os.sep)) or ".")
+            os.mkdir(plots)
+        _check_folder(f"--plots {plots}", plots)
+
+
+def _check_folder(option, folder):
+    if not os.path.exists(folder):
+        raise CommandError(f"{option}: the folder {folder} does not exist")
+    if not os.path.isdir(folder):
+        raise CommandError(f"{option}: {folder} is not a folder")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise CommandError(f"{option}: the folder {folder} is not writable: {error.strerror}") from None
+
+
+def _load(arguments):
+    """The table that is asked for."""
+    from fastml.cli import table
+
+    name = arguments.data
+    if name == "digits":
+        for option in ("label", "header"):
+            if getattr(arguments, option) is not None:
+                raise CommandError(f"--{option} is for files; digits has its own")
+        from fastml import data
+
+        X, y = data.load_digits()
+        columns = [f"pixel {i},{j}" for i in range(8) for j in range(8)]
+        return table.Table(name, X, y, list(range(10)), columns, one_unit=True)
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix not in table.SUFFIXES:
+        raise CommandError(
+            f"unknown data set {name!r}: use digits or a file that ends in {', '.join(table.SUFFIXES)}"
+        )
+    if suffix == ".npz" and arguments.header is not None:
+        raise CommandError("--header and --no-header are for .csv and .tsv files")
+    return table.read_table(name, arguments.label, arguments.header)
+
+
+def _run(arguments, table):
+    """Split, scale, train, test, write, report; returns the exit code."""
+    import fastml
+    from fastml.cli import fit, report
+    from fastml.metrics import accuracy_score, confusion_matrix
+
+    parts, scaling = fit.prepare(table, arguments.seed, TEST_SHARE, VALIDATION_SHARE)
+    X_test, y_test = parts["test"]
+    widths = (table.X.shape[1], *arguments.layers, len(table.classes))
+    model = fit.build_model(widths, arguments.dropout, arguments.seed)
+    with fit.Interrupt() as interrupt:
+        print(report.task_text(table, parts, arguments.seed))
+        print(report.model_text(widths, model, arguments), flush=True)
+        for name in fit.unseen_classes(table, parts["training"][1]):
+            _say(f"warning: class {name!r} has no row in the training part: it cannot be learned")
+        history = fit.fit(model, parts["training"], parts["validation"], arguments, interrupt)
+        predicted = fit.predict(model, X_test)
+        matrix = confusion_matrix(y_test, predicted, labels=list(range(len(table.classes))))
+        accuracy = float(accuracy_score(y_test, predicted))
+        if interrupt.requested:
+            done = len(history.losses)
+            _say(f"interrupted in epoch {done} of {arguments.epochs}; what follows is of the model so far")
+        written, failures = _write(arguments, table, model, scaling, widths, history, matrix, accuracy)
+        print(report.results_text(history, matrix, table.classes, fastml.get_num_threads()))
+        for path in written:
+            print(f"wrote {path}")
+    if failures:
+        raise CommandError("; ".join(failures), code=1)
+    return 130 if interrupt.requested else 0
+
+
+def _write(arguments, table, model, scaling, widths, history, matrix, accuracy):
+    """Write model and plots; returns the paths written and, in words, what could not be."""
+    written, failures = [], []
+    if arguments.save is not None:
+        from fastml.cli import fit
+
+        try:
+            fit.save_model(arguments, table, model, scaling, widths, accuracy)
+            written.append(arguments.save)
+        except OSError as error:
+            failures.append(f"--save {arguments.save}: {error.strerror or error}")
+    if arguments.plots is not None:
+        from fastml.cli import plots
+
+        try:
+            written += plots.save_plots(arguments.plots, history, matrix, table.classes)
+        except OSError as error:
+            failures.append(f"--plots {arguments.plots}: {error.strerror or error}")
+    return written, failures
+
+
+def _say(text):
+    print(one_line(f"fastml: {text}"), file=sys.stderr)

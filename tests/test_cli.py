@@ -1,0 +1,367 @@
+"""The command line: results, exit codes, one-line errors."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from fastml import data, metrics, nn
+from fastml.cli import fit, report
+from fastml.cli.main import main
+
+SMALL = ["--epochs", "2", "--layers", "16", "--quiet"]
+
+
+def run(capsys, *argv):
+    """(exit code, stdout, stderr) of the command in this process."""
+    code = main([str(word) for word in argv])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out, err
+
+
+def refused(capsys, *argv, words=(), code=2):
+    """The command ends with one line of error, which has ``words``, and prints nothing else."""
+    got, out, err = run(capsys, *argv)
+    assert (got, out) == (code, ""), err
+    assert re.fullmatch(r"fastml: error: [^\n]+\n", err), err
+    for word in words:
+        assert word in err
+    return err
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A CSV file of 60 rows with two classes that a column tells apart."""
+    path = tmp_path / "t.csv"
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    lines = [f"{a},{b},{c},{'yes' if a > 0 else 'no'}" for a, b, c in rows]
+    path.write_text("\n".join(["a,b,c,answer", *lines]))
+    return path
+
+
+# Training
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_digits_reach_97_percent(capsys, seed):
+    code, out, err = run(capsys, "train", "--seed", seed)
+    assert code == 0
+    assert float(re.search(r"test accuracy +([\d.]+) %", out)[1]) >= 97.0
+    assert "1293 training, 144 validation, 360 test" in out
+    assert re.search(r"[\d.]+ s per epoch, [\d,]+ samples per second", out)
+    lines = out[out.index("confusion matrix") :].splitlines()
+    assert lines[1].split() == [*"0123456789", "recall"]
+    counts = [[0 if cell == "." else int(cell) for cell in line.split()[1:11]] for line in lines[2:12]]
+    assert np.sum(counts) == 360
+    correct = int(re.search(r"\((\d+) of 360\)", out)[1])
+    assert np.trace(counts) == correct
+    assert re.search(r"epoch 30/30  loss [\d.]+  validation accuracy [\d.]+ %", err)
+
+
+def test_saved_file_has_everything(capsys, tmp_path):
+    path = tmp_path / "m.safetensors"
+    code, out, _ = run(capsys, "train", *SMALL, "--seed", 3, "--save", path)
+    assert code == 0
+    assert f"wrote {path}" in out
+    about = {key: json.loads(text) for key, text in nn.load_metadata(path).items()}
+    assert about["classes"] == list(range(10))
+    assert about["layers"] == [64, 16, 10]
+    assert about["columns"][9] == "pixel 1,1"
+    assert (about["data"], about["seed"], about["dropout"]) == ("digits", 3, 0.2)
+
+    model = fit.build_model(about["layers"], about["dropout"], seed=99)
+    model.load_state_dict(nn.load(path))
+    model.eval()
+    X, y = data.load_digits()
+    _, X_test, _, y_test = data.split(X, y, test_size=0.2, seed=3)
+    logits = model(((X_test - np.array(about["mean"])) / about["scale"]).astype(np.float32))
+    assert metrics.accuracy_score(y_test, logits.argmax(axis=1)) == about["test_accuracy"]
+    assert f"test accuracy  {100 * about['test_accuracy']:.2f} %" in out
+
+
+def test_parts_are_disjoint_and_scaled_by_the_training_part():
+    from fastml.cli.table import Table
+
+    rows = np.arange(100.0)
+    table = Table("t", rows[:, None], rows.astype(int) % 2, [0, 1], ["a"])
+    parts, (mean, scale) = fit.prepare(table, 0, 0.2, 0.1)
+    back = {name: np.round(X[:, 0] * scale + mean).astype(int).tolist() for name, (X, _) in parts.items()}
+    assert {name: len(part) for name, part in back.items()} == {"training": 72, "validation": 8, "test": 20}
+    assert sorted(row for part in back.values() for row in part) == list(range(100))
+    assert (mean[0], scale[0]) == (np.mean(back["training"]), np.std(back["training"]))
+    for name, (_, y) in parts.items():
+        assert y.tolist() == [row % 2 for row in back[name]]
+
+
+@pytest.mark.parametrize("one_unit", [False, True])
+def test_scale_of_constant_columns(one_unit):
+    X = np.array([[0.1, 1.0, 5e-324], [0.1, 3.0, 0], [0.1, 1.0, 0]])
+    mean, scale = fit.scaling_of(X, one_unit)
+    np.testing.assert_allclose(mean, [0.1, 5 / 3, 0], atol=1e-300)
+    own = np.std([1.0, 3, 1])
+    np.testing.assert_allclose(scale, [own / np.sqrt(3)] * 3 if one_unit else [1, own, 1])
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_same_bits_for_any_number_of_threads(capsys, tmp_path, threads):
+    import fastml
+
+    before = fastml.get_num_threads()
+    states = []
+    for n in (1, threads):
+        path = tmp_path / f"{n}.safetensors"
+        arguments = ["--epochs", 2, "--batch-size", 500, "--layers", "300,200"]
+        assert run(capsys, "train", *arguments, "--threads", n, "--save", path, "--quiet")[0] == 0
+        states.append((nn.load(path), nn.load_metadata(path)))
+    assert fastml.get_num_threads() == before
+    (one, about_one), (other, about_other) = states
+    assert about_one == about_other
+    assert list(one) == list(other)
+    for name in one:
+        assert one[name].tobytes() == other[name].tobytes(), name
+
+
+def test_own_table(capsys, table):
+    code, out, err = run(capsys, "train", table, "--label", "answer", "--quiet", "--seed", 1)
+    assert (code, err) == (0, "")
+    assert "t.csv: 60 rows, 3 features, 2 classes" in out
+    assert "yes" in out[out.index("confusion") :]
+    assert float(re.search(r"test accuracy +([\d.]+) %", out)[1]) > 80
+
+
+def test_own_arrays(capsys, tmp_path):
+    X, y = data.load_digits()
+    path = tmp_path / "d.npz"
+    np.savez(path, X=X.reshape(-1, 8, 8)[:300].astype(np.uint8), digit=y[:300])
+    code, out, _ = run(capsys, "train", path, "--label", "digit", *SMALL)
+    assert code == 0
+    assert "300 rows, 64 features, 10 classes" in out
+
+
+@pytest.mark.parametrize("batch_size", [2, 5, 42, 43, 1000])
+def test_batch_sizes(capsys, table, batch_size):
+    """Of 43 training rows a batch of one may be left over: it is put off, not an error."""
+    code, out, _ = run(capsys, "train", table, "--label", "answer", *SMALL, "--batch-size", batch_size)
+    assert code == 0
+    assert "43 training" in out
+
+
+def test_options_reach_training(capsys, table):
+    def result(*options):
+        _, out, _ = run(capsys, "train", table, "--label", "answer", "--epochs", 3, "--seed", 1, *options)
+        return re.sub(r"speed.*", "", out)
+
+    usual = result()
+    assert usual == result()
+    for option in ("epochs=2", "layers=7", "dropout=0.5", "learning-rate=0.2", "momentum=0.1", "seed=2"):
+        assert result(f"--{option}") != usual, option
+
+
+def test_smoothing_and_decay_reach_training(capsys, table, tmp_path):
+    states = []
+    for option in ("--label-smoothing=0.1", "--label-smoothing=0", "--weight-decay=0.5", "--dropout=0"):
+        path = tmp_path / "m.safetensors"
+        assert run(capsys, "train", table, "--label", "answer", *SMALL, option, "--save", path)[0] == 0
+        states.append(nn.load(path)["0.weight"])
+    assert all((states[0] != state).any() for state in states[1:])
+
+
+def test_class_without_training_rows(capsys, tmp_path):
+    path = tmp_path / "t.csv"
+    labels = ["x"] * 11 + ["rare"] + ["y"] * 28
+    path.write_text("a,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
+    errors = [run(capsys, "train", path, "--label", "y", *SMALL, "--seed", seed)[2] for seed in range(9)]
+    assert any("warning: class 'rare' has no row in the training part" in err for err in errors)
+
+
+def test_diverging_loss_stops(capsys, tmp_path):
+    path = tmp_path / "m.safetensors"
+    with np.errstate(all="ignore"):
+        code, out, err = run(capsys, "train", *SMALL, "--learning-rate", 1e30, "--save", path)
+    assert code == 1
+    assert "accuracy" not in out
+    assert re.fullmatch(r"fastml: error: training diverged: [^\n]*--learning-rate\n", err)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("value", "word"), [("1e308", "overflow"), ("1e200", "overflow")])
+def test_values_too_large_to_scale(capsys, tmp_path, value, word):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "".join(f"{(-1) ** i * float(value)},{i % 2}\n" for i in range(30)))
+    refused(capsys, "train", path, "--label", "y", words=["t.csv", "'a'", word])
+
+
+def test_value_too_large_beside_the_training_part(capsys, tmp_path):
+    path = tmp_path / "t.csv"
+    for large in range(30):  # some row is in the test part
+        path.write_text("a,y\n" + "".join(f"{'1e100' if i == large else i},{i % 2}\n" for i in range(30)))
+        code, _, err = run(capsys, "train", path, "--label", "y", *SMALL)
+        if code == 2:
+            assert "'a'" in err and "too large" in err
+            return
+    pytest.fail("no row was refused")
+
+
+# Output files
+
+
+def test_plots(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "new"
+    code, out, _ = run(capsys, "train", *SMALL, "--plots", folder)
+    assert code == 0
+    for name in ("loss.png", "confusion_matrix.png"):
+        assert f"wrote {folder / name}" in out
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_plots_without_matplotlib(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    refused(capsys, "train", "--plots", tmp_path, words=["matplotlib", "pip install 'fastml-kernels[plot]'"])
+
+
+def test_output_paths_are_checked_first(capsys, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    (tmp_path / "d.safetensors").mkdir()
+    refused(capsys, "train", "--save", tmp_path / "m.npz", words=[".safetensors"])
+    refused(capsys, "train", "--save", tmp_path / "none" / "m.safetensors", words=["none does not exist"])
+    refused(capsys, "train", "--save", tmp_path / "d.safetensors", words=["directory"])
+    refused(capsys, "train", "--save", file / "m.safetensors", words=["not a folder"])
+    pytest.importorskip("matplotlib")
+    refused(capsys, "train", "--plots", file, words=["not a folder"])
+    refused(capsys, "train", "--plots", tmp_path / "none" / "plots", words=["none does not exist"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.safetensors", "file"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_folder_that_is_not_writable(capsys):
+    refused(capsys, "train", "--save", "/proc/m.safetensors", words=["not writable"])
+
+
+def test_report_comes_even_when_saving_fails(capsys, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(nn, "save", full)
+    code, out, err = run(capsys, "train", *SMALL, "--save", tmp_path / "m.safetensors")
+    assert code == 1
+    assert "test accuracy" in out
+    assert "No space left on device" in err
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--layers", ["", "0", "12,", "a", "-3", "65537", "1.5"]),
+        ("--epochs", ["0", "-1", "1.5", "x"]),
+        ("--batch-size", ["1", "0", "x"]),
+        ("--learning-rate", ["0", "-1", "nan", "inf", "x"]),
+        ("--momentum", ["1", "-0.1", "nan"]),
+        ("--weight-decay", ["-1", "nan", "inf"]),
+        ("--dropout", ["1", "-0.1", "nan", "x"]),
+        ("--label-smoothing", ["1", "-0.1"]),
+        ("--seed", ["-1", "4294967296", "x"]),
+        ("--threads", ["0", "1025", "x"]),
+    ],
+)
+def test_bad_options(capsys, option, values):
+    for value in values:
+        refused(capsys, "train", f"{option}={value}", words=[option, repr(value)])
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["nonsense"], ["nonsense"]),
+        (["train", "--nonsense"], ["--nonsense"]),
+        (["train", "--epoch", "3"], ["--epoch"]),
+        (["train", "--epochs"], ["--epochs"]),
+        (["train", "digits", "more"], ["more"]),
+        (["train", "nonsense"], ["unknown data set 'nonsense'", ".csv"]),
+        (["train", "table.xls"], ["unknown data set 'table.xls'"]),
+        (["train", "--label", "y"], ["--label"]),
+        (["train", "--no-header"], ["--header"]),
+        (["train", "none.csv", "--label", "y"], ["none.csv: no such file"]),
+        (["train", "a\nb.csv", "--label", "y"], ["a\\nb.csv: no such file"]),
+        (["train", "none.npz", "--header"], [".csv"]),
+    ],
+)
+def test_bad_arguments(capsys, argv, words):
+    refused(capsys, *argv, words=words)
+
+
+def test_bad_cell(capsys, table):
+    table.write_text(table.read_text() + "\n1,2,three,no")
+    refused(capsys, "train", table, "--label", "answer", words=["t.csv: row 62, column 'c': 'three'"])
+
+
+def test_not_enough_memory(capsys, monkeypatch):
+    def huge(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(data, "load_digits", huge)
+    refused(capsys, "train", words=["memory"], code=1)
+
+
+# Text
+
+
+def test_help(capsys):
+    code, out, err = run(capsys, "--help")
+    assert (code, err) == (0, "")
+    for word in ("train", "bench", "info"):
+        assert word in out
+    code, out, err = run(capsys, "train", "--help")
+    assert (code, err) == (0, "")
+    for word in ("--label", "default: 128,64", "examples:", "exit codes"):
+        assert word in out
+    code, out, err = run(capsys)
+    assert (code, out) == (2, "")
+    assert "usage: fastml" in err
+
+
+def test_version_and_info(capsys):
+    import fastml
+
+    code, out, _ = run(capsys, "--version")
+    assert (code, out) == (0, f"fastml {fastml.__version__}\n")
+    code, out, _ = run(capsys, "info")
+    assert code == 0
+    assert fastml.__version__ in out
+
+
+def test_confusion_of_many_classes():
+    matrix = np.diag([3] * 30)
+    names = [f"name {i}" for i in range(30)]
+    assert "no confusions" in report.confusion_text(matrix, names)
+    matrix[4, 7] = 2
+    assert "name 4 taken for name 7: 2 of 5" in report.confusion_text(matrix, names)
+
+
+def test_confusion_of_long_names():
+    names = [f"a rather long name {i}" for i in range(12)]
+    lines = report.confusion_text(np.diag(range(12)), names).splitlines()
+    assert lines[1].split() == [*map(str, range(1, 13)), "recall"]
+    assert lines[13].split()[:6] == ["a", "rather", "long", "name", "11", "12"]
+    assert max(map(len, lines)) < 100
+
+
+def test_confusion_names():
+    text = report.confusion_text([[1, 0], [0, 12345]], ["a\tname\x1b that is long", "\u6f22\u5b57"])
+    lines = text.splitlines()
+    assert "\x1b" not in text and "\t" not in text
+    assert "12345" in lines[3]
+    assert len({report._width(line) for line in lines[1:]}) == 1
+
+
+def test_quiet_says_nothing_on_stderr(capsys):
+    assert run(capsys, "train", *SMALL)[2] == ""
