@@ -5,7 +5,9 @@ strides, transposed memory, axes that need an order of their own, and every mist
 API conventions: float32 and float64 stay, integers and bool become float32, anything else is a TypeError.
 """
 
+import math
 import operator
+import sys
 
 import numpy as np
 
@@ -58,6 +60,32 @@ def without(y, axes):
     """y with its axes of length 1 dropped; a NumPy scalar where none is left."""
     y = y.reshape([d for i, d in enumerate(y.shape) if i not in axes])
     return y[()] if y.ndim == 0 else y
+
+
+def number(value, name, low=-math.inf, high=math.inf):
+    """A real number within [low, high] as a float; NaN lies in no range."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a real number, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+    return float(value)
+
+
+def integer(value, name, low, high):
+    """An integer within [low, high] as an int; a bool is none."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
+    value = operator.index(value)
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+    return value
+
+
+def shape_tuple(shape):
+    """An integer or a sequence of integers >= 0 as a tuple."""
+    if not isinstance(shape, (tuple, list)):
+        shape = (shape,)
+    return tuple([integer(n, "shape", 0, sys.maxsize) for n in shape])
 
 
 def plain(x):

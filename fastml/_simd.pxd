@@ -4,6 +4,8 @@ A kernel calls fm32.name(...) or fm64.name(...). The two lists repeat fm.h for C
 at extern declarations); the C compiler checks them against it.
 """
 
+from libc.stdint cimport uint8_t, uint64_t
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fm_table32:
         void (*softmax_rows)(float *y, const float *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -20,6 +22,10 @@ cdef extern from "dispatch.h" nogil:
                                           size_t width) noexcept nogil
         void (*logsumexp_rows)(float *lse, const float *x, size_t rows, size_t n) noexcept nogil
         void (*logsumexp_cols)(float *lse, const float *x, size_t n, size_t stride, size_t width) noexcept nogil
+        void (*dropout_run)(float *y, const float *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold,
+                            float scale, int stream) noexcept nogil
+        void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
+                                 uint64_t threshold) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -36,6 +42,10 @@ cdef extern from "dispatch.h" nogil:
                                           size_t width) noexcept nogil
         void (*logsumexp_rows)(double *lse, const double *x, size_t rows, size_t n) noexcept nogil
         void (*logsumexp_cols)(double *lse, const double *x, size_t n, size_t stride, size_t width) noexcept nogil
+        void (*dropout_run)(double *y, const double *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold,
+                            double scale, int stream) noexcept nogil
+        void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
+                                 uint64_t threshold) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

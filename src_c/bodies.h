@@ -3,6 +3,7 @@
 #include "dispatch.h"
 #include "exp.h"
 #include "loops.h"
+#include "philox.h"
 #include "real.h"
 #include "simd.h"
 

@@ -1,3 +1,4 @@
 /* The bodies, in an order in which the static helpers of one are known to the next. */
 #include "reduce.c"
 #include "softmax.c"
+#include "random.c"

@@ -32,3 +32,15 @@ FM_PRIMITIVE(void, log_softmax_backward_cols,
 /* lse[row] = log(sum(exp(x))); a row of -inf gives -inf, +inf gives +inf, NaN gives NaN. lse must not overlap x. */
 FM_PRIMITIVE(void, logsumexp_rows, (real *lse, const real *x, size_t rows, size_t n))
 FM_PRIMITIVE(void, logsumexp_cols, (real *lse, const real *x, size_t n, size_t stride, size_t width))
+
+/* ---- random.c ---------------------------------------------------------------------------------------- */
+
+/* y[i] = scale x[i] where the word of element offset + i (mod 2^64) is >= threshold, else +0 (also for NaN
+ * and infinity). philox.h defines the words. threshold: 0 keeps all, 2^32 none. n >= 0.
+ * stream: y is written past the caches where its boundary falls on a block of four. */
+FM_PRIMITIVE(void, dropout_run,
+             (real *y, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold, real scale,
+              int stream))
+/* kept[i] = whether dropout_run keeps element i; the same in both tables. */
+FM_PRIMITIVE(void, dropout_mask_run,
+             (uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold))

@@ -192,4 +192,65 @@ FM_INLINE v32 v32_narrow(v64 lo, v64 hi)
 FM_INLINE v64 v64_exponent(v64 a) { return (v64)FM_MAP1(n64_exponent, a); }
 FM_INLINE v64 v64_mantissa(v64 a) { return (v64)FM_MAP1(n64_mantissa, a); }
 
+/* vw: 16 words of 32 bits, or 8 lanes of 64 bits whose high halves a multiply ignores. FM_WORD_LANES names
+ * the first element of each lane's block of four words, so that vw_order leaves the words in element order. */
+typedef struct { nw p[FM_PARTS]; } vw;
+
+FM_INLINE vw vw_set1(uint64_t x) { return (vw)FM_MAP0(nw_set1, x); }
+FM_INLINE vw vw_load(const uint64_t *x) { return (vw)FM_LOAD(nw_load, x, 8 / FM_PARTS); }
+FM_INLINE void vw_store(uint32_t *y, vw a) { FM_STORE(nw_store, y, 16 / FM_PARTS, a); }
+FM_INLINE vw vw_add(vw a, vw b) { return (vw)FM_MAP2(nw_add, a, b); }
+/* The products of the low halves, in full */
+FM_INLINE vw vw_mul(vw a, vw b) { return (vw)FM_MAP2(nw_mul, a, b); }
+FM_INLINE vw vw_xor3(vw a, vw b, vw c) { return (vw)FM_MAP3(nw_xor3, a, b, c); }
+FM_INLINE vw vw_shr2(vw a) { return (vw)FM_MAP1(nw_shr2, a); }
+FM_INLINE vw vw_shr32(vw a) { return (vw)FM_MAP1(nw_shr32, a); }
+/* The low halves of a and b as the low and high half of a lane */
+FM_INLINE vw vw_pair(vw a, vw b) { return (vw)FM_MAP2(nw_pair, a, b); }
+
+/* Words 0 and 1 (a) and 2 and 3 (b) of 8 blocks as two times 16 words in element order; and, lane by lane,
+ * u >= t ? a : +0 (unsigned), for 8 doubles by the first or the last 8 words of u. */
+#if FM_PARTS == 1
+FM_INLINE void vw_order(vw *first, vw *second, vw a, vw b)
+{
+    first->p[0] = nw_zip_lo(a.p[0], b.p[0]);
+    second->p[0] = nw_zip_hi(a.p[0], b.p[0]);
+}
+FM_INLINE v64 v64_keep_ge_lo(vw u, vw t, v64 a) { return (v64){{n64_keep_ge_lo(u.p[0], t.p[0], a.p[0])}}; }
+FM_INLINE v64 v64_keep_ge_hi(vw u, vw t, v64 a) { return (v64){{n64_keep_ge_hi(u.p[0], t.p[0], a.p[0])}}; }
+#elif FM_PARTS == 2
+FM_INLINE void vw_order(vw *first, vw *second, vw a, vw b)
+{
+    *first = (vw){{nw_zip_lo(a.p[0], b.p[0]), nw_zip_hi(a.p[0], b.p[0])}};
+    *second = (vw){{nw_zip_lo(a.p[1], b.p[1]), nw_zip_hi(a.p[1], b.p[1])}};
+}
+FM_INLINE v64 v64_keep_ge_lo(vw u, vw t, v64 a)
+{
+    return (v64){{n64_keep_ge_lo(u.p[0], t.p[0], a.p[0]), n64_keep_ge_hi(u.p[0], t.p[0], a.p[1])}};
+}
+FM_INLINE v64 v64_keep_ge_hi(vw u, vw t, v64 a)
+{
+    return (v64){{n64_keep_ge_lo(u.p[1], t.p[1], a.p[0]), n64_keep_ge_hi(u.p[1], t.p[1], a.p[1])}};
+}
+#else
+FM_INLINE void vw_order(vw *first, vw *second, vw a, vw b)
+{
+    *first = (vw){{nw_zip_lo(a.p[0], b.p[0]), nw_zip_hi(a.p[0], b.p[0]), nw_zip_lo(a.p[1], b.p[1]),
+                   nw_zip_hi(a.p[1], b.p[1])}};
+    *second = (vw){{nw_zip_lo(a.p[2], b.p[2]), nw_zip_hi(a.p[2], b.p[2]), nw_zip_lo(a.p[3], b.p[3]),
+                    nw_zip_hi(a.p[3], b.p[3])}};
+}
+FM_INLINE v64 v64_keep_ge_lo(vw u, vw t, v64 a)
+{
+    return (v64){{n64_keep_ge_lo(u.p[0], t.p[0], a.p[0]), n64_keep_ge_hi(u.p[0], t.p[0], a.p[1]),
+                  n64_keep_ge_lo(u.p[1], t.p[1], a.p[2]), n64_keep_ge_hi(u.p[1], t.p[1], a.p[3])}};
+}
+FM_INLINE v64 v64_keep_ge_hi(vw u, vw t, v64 a)
+{
+    return (v64){{n64_keep_ge_lo(u.p[2], t.p[2], a.p[0]), n64_keep_ge_hi(u.p[2], t.p[2], a.p[1]),
+                  n64_keep_ge_lo(u.p[3], t.p[3], a.p[2]), n64_keep_ge_hi(u.p[3], t.p[3], a.p[3])}};
+}
+#endif
+FM_INLINE v32 v32_keep_ge(vw u, vw t, v32 a) { return (v32)FM_MAP3(n32_keep_ge, u, t, a); }
+
 #endif

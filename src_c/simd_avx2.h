@@ -124,3 +124,29 @@ FM_INLINE n64 n64_mantissa(n64 a)
     const n64 fraction = _mm256_castsi256_pd(_mm256_set1_epi64x(0x000FFFFFFFFFFFFFLL));
     return _mm256_or_pd(_mm256_and_pd(a, fraction), n64_set1(1.0));
 }
+
+typedef __m256i nw;
+#define FM_WORD_LANES {0, 8, 4, 12, 16, 24, 20, 28}
+FM_INLINE nw nw_set1(uint64_t x) { return _mm256_set1_epi64x((long long)x); }
+FM_INLINE nw nw_load(const uint64_t *x) { return _mm256_loadu_si256((const __m256i *)x); }
+FM_INLINE void nw_store(uint32_t *y, nw a) { _mm256_storeu_si256((__m256i *)y, a); }
+FM_INLINE nw nw_add(nw a, nw b) { return _mm256_add_epi64(a, b); }
+FM_INLINE nw nw_mul(nw a, nw b) { return _mm256_mul_epu32(a, b); }
+FM_INLINE nw nw_xor3(nw a, nw b, nw c) { return _mm256_xor_si256(_mm256_xor_si256(b, c), a); }
+FM_INLINE nw nw_shr2(nw a) { return _mm256_srli_epi64(a, 2); }
+FM_INLINE nw nw_shr32(nw a) { return _mm256_srli_epi64(a, 32); }
+FM_INLINE nw nw_pair(nw a, nw b) { return _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xAA); }
+FM_INLINE nw nw_zip_lo(nw a, nw b) { return _mm256_unpacklo_epi64(a, b); }
+FM_INLINE nw nw_zip_hi(nw a, nw b) { return _mm256_unpackhi_epi64(a, b); }
+FM_INLINE nw nw_ge(nw u, nw t) { return _mm256_cmpeq_epi32(_mm256_max_epu32(u, t), u); }
+FM_INLINE n32 n32_keep_ge(nw u, nw t, n32 a) { return _mm256_and_ps(_mm256_castsi256_ps(nw_ge(u, t)), a); }
+FM_INLINE n64 n64_keep_ge_lo(nw u, nw t, n64 a)
+{
+    const nw keep = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(nw_ge(u, t)));
+    return _mm256_and_pd(_mm256_castsi256_pd(keep), a);
+}
+FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
+{
+    const nw keep = _mm256_cvtepi32_epi64(_mm256_extracti128_si256(nw_ge(u, t), 1));
+    return _mm256_and_pd(_mm256_castsi256_pd(keep), a);
+}

@@ -91,3 +91,26 @@ FM_INLINE n32 n32_narrow(n64 lo, n64 hi)
 
 FM_INLINE n64 n64_exponent(n64 a) { return _mm512_getexp_pd(a); }
 FM_INLINE n64 n64_mantissa(n64 a) { return _mm512_getmant_pd(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
+
+typedef __m512i nw;
+#define FM_WORD_LANES {0, 16, 4, 20, 8, 24, 12, 28}
+FM_INLINE nw nw_set1(uint64_t x) { return _mm512_set1_epi64((long long)x); }
+FM_INLINE nw nw_load(const uint64_t *x) { return _mm512_loadu_si512(x); }
+FM_INLINE void nw_store(uint32_t *y, nw a) { _mm512_storeu_si512(y, a); }
+FM_INLINE nw nw_add(nw a, nw b) { return _mm512_add_epi64(a, b); }
+FM_INLINE nw nw_mul(nw a, nw b) { return _mm512_mul_epu32(a, b); }
+FM_INLINE nw nw_xor3(nw a, nw b, nw c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
+FM_INLINE nw nw_shr2(nw a) { return _mm512_srli_epi64(a, 2); }
+FM_INLINE nw nw_shr32(nw a) { return _mm512_srli_epi64(a, 32); }
+FM_INLINE nw nw_pair(nw a, nw b) { return _mm512_mask_shuffle_epi32(a, 0xAAAA, b, 0xA0); }
+FM_INLINE nw nw_zip_lo(nw a, nw b) { return _mm512_unpacklo_epi64(a, b); }
+FM_INLINE nw nw_zip_hi(nw a, nw b) { return _mm512_unpackhi_epi64(a, b); }
+FM_INLINE n32 n32_keep_ge(nw u, nw t, n32 a) { return _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(u, t), a); }
+FM_INLINE n64 n64_keep_ge_lo(nw u, nw t, n64 a)
+{
+    return _mm512_maskz_mov_pd((__mmask8)_mm512_cmpge_epu32_mask(u, t), a);
+}
+FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
+{
+    return _mm512_maskz_mov_pd((__mmask8)(_mm512_cmpge_epu32_mask(u, t) >> 8), a);
+}

@@ -93,3 +93,35 @@ FM_INLINE n64 n64_mantissa(n64 a)
     const uint64x2_t fraction = vandq_u64(vreinterpretq_u64_f64(a), vdupq_n_u64(0x000FFFFFFFFFFFFFULL));
     return vreinterpretq_f64_u64(vorrq_u64(fraction, vreinterpretq_u64_f64(n64_set1(1.0))));
 }
+
+typedef uint64x2_t nw;
+#define FM_WORD_LANES {0, 4, 8, 12, 16, 20, 24, 28}
+FM_INLINE nw nw_set1(uint64_t x) { return vdupq_n_u64(x); }
+FM_INLINE nw nw_load(const uint64_t *x) { return vld1q_u64(x); }
+FM_INLINE void nw_store(uint32_t *y, nw a) { vst1q_u32(y, vreinterpretq_u32_u64(a)); }
+FM_INLINE nw nw_add(nw a, nw b) { return vaddq_u64(a, b); }
+FM_INLINE nw nw_mul(nw a, nw b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
+FM_INLINE nw nw_xor3(nw a, nw b, nw c) { return veorq_u64(veorq_u64(b, c), a); }
+FM_INLINE nw nw_shr2(nw a) { return vshrq_n_u64(a, 2); }
+FM_INLINE nw nw_shr32(nw a) { return vshrq_n_u64(a, 32); }
+FM_INLINE nw nw_pair(nw a, nw b)
+{
+    return vreinterpretq_u64_u32(vtrn1q_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b)));
+}
+FM_INLINE nw nw_zip_lo(nw a, nw b) { return vzip1q_u64(a, b); }
+FM_INLINE nw nw_zip_hi(nw a, nw b) { return vzip2q_u64(a, b); }
+FM_INLINE uint32x4_t nw_ge(nw u, nw t) { return vcgeq_u32(vreinterpretq_u32_u64(u), vreinterpretq_u32_u64(t)); }
+FM_INLINE n32 n32_keep_ge(nw u, nw t, n32 a)
+{
+    return vreinterpretq_f32_u32(vandq_u32(nw_ge(u, t), vreinterpretq_u32_f32(a)));
+}
+FM_INLINE n64 n64_keep_ge_lo(nw u, nw t, n64 a)
+{
+    const uint64x2_t keep = vreinterpretq_u64_s64(vmovl_s32(vreinterpret_s32_u32(vget_low_u32(nw_ge(u, t)))));
+    return vreinterpretq_f64_u64(vandq_u64(keep, vreinterpretq_u64_f64(a)));
+}
+FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
+{
+    const uint64x2_t keep = vreinterpretq_u64_s64(vmovl_high_s32(vreinterpretq_s32_u32(nw_ge(u, t))));
+    return vreinterpretq_f64_u64(vandq_u64(keep, vreinterpretq_u64_f64(a)));
+}

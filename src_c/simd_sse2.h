@@ -96,3 +96,35 @@ FM_INLINE n64 n64_mantissa(n64 a)
     const n64 fraction = _mm_castsi128_pd(_mm_set1_epi64x(0x000FFFFFFFFFFFFFLL));
     return _mm_or_pd(_mm_and_pd(a, fraction), n64_set1(1.0));
 }
+
+typedef __m128i nw;
+#define FM_WORD_LANES {0, 4, 8, 12, 16, 20, 24, 28}
+FM_INLINE nw nw_set1(uint64_t x) { return _mm_set1_epi64x((long long)x); }
+FM_INLINE nw nw_load(const uint64_t *x) { return _mm_loadu_si128((const __m128i *)x); }
+FM_INLINE void nw_store(uint32_t *y, nw a) { _mm_storeu_si128((__m128i *)y, a); }
+FM_INLINE nw nw_add(nw a, nw b) { return _mm_add_epi64(a, b); }
+FM_INLINE nw nw_mul(nw a, nw b) { return _mm_mul_epu32(a, b); }
+FM_INLINE nw nw_xor3(nw a, nw b, nw c) { return _mm_xor_si128(_mm_xor_si128(b, c), a); }
+FM_INLINE nw nw_shr2(nw a) { return _mm_srli_epi64(a, 2); }
+FM_INLINE nw nw_shr32(nw a) { return _mm_srli_epi64(a, 32); }
+FM_INLINE nw nw_pair(nw a, nw b)
+{
+    return _mm_unpacklo_epi32(_mm_shuffle_epi32(a, 0xE8), _mm_shuffle_epi32(b, 0xE8));
+}
+FM_INLINE nw nw_zip_lo(nw a, nw b) { return _mm_unpacklo_epi64(a, b); }
+FM_INLINE nw nw_zip_hi(nw a, nw b) { return _mm_unpackhi_epi64(a, b); }
+/* Only signed comparison: both sides move by half the range. */
+FM_INLINE nw nw_lt(nw u, nw t)
+{
+    const nw half = _mm_set1_epi32(INT32_MIN);
+    return _mm_cmpgt_epi32(_mm_xor_si128(t, half), _mm_xor_si128(u, half));
+}
+FM_INLINE n32 n32_keep_ge(nw u, nw t, n32 a) { return _mm_andnot_ps(_mm_castsi128_ps(nw_lt(u, t)), a); }
+FM_INLINE n64 n64_keep_ge_lo(nw u, nw t, n64 a)
+{
+    return _mm_andnot_pd(_mm_castsi128_pd(_mm_shuffle_epi32(nw_lt(u, t), 0x50)), a);
+}
+FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
+{
+    return _mm_andnot_pd(_mm_castsi128_pd(_mm_shuffle_epi32(nw_lt(u, t), 0xFA)), a);
+}
