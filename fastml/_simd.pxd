@@ -26,6 +26,38 @@ cdef extern from "dispatch.h" nogil:
                             float scale, int stream) noexcept nogil
         void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
                                  uint64_t threshold) noexcept nogil
+        void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
+                              size_t n_b, size_t width) noexcept nogil
+        void (*moments_cols)(double *sum, double *m2, const float *x, size_t n, size_t stride,
+                             size_t width) noexcept nogil
+        void (*moments_rows)(double *sum, double *m2, const float *x, size_t rows, size_t n,
+                             size_t stride) noexcept nogil
+        void (*norm_coefficients)(float *mean, float *inv_std, float *scale, float *shift, const double *sum,
+                                  const double *m2, double n, double eps, const float *weight,
+                                  const float *bias, size_t width) noexcept nogil
+        void (*norm_running)(float *running, const double *total, double n, double momentum,
+                             size_t width) noexcept nogil
+        void (*norm_cols)(float *y, const float *x, size_t n, size_t stride, size_t width,
+                          const float *center, const float *scale, const float *shift,
+                          int stream) noexcept nogil
+        void (*norm_rows)(float *y, const float *x, size_t rows, size_t n, size_t stride, float center,
+                          float scale, float shift, int stream) noexcept nogil
+        void (*norm_sums_cols)(double *sum, double *dot, const float *g, const float *x, size_t n,
+                               size_t stride, size_t width, const float *mean,
+                               const float *inv_std) noexcept nogil
+        void (*norm_sums_rows)(double *sum, double *dot, const float *g, const float *x, size_t rows,
+                               size_t n, size_t stride, float mean, float inv_std) noexcept nogil
+        void (*norm_backward_coefficients)(float *dweight, float *dbias, float *scale, float *shift,
+                                           float *center, float *slope, const double *sum, const double *dot,
+                                           double n, const float *weight, const float *inv_std,
+                                           size_t width) noexcept nogil
+        void (*norm_backward_cols)(float *dx, const float *g, const float *x, size_t n, size_t stride,
+                                   size_t width, const float *mean, const float *inv_std, const float *center,
+                                   const float *slope, const float *scale, const float *shift,
+                                   int stream) noexcept nogil
+        void (*norm_backward_rows)(float *dx, const float *g, const float *x, size_t rows, size_t n,
+                                   size_t stride, float mean, float inv_std, float center, float slope,
+                                   float scale, float shift, int stream) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -46,6 +78,38 @@ cdef extern from "dispatch.h" nogil:
                             double scale, int stream) noexcept nogil
         void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
                                  uint64_t threshold) noexcept nogil
+        void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
+                              size_t n_b, size_t width) noexcept nogil
+        void (*moments_cols)(double *sum, double *m2, const double *x, size_t n, size_t stride,
+                             size_t width) noexcept nogil
+        void (*moments_rows)(double *sum, double *m2, const double *x, size_t rows, size_t n,
+                             size_t stride) noexcept nogil
+        void (*norm_coefficients)(double *mean, double *inv_std, double *scale, double *shift,
+                                  const double *sum, const double *m2, double n, double eps,
+                                  const double *weight, const double *bias, size_t width) noexcept nogil
+        void (*norm_running)(double *running, const double *total, double n, double momentum,
+                             size_t width) noexcept nogil
+        void (*norm_cols)(double *y, const double *x, size_t n, size_t stride, size_t width,
+                          const double *center, const double *scale, const double *shift,
+                          int stream) noexcept nogil
+        void (*norm_rows)(double *y, const double *x, size_t rows, size_t n, size_t stride, double center,
+                          double scale, double shift, int stream) noexcept nogil
+        void (*norm_sums_cols)(double *sum, double *dot, const double *g, const double *x, size_t n,
+                               size_t stride, size_t width, const double *mean,
+                               const double *inv_std) noexcept nogil
+        void (*norm_sums_rows)(double *sum, double *dot, const double *g, const double *x, size_t rows,
+                               size_t n, size_t stride, double mean, double inv_std) noexcept nogil
+        void (*norm_backward_coefficients)(double *dweight, double *dbias, double *scale, double *shift,
+                                           double *center, double *slope, const double *sum,
+                                           const double *dot, double n, const double *weight,
+                                           const double *inv_std, size_t width) noexcept nogil
+        void (*norm_backward_cols)(double *dx, const double *g, const double *x, size_t n, size_t stride,
+                                   size_t width, const double *mean, const double *inv_std,
+                                   const double *center, const double *slope, const double *scale,
+                                   const double *shift, int stream) noexcept nogil
+        void (*norm_backward_rows)(double *dx, const double *g, const double *x, size_t rows, size_t n,
+                                   size_t stride, double mean, double inv_std, double center, double slope,
+                                   double scale, double shift, int stream) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

@@ -2,3 +2,4 @@
 #include "reduce.c"
 #include "softmax.c"
 #include "random.c"
+#include "norm.c"

@@ -44,3 +44,57 @@ FM_PRIMITIVE(void, dropout_run,
 /* kept[i] = whether dropout_run keeps element i; the same in both tables. */
 FM_PRIMITIVE(void, dropout_mask_run,
              (uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold))
+/* ---- norm.c -------------------------------------------------------------------------------------------
+ * Moments: sum and m2, the sum of squared deviations from the mean, both double, one per column or channel.
+ * Vectors per column (mean, scale, ...) hold `width` elements. `stream`: y is written past the caches.
+ * width = 0 or rows = 0 does nothing, unless the card says otherwise. */
+
+/* The moments of n elements take those of n_b further ones in. n = 0: they are replaced. */
+FM_PRIMITIVE(void, moments_merge,
+             (double *restrict sum, double *restrict m2, size_t n, const double *restrict sum_b,
+              const double *restrict m2_b, size_t n_b, size_t width))
+/* The moments of columns. Infinity or NaN in a column: its sum follows IEEE, its m2 is NaN. Relative error of
+ * m2 about 1e-6 in float32, whatever the mean. */
+FM_PRIMITIVE(void, moments_cols, (double *sum, double *m2, const real *x, size_t n, size_t stride, size_t width))
+/* The moments (one each) of rows * n elements: `rows` runs of n, `stride` apart; rows >= 1. */
+FM_PRIMITIVE(void, moments_rows, (double *sum, double *m2, const real *x, size_t rows, size_t n, size_t stride))
+
+/* mean = sum / n, inv_std = 1 / sqrt(m2 / n + eps), and scale and shift so that
+ * (x - mean) scale + shift = (x - sum / n) inv_std weight + bias: shift carries the rounding of mean.
+ * weight, bias: NULL is 1, 0. Every output has memory of its own. */
+FM_PRIMITIVE(void, norm_coefficients,
+             (real *restrict mean, real *restrict inv_std, real *restrict scale, real *restrict shift,
+              const double *restrict sum, const double *restrict m2, double n, double eps,
+              const real *restrict weight, const real *restrict bias, size_t width))
+/* running = (1 - momentum) running + momentum total / n, computed in double. */
+FM_PRIMITIVE(void, norm_running,
+             (real *restrict running, const double *restrict total, double n, double momentum, size_t width))
+/* y = (x - center) scale + shift, down columns and along runs. */
+FM_PRIMITIVE(void, norm_cols,
+             (real *y, const real *x, size_t n, size_t stride, size_t width, const real *center, const real *scale,
+              const real *shift, int stream))
+FM_PRIMITIVE(void, norm_rows,
+             (real *y, const real *x, size_t rows, size_t n, size_t stride, real center, real scale, real shift,
+              int stream))
+
+/* sum = sum(g), dot = sum(g xhat), xhat = (x - mean) inv_std, in blocks of real lanes added in double. */
+FM_PRIMITIVE(void, norm_sums_cols,
+             (double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride, size_t width,
+              const real *mean, const real *inv_std))
+FM_PRIMITIVE(void, norm_sums_rows,
+             (double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n, size_t stride,
+              real mean, real inv_std))
+/* dweight = dot, dbias = sum, and scale = weight inv_std, center = sum / n, slope = dot / n, with shift for
+ * the rounding of center. weight: NULL is 1. Every output has memory of its own. */
+FM_PRIMITIVE(void, norm_backward_coefficients,
+             (real *restrict dweight, real *restrict dbias, real *restrict scale, real *restrict shift,
+              real *restrict center, real *restrict slope, const double *restrict sum, const double *restrict dot,
+              double n, const real *restrict weight, const real *restrict inv_std, size_t width))
+/* dx = ((g - center) - xhat slope) scale + shift. Any of dx, g, x may be the same. */
+FM_PRIMITIVE(void, norm_backward_cols,
+             (real *dx, const real *g, const real *x, size_t n, size_t stride, size_t width, const real *mean,
+              const real *inv_std, const real *center, const real *slope, const real *scale, const real *shift,
+              int stream))
+FM_PRIMITIVE(void, norm_backward_rows,
+             (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, real mean,
+              real inv_std, real center, real slope, real scale, real shift, int stream))

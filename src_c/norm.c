@@ -1,0 +1,385 @@
+/* Normalisation: moments, the normalising pass and its gradient, down columns and along runs.
+ *
+ * Moments are a double sum and a double sum of squared deviations (m2), never E[x^2] - E[x]^2. A block
+ * (NORM_BLOCK rows of columns, about NORM_RUN elements of runs) is read twice while it is in cache: its mean
+ * first, rounded to real, then the deviations from it and their squares in the lanes. The sum of the
+ * deviations mends the rounding of that mean. Blocks are joined in order in double (Chan, Golub, LeVeque,
+ * Updating formulae and a pairwise algorithm for computing sample variances, 1979). A column's arithmetic
+ * depends on the rows alone, so the caller may cut the width anywhere.
+ * Where the squares overflow, the block is done again in double: 1e30 is a legal float.
+ * Columns are read in whole rows, several at a time: a narrow panel down many rows of a power-of-two stride
+ * falls into few cache sets. Rejected: a shift taken from the first rows instead of the block's mean (one
+ * read less), which fails on sorted data.
+ */
+
+#define NORM_BLOCK 64                   /* rows of a block of columns */
+#define NORM_WIDE (2048 / sizeof(real)) /* and its columns */
+#define NORM_RUN 4096                   /* elements of a block of runs */
+#define NORM_VECS (FM_PARTS == 1 ? 4 : 1) /* vectors side by side in registers; shows in no bit */
+
+/* For the vectors of `width` columns: AT() and PUT() at the loop's place. */
+#define NORM_EACH(width, ...)                                                                                \
+    {                                                                                                        \
+        size_t i_ = 0;                                                                                       \
+        for (; i_ + LANES <= (width); i_ += LANES) {                                                         \
+            const size_t k_ = LANES;                                                                         \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+        if (i_ < (width)) {                                                                                  \
+            const size_t k_ = (width)-i_;                                                                    \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+    }
+
+/* ---- moments ------------------------------------------------------------------------------------------ */
+
+static void FM(moments_merge)(double *restrict sum, double *restrict m2, size_t n, const double *restrict sum_b,
+                              const double *restrict m2_b, size_t n_b, size_t width)
+{
+    if (n == 0) {
+        memcpy(sum, sum_b, width * sizeof(double));
+        memcpy(m2, m2_b, width * sizeof(double));
+        return;
+    }
+    const double inv = 1.0 / (double)n, inv_b = 1.0 / (double)n_b;
+    const double joint = (double)n * (double)n_b / (double)(n + n_b);
+    for (size_t c = 0; c < width; c++) {
+        const double apart = sum_b[c] * inv_b - sum[c] * inv;
+        m2[c] += m2_b[c] + apart * apart * joint;
+        sum[c] += sum_b[c];
+    }
+}
+
+/* Moments of a block from its rounded mean and the sums of deviations and squares; whether one is not finite. */
+FM_INLINE int FM(block_moments)(double *restrict sum, double *restrict m2, const real *restrict center,
+                                const real *restrict deviations, const real *restrict squares, size_t n,
+                                size_t width)
+{
+    const double count = (double)n, inv = 1.0 / count;
+    int infinite = 0;
+    for (size_t c = 0; c < width; c++) {
+        const double d = deviations[c], q = squares[c] - d * d * inv;
+        sum[c] = center[c] * count + d;
+        m2[c] = q < 0 ? 0 : q;
+        infinite |= !(q - q == 0);
+    }
+    return infinite;
+}
+
+/* Moments of `rows` runs of n in double, for values whose squares overflow; m2 is NaN where one is infinite. */
+static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, const real *x, size_t rows,
+                                                       size_t n, size_t stride)
+{
+    double total = 0, squares = 0;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++)
+            total += x[r * stride + i];
+    *sum = total;
+    *m2 = NAN;
+    if (!(total - total == 0))
+        return;
+    const double mean = total / (double)(rows * n);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++)
+            squares += (x[r * stride + i] - mean) * (x[r * stride + i] - mean);
+    *m2 = squares;
+}
+
+FM_INLINE void FM(column_means)(real *mean, const real *x, size_t n, size_t stride, size_t width)
+{
+    const vec inv = v_set1((real)1 / (real)n), zero = v_set1(0);
+    NORM_EACH(width, PUT(mean, zero);)
+    size_t r = 0;
+#define ROW(k) AT(x + (r + (k)) * stride)
+    for (; r + 8 <= n; r += 8)
+        NORM_EACH(width, const vec a = v_add(v_add(ROW(0), ROW(1)), v_add(ROW(2), ROW(3)));
+                  const vec b = v_add(v_add(ROW(4), ROW(5)), v_add(ROW(6), ROW(7)));
+                  PUT(mean, v_add(AT(mean), v_add(a, b)));)
+    for (; r < n; r++)
+        NORM_EACH(width, PUT(mean, v_add(AT(mean), ROW(0)));)
+#undef ROW
+    NORM_EACH(width, PUT(mean, v_mul(AT(mean), inv));)
+}
+
+/* The sums of x - center and of its square down `vecs` vectors of columns (a constant), k_ lanes in each. */
+FM_INLINE void FM(column_deviations)(real *deviations, real *squares, const real *center, const real *x, size_t n,
+                                     size_t stride, const size_t vecs, const size_t k_)
+{
+    vec c[NORM_VECS], d[NORM_VECS], e[NORM_VECS], s[NORM_VECS], t[NORM_VECS];
+    size_t r = 0;
+#define EACH for (size_t j = 0, i_ = 0; j < vecs; j++, i_ += LANES)
+    EACH { c[j] = AT(center); d[j] = e[j] = s[j] = t[j] = v_set1(0); }
+    for (; r + 2 <= n; r += 2)
+        EACH {
+            const vec u = v_sub(AT(x + r * stride), c[j]), v = v_sub(AT(x + (r + 1) * stride), c[j]);
+            d[j] = v_add(d[j], u);
+            e[j] = v_add(e[j], v);
+            s[j] = v_fma(u, u, s[j]);
+            t[j] = v_fma(v, v, t[j]);
+        }
+    if (r < n)
+        EACH {
+            const vec u = v_sub(AT(x + r * stride), c[j]);
+            d[j] = v_add(d[j], u);
+            s[j] = v_fma(u, u, s[j]);
+        }
+    EACH {
+        PUT(deviations, v_add(d[j], e[j]));
+        PUT(squares, v_add(s[j], t[j]));
+    }
+#undef EACH
+}
+
+static void FM(moments_cols)(double *sum, double *m2, const real *x, size_t n, size_t stride, size_t width)
+{
+    real center[NORM_WIDE], deviations[NORM_WIDE], squares[NORM_WIDE];
+    double sum_b[NORM_WIDE], m2_b[NORM_WIDE];
+    for (; width; ) {
+        const size_t w = width < NORM_WIDE ? width : NORM_WIDE;
+        for (size_t from = 0; from < n; from += NORM_BLOCK) {
+            const size_t rows = n - from < NORM_BLOCK ? n - from : NORM_BLOCK;
+            const real *block = x + from * stride;
+            FM(column_means)(center, block, rows, stride, w);
+            size_t c = 0;
+            for (; c + NORM_VECS * LANES <= w; c += NORM_VECS * LANES)
+                FM(column_deviations)(deviations + c, squares + c, center + c, block + c, rows, stride, NORM_VECS,
+                                      LANES);
+            for (; c + LANES <= w; c += LANES)
+                FM(column_deviations)(deviations + c, squares + c, center + c, block + c, rows, stride, 1, LANES);
+            if (c < w)
+                FM(column_deviations)(deviations + c, squares + c, center + c, block + c, rows, stride, 1, w - c);
+            if (FM(block_moments)(sum_b, m2_b, center, deviations, squares, rows, w))
+                for (c = 0; c < w; c++)
+                    if (!(m2_b[c] - m2_b[c] == 0))
+                        FM(wide_moments)(sum_b + c, m2_b + c, block + c, rows, 1, stride);
+            FM(moments_merge)(sum, m2, from, sum_b, m2_b, rows, w);
+        }
+        sum += w;
+        m2 += w;
+        x += w;
+        width -= w;
+    }
+}
+
+static void FM(moments_rows)(double *sum, double *m2, const real *x, size_t rows, size_t n, size_t stride)
+{
+    const size_t group = n < NORM_RUN ? NORM_RUN / n : 1; /* runs in a block */
+    const vec zero = v_set1(0);
+    size_t done = 0;
+    for (size_t row = 0; row < rows; row += group)
+        for (size_t from = 0; from < n; from += NORM_RUN) {
+            const size_t runs = rows - row < group ? rows - row : group;
+            const size_t len = n - from < NORM_RUN ? n - from : NORM_RUN, count = runs * len;
+            const real *block = x + row * stride + from;
+            vec a = zero, b = zero, c = zero, d = zero;
+            for (size_t r = 0; r < runs; r++) {
+                const real *run = block + r * stride;
+                size_t i = 0;
+                for (; i + 4 * LANES <= len; i += 4 * LANES) {
+                    a = v_add(a, v_load(run + i));
+                    b = v_add(b, v_load(run + i + LANES));
+                    c = v_add(c, v_load(run + i + 2 * LANES));
+                    d = v_add(d, v_load(run + i + 3 * LANES));
+                }
+                for (; i + LANES <= len; i += LANES)
+                    a = v_add(a, v_load(run + i));
+                if (i < len)
+                    b = v_add(b, v_load_n(run + i, len - i, 0));
+            }
+            const real center = v_sum(v_add(v_add(a, b), v_add(c, d))) / (real)count;
+            const vec vc = v_set1(center);
+            vec s = zero, t = zero;
+            a = b = zero;
+            for (size_t r = 0; r < runs; r++) {
+                const real *run = block + r * stride;
+                size_t i = 0;
+                for (; i + 2 * LANES <= len; i += 2 * LANES) {
+                    const vec u = v_sub(v_load(run + i), vc), v = v_sub(v_load(run + i + LANES), vc);
+                    a = v_add(a, u);
+                    b = v_add(b, v);
+                    s = v_fma(u, u, s);
+                    t = v_fma(v, v, t);
+                }
+                for (; i < len; i += LANES) {
+                    const vec u =
+                        v_sub(len - i < LANES ? v_load_n(run + i, len - i, center) : v_load(run + i), vc);
+                    a = v_add(a, u);
+                    s = v_fma(u, u, s);
+                }
+            }
+            const real deviations = v_sum(v_add(a, b)), squares = v_sum(v_add(s, t));
+            double sum_b, m2_b;
+            if (FM(block_moments)(&sum_b, &m2_b, &center, &deviations, &squares, count, 1))
+                FM(wide_moments)(&sum_b, &m2_b, block, runs, len, stride);
+            FM(moments_merge)(sum, m2, done, &sum_b, &m2_b, count, 1);
+            done += count;
+        }
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------ */
+
+static void FM(norm_coefficients)(real *restrict mean, real *restrict inv_std, real *restrict scale,
+                                  real *restrict shift, const double *restrict sum, const double *restrict m2,
+                                  double n, double eps, const real *restrict weight, const real *restrict bias,
+                                  size_t width)
+{
+    for (size_t c = 0; c < width; c++) {
+        const double m = sum[c] / n, s = 1.0 / sqrt(m2[c] / n + eps), a = weight ? weight[c] * s : s;
+        mean[c] = (real)m;
+        inv_std[c] = (real)s;
+        scale[c] = (real)a;
+        shift[c] = (real)((bias ? bias[c] : 0.0) + (mean[c] - m) * a);
+    }
+}
+
+static void FM(norm_running)(real *restrict running, const double *restrict total, double n, double momentum,
+                             size_t width)
+{
+    for (size_t c = 0; c < width; c++)
+        running[c] = (real)((1.0 - momentum) * running[c] + momentum * (total[c] / n));
+}
+
+static void FM(norm_cols)(real *y, const real *x, size_t n, size_t stride, size_t width, const real *center,
+                          const real *scale, const real *shift, int stream)
+{
+    size_t r = 0;
+#define VALUE v_fma(v_sub(AT(x), AT(center)), AT(scale), AT(shift))
+#define ROW(k) PUT(y + (k) * stride, v_fma(v_sub(AT(x + (k) * stride), c), a, b));
+    for (; !stream && r + 4 <= n; r += 4, x += 4 * stride, y += 4 * stride)
+        NORM_EACH(width, const vec c = AT(center), a = AT(scale), b = AT(shift); ROW(0) ROW(1) ROW(2) ROW(3))
+    for (; r < n; r++, x += stride, y += stride)
+        FM_ROW_STORE(y, width, stream, VALUE)
+#undef ROW
+#undef VALUE
+}
+
+static void FM(norm_rows)(real *y, const real *x, size_t rows, size_t n, size_t stride, real center, real scale,
+                          real shift, int stream)
+{
+    const vec c = v_set1(center), a = v_set1(scale), b = v_set1(shift);
+    for (; rows; rows--, x += stride, y += stride)
+        FM_ROW_STORE(y, n, stream, v_fma(v_sub(AT(x), c), a, b))
+}
+
+/* ---- backward ----------------------------------------------------------------------------------------- */
+
+static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride,
+                               size_t width, const real *mean, const real *inv_std)
+{
+    real sum_b[NORM_WIDE], dot_b[NORM_WIDE];
+    const vec zero = v_set1(0);
+    for (; width; ) {
+        const size_t w = width < NORM_WIDE ? width : NORM_WIDE;
+        for (size_t c = 0; c < w; c++)
+            sum[c] = dot[c] = 0;
+        for (size_t from = 0; from < n; from += NORM_BLOCK) {
+            const size_t rows = n - from < NORM_BLOCK ? n : from + NORM_BLOCK;
+            size_t r = from;
+            NORM_EACH(w, PUT(sum_b, zero); PUT(dot_b, zero);)
+#define G(k) AT(g + (r + (k)) * stride)
+#define XHAT(k) v_mul(v_sub(AT(x + (r + (k)) * stride), m), s)
+            for (; r + 4 <= rows; r += 4)
+                NORM_EACH(w, const vec m = AT(mean), s = AT(inv_std);
+                          const vec g0 = G(0), g1 = G(1), g2 = G(2), g3 = G(3);
+                          PUT(sum_b, v_add(AT(sum_b), v_add(v_add(g0, g1), v_add(g2, g3))));
+                          const vec p = v_fma(g1, XHAT(1), v_mul(g0, XHAT(0)));
+                          const vec q = v_fma(g3, XHAT(3), v_mul(g2, XHAT(2)));
+                          PUT(dot_b, v_add(AT(dot_b), v_add(p, q)));)
+            for (; r < rows; r++)
+                NORM_EACH(w, const vec m = AT(mean), s = AT(inv_std), g0 = G(0);
+                          PUT(sum_b, v_add(AT(sum_b), g0)); PUT(dot_b, v_fma(g0, XHAT(0), AT(dot_b)));)
+#undef XHAT
+#undef G
+            for (size_t c = 0; c < w; c++) {
+                sum[c] += sum_b[c];
+                dot[c] += dot_b[c];
+            }
+        }
+        sum += w;
+        dot += w;
+        g += w;
+        x += w;
+        mean += w;
+        inv_std += w;
+        width -= w;
+    }
+}
+
+static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n,
+                               size_t stride, real mean, real inv_std)
+{
+    const size_t group = n < NORM_RUN ? NORM_RUN / n : 1;
+    const vec m = v_set1(mean), s = v_set1(inv_std), zero = v_set1(0);
+    *sum = *dot = 0;
+    for (size_t row = 0; row < rows; row += group)
+        for (size_t from = 0; from < n; from += NORM_RUN) {
+            const size_t runs = rows - row < group ? rows - row : group;
+            const size_t len = n - from < NORM_RUN ? n - from : NORM_RUN;
+            vec a = zero, b = zero, p = zero, q = zero;
+            for (size_t r = row; r < row + runs; r++) {
+                const real *gr = g + r * stride + from, *xr = x + r * stride + from;
+                size_t i = 0;
+                for (; i + 2 * LANES <= len; i += 2 * LANES) {
+                    const vec g0 = v_load(gr + i), g1 = v_load(gr + i + LANES);
+                    a = v_add(a, g0);
+                    b = v_add(b, g1);
+                    p = v_fma(g0, v_mul(v_sub(v_load(xr + i), m), s), p);
+                    q = v_fma(g1, v_mul(v_sub(v_load(xr + i + LANES), m), s), q);
+                }
+                for (; i < len; i += LANES) {
+                    const size_t k = len - i;
+                    const vec g0 = k < LANES ? v_load_n(gr + i, k, 0) : v_load(gr + i);
+                    const vec x0 = k < LANES ? v_load_n(xr + i, k, mean) : v_load(xr + i);
+                    a = v_add(a, g0);
+                    p = v_fma(g0, v_mul(v_sub(x0, m), s), p);
+                }
+            }
+            *sum += v_sum(v_add(a, b));
+            *dot += v_sum(v_add(p, q));
+        }
+}
+
+static void FM(norm_backward_coefficients)(real *restrict dweight, real *restrict dbias, real *restrict scale,
+                                           real *restrict shift, real *restrict center, real *restrict slope,
+                                           const double *restrict sum, const double *restrict dot, double n,
+                                           const real *restrict weight, const real *restrict inv_std, size_t width)
+{
+    for (size_t c = 0; c < width; c++) {
+        const double s = inv_std[c], a = weight ? weight[c] * s : s, m = sum[c] / n;
+        dweight[c] = (real)dot[c];
+        dbias[c] = (real)sum[c];
+        scale[c] = (real)a;
+        center[c] = (real)m;
+        shift[c] = (real)((center[c] - m) * a);
+        slope[c] = (real)(dot[c] / n);
+    }
+}
+
+/* ((g - center) - xhat slope) scale + shift */
+#define NORM_DX(g, x, m, s, c, q, a, b) v_fma(v_fnma(v_mul(v_sub(x, m), s), q, v_sub(g, c)), a, b)
+
+static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_t n, size_t stride, size_t width,
+                                   const real *mean, const real *inv_std, const real *center, const real *slope,
+                                   const real *scale, const real *shift, int stream)
+{
+    size_t r = 0;
+#define VALUE NORM_DX(AT(g), AT(x), AT(mean), AT(inv_std), AT(center), AT(slope), AT(scale), AT(shift))
+#define ROW(k) PUT(dx + (k) * stride, NORM_DX(AT(g + (k) * stride), AT(x + (k) * stride), m, s, c, q, a, b));
+    for (; !stream && r + 4 <= n; r += 4, dx += 4 * stride, g += 4 * stride, x += 4 * stride)
+        NORM_EACH(width, const vec m = AT(mean), s = AT(inv_std), c = AT(center), q = AT(slope);
+                  const vec a = AT(scale), b = AT(shift); ROW(0) ROW(1) ROW(2) ROW(3))
+    for (; r < n; r++, dx += stride, g += stride, x += stride)
+        FM_ROW_STORE(dx, width, stream, VALUE)
+#undef ROW
+#undef VALUE
+}
+
+static void FM(norm_backward_rows)(real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride,
+                                   real mean, real inv_std, real center, real slope, real scale, real shift,
+                                   int stream)
+{
+    const vec m = v_set1(mean), s = v_set1(inv_std), c = v_set1(center), q = v_set1(slope);
+    const vec a = v_set1(scale), b = v_set1(shift);
+    for (; rows; rows--, dx += stride, g += stride, x += stride)
+        FM_ROW_STORE(dx, n, stream, NORM_DX(AT(g), AT(x), m, s, c, q, a, b))
+}
