@@ -1,0 +1,26 @@
+"""Layers, losses, initialisation by seed, and saved models."""
+
+from .activations import ReLU
+from .batch_norm import BatchNorm
+from .dropout import Dropout
+from .linear import Linear
+from .losses import CrossEntropyLoss
+from .module import Module, Parameter
+from .seeding import manual_seed
+from .sequential import Sequential
+from .serialization import load, load_metadata, save
+
+__all__ = [
+    "BatchNorm",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Linear",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "load",
+    "load_metadata",
+    "manual_seed",
+    "save",
+]

@@ -1,0 +1,66 @@
+"""Result arrays that a layer uses again once nobody else holds them.
+
+An array that a layer returned belongs to the caller, so the next call must not overwrite it. But once the
+last reference outside the layer is gone, its memory is free, and on large arrays fresh memory costs more
+than the arithmetic. The layer therefore keeps its last two results and writes into one only where its
+reference count says that the layer holds it alone; views, tensors made from it and activations saved for
+backward all count. Small results are not kept: a new one is cheaper than the question.
+"""
+
+import sys
+
+import numpy as np
+
+# From this many bytes on an array is kept; below, allocating takes less time than looking.
+MIN_BYTES = 1 << 16
+_KEPT = 2
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def _pop(arrays):
+    array = arrays.pop(0)
+    return array, sys.getrefcount(array)
+
+
+# Counted by the code that will compare it, as the number differs between versions of Python.
+_ALONE = _pop([np.empty(0)])[1]
+
+
+class Results:
+    """The results that a layer may use again."""
+
+    __slots__ = ("_arrays",)
+
+    def __init__(self):
+        self._arrays = []
+
+    def like(self, x):
+        """An array for a result of x's shape and type, or None: let the op make one."""
+        if type(x) is not np.ndarray or x.nbytes < MIN_BYTES:
+            return None
+        return self.take(x.shape, x.dtype)
+
+    def take(self, shape, dtype):
+        """An array of this shape and type that nobody holds, a kept one where possible."""
+        if dtype not in _FLOATS:
+            return None
+        arrays = self._arrays
+        # An array is taken out before it is judged: two threads cannot find the same one idle.
+        for _ in range(len(arrays)):
+            try:
+                array, count = _pop(arrays)
+            except IndexError:
+                break
+            usable = array.shape == shape and array.dtype == dtype and array.flags.behaved
+            arrays.append(array)
+            if usable and count == _ALONE:
+                return array
+        array = np.empty(shape, dtype)
+        arrays.append(array)
+        while len(arrays) > _KEPT:
+            _pop(arrays)
+        return array
+
+    def __reduce__(self):
+        # Copies and pickles of a layer start without results.
+        return Results, ()

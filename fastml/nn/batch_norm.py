@@ -1,0 +1,107 @@
+"""Batch normalisation."""
+
+import numpy as np
+
+from ..ops.batch_norm import batch_norm, batch_norm_backward
+from ._reuse import Results
+from .module import Module, Parameter, float_dtype, size
+
+
+class BatchNorm(Module):
+    """Batch normalisation y = (x − mean) / √(var + eps) · weight + bias, per channel.
+
+    x: any rank, channels on ``channel_axis`` (1: (N, C), (N, C, L), (N, C, H, W); −1: channels last);
+    ``weight``, ``bias``: (num_features,), ones and zeros at first, None with ``affine=False``.
+
+    Training takes mean and (biased) variance of the batch and moves ``running_mean`` and ``running_var``
+    (unbiased) by ``momentum`` towards them; ``momentum=None`` keeps the plain average over all batches.
+    Evaluation uses the running ones, or the batch's where ``track_running_stats=False`` keeps none.
+    ``num_batches_tracked`` counts the batches seen in training.
+
+    Raises ValueError for a size under 1, a negative eps, and in training for one value per channel.
+
+    Source: S. Ioffe, C. Szegedy, Batch Normalization, 2015; ``torch.nn.BatchNorm1d``.
+
+    >>> from fastml import nn
+    >>> layer = nn.BatchNorm(2)
+    >>> layer(np.array([[0, 1], [2, 5]], np.float32)).round(3).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+    >>> layer.running_mean, layer.num_batches_tracked
+    (array([0.1, 0.3], dtype=float32), 1)
+    """
+
+    buffer_names = ("running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        *,
+        channel_axis=1,
+        dtype=np.float32,
+    ):
+        self.num_features = n = size(num_features, "num_features")
+        if not eps >= 0:
+            raise ValueError(f"eps must not be negative, got {eps}")
+        dtype = float_dtype(dtype)
+        self.eps = eps
+        self.momentum = momentum
+        self.channel_axis = channel_axis
+        self.weight = Parameter(np.ones(n, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(n, dtype)) if affine else None
+        self.running_mean = np.zeros(n, dtype) if track_running_stats else None
+        self.running_var = np.ones(n, dtype) if track_running_stats else None
+        self.num_batches_tracked = 0 if track_running_stats else None
+        self._results = Results()
+        self._gradients = Results()
+
+    def forward(self, x):
+        weight, bias, momentum = self.weight, self.bias, self.momentum
+        tracked = self.num_batches_tracked
+        by_batch = self.training or tracked is None
+        if momentum is None:
+            momentum = 0.0 if tracked is None else 1 / (tracked + 1)
+        y, mean, inv_std = batch_norm(
+            x,
+            None if weight is None else weight.value,
+            None if bias is None else bias.value,
+            self.running_mean,
+            self.running_var,
+            training=by_batch,
+            momentum=momentum,
+            eps=self.eps,
+            channel_axis=self.channel_axis,
+            out=self._results.like(x),
+        )
+        if self.training and tracked is not None:
+            self.num_batches_tracked = tracked + 1
+        self._saved = x, mean, inv_std, by_batch
+        return y
+
+    def backward(self, grad):
+        x, mean, inv_std, by_batch = self._last()
+        weight = self.weight
+        dx, dweight, dbias = batch_norm_backward(
+            grad,
+            x,
+            None if weight is None else weight.value,
+            mean,
+            inv_std,
+            training=by_batch,
+            channel_axis=self.channel_axis,
+            out=self._gradients.like(grad),
+        )
+        if weight is not None:
+            weight.grad = dweight
+            self.bias.grad = dbias
+        return dx
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.weight is not None}, track_running_stats={self.running_mean is not None}, "
+            f"channel_axis={self.channel_axis}"
+        )

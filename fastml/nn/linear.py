@@ -1,0 +1,63 @@
+"""The linear layer."""
+
+import math
+
+import numpy as np
+
+from ..ops.linear import linear, linear_backward
+from ._reuse import MIN_BYTES, Results
+from .module import Module, Parameter, float_dtype, size
+from .seeding import check_seed, next_seed
+
+
+class Linear(Module):
+    """Linear layer y = x Wᵀ + b over the last axis.
+
+    x: (…, in_features) → y: (…, out_features); ``weight`` W: (out_features, in_features), ``bias`` b:
+    (out_features,) or None. Both start uniform in ±1/√in_features, as in PyTorch (Kaiming uniform with
+    a = √5), drawn by NumPy's ``default_rng(seed)``; without ``seed`` one comes from
+    :func:`fastml.nn.manual_seed`'s stream. ``dtype``: float32 or float64.
+
+    Raises ValueError for sizes under 1 and a negative seed, TypeError for other types of arguments.
+
+    Source: ``torch.nn.Linear``.
+
+    >>> from fastml import nn
+    >>> layer = nn.Linear(4, 3, seed=0)
+    >>> layer(np.zeros((5, 4), np.float32)).shape, layer.backward(np.ones((5, 3), np.float32)).shape
+    ((5, 3), (5, 4))
+    >>> layer.bias.grad
+    array([5., 5., 5.], dtype=float32)
+    """
+
+    def __init__(self, in_features, out_features, bias=True, *, dtype=np.float32, seed=None):
+        self.in_features = size(in_features, "in_features")
+        self.out_features = size(out_features, "out_features")
+        dtype = float_dtype(dtype)
+        rng = np.random.default_rng(next_seed() if seed is None else check_seed(seed))
+        bound = 1 / math.sqrt(self.in_features)
+        shape = (self.out_features, self.in_features)
+        self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
+        self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if bias else None
+        self._results = Results()
+
+    def forward(self, x):
+        weight, bias = self.weight.value, self.bias
+        out = None
+        if type(x) is np.ndarray and x.size // self.in_features * self.out_features * 4 >= MIN_BYTES:
+            out = self._results.take(x.shape[:-1] + (self.out_features,), x.dtype)
+        y = linear(x, weight, None if bias is None else bias.value, out=out)
+        self._saved = x
+        return y
+
+    def backward(self, grad):
+        dx, dweight, dbias = linear_backward(grad, self._last(), self.weight.value)
+        self.weight.grad = dweight
+        if self.bias is not None:
+            self.bias.grad = dbias
+        return dx
+
+    def extra_repr(self):
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )

@@ -1,0 +1,58 @@
+"""Losses: ``loss, grad = loss_fn(y, target)``."""
+
+import numpy as np
+
+from ..ops.cross_entropy import cross_entropy_with_grad
+from ._reuse import Results
+
+
+class CrossEntropyLoss:
+    """Cross-entropy of logits and its gradient: ``loss, grad = loss_fn(logits, target)``.
+
+    The arguments are those of :func:`fastml.cross_entropy_with_grad`, which says what shapes ``target``
+    may have: class ``weight`` (C,), ``ignore_index`` (None ignores nothing, PyTorch's default is −100),
+    ``label_smoothing`` in 0 … 1, ``reduction`` "mean", "sum" or "none", class ``axis`` (−1; PyTorch's is
+    1). ``grad`` is what ``model.backward`` takes; it is not overwritten by the next call while it is
+    referred to.
+
+    Raises ValueError for the options, and when called what the op raises: ValueError for shapes,
+    IndexError for a label outside 0 … C − 1.
+
+    Source: ``torch.nn.CrossEntropyLoss``.
+
+    >>> from fastml import nn
+    >>> loss, grad = nn.CrossEntropyLoss()(np.zeros((1, 2), np.float32), np.array([1]))
+    >>> round(float(loss), 4), grad.tolist()
+    (0.6931, [[0.5, -0.5]])
+    """
+
+    def __init__(self, weight=None, *, ignore_index=None, label_smoothing=0.0, reduction="mean", axis=-1):
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
+        self.weight = None if weight is None else np.asarray(weight)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.reduction = reduction
+        self.axis = axis
+        self._gradients = Results()
+
+    def __call__(self, y, target):
+        return cross_entropy_with_grad(
+            y,
+            target,
+            self.axis,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            reduction=self.reduction,
+            out=self._gradients.like(y),
+        )
+
+    def __repr__(self):
+        weight = "None" if self.weight is None else f"array of {self.weight.size}"
+        return (
+            f"CrossEntropyLoss(weight={weight}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, reduction={self.reduction!r}, axis={self.axis})"
+        )

@@ -1,0 +1,192 @@
+"""Module and Parameter: what every layer shares.
+
+A module finds its parameters and submodules among its attributes, in the order in which they were set, so
+a user's own module is a class with a forward and a backward. Nothing is registered and nothing runs when
+an attribute is set.
+"""
+
+import numpy as np
+
+
+class Parameter:
+    """An array that is learnt (``value``) and its gradient (``grad``, None before the first backward)."""
+
+    __slots__ = ("grad", "value")
+
+    def __init__(self, value):
+        self.value = value
+        self.grad = None
+
+    def __repr__(self):
+        return f"Parameter(shape={self.value.shape}, dtype={self.value.dtype})"
+
+
+class Module:
+    """Base of all layers: ``y = module(x)`` and ``dx = module.backward(dy)``.
+
+    ``forward`` keeps what ``backward`` needs, by reference: an input changed in place between the two
+    changes the gradient. ``backward`` returns the gradient with respect to the last input and sets every
+    parameter's ``grad`` to the gradient of this one pass: each call replaces the last, nothing is added
+    up. It may be called again with another ``dy``; before the first forward it is a RuntimeError. Copies
+    and pickles carry parameters and buffers and not what forward kept.
+
+    Results belong to the caller: the next call does not overwrite an array that is still referred to.
+
+    A subclass defines ``forward`` and ``backward``; its attributes that are Parameters or Modules are
+    found by themselves, those named in ``buffer_names`` are saved along with them.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> class Twice(nn.Module):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    ...     def backward(self, grad):
+    ...         return 2 * grad
+    >>> nn.Sequential(nn.Linear(4, 3, seed=0), Twice())(np.ones((5, 4), np.float32)).shape
+    (5, 3)
+    """
+
+    training = True
+    buffer_names = ()
+    # What forward keeps for backward; never copied or pickled.
+    _saved = None
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def forward(self, x):
+        """Result for x."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, grad):
+        """Gradient with respect to the last input, from the gradient with respect to its result."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def train(self, mode=True):
+        """Switch this module and all below it to training (or, with False, to evaluation); returns self."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self):
+        """Switch to evaluation: running statistics, no dropout; returns self."""
+        return self.train(False)
+
+    def named_children(self):
+        """Direct submodules as (name, module) pairs."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+
+    def modules(self):
+        """This module and all below it, top down."""
+        return [self, *(module for _, child in self.named_children() for module in child.modules())]
+
+    def named_parameters(self, prefix=""):
+        """All parameters as (name, parameter) pairs with PyTorch's dotted names."""
+        found = [(prefix + name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
+        for name, child in self.named_children():
+            found += child.named_parameters(f"{prefix}{name}.")
+        return found
+
+    def parameters(self):
+        """All parameters, in the order of :meth:`named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def state_dict(self):
+        """Copies of all parameters and buffers under PyTorch's names: a snapshot, a dict of arrays."""
+        return {
+            name: np.array(_read(owner, attribute), order="C")
+            for name, (owner, attribute) in self._state().items()
+        }
+
+    def load_state_dict(self, state):
+        """Write arrays (or CPU tensors) into the parameters and buffers of the same names, in place.
+
+        Values are converted to the type of the place they go to. Raises ValueError that lists every
+        missing and unexpected name and every shape that differs, TypeError for values that are no real
+        numbers; nothing is written then.
+        """
+        places = self._state()
+        problems = []
+        if missing := [name for name in places if name not in state]:
+            problems.append(f"missing: {', '.join(missing)}")
+        if unexpected := [str(name) for name in state if name not in places]:
+            problems.append(f"unexpected: {', '.join(unexpected)}")
+        arrays = {name: np.asarray(state[name]) for name in places if name in state}
+        for name, array in arrays.items():
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+            shape = np.shape(_read(*places[name]))
+            if array.shape != shape:
+                problems.append(f"{name}: shape {array.shape} instead of {shape}")
+        if problems:
+            raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(problems)}")
+        for name, array in arrays.items():
+            _write(*places[name], array)
+
+    def _state(self, prefix=""):
+        """name → (owner, attribute) of every parameter and buffer; parameters before buffers."""
+        found = {
+            prefix + name: (value, "value")
+            for name, value in vars(self).items()
+            if isinstance(value, Parameter)
+        }
+        for name in self.buffer_names:
+            if getattr(self, name) is not None:
+                found[prefix + name] = (self, name)
+        for name, child in self.named_children():
+            found |= child._state(f"{prefix}{name}.")
+        return found
+
+    def _last(self):
+        """What the last forward kept."""
+        if self._saved is None:
+            raise RuntimeError(f"{type(self).__name__}.backward() needs a forward pass before it")
+        return self._saved
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_saved"}
+
+    def extra_repr(self):
+        """The arguments between the brackets of repr()."""
+        return ""
+
+    def __repr__(self):
+        return f"{type(self).__name__}({_body(self)})"
+
+
+def float_dtype(dtype):
+    """``dtype`` as np.float32 or np.float64; TypeError for any other."""
+    dtype = np.dtype(dtype)
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
+    return dtype
+
+
+def size(value, name):
+    """``value`` as a positive int."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value.__index__()
+
+
+def _read(owner, attribute):
+    value = getattr(owner, attribute)
+    return np.int64(value) if isinstance(value, int) else value
+
+
+def _write(owner, attribute, array):
+    value = getattr(owner, attribute)
+    if isinstance(value, int):
+        setattr(owner, attribute, int(array))
+    else:
+        value[...] = array
+
+
+def _body(module):
+    children = module.named_children()
+    if not children:
+        return module.extra_repr()
+    lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children]
+    return "\n  " + "\n  ".join(lines) + "\n"
