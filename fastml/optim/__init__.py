@@ -1,0 +1,5 @@
+"""Optimizers: state between steps, arithmetic in ``fastml.ops``."""
+
+from .sgd import SGD
+
+__all__ = ["SGD"]
