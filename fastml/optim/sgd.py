@@ -97,12 +97,12 @@ class SGD:
             buffer = entry.get("momentum_buffer")
             if buffer is None:
                 continue
-            value = self._params[i].value
-            velocities[i] = np.array(buffer, dtype=value.dtype, order="C")
-            if velocities[i].shape != value.shape:
-                raise ValueError(
-                    f"momentum_buffer {i} has shape {velocities[i].shape}, its parameter {value.shape}"
-                )
+            if i not in range(count):
+                raise ValueError(f"state has a momentum_buffer {i!r}, the optimizer {count} parameters")
+            value, buffer = self._params[i].value, np.asarray(buffer)
+            if buffer.shape != value.shape:
+                raise ValueError(f"momentum_buffer {i} has shape {buffer.shape}, its parameter {value.shape}")
+            velocities[i] = buffer.astype(value.dtype, order="C")
         self._set_options(options)
         self._velocities = velocities
         self._running = all(v is not None for v in velocities)
