@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -346,6 +347,21 @@ def test_results_are_not_overwritten_while_referred_to(i):
     assert len({id(record[0]) for record in held}) == 5
 
 
+@pytest.mark.parametrize("i", range(4))
+def test_large_and_small_results_agree_in_type(i):
+    layer, x = big_layers()[i]
+    for dtype in (np.float64, np.int32):
+        large, small = x.astype(dtype), x[:8].astype(dtype)
+        if i == 1:  # the running statistics are float32: the batch's type is not theirs
+            layer = nn.BatchNorm(16, affine=False, track_running_stats=False)
+        for n, grad_dtype in [(len(x), np.float64), (len(x), np.float32)]:
+            y, y_small = layer(large), layer(small)
+            assert y.dtype == y_small.dtype
+            grad_small = layer.backward(np.ones((8, 16), grad_dtype))
+            layer(large)
+            assert layer.backward(np.ones((n, 16), grad_dtype)).dtype == grad_small.dtype
+
+
 def test_free_results_are_used_again():
     layer, x = nn.ReLU(), np.ones(MIN_BYTES, np.float32)
     places = set()
@@ -369,6 +385,18 @@ def test_loss_gradients_are_not_overwritten_while_referred_to():
     held = [loss_fn(normal(MIN_BYTES // 16, 4, seed=s), target)[1] for s in range(4)]
     for s, grad in enumerate(held):
         np.testing.assert_array_equal(grad, loss_fn(normal(MIN_BYTES // 16, 4, seed=s), target)[1])
+
+
+def test_threads_may_share_a_model_in_evaluation():
+    model = nn.Sequential(
+        nn.Linear(16, 16, seed=0), nn.BatchNorm(16), nn.ReLU(), nn.Linear(16, 16, seed=1)
+    ).eval()
+    inputs = [normal(MIN_BYTES // 32, 16, seed=i) for i in range(8)]
+    expected = [model(x) for x in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            for y, want in zip(pool.map(model, inputs), expected, strict=True):
+                np.testing.assert_array_equal(y, want)
 
 
 # --- seeds ---------------------------------------------------------------------------------------------------

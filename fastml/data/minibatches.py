@@ -37,7 +37,7 @@ def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False):
 class Batches:
     """The iterable that :func:`batches` returns; ``len()`` is the number of batches in a pass."""
 
-    __slots__ = ("arrays", "batch_size", "drop_last", "epoch", "seed", "shuffle", "_n")
+    __slots__ = ("_n", "arrays", "batch_size", "drop_last", "epoch", "seed", "shuffle")
 
     def __init__(self, arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False):
         self.arrays, self._n = _same_length(arrays)

@@ -34,16 +34,25 @@ class Results:
     def __init__(self):
         self._arrays = []
 
-    def like(self, x):
-        """An array for a result of x's shape and type, or None: let the op make one."""
-        if type(x) is not np.ndarray or x.nbytes < MIN_BYTES:
-            return None
-        return self.take(x.shape, x.dtype)
+    def like(self, x, *others, width=None):
+        """An array for a result of x's shape and type, or None: let the op make one.
 
-    def take(self, shape, dtype):
-        """An array of this shape and type that nobody holds, a kept one where possible."""
-        if dtype not in _FLOATS:
+        ``width`` stands in for the length of the last axis. ``others`` (arrays or None) take part in the
+        result; where their types differ the op chooses the result's.
+        """
+        if type(x) is not np.ndarray:
             return None
+        nbytes = x.nbytes
+        if width is not None and x.ndim:
+            nbytes = nbytes // max(x.shape[-1], 1) * width
+        if nbytes < MIN_BYTES or x.dtype not in _FLOATS:
+            return None
+        for other in others:
+            if other is not None and getattr(other, "dtype", None) != x.dtype:
+                return None
+        return self._take(x.shape if width is None else (*x.shape[:-1], width), x.dtype)
+
+    def _take(self, shape, dtype):
         arrays = self._arrays
         # An array is taken out before it is judged: two threads cannot find the same one idle.
         for _ in range(len(arrays)):

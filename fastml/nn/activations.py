@@ -27,4 +27,5 @@ class ReLU(Module):
         return y
 
     def backward(self, grad):
-        return relu_backward(grad, self._last(), out=self._gradients.like(grad))
+        x = self._last()
+        return relu_backward(grad, x, out=self._gradients.like(grad, x))

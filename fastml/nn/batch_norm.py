@@ -59,22 +59,23 @@ class BatchNorm(Module):
         self._gradients = Results()
 
     def forward(self, x):
-        weight, bias, momentum = self.weight, self.bias, self.momentum
-        tracked = self.num_batches_tracked
+        weight = None if self.weight is None else self.weight.value
+        bias = None if self.bias is None else self.bias.value
+        tracked, momentum = self.num_batches_tracked, self.momentum
         by_batch = self.training or tracked is None
         if momentum is None:
             momentum = 0.0 if tracked is None else 1 / (tracked + 1)
         y, mean, inv_std = batch_norm(
             x,
-            None if weight is None else weight.value,
-            None if bias is None else bias.value,
+            weight,
+            bias,
             self.running_mean,
             self.running_var,
             training=by_batch,
             momentum=momentum,
             eps=self.eps,
             channel_axis=self.channel_axis,
-            out=self._results.like(x),
+            out=self._results.like(x, weight),
         )
         if self.training and tracked is not None:
             self.num_batches_tracked = tracked + 1
@@ -83,19 +84,18 @@ class BatchNorm(Module):
 
     def backward(self, grad):
         x, mean, inv_std, by_batch = self._last()
-        weight = self.weight
         dx, dweight, dbias = batch_norm_backward(
             grad,
             x,
-            None if weight is None else weight.value,
+            None if self.weight is None else self.weight.value,
             mean,
             inv_std,
             training=by_batch,
             channel_axis=self.channel_axis,
-            out=self._gradients.like(grad),
+            out=self._gradients.like(grad, x),
         )
-        if weight is not None:
-            weight.grad = dweight
+        if self.weight is not None:
+            self.weight.grad = dweight
             self.bias.grad = dbias
         return dx
 

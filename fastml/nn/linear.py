@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..ops.linear import linear, linear_backward
-from ._reuse import MIN_BYTES, Results
+from ._reuse import Results
 from .module import Module, Parameter, float_dtype, size
 from .seeding import check_seed, next_seed
 
@@ -43,9 +43,7 @@ class Linear(Module):
 
     def forward(self, x):
         weight, bias = self.weight.value, self.bias
-        out = None
-        if type(x) is np.ndarray and x.size // self.in_features * self.out_features * 4 >= MIN_BYTES:
-            out = self._results.take(x.shape[:-1] + (self.out_features,), x.dtype)
+        out = self._results.like(x, weight, width=self.out_features)
         y = linear(x, weight, None if bias is None else bias.value, out=out)
         self._saved = x
         return y

@@ -1,6 +1,7 @@
 """Models as safetensors files."""
 
 import os
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -52,20 +53,29 @@ def load(path):
 
     Raises FileNotFoundError, and ValueError for a file that is not in the format.
     """
-    return _read(path, lambda file: {name: file.get_tensor(name) for name in file.keys()})
+    import safetensors.numpy
+
+    with _naming(path):
+        return safetensors.numpy.load_file(path)
 
 
 def load_metadata(path):
-    """The metadata that :func:`save` wrote: a dict of strings, empty where there is none."""
-    return _read(path, lambda file: file.metadata() or {})
+    """The metadata that :func:`save` wrote: a dict of strings, empty where there is none.
 
-
-def _read(path, read):
+    Raises as :func:`load` does.
+    """
     import safetensors
 
-    path = os.fspath(path)
+    with _naming(path), safetensors.safe_open(path, framework="numpy") as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _naming(path):
+    """Turns the format's errors into a ValueError that names the file."""
+    import safetensors
+
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            return read(file)
+        yield
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file: {error}") from None
+        raise ValueError(f"{os.fspath(path)} is not a safetensors file: {error}") from None
