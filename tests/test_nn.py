@@ -5,9 +5,7 @@ import pytest
 
 from fastml import data, nn, optim, reference
 
-
-def normal(*shape, seed=0, dtype=np.float32):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+from .common import normal
 
 
 def mlp(dtype=np.float32, p=0.0):
@@ -25,7 +23,7 @@ def mlp(dtype=np.float32, p=0.0):
 
 
 def test_linear_forward_and_backward():
-    layer, x, grad = nn.Linear(4, 3, seed=0), normal(2, 5, 4), normal(2, 5, 3, seed=1)
+    layer, x, grad = nn.Linear(4, 3, seed=0), normal((2, 5, 4)), normal((2, 5, 3), seed=1)
     y, dx = layer(x), layer.backward(grad)
     w, b = layer.weight.value, layer.bias.value
     np.testing.assert_allclose(y, x @ w.T + b, rtol=1e-5, atol=1e-6)
@@ -62,11 +60,11 @@ def test_batch_norm_as_pytorchs(shape, axis, options, training):
         layer.bias.value[:] = normal(5, seed=8)
     theirs.load_state_dict({name: torch.from_numpy(value) for name, value in layer.state_dict().items()})
     for step in range(3):
-        x = 3 * normal(*shape, seed=step, dtype=np.float64) + 1
+        x = 3 * normal(shape, seed=step, dtype=np.float64) + 1
         layer.train(training or step < 2)
         theirs.train(training or step < 2)
         t = torch.tensor(np.moveaxis(x, axis, 1), requires_grad=True)
-        grad = normal(*shape, seed=10 + step, dtype=np.float64)
+        grad = normal(shape, seed=10 + step, dtype=np.float64)
         y, t_y = layer(x), theirs(t)
         theirs.zero_grad()
         t_y.backward(torch.from_numpy(np.moveaxis(grad, axis, 1).copy()))
@@ -111,7 +109,7 @@ def test_dropout_draws_a_new_mask_each_time_and_backward_the_same():
 
 
 def test_dropout_rests_in_evaluation():
-    layer, x = nn.Dropout(0.5, seed=0).eval(), normal(4, 4)
+    layer, x = nn.Dropout(0.5, seed=0).eval(), normal((4, 4))
     np.testing.assert_array_equal(layer(x), x)
     np.testing.assert_array_equal(layer.backward(x), x)
     assert layer.offset == 0
@@ -137,7 +135,7 @@ def test_relu():
 )
 def test_cross_entropy_as_pytorchs(options):
     torch = pytest.importorskip("torch")
-    y, target = normal(7, 3, dtype=np.float64), np.array([0, 1, 2, 0, 2, 1, 1])
+    y, target = normal((7, 3), dtype=np.float64), np.array([0, 1, 2, 0, 2, 1, 1])
     loss, grad = nn.CrossEntropyLoss(**options)(y, target)
     options = {k: torch.tensor(v, dtype=torch.float64) if k == "weight" else v for k, v in options.items()}
     t = torch.tensor(y, requires_grad=True)
@@ -148,7 +146,7 @@ def test_cross_entropy_as_pytorchs(options):
 
 
 def test_cross_entropy_along_another_axis():
-    y, target = normal(2, 3, 4), np.array([[0, 1, 2, 0], [1, 1, 0, 2]])
+    y, target = normal((2, 3, 4)), np.array([[0, 1, 2, 0], [1, 1, 0, 2]])
     loss, grad = nn.CrossEntropyLoss(axis=1)(y, target)
     moved = nn.CrossEntropyLoss()(np.moveaxis(y, 1, -1), target)
     np.testing.assert_allclose(loss, moved[0], rtol=1e-6)
@@ -160,7 +158,7 @@ def test_cross_entropy_along_another_axis():
 
 def test_gradients_by_finite_differences():
     model, loss_fn = mlp(np.float64, p=0.3), nn.CrossEntropyLoss()
-    x, target = normal(9, 6, dtype=np.float64), np.arange(9) % 3
+    x, target = normal((9, 6), dtype=np.float64), np.arange(9) % 3
 
     def loss():
         model.layers[3].offset = 0
@@ -203,7 +201,7 @@ def test_twenty_training_steps_as_pytorchs():
     )
     losses = []
     for step in range(20):
-        x = normal(32, 6, seed=step)
+        x = normal((32, 6), seed=step)
         target = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0.5)
         loss, grad = loss_fn(model(x), target)
         model.backward(grad)
@@ -217,7 +215,7 @@ def test_twenty_training_steps_as_pytorchs():
     assert losses[-1] < losses[0]
     for name, value in theirs.state_dict().items():
         np.testing.assert_allclose(model.state_dict()[name], value, rtol=1e-3, atol=1e-5)
-    x = normal(8, 6, seed=99)
+    x = normal((8, 6), seed=99)
     with torch.no_grad():
         np.testing.assert_allclose(model.eval()(x), theirs.eval()(torch.from_numpy(x)), rtol=1e-3, atol=1e-4)
     # And back: the state of a PyTorch model is read as it is.
@@ -253,7 +251,7 @@ def test_learns_the_digits_and_repeats_itself():
 
 
 def test_backward_replaces_gradients():
-    model, x = mlp(), normal(8, 6)
+    model, x = mlp(), normal((8, 6))
     y = model(x)
     model.backward(np.ones_like(y))
     first = [p.grad for p in model.parameters()]
@@ -277,7 +275,7 @@ def test_sequential_is_a_sequence():
     assert len(model) == 5 and list(model)[2] is model[2] and model[-1] is model[4]
     part = model[1:3]
     assert isinstance(part, nn.Sequential) and part[0] is model[1]
-    x = normal(3, 4)
+    x = normal((3, 4))
     assert nn.Sequential()(x) is x and nn.Sequential().backward(x) is x
 
 
@@ -300,7 +298,7 @@ class Residual(nn.Module):
 def test_a_users_module():
     model = nn.Sequential(Residual(nn.Linear(3, 3, dtype=np.float64, seed=0), 0.5), nn.ReLU())
     assert [name for name, _ in model.named_parameters()] == ["0.scale", "0.inner.weight", "0.inner.bias"]
-    x = normal(4, 3, dtype=np.float64)
+    x = normal((4, 3), dtype=np.float64)
     y = model(x)
     assert model.backward(np.ones_like(y)).shape == x.shape
     assert all(p.grad is not None for p in model.parameters())
@@ -320,7 +318,7 @@ def test_backward_needs_a_forward(layer):
 
 
 def test_wrong_shapes_leave_everything_as_it_was():
-    x = normal(8, 6)
+    x = normal((8, 6))
     for i, layer in enumerate([nn.Linear(6, 4, seed=0), nn.BatchNorm(6), nn.ReLU(), nn.Dropout(0.5, seed=0)]):
         layer(x)
         layer.backward(np.ones((8, 4 if i == 0 else 6), np.float32))
@@ -329,7 +327,7 @@ def test_wrong_shapes_leave_everything_as_it_was():
             layer.backward(np.ones((8, 5), np.float32))
         if i < 2:
             with pytest.raises(ValueError):
-                layer(normal(8, 5))
+                layer(normal((8, 5)))
         np.testing.assert_equal((layer.state_dict(), [p.grad for p in layer.parameters()]), before)
         layer.backward(np.ones((8, 4 if i == 0 else 6), np.float32))
 

@@ -10,28 +10,15 @@ import pytest
 from fastml import nn
 from fastml.nn._reuse import MIN_BYTES
 
-
-def normal(*shape, seed=0, dtype=np.float32):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def mlp(dtype=np.float32, p=0.0):
-    nn.manual_seed(1)
-    return nn.Sequential(
-        nn.Linear(6, 5, bias=False, dtype=dtype),
-        nn.BatchNorm(5, dtype=dtype),
-        nn.ReLU(),
-        nn.Dropout(p),
-        nn.Linear(5, 3, dtype=dtype),
-    )
-
+from .common import normal
+from .test_nn import mlp
 
 # --- results belong to the caller ----------------------------------------------------------------------------
 
 
 def big_layers():
     n = MIN_BYTES // 4 // 16
-    x = normal(n, 16)
+    x = normal((n, 16))
     return [
         (nn.Linear(16, 16, seed=0), x),
         (nn.BatchNorm(16), x),
@@ -95,16 +82,16 @@ def test_free_results_are_used_again():
 
 def test_loss_gradients_are_not_overwritten_while_referred_to():
     loss_fn, target = nn.CrossEntropyLoss(), np.zeros(MIN_BYTES // 16, np.int64)
-    held = [loss_fn(normal(MIN_BYTES // 16, 4, seed=s), target)[1] for s in range(4)]
+    held = [loss_fn(normal((MIN_BYTES // 16, 4), seed=s), target)[1] for s in range(4)]
     for s, grad in enumerate(held):
-        np.testing.assert_array_equal(grad, loss_fn(normal(MIN_BYTES // 16, 4, seed=s), target)[1])
+        np.testing.assert_array_equal(grad, loss_fn(normal((MIN_BYTES // 16, 4), seed=s), target)[1])
 
 
 def test_threads_may_share_a_model_in_evaluation():
     model = nn.Sequential(
         nn.Linear(16, 16, seed=0), nn.BatchNorm(16), nn.ReLU(), nn.Linear(16, 16, seed=1)
     ).eval()
-    inputs = [normal(MIN_BYTES // 32, 16, seed=i) for i in range(8)]
+    inputs = [normal((MIN_BYTES // 32, 16), seed=i) for i in range(8)]
     expected = [model(x) for x in inputs]
     with ThreadPoolExecutor(4) as pool:
         for _ in range(10):
@@ -119,7 +106,7 @@ def test_manual_seed_fixes_initialisation_and_masks():
     def build():
         nn.manual_seed(42)
         model = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 8), nn.Dropout(0.5))
-        return model, [model(normal(3, 6)) for _ in range(3)]
+        return model, [model(normal((3, 6))) for _ in range(3)]
 
     (a, outputs), (b, again) = build(), build()
     np.testing.assert_array_equal(outputs, again)
@@ -165,7 +152,7 @@ def test_state_dict_has_pytorchs_names_and_is_a_snapshot():
         "4.bias": ((3,), "float32"),
     }
     before = copy.deepcopy(state)
-    x = normal(8, 6)
+    x = normal((8, 6))
     model(x)
     model[0].weight.value[:] = 0
     np.testing.assert_equal(state, before)
@@ -193,11 +180,11 @@ def test_a_wrong_state_is_refused_as_a_whole():
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_copies_go_on_like_the_original(duplicate):
-    model, x = mlp(p=0.5).train(), normal(8, 6)
+    model, x = mlp(p=0.5).train(), normal((8, 6))
     model(x)
     twin = duplicate(model)
     with pytest.raises(RuntimeError):
-        twin.backward(normal(8, 3))
+        twin.backward(normal((8, 3)))
     np.testing.assert_array_equal(twin(x), model(x))
     np.testing.assert_equal(twin.state_dict(), model.state_dict())
     twin[0].weight.value[:] = 0
@@ -208,16 +195,16 @@ def test_copies_go_on_like_the_original(duplicate):
 
 def test_save_and_load(tmp_path):
     model, path = mlp(), tmp_path / "model.safetensors"
-    model(normal(8, 6))
+    model(normal((8, 6)))
     nn.save(model, path, metadata={"classes": "a,b,c"})
     state = nn.load(path)
     np.testing.assert_equal(state, model.state_dict())
     assert nn.load_metadata(path) == {"classes": "a,b,c"}
     other = mlp()
     other.load_state_dict(state)
-    np.testing.assert_array_equal(other.eval()(normal(4, 6)), model.eval()(normal(4, 6)))
+    np.testing.assert_array_equal(other.eval()(normal((4, 6))), model.eval()(normal((4, 6))))
     # Any layout is written as it reads.
-    arrays = {"f": np.asfortranarray(normal(3, 4)), "s": normal(6, 4)[::2], "b": normal(3).astype(">f4")}
+    arrays = {"f": np.asfortranarray(normal((3, 4))), "s": normal((6, 4))[::2], "b": normal(3).astype(">f4")}
     nn.save(arrays, str(path))
     np.testing.assert_equal(nn.load(path), {k: v.astype(np.float32) for k, v in arrays.items()})
     assert nn.load_metadata(path) == {}
@@ -237,7 +224,7 @@ def test_pytorch_reads_the_file(tmp_path):
         torch.nn.Linear(5, 3),
     ).eval()
     theirs.load_state_dict(load_file(path))
-    x = normal(4, 6)
+    x = normal((4, 6))
     with torch.no_grad():
         np.testing.assert_allclose(model.eval()(x), theirs(torch.from_numpy(x)), rtol=1e-5, atol=1e-6)
 
