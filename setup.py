@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent
 CFLAGS = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fno-strict-aliasing"]
 TARGETS = {
     "x86_64": {
-        "v4": "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mbmi2 -mprefer-vector-width=512".split(),
-        "v3": "-mavx2 -mfma -mbmi2".split(),
+        "v4": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mbmi2", "-mprefer-vector-width=512"],
+        "v3": ["-mavx2", "-mfma", "-mbmi2"],
         "baseline": [],
     },
     "aarch64": {"neon": []},

@@ -1,19 +1,21 @@
 """fastml: train small and mid-size networks on a CPU straight from NumPy."""
 
 from ._threads import get_num_threads, num_threads, set_num_threads  # first: it loads the OpenMP runtime
+
+# isort: split
 from ._info import show_config
-from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.batch_norm import batch_norm, batch_norm_backward
+from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "batch_norm",
+    "batch_norm_backward",
     "dropout",
     "dropout_backward",
     "dropout_mask",
-    "batch_norm",
-    "batch_norm_backward",
     "get_num_threads",
     "log_softmax",
     "log_softmax_backward",

@@ -8,7 +8,7 @@ from io import StringIO
 
 import numpy as np
 
-from . import _openmp, _simd, _threads
+from . import _simd, _threads
 
 
 def _blas():
@@ -56,7 +56,7 @@ def config():
         "targets built": ", ".join(_simd.built_targets()),
         "targets this CPU runs": ", ".join(_simd.available_targets()),
         "target in use": f"{_simd.target} ({_simd.reason})",
-        "OpenMP runtime": _openmp.runtime_name(),
+        "OpenMP runtime": _threads.runtime_name(),
         "threads": f"{threads} ({_threads.num_threads_reason()})",
     }
 

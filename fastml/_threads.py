@@ -117,6 +117,11 @@ def num_threads(n):
         _openmp.set_local_threads(before)
 
 
+def runtime_name():
+    """Which OpenMP runtime the kernels use: libgomp, libomp or none."""
+    return _openmp.runtime_name()
+
+
 def num_threads_reason():
     """Where the number that get_num_threads() gives came from."""
     if _openmp.get_local_threads():
@@ -125,6 +130,6 @@ def num_threads_reason():
         return "set_num_threads()"
     if "OMP_NUM_THREADS" in os.environ:
         return "OMP_NUM_THREADS"
-    if _openmp.runtime_name() == "none":
+    if runtime_name() == "none":
         return "built without OpenMP"
     return _limit_reason if _openmp.get_threads() == _limit else "OpenMP's limit"

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-
 from fastml.benchmarks import common, table
 from fastml.benchmarks.run import Row, Run
+
 from fastml.cli.main import main
 
 CASES = common.select([])
