@@ -28,6 +28,8 @@ TARGETS = {
     "aarch64": {"neon": []},
 }
 MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+#: Cython's memoryview code, once for all modules instead of once in each.
+SHARED = "fastml._cyutility"
 #: The modules that hold C of their own; every other .pyx stands alone.
 C_SOURCES = {"fastml._simd": ["src_c/dispatch.c"], "fastml._openmp": ["src_c/threads.c"]}
 
@@ -107,7 +109,8 @@ class Sdist(sdist):
 
 setup(
     ext_modules=cythonize(
-        list(extensions()),
+        [Extension(SHARED, [], extra_compile_args=list(CFLAGS)), *extensions()],
+        shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
             "boundscheck": False,
