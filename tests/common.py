@@ -381,17 +381,24 @@ def with_threads(n, function, *args, **kwargs):
         return function(*args, **kwargs)
 
 
+def run_script(code, timeout=120, **environment):
+    """Run code in a new interpreter; return what it printed and what went to stderr. None unsets a variable."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    env = {name: value for name, value in env.items() if value is not None}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(
+        command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{environment} {done.returncode}:\n{done.stderr}"
+    return done.stdout, done.stderr
+
+
 def run_python(code, timeout=120, **environment):
     """Run code in a new interpreter; return the arrays of its dict `result`."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "result.npz")
         code = f"{textwrap.dedent(code)}\nimport numpy\nnumpy.savez({path!r}, **result)\n"
-        env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(
-            command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"{environment} {done.returncode}:\n{done.stderr}"
+        run_script(code, timeout, **environment)
         with np.load(path) as file:
             return dict(file)
 

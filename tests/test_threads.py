@@ -1,0 +1,188 @@
+"""The gate for threads, the OpenMP runtime under it, the choice of the SIMD target, and show_config()."""
+
+import os
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import fastml
+from fastml import _simd, _threads
+
+from .common import normal, run_script
+
+X = normal((512, 1000))
+
+
+def test_the_block_sets_and_restores():
+    before = fastml.get_num_threads()
+    with fastml.num_threads(3):
+        assert fastml.get_num_threads() == 3
+        with fastml.num_threads(1):
+            assert fastml.get_num_threads() == 1
+        assert fastml.get_num_threads() == 3
+    assert fastml.get_num_threads() == before
+
+
+def test_the_block_restores_after_an_error():
+    before = fastml.get_num_threads()
+    with pytest.raises(KeyError), fastml.num_threads(before + 1):
+        raise KeyError
+    assert fastml.get_num_threads() == before
+
+
+def test_the_block_is_the_python_threads_own():
+    seen = []
+    with fastml.num_threads(5):
+        other = threading.Thread(target=lambda: seen.append(fastml.get_num_threads()))
+        other.start()
+        other.join()
+    assert seen == [fastml.get_num_threads()]
+
+
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (2000, ValueError), (1.0, TypeError),
+                                          ("2", TypeError), (True, TypeError), (None, TypeError)])  # fmt: skip
+def test_numbers_that_are_none(n, error):
+    before = fastml.get_num_threads()
+    with pytest.raises(error, match="n must be"):
+        fastml.set_num_threads(n)
+    with pytest.raises(error, match="n must be"):
+        fastml.num_threads(n).__enter__()
+    assert fastml.get_num_threads() == before
+
+
+def test_set_num_threads_holds_in_every_thread():
+    seen, _ = run_script(
+        """
+        import threading, fastml
+        fastml.set_num_threads(3)
+        seen = []
+        other = threading.Thread(target=lambda: seen.append(fastml.get_num_threads()))
+        other.start(); other.join()
+        print(seen[0], fastml._threads.num_threads_reason())
+        """
+    )
+    assert seen.split() == ["3", "set_num_threads()"]
+
+
+def test_omp_num_threads_is_honoured():
+    seen, _ = run_script(
+        "import fastml; print(fastml.get_num_threads(), fastml._threads.num_threads_reason())", OMP_NUM_THREADS="5"
+    )
+    assert seen.split() == ["5", "OMP_NUM_THREADS"]
+
+
+def test_threadpoolctl_is_honoured():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        assert fastml.get_num_threads() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
+def test_cpu_affinity_is_honoured():
+    seen, _ = run_script(
+        """
+        import os
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        import fastml
+        print(fastml.get_num_threads())
+        """,
+        OMP_NUM_THREADS=None,
+    )
+    assert seen.strip() == "1"
+
+
+@pytest.mark.parametrize(("files", "cpus"), [
+    ({"cpu.max": "150000 100000"}, 2),
+    ({"cpu.max": "50000 100000"}, 1),
+    ({"cpu.max": "max 100000"}, None),
+    ({"cpu/cpu.cfs_quota_us": "400000", "cpu/cpu.cfs_period_us": "100000"}, 4),
+    ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+    ({"cpu.max": "garbage"}, None),
+    ({}, None),
+])  # fmt: skip
+def test_the_containers_quota(tmp_path, files, cpus):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text + "\n")
+    assert _threads._cgroup_cpus(tmp_path) == cpus
+
+
+@pytest.mark.skipif(_threads.runtime_name() != "libgomp", reason="the spin count is libgomp's")
+def test_the_runtime_spins_shortly_and_the_environment_stays():
+    code = "import os, fastml; print('left', 'GOMP_SPINCOUNT' in os.environ)"
+    seen, shown = run_script(code, OMP_DISPLAY_ENV="verbose", GOMP_SPINCOUNT=None, OMP_WAIT_POLICY=None)
+    spin = int(shown.split("GOMP_SPINCOUNT = '")[1].split("'")[0])
+    assert 100 < spin < 20_000
+    assert "left False" in seen
+    seen, shown = run_script(code, OMP_DISPLAY_ENV="verbose", GOMP_SPINCOUNT="77")
+    assert "GOMP_SPINCOUNT = '77'" in shown and "left True" in seen
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("when", ["before any region", "after a region", "while threads compute"])
+def test_children_of_fork_compute(when):
+    seen, _ = run_script(
+        f"""
+        import os, threading
+        import numpy as np, fastml
+        x = np.random.default_rng(0).standard_normal((2000, 1000)).astype(np.float32)
+        when = {when!r}
+        with fastml.num_threads(1):
+            want = fastml.softmax(x)
+        if when == "after a region":
+            fastml.softmax(x)
+        workers = [threading.Thread(target=lambda: [fastml.softmax(x) for _ in range(20)]) for _ in range(2)]
+        if when == "while threads compute":
+            for w in workers: w.start()
+        pid = os.fork()
+        if pid == 0:
+            ok = (fastml.softmax(x) == want).all() and (fastml.softmax(x) == want).all()
+            os._exit(0 if ok else 1)
+        print("child", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        if when == "while threads compute":
+            for w in workers: w.join()
+        print("parent", (fastml.softmax(x) == want).all())
+        """,
+        timeout=60,
+    )
+    assert seen.split() == ["child", "0", "parent", "True"]
+
+
+def test_many_python_threads_at_once():
+    want = fastml.softmax(X)
+    wrong = []
+
+    def work():
+        for _ in range(10):
+            if not np.array_equal(fastml.softmax(X), want):
+                wrong.append(1)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+    assert not wrong
+
+
+def test_an_unknown_target_is_a_clear_error():
+    with pytest.raises(AssertionError, match=r"FASTML_ISA='v9' cannot be used: this build has"):
+        run_script("import fastml", FASTML_ISA="v9")
+
+
+@pytest.mark.parametrize("target", _simd.available_targets())
+def test_every_target_can_be_forced(target):
+    seen, _ = run_script("import fastml; print(fastml._simd.target, fastml._simd.reason)", FASTML_ISA=target)
+    assert seen.split() == [target, "FASTML_ISA"]
+
+
+def test_show_config(capsys):
+    fastml.show_config()
+    text = capsys.readouterr().out
+    for word in ("fastml", "compiler", "targets built", "target in use", "OpenMP runtime", "threads", "BLAS"):
+        assert word in text
+    assert fastml.__version__ in text and _simd.target in text
+    assert sys.version.split()[0] in text
