@@ -119,7 +119,11 @@ def assert_close(got, want, ulp=8, scale=0.0, what=""):
 def largest(x, axis=-1):
     """Return the largest finite magnitude along an axis, kept: the scale of a difference of such terms."""
     x = np.abs(np.asarray(x, np.float64))
-    return np.where(np.isfinite(x), x, 0).max(axis=axis, keepdims=True, initial=0) if x.ndim else x
+    return finite(x).max(axis=axis, keepdims=True, initial=0) if x.ndim else x
+
+
+def finite(x):
+    return np.where(np.isfinite(x), x, 0)
 
 
 # --- the table -----------------------------------------------------------------------------------------------
@@ -140,9 +144,8 @@ class Op:
     min_ndim: int = 0
     accepts: Callable = field(default=lambda shape: True)
     ulp: int = 16
-    scale: Callable | None = (
-        None  # (args) -> magnitude of the terms of the result; None: its largest in a row
-    )
+    # (args) -> the magnitude of the terms of each result; where one lacks or is None, the largest in its row.
+    scales: Callable = field(default=lambda args: ())
     big: tuple = ((1031, 517), (3, 200_003), (100_003, 5))  # shapes worth more than one thread
 
     @property
@@ -164,10 +167,11 @@ class Op:
     def assert_close(self, got, want, args, ulp=None, what=""):
         """Compare two answers of run within the function's tolerance."""
         assert len(got) == len(want), f"{self.id} {what}"
-        for k, (g, w) in enumerate(zip(got, want, strict=True)):
-            scale = largest(w) if self.scale is None else self.scale(args)
-            allowed = self.ulp if ulp is None else ulp
-            assert_close(g, w, allowed, scale, f"{self.id} {what} result {k}")
+        scales = self.scales(args)
+        scales += (None,) * (len(want) - len(scales))
+        for k, (g, w, scale) in enumerate(zip(got, want, scales, strict=True)):
+            scale = largest(w) if scale is None else scale
+            assert_close(g, w, self.ulp if ulp is None else ulp, scale, f"{self.id} {what} result {k}")
 
 
 def map_arrays(args, names, function):
@@ -305,11 +309,46 @@ def _sgd(**options):
 
 
 def _gradient_terms(args):
-    return largest(args["grad"], args.get("axis", -1))
+    return (largest(args["grad"], args.get("axis", -1)),)
 
 
 def _softmax_terms(args):
-    return np.abs(args["y"]) * _gradient_terms(args)
+    return (np.abs(args["y"]) * _gradient_terms(args)[0],)
+
+
+def _by_channel(args):
+    """Return the other axes, and the arguments in a form that broadcasts along the channels."""
+    axis = args["channel_axis"] % args["x"].ndim
+    shape = [-1 if i == axis else 1 for i in range(args["x"].ndim)]
+    vectors = {
+        name: np.abs(v, dtype=np.float64).reshape(shape) for name, v in args.items() if np.ndim(v) == 1
+    }
+    return tuple(i for i in range(args["x"].ndim) if i != axis), vectors
+
+
+def _batch_norm_terms(args):
+    others, v = _by_channel(args)
+    top = largest(args["x"], others)
+    if args.get("training", True):
+        _, _, inv_std = reference.batch_norm(args["x"], channel_axis=args["channel_axis"])
+        center, inv_std = top, inv_std.reshape(top.shape)
+    else:
+        center, inv_std = v["running_mean"], 1 / np.sqrt(v["running_var"])
+    return finite((top + center) * inv_std * v["weight"]) + v["bias"], top.ravel(), 0.0
+
+
+def _batch_norm_backward_terms(args):
+    others, v = _by_channel(args)
+    grad, x = (np.abs(args[name], dtype=np.float64) for name in ("grad", "x"))
+    xhat = finite((x + v["mean"]) * v["inv_std"])
+    dweight, dbias = finite(grad * xhat).sum(axis=others), finite(grad).sum(axis=others)
+    dx = (
+        v["weight"]
+        * v["inv_std"]
+        * largest(grad, others)
+        * (1 + xhat.max(axis=others, keepdims=True, initial=0) ** 2)
+    )
+    return finite(dx), dweight, dbias
 
 
 def _has_classes(shape):
@@ -326,9 +365,14 @@ _CE = {"arrays": ("logits", "target", "weight"), "axis": "axis", "min_ndim": 1, 
 _CE_OUT = {**_CE, "out": 1, "in_place": "logits"}
 _BN = {
     "arrays": ("x", "weight", "bias", "running_mean", "running_var"),
-    "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": _several_values, "ulp": 64,
+    "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": _several_values, "scales": _batch_norm_terms, "ulp": 32,
 }  # fmt: skip
-_BN_BACKWARD = {**_BN, "arrays": ("grad", "x", "weight", "mean", "inv_std"), "in_place": "grad"}
+_BN_BACKWARD = {
+    **_BN,
+    "arrays": ("grad", "x", "weight", "mean", "inv_std"),
+    "in_place": "grad",
+    "scales": _batch_norm_backward_terms,
+}
 _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
@@ -340,8 +384,8 @@ OPS = (
     Op("softmax", _x, ("x",), **_OUT),
     Op("log_softmax", _x, ("x",), **_OUT),
     Op("logsumexp", _x, ("x",), axis="axis"),
-    Op("softmax_backward", _softmax_backward, ("grad", "y"), **_GRAD_OUT, scale=_softmax_terms),
-    Op("log_softmax_backward", _log_softmax_backward, ("grad", "y"), **_GRAD_OUT, scale=_gradient_terms),
+    Op("softmax_backward", _softmax_backward, ("grad", "y"), **_GRAD_OUT, scales=_softmax_terms),
+    Op("log_softmax_backward", _log_softmax_backward, ("grad", "y"), **_GRAD_OUT, scales=_gradient_terms),
     Op("cross_entropy", _labels(), **_CE),
     Op("cross_entropy", _labels(reduction="none", **_SMOOTH), **_CE, case="smooth"),
     Op("cross_entropy", _probabilities(), **_CE, case="probabilities"),

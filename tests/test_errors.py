@@ -103,7 +103,7 @@ WRONG_OPTIONS = [
     ("batch_norm", ValueError, "running", {"running_mean": None, "training": False}),
     ("batch_norm", ValueError, "running", {"running_var": None, "training": False}),
     ("batch_norm", TypeError, "running_mean", {"running_mean": [0.0] * 5}),
-    ("batch_norm", TypeError, "running_var", {"running_var": np.ones(5, np.float64)}),
+    ("batch_norm", TypeError, "running_var", {"running_var": np.ones(5, np.int64)}),
     ("dropout_mask", ValueError, "shape", {"shape": (3, -1)}),
     ("dropout_mask", TypeError, "shape", {"shape": (3, 1.0)}),
     ("dropout_mask", TypeError, "shape", {"shape": "34"}),

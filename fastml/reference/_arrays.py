@@ -63,12 +63,12 @@ def check_range(value, name, low, high=np.inf):
     return value
 
 
-def check_target_array(array, name, shape, dtype):
+def check_target_array(array, name, shape, *dtypes):
     """Check an array that will be written: kind, dtype, shape, permission."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
-    if array.dtype != dtype:
-        raise TypeError(f"{name} must have dtype {dtype}, got {array.dtype}")
+    if array.dtype not in dtypes:
+        raise TypeError(f"{name} must have dtype {' or '.join(map(str, dtypes))}, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     if not array.flags.writeable:

@@ -60,7 +60,7 @@ def batch_norm(
         _check_values(m, channels)
         for name, statistic in running.items():
             if statistic is not None:
-                check_target_array(statistic, name, (channels,), dtype)
+                check_target_array(statistic, name, (channels,), np.float32, np.float64)
     elif running_mean is None or running_var is None:
         raise ValueError("running_mean and running_var are needed with training=False, got None")
     else:
