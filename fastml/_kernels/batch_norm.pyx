@@ -104,14 +104,14 @@ cdef void lay_out(Cut *cut, const Layout *at, size_t itemsize, int inputs) noexc
     cut.outer, cut.channels, cut.inner = outer, channels, inner
     if inner == 1:
         cut.width, cut.width_chunks = 1, 1
-        cut.rows = ceil_div(ceil_div(outer, CHUNKS), ROWS) * ROWS
+        cut.rows = max(1, ceil_div(ceil_div(outer, CHUNKS), ROWS)) * ROWS
         cut.panel = NARROW // itemsize
     else:
-        cut.width_chunks = min(CHUNKS // 2, ceil_div(inner, ELEMENTS))
-        cut.width = ceil_div(ceil_div(inner, cut.width_chunks), ROWS) * ROWS
-        cut.width_chunks = ceil_div(inner, cut.width)
+        cut.width_chunks = max(1, min(CHUNKS // 2, ceil_div(inner, ELEMENTS)))
+        cut.width = max(1, ceil_div(ceil_div(inner, cut.width_chunks), ROWS)) * ROWS
+        cut.width_chunks = max(1, ceil_div(inner, cut.width))
         cut.rows = min(CHUNKS // cut.width_chunks, ceil_div(outer * min(cut.width, inner), ELEMENTS))
-        cut.rows = ceil_div(outer, cut.rows)
+        cut.rows = max(1, ceil_div(outer, max(1, cut.rows)))
         cut.panel = 1
     cut.row_chunks = ceil_div(outer, cut.rows)
     cut.chunks = cut.row_chunks * cut.width_chunks
