@@ -342,12 +342,8 @@ def _batch_norm_backward_terms(args):
     grad, x = (np.abs(args[name], dtype=np.float64) for name in ("grad", "x"))
     xhat = finite((x + v["mean"]) * v["inv_std"])
     dweight, dbias = finite(grad * xhat).sum(axis=others), finite(grad).sum(axis=others)
-    dx = (
-        v["weight"]
-        * v["inv_std"]
-        * largest(grad, others)
-        * (1 + xhat.max(axis=others, keepdims=True, initial=0) ** 2)
-    )
+    factor = v["weight"] * v["inv_std"] * largest(grad, others)
+    dx = factor * (1 + xhat.max(axis=others, keepdims=True, initial=0) ** 2)
     return finite(dx), dweight, dbias
 
 
@@ -365,7 +361,8 @@ _CE = {"arrays": ("logits", "target", "weight"), "axis": "axis", "min_ndim": 1, 
 _CE_OUT = {**_CE, "out": 1, "in_place": "logits"}
 _BN = {
     "arrays": ("x", "weight", "bias", "running_mean", "running_var"),
-    "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": _several_values, "scales": _batch_norm_terms, "ulp": 32,
+    "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": _several_values,
+    "scales": _batch_norm_terms, "ulp": 32,
 }  # fmt: skip
 _BN_BACKWARD = {
     **_BN,
