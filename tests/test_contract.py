@@ -184,6 +184,19 @@ def test_integers_are_taken_as_float32(op, kind):
         assert_same_bits(g, w)
 
 
+@every_op
+def test_mixed_dtypes(op):
+    """One array in double precision among others in single: the same result and dtype as the reference's."""
+
+    def double(a):
+        return a.astype(np.float64) if a.dtype.kind == "f" else a
+
+    args = op.make((4, 3), np.float32, seed=1)
+    for name in op.arrays:
+        if name not in op.mutated and name in args:
+            check(op, map_arrays(copy_args(args), [name], double), name)
+
+
 # --- out= ----------------------------------------------------------------------------------------------------
 
 
