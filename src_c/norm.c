@@ -1,21 +1,20 @@
 /* Normalisation: moments, the normalising pass and its gradient, down columns and along runs.
  *
- * Moments are a double sum and a double sum of squared deviations (m2), never E[x^2] - E[x]^2. A block
- * (NORM_BLOCK rows of columns, about NORM_RUN elements of runs) is read twice while it is in cache: its mean
- * first, rounded to real, then the deviations from it and their squares in the lanes. The sum of the
- * deviations mends the rounding of that mean. Blocks are joined in order in double (Chan, Golub, LeVeque,
- * Updating formulae and a pairwise algorithm for computing sample variances, 1979). A column's arithmetic
- * depends on the rows alone, so the caller may cut the width anywhere.
- * Where the squares overflow, the block is done again in double: 1e30 is a legal float.
- * Columns are read in whole rows, several at a time: a narrow panel down many rows of a power-of-two stride
- * falls into few cache sets. Rejected: a shift taken from the first rows instead of the block's mean (one
- * read less), which fails on sorted data.
+ * Moments are a double sum and a double sum of squared deviations (m2), never E[x^2] - E[x]^2. A block of n
+ * (NORM_BLOCK rows of columns, about NORM_RUN elements of runs) is read once, as deviations from a center c,
+ * the mean of an eighth of the block itself: then n (mean - c)^2 <= 8 m2, so m2 = sum (x - c)^2 - n (mean - c)^2
+ * loses at most a factor of nine in accuracy, sorted data included, and an eighth more than nothing commonly.
+ * Blocks are joined in order in double (Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for
+ * computing sample variances, 1979). Where squares overflow, the block is done again in double: 1e30 is a
+ * legal float. A column's arithmetic depends on the rows alone, so the caller may cut the width anywhere.
+ * Columns are read in whole rows, eight at a time: a narrow panel down many rows of a power-of-two stride
+ * falls into few cache sets. Rejected: the block's own mean first (a second read, a third slower here), and a
+ * center kept beyond a block, which fails on sorted data.
  */
 
-#define NORM_BLOCK 64                   /* rows of a block of columns */
+#define NORM_BLOCK 64                   /* rows of a block of columns; a center is the mean of up to 8 */
 #define NORM_WIDE (2048 / sizeof(real)) /* and its columns */
 #define NORM_RUN 4096                   /* elements of a block of runs */
-#define NORM_VECS (FM_PARTS == 1 ? 4 : 1) /* vectors side by side in registers; shows in no bit */
 
 /* For the vectors of `width` columns: AT() and PUT() at the loop's place. */
 #define NORM_EACH(width, ...)                                                                                \
@@ -50,7 +49,7 @@ static void FM(moments_merge)(double *restrict sum, double *restrict m2, size_t 
     }
 }
 
-/* Moments of a block from its rounded mean and the sums of deviations and squares; whether one is not finite. */
+/* Moments of a block from its center and the sums of deviations and squares; whether one is not finite. */
 FM_INLINE int FM(block_moments)(double *restrict sum, double *restrict m2, const real *restrict center,
                                 const real *restrict deviations, const real *restrict squares, size_t n,
                                 size_t width)
@@ -85,71 +84,54 @@ static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, 
     *m2 = squares;
 }
 
-FM_INLINE void FM(column_means)(real *mean, const real *x, size_t n, size_t stride, size_t width)
-{
-    const vec inv = v_set1((real)1 / (real)n), zero = v_set1(0);
-    NORM_EACH(width, PUT(mean, zero);)
-    size_t r = 0;
-#define ROW(k) AT(x + (r + (k)) * stride)
-    for (; r + 8 <= n; r += 8)
-        NORM_EACH(width, const vec a = v_add(v_add(ROW(0), ROW(1)), v_add(ROW(2), ROW(3)));
-                  const vec b = v_add(v_add(ROW(4), ROW(5)), v_add(ROW(6), ROW(7)));
-                  PUT(mean, v_add(AT(mean), v_add(a, b)));)
-    for (; r < n; r++)
-        NORM_EACH(width, PUT(mean, v_add(AT(mean), ROW(0)));)
-#undef ROW
-    NORM_EACH(width, PUT(mean, v_mul(AT(mean), inv));)
-}
+/* One step down `k` <= 8 rows of columns: deviations and squares gain those rows'; the first step finds center. */
+#define NORM_ROW(k) AT(x + (k) * stride)
+#define NORM_STEP(x0, x1, x2, x3, x4, x5, x6, x7)                                                            \
+    const vec u0 = v_sub(x0, c), u1 = v_sub(x1, c), u2 = v_sub(x2, c), u3 = v_sub(x3, c);                    \
+    const vec u4 = v_sub(x4, c), u5 = v_sub(x5, c), u6 = v_sub(x6, c), u7 = v_sub(x7, c);                    \
+    const vec d0 = v_add(v_add(u0, u1), v_add(u2, u3)), d1 = v_add(v_add(u4, u5), v_add(u6, u7));            \
+    const vec s0 = v_fma(u3, u3, v_fma(u2, u2, v_fma(u1, u1, v_mul(u0, u0))));                               \
+    const vec s1 = v_fma(u7, u7, v_fma(u6, u6, v_fma(u5, u5, v_mul(u4, u4))));
 
-/* The sums of x - center and of its square down `vecs` vectors of columns (a constant), k_ lanes in each. */
-FM_INLINE void FM(column_deviations)(real *deviations, real *squares, const real *center, const real *x, size_t n,
-                                     size_t stride, const size_t vecs, const size_t k_)
+FM_INLINE void FM(column_deviations)(real *center, real *deviations, real *squares, const real *x, size_t n,
+                                     size_t stride, size_t width)
 {
-    vec c[NORM_VECS], d[NORM_VECS], e[NORM_VECS], s[NORM_VECS], t[NORM_VECS];
+    const vec eighth = v_set1((real)0.125), inv = v_set1((real)1 / (real)n), zero = v_set1(0);
     size_t r = 0;
-#define EACH for (size_t j = 0, i_ = 0; j < vecs; j++, i_ += LANES)
-    EACH { c[j] = AT(center); d[j] = e[j] = s[j] = t[j] = v_set1(0); }
-    for (; r + 2 <= n; r += 2)
-        EACH {
-            const vec u = v_sub(AT(x + r * stride), c[j]), v = v_sub(AT(x + (r + 1) * stride), c[j]);
-            d[j] = v_add(d[j], u);
-            e[j] = v_add(e[j], v);
-            s[j] = v_fma(u, u, s[j]);
-            t[j] = v_fma(v, v, t[j]);
-        }
-    if (r < n)
-        EACH {
-            const vec u = v_sub(AT(x + r * stride), c[j]);
-            d[j] = v_add(d[j], u);
-            s[j] = v_fma(u, u, s[j]);
-        }
-    EACH {
-        PUT(deviations, v_add(d[j], e[j]));
-        PUT(squares, v_add(s[j], t[j]));
+    if (n >= 8) {
+        NORM_EACH(width, const vec x0 = NORM_ROW(0), x1 = NORM_ROW(1), x2 = NORM_ROW(2), x3 = NORM_ROW(3);
+                  const vec x4 = NORM_ROW(4), x5 = NORM_ROW(5), x6 = NORM_ROW(6), x7 = NORM_ROW(7);
+                  const vec a = v_add(v_add(x0, x1), v_add(x2, x3)), b = v_add(v_add(x4, x5), v_add(x6, x7));
+                  const vec c = v_mul(v_add(a, b), eighth); NORM_STEP(x0, x1, x2, x3, x4, x5, x6, x7)
+                  PUT(center, c); PUT(deviations, v_add(d0, d1)); PUT(squares, v_add(s0, s1));)
+        for (r = 8, x += 8 * stride; r + 8 <= n; r += 8, x += 8 * stride)
+            NORM_EACH(width, const vec c = AT(center);
+                      NORM_STEP(NORM_ROW(0), NORM_ROW(1), NORM_ROW(2), NORM_ROW(3), NORM_ROW(4), NORM_ROW(5),
+                                NORM_ROW(6), NORM_ROW(7))
+                      PUT(deviations, v_add(AT(deviations), v_add(d0, d1)));
+                      PUT(squares, v_add(AT(squares), v_add(s0, s1)));)
+    } else {
+        NORM_EACH(width, vec sum = AT(x);
+                  for (size_t k = 1; k < n; k++) sum = v_add(sum, NORM_ROW(k));
+                  PUT(center, v_mul(sum, inv)); PUT(deviations, zero); PUT(squares, zero);)
     }
-#undef EACH
+    for (; r < n; r++, x += stride)
+        NORM_EACH(width, const vec u = v_sub(AT(x), AT(center)); PUT(deviations, v_add(AT(deviations), u));
+                  PUT(squares, v_fma(u, u, AT(squares)));)
 }
 
 static void FM(moments_cols)(double *sum, double *m2, const real *x, size_t n, size_t stride, size_t width)
 {
     real center[NORM_WIDE], deviations[NORM_WIDE], squares[NORM_WIDE];
     double sum_b[NORM_WIDE], m2_b[NORM_WIDE];
-    for (; width; ) {
+    while (width) {
         const size_t w = width < NORM_WIDE ? width : NORM_WIDE;
         for (size_t from = 0; from < n; from += NORM_BLOCK) {
             const size_t rows = n - from < NORM_BLOCK ? n - from : NORM_BLOCK;
             const real *block = x + from * stride;
-            FM(column_means)(center, block, rows, stride, w);
-            size_t c = 0;
-            for (; c + NORM_VECS * LANES <= w; c += NORM_VECS * LANES)
-                FM(column_deviations)(deviations + c, squares + c, center + c, block + c, rows, stride, NORM_VECS,
-                                      LANES);
-            for (; c + LANES <= w; c += LANES)
-                FM(column_deviations)(deviations + c, squares + c, center + c, block + c, rows, stride, 1, LANES);
-            if (c < w)
-                FM(column_deviations)(deviations + c, squares + c, center + c, block + c, rows, stride, 1, w - c);
+            FM(column_deviations)(center, deviations, squares, block, rows, stride, w);
             if (FM(block_moments)(sum_b, m2_b, center, deviations, squares, rows, w))
-                for (c = 0; c < w; c++)
+                for (size_t c = 0; c < w; c++)
                     if (!(m2_b[c] - m2_b[c] == 0))
                         FM(wide_moments)(sum_b + c, m2_b + c, block + c, rows, 1, stride);
             FM(moments_merge)(sum, m2, from, sum_b, m2_b, rows, w);
@@ -170,26 +152,14 @@ static void FM(moments_rows)(double *sum, double *m2, const real *x, size_t rows
         for (size_t from = 0; from < n; from += NORM_RUN) {
             const size_t runs = rows - row < group ? rows - row : group;
             const size_t len = n - from < NORM_RUN ? n - from : NORM_RUN, count = runs * len;
+            const size_t first = (runs + 7) / 8, part = runs > 1 ? len : (len + 7) / 8; /* an eighth of it */
             const real *block = x + row * stride + from;
-            vec a = zero, b = zero, c = zero, d = zero;
-            for (size_t r = 0; r < runs; r++) {
-                const real *run = block + r * stride;
-                size_t i = 0;
-                for (; i + 4 * LANES <= len; i += 4 * LANES) {
-                    a = v_add(a, v_load(run + i));
-                    b = v_add(b, v_load(run + i + LANES));
-                    c = v_add(c, v_load(run + i + 2 * LANES));
-                    d = v_add(d, v_load(run + i + 3 * LANES));
-                }
-                for (; i + LANES <= len; i += LANES)
-                    a = v_add(a, v_load(run + i));
-                if (i < len)
-                    b = v_add(b, v_load_n(run + i, len - i, 0));
-            }
-            const real center = v_sum(v_add(v_add(a, b), v_add(c, d))) / (real)count;
+            double total = 0;
+            for (size_t r = 0; r < first; r++)
+                total += FM(row_sum)(block + r * stride, part);
+            const real center = (real)(total / (double)(first * part));
             const vec vc = v_set1(center);
-            vec s = zero, t = zero;
-            a = b = zero;
+            vec a = zero, b = zero, s = zero, t = zero;
             for (size_t r = 0; r < runs; r++) {
                 const real *run = block + r * stride;
                 size_t i = 0;
@@ -201,10 +171,10 @@ static void FM(moments_rows)(double *sum, double *m2, const real *x, size_t rows
                     t = v_fma(v, v, t);
                 }
                 for (; i < len; i += LANES) {
-                    const vec u =
-                        v_sub(len - i < LANES ? v_load_n(run + i, len - i, center) : v_load(run + i), vc);
-                    a = v_add(a, u);
-                    s = v_fma(u, u, s);
+                    const size_t k = len - i;
+                    const vec u = v_sub(k < LANES ? v_load_n(run + i, k, center) : v_load(run + i), vc);
+                    b = v_add(b, u);
+                    t = v_fma(u, u, t);
                 }
             }
             const real deviations = v_sum(v_add(a, b)), squares = v_sum(v_add(s, t));
@@ -268,7 +238,7 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
 {
     real sum_b[NORM_WIDE], dot_b[NORM_WIDE];
     const vec zero = v_set1(0);
-    for (; width; ) {
+    while (width) {
         const size_t w = width < NORM_WIDE ? width : NORM_WIDE;
         for (size_t c = 0; c < w; c++)
             sum[c] = dot[c] = 0;

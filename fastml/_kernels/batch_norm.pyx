@@ -29,8 +29,8 @@ cdef enum:
     CHUNKS = 32
     ROWS = 64             # a chunk of columns has a multiple of these
     ELEMENTS = 16384      # at least about as many in a chunk of runs
-    NARROW = 512          # bytes of a row: panels of columns that go through all phases
-    WIDE = 2048           # bytes of a row: panels of columns phase by phase
+    LINE = 16             # columns: panels begin on a multiple of these
+    WIDE = 512            # columns of a panel where the phases go over all chunks
     CACHE = 1 << 19       # bytes that stay in the second-level cache
     SMALL = 8192          # elements: the GIL is kept
 
@@ -98,24 +98,21 @@ ctypedef fused Job:
     Job64
 
 
-cdef void lay_out(Cut *cut, const Layout *at, size_t itemsize, int inputs) noexcept nogil:
-    """Cut the shape into chunks; `inputs` arrays are read."""
+cdef void lay_out(Cut *cut, const Layout *at, size_t itemsize) noexcept nogil:
+    """Cut the shape into chunks."""
     cdef Py_ssize_t outer = at.outer, channels = at.n, inner = at.inner
     cut.outer, cut.channels, cut.inner = outer, channels, inner
     if inner == 1:
         cut.width, cut.width_chunks = 1, 1
         cut.rows = max(1, ceil_div(ceil_div(outer, CHUNKS), ROWS)) * ROWS
-        cut.panel = NARROW // itemsize
     else:
         cut.width_chunks = max(1, min(CHUNKS // 2, ceil_div(inner, ELEMENTS)))
         cut.width = max(1, ceil_div(ceil_div(inner, cut.width_chunks), ROWS)) * ROWS
         cut.width_chunks = max(1, ceil_div(inner, cut.width))
         cut.rows = min(CHUNKS // cut.width_chunks, ceil_div(outer * min(cut.width, inner), ELEMENTS))
         cut.rows = max(1, ceil_div(outer, max(1, cut.rows)))
-        cut.panel = 1
     cut.row_chunks = ceil_div(outer, cut.rows)
     cut.chunks = cut.row_chunks * cut.width_chunks
-    cut.by_panel = outer * inner * min(cut.panel, channels) * inputs * itemsize <= CACHE
     cut.stream = outer * channels * inner * itemsize > cache_bytes
 
 
@@ -124,12 +121,18 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 
 cdef void schedule(Cut *cut, size_t itemsize, int threads) noexcept nogil:
-    """Panel by panel or phase by phase, and the panels for it."""
-    cdef Py_ssize_t panels = ceil_div(cut.channels, cut.panel)
-    if cut.by_panel and panels % threads and panels < 4 * threads:
-        cut.by_panel = False
-    if not cut.by_panel:
-        cut.panel = WIDE // itemsize if cut.inner == 1 else min(8, ceil_div(cut.channels, threads))
+    """Panel by panel or phase by phase, and the panels for it; itemsize of all arrays that are read."""
+    cdef Py_ssize_t channel_bytes = cut.outer * cut.inner * itemsize
+    if cut.inner == 1:
+        cut.panel = ceil_div(ceil_div(cut.channels, threads), LINE) * LINE
+        cut.by_panel = channel_bytes * cut.panel <= CACHE and cut.panel * (threads - 1) < cut.channels
+        if not cut.by_panel:
+            cut.panel = WIDE
+    else:
+        cut.panel = 1
+        cut.by_panel = channel_bytes <= CACHE and (cut.channels % threads == 0 or cut.channels >= 4 * threads)
+        if not cut.by_panel:
+            cut.panel = min(8, ceil_div(cut.channels, threads))
     cut.panels = ceil_div(cut.channels, cut.panel)
 
 
@@ -240,50 +243,64 @@ cdef inline bint gathers(const Job *job) noexcept nogil:
     return job.training or job.g != NULL
 
 
-cdef void all_phases(const Job *job, Py_ssize_t p) noexcept nogil:
-    """Panel p from end to end."""
-    cdef Py_ssize_t k
-    if gathers(job):
-        for k in range(job.cut.chunks):
-            gather(job, k, p)
-    conclude(job, p)
-    for k in range(job.cut.chunks):
-        apply(job, k, p)
+cdef void by_panel(const Job *job, int part, int parts) noexcept nogil:
+    """This part's panels, each from end to end."""
+    cdef Py_ssize_t p, k
+    for p in range(job.cut.panels * part // parts, job.cut.panels * (part + 1) // parts):
+        if gathers(job):
+            for k in range(job.cut.chunks):
+                gather(job, k, p)
+        conclude(job, p)
+        for k in range(job.cut.chunks - 1, -1, -1):
+            apply(job, k, p)
+
+
+cdef void gather_part(const Job *job, int part, int parts) noexcept nogil:
+    cdef Py_ssize_t i, panels = job.cut.panels, tasks = panels * job.cut.chunks
+    for i in range(tasks * part // parts, tasks * (part + 1) // parts):
+        gather(job, i // panels, i % panels)
+
+
+cdef void conclude_part(const Job *job, int part, int parts) noexcept nogil:
+    cdef Py_ssize_t p, panels = job.cut.panels
+    for p in range(panels * part // parts, panels * (part + 1) // parts):
+        conclude(job, p)
+
+
+cdef void apply_part(const Job *job, int part, int parts) noexcept nogil:
+    """Backwards: what was gathered last is still in cache."""
+    cdef Py_ssize_t i, panels = job.cut.panels, tasks = panels * job.cut.chunks
+    for i in range(tasks * (part + 1) // parts - 1, tasks * part // parts - 1, -1):
+        apply(job, i // panels, i % panels)
 
 
 cdef void alone(const Job *job) noexcept nogil:
     """The whole call on this thread."""
-    cdef Py_ssize_t p, i, panels = job.cut.panels, tasks = job.cut.chunks * panels
     if job.cut.by_panel:
-        for p in range(panels):
-            all_phases(job, p)
+        by_panel(job, 0, 1)
         return
     if gathers(job):
-        for i in range(tasks):
-            gather(job, i // panels, i % panels)
-    for p in range(panels):
-        conclude(job, p)
-    for i in range(tasks):
-        apply(job, i // panels, i % panels)
+        gather_part(job, 0, 1)
+    conclude_part(job, 0, 1)
+    apply_part(job, 0, 1)
 
 
 cdef void together(const Job *job, int threads) noexcept nogil:
-    """The whole call on a team."""
-    cdef Py_ssize_t i, panels = job.cut.panels, tasks = job.cut.chunks * panels
-    cdef int cpu = caller_cpu()
+    """The whole call on a team, in as many parts."""
+    cdef int t, cpu = caller_cpu()
     with parallel(num_threads=threads):
         join_team(cpu)
         if job.cut.by_panel:
-            for i in prange(panels, schedule="static"):
-                all_phases(job, i)
+            for t in prange(threads, schedule="static"):
+                by_panel(job, t, threads)
         else:
             if gathers(job):
-                for i in prange(tasks, schedule="static"):
-                    gather(job, i // panels, i % panels)
-            for i in prange(panels, schedule="static"):
-                conclude(job, i)
-            for i in prange(tasks, schedule="static"):
-                apply(job, i // panels, i % panels)
+                for t in prange(threads, schedule="static"):
+                    gather_part(job, t, threads)
+            for t in prange(threads, schedule="static"):
+                conclude_part(job, t, threads)
+            for t in prange(threads, schedule="static"):
+                apply_part(job, t, threads)
 
 
 ctypedef fused real:
@@ -308,8 +325,8 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
     cdef Cut *cut = &job.cut
     cdef double count = at.outer * at.inner
     cdef int threads = team((FORWARD_COST if job.g == NULL else BACKWARD_COST) * count * at.n)
-    lay_out(cut, at, itemsize, 1 if job.g == NULL else 2)
-    schedule(cut, itemsize, threads)
+    lay_out(cut, at, itemsize)
+    schedule(cut, itemsize if job.g == NULL else 2 * itemsize, threads)
     cdef size_t partials = cut.chunks * cut.channels if gathers(job) else cut.channels
     cdef char *scratch = <char *>malloc(2 * partials * sizeof(double) + 4 * cut.channels * itemsize)
     cdef char *memory = scratch
