@@ -3,3 +3,4 @@
 #include "softmax.c"
 #include "random.c"
 #include "norm.c"
+#include "gemm.c"

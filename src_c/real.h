@@ -37,6 +37,8 @@ typedef double fm_real64;
 #define v_if_eq FM_V(if_eq)
 #define v_scale2 FM_V(scale2)
 #define v_sum FM_V(sum)
+#define v_square FM_V(square)
+#define v_transpose FM_V(transpose)
 #define v_max_lane FM_V(max_lane)
 #define v_exp FM_V(exp)
 #define v_exp_diff FM_V(exp_diff)

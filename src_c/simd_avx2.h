@@ -3,6 +3,7 @@
 
 #define FM_PARTS 2
 #define FM_NATIVE_TAILS
+#include "simd_square.h"
 typedef __m256 n32;
 typedef __m256d n64;
 

@@ -125,3 +125,22 @@ FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
     const uint64x2_t keep = vreinterpretq_u64_s64(vmovl_high_s32(vreinterpretq_s32_u32(nw_ge(u, t))));
     return vreinterpretq_f64_u64(vandq_u64(keep, vreinterpretq_u64_f64(a)));
 }
+
+/* dst[j * to + i] = src[i * from + j] for a square of v32_square floats or v64_square doubles a side. */
+#define v32_square 4
+#define v64_square 2
+FM_INLINE void v32_transpose(float *dst, ptrdiff_t to, const float *src, ptrdiff_t from)
+{
+    const float32x4x2_t ab = vtrnq_f32(vld1q_f32(src), vld1q_f32(src + from));
+    const float32x4x2_t cd = vtrnq_f32(vld1q_f32(src + 2 * from), vld1q_f32(src + 3 * from));
+    vst1q_f32(dst, vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0])));
+    vst1q_f32(dst + to, vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1])));
+    vst1q_f32(dst + 2 * to, vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0])));
+    vst1q_f32(dst + 3 * to, vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1])));
+}
+FM_INLINE void v64_transpose(double *dst, ptrdiff_t to, const double *src, ptrdiff_t from)
+{
+    const float64x2_t a = vld1q_f64(src), b = vld1q_f64(src + from);
+    vst1q_f64(dst, vzip1q_f64(a, b));
+    vst1q_f64(dst + to, vzip2q_f64(a, b));
+}

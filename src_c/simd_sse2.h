@@ -128,3 +128,22 @@ FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
 {
     return _mm_andnot_pd(_mm_castsi128_pd(_mm_shuffle_epi32(nw_lt(u, t), 0xFA)), a);
 }
+
+/* dst[j * to + i] = src[i * from + j] for a square of v32_square floats or v64_square doubles a side. */
+#define v32_square 4
+#define v64_square 2
+FM_INLINE void v32_transpose(float *dst, ptrdiff_t to, const float *src, ptrdiff_t from)
+{
+    n32 a = n32_load(src), b = n32_load(src + from), c = n32_load(src + 2 * from), d = n32_load(src + 3 * from);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    n32_store(dst, a);
+    n32_store(dst + to, b);
+    n32_store(dst + 2 * to, c);
+    n32_store(dst + 3 * to, d);
+}
+FM_INLINE void v64_transpose(double *dst, ptrdiff_t to, const double *src, ptrdiff_t from)
+{
+    const n64 a = n64_load(src), b = n64_load(src + from);
+    n64_store(dst, _mm_unpacklo_pd(a, b));
+    n64_store(dst + to, _mm_unpackhi_pd(a, b));
+}

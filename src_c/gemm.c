@@ -1,0 +1,170 @@
+/* C = act(A B + bias), in four pieces: pack, tile, epilogue, loop.
+ *
+ * Every element of C is one chain of FMAs in the order of k, from 0 over all of k, and then the bias is added:
+ * no tile, no block and no cut among threads shows in the bits. Blocks of k hand the chain on through C itself.
+ *
+ * A panel of B (FM_TILE_DEPTH steps of k, one tile wide) is packed on the stack, a quarter to a half of the L1
+ * cache, and meets all rows of A, which are read in place, an element at a time: A passes at a few bytes per
+ * cycle, and packing it as well costs more than it saves. Rejected: k innermost in the lanes, which
+ * splits the chain by the vector width; packing B once for all threads, which needs a barrier.
+ */
+
+#define PANEL (FM_TILE_VECS * LANES)
+
+/* ---- pack: panel[p][j] = b(p, j) for k steps of p and `width` <= PANEL columns, zeros up to a whole vector -- */
+
+static void FM(gemm_pack)(real *panel, size_t wide, const real *b, ptrdiff_t b_row, ptrdiff_t b_col, size_t width,
+                          size_t k)
+{
+    size_t j = 0;
+    if (b_col == 1) {
+        for (size_t p = 0; p < k; p++) {
+            const real *row = b + (ptrdiff_t)p * b_row;
+            for (j = 0; j + LANES <= width; j += LANES)
+                v_store(panel + p * wide + j, v_load(row + j));
+            if (j < width)
+                v_store(panel + p * wide + j, v_load_n(row + j, width - j, 0));
+        }
+        return;
+    }
+    if (b_row == 1)
+        for (; j + v_square <= width; j += v_square) {
+            const real *column = b + (ptrdiff_t)j * b_col;
+            size_t p = 0;
+            for (; p + v_square <= k; p += v_square)
+                v_transpose(panel + p * wide + j, (ptrdiff_t)wide, column + p, b_col);
+            for (; p < k; p++)
+                for (size_t i = 0; i < v_square; i++)
+                    panel[p * wide + j + i] = column[(ptrdiff_t)i * b_col + (ptrdiff_t)p];
+        }
+    for (; j < width; j++)
+        for (size_t p = 0; p < k; p++)
+            panel[p * wide + j] = b[(ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col];
+    for (; j < wide; j++)
+        for (size_t p = 0; p < k; p++)
+            panel[p * wide + j] = 0;
+}
+
+/* ---- epilogue: what happens to finished sums before they are stored ----------------------------------- */
+
+FM_INLINE vec FM(gemm_epilogue)(vec sum, vec bias, int relu)
+{
+    const vec y = v_add(sum, bias);
+    return relu ? v_max(v_set1(0), y) : y;
+}
+
+/* ---- tile: c[rows][width] (+)= a[rows][k] panel[k][wide] ----------------------------------------------- */
+
+typedef struct {
+    const real *bias; /* NULL: none */
+    int relu;
+    int first, last; /* start from 0 (else from C); finish with the epilogue */
+} FM(gemm_stage);
+
+FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, size_t c_row, size_t width, const real *a,
+                             ptrdiff_t a_row, ptrdiff_t a_col, const real *b, size_t b_row, size_t k,
+                             const FM(gemm_stage) * stage)
+{
+    vec sum[FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
+    const size_t tail = width - (size_t)(vecs - 1) * LANES; /* columns in the last vector */
+#define ROWS_ _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
+#define VECS_ _Pragma("GCC unroll 8") for (int j = 0; j < vecs; j++)
+#define WHOLE_ (j + 1 < vecs || tail == LANES)
+    if (stage->first)
+        ROWS_ VECS_ sum[i][j] = v_set1(0);
+    else
+        ROWS_ VECS_ {
+            const real *from = c + (size_t)i * c_row + (size_t)j * LANES;
+            sum[i][j] = WHOLE_ ? v_load(from) : v_load_n(from, tail, 0);
+        }
+    for (; k; k--, a += a_col, b += b_row) {
+        VECS_ v[j] = v_load(b + (size_t)j * LANES);
+        ROWS_ {
+            const vec x = v_set1(a[i * a_row]);
+            VECS_ sum[i][j] = v_fma(x, v[j], sum[i][j]);
+        }
+    }
+    if (stage->last && (stage->bias || stage->relu))
+        VECS_ {
+            const real *from = stage->bias + j * LANES;
+            const vec bias = !stage->bias ? v_set1(0) : WHOLE_ ? v_load(from) : v_load_n(from, tail, 0);
+            ROWS_ sum[i][j] = FM(gemm_epilogue)(sum[i][j], bias, stage->relu);
+        }
+    ROWS_ VECS_ {
+        real *to = c + (size_t)i * c_row + (size_t)j * LANES;
+        if (WHOLE_)
+            v_store(to, sum[i][j]);
+        else
+            v_store_n(to, tail, sum[i][j]);
+    }
+#undef ROWS_
+#undef VECS_
+#undef WHOLE_
+}
+
+/* The same with the number of rows as a value. */
+#define GEMM_CASE(rows)                                                                                      \
+    case rows:                                                                                               \
+        FM(gemm_tile)(rows, vecs, c, c_row, width, a, a_row, a_col, b, b_row, k, stage);                     \
+        break;
+FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, size_t c_row, size_t width, const real *a,
+                             ptrdiff_t a_row, ptrdiff_t a_col, const real *b, size_t b_row, size_t k,
+                             const FM(gemm_stage) * stage)
+{
+    switch (rows) {
+        GEMM_CASE(1)
+        GEMM_CASE(2)
+#if FM_TILE_ROWS > 2
+        GEMM_CASE(3)
+        GEMM_CASE(4)
+        GEMM_CASE(5)
+        GEMM_CASE(6)
+#endif
+#if FM_TILE_ROWS > 6
+        GEMM_CASE(7)
+        GEMM_CASE(8)
+#endif
+    }
+}
+#undef GEMM_CASE
+
+/* ---- loop ----------------------------------------------------------------------------------------------- */
+
+/* All m rows against one packed panel, cut evenly into strips of at most FM_TILE_ROWS. */
+static void FM(gemm_strips)(real *c, size_t c_row, size_t m, size_t width, const real *a, ptrdiff_t a_row,
+                            ptrdiff_t a_col, const real *b, size_t b_row, size_t k, const FM(gemm_stage) * stage)
+{
+    for (size_t strips = (m + FM_TILE_ROWS - 1) / FM_TILE_ROWS; strips; strips--) {
+        const size_t rows = m / strips;
+#if FM_TILE_VECS > 1
+        if (width > LANES)
+            FM(gemm_rows)(rows, 2, c, c_row, width, a, a_row, a_col, b, b_row, k, stage);
+        else
+#endif
+            FM(gemm_rows)(rows, 1, c, c_row, width, a, a_row, a_col, b, b_row, k, stage);
+        c += rows * c_row;
+        a += (ptrdiff_t)rows * a_row;
+        m -= rows;
+    }
+}
+
+static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                     ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k)
+{
+    _Alignas(64) real panel[FM_TILE_DEPTH * PANEL];
+    const size_t blocks = k ? (k + FM_TILE_DEPTH - 1) / FM_TILE_DEPTH : 1;
+    for (size_t block = 0, from = 0; block < blocks; block++) {
+        const size_t depth = (k - from) / (blocks - block);
+        for (size_t j = 0; j < n; j += PANEL) {
+            const size_t width = n - j < PANEL ? n - j : PANEL;
+            const FM(gemm_stage) stage = {bias ? bias + j : NULL, relu, block == 0, block + 1 == blocks};
+            const real *b_at = b + (ptrdiff_t)from * b_row + (ptrdiff_t)j * b_col;
+            const size_t wide = width > LANES ? PANEL : LANES;
+            FM(gemm_pack)(panel, wide, b_at, b_row, b_col, width, depth);
+            FM(gemm_strips)(c + j, c_row, m, width, a + (ptrdiff_t)from * a_col, a_row, a_col, panel, wide, depth,
+                            &stage);
+        }
+        from += depth;
+    }
+}
+#undef PANEL
