@@ -107,4 +107,4 @@ FM_PRIMITIVE(void, norm_backward_rows,
  * Error of an element: at most k eps sum |a b|. */
 FM_PRIMITIVE(void, gemm,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
-              ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k))
+              ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))

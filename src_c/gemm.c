@@ -10,10 +10,11 @@
  */
 
 #define PANEL (FM_TILE_VECS * LANES)
+#define PITCH (FM_TILE_DEPTH + LANES) /* no power of two: rows in different cache sets */
 
 /* ---- pack: panel[p][j] = b(p, j) for k steps of p and `width` <= PANEL columns, zeros up to a whole vector -- */
 
-static void FM(gemm_pack)(real *panel, size_t wide, const real *b, ptrdiff_t b_row, ptrdiff_t b_col, size_t width,
+static void FM(gemm_pack_b)(real *panel, size_t wide, const real *b, ptrdiff_t b_row, ptrdiff_t b_col, size_t width,
                           size_t k)
 {
     size_t j = 0;
@@ -43,6 +44,25 @@ static void FM(gemm_pack)(real *panel, size_t wide, const real *b, ptrdiff_t b_r
     for (; j < wide; j++)
         for (size_t p = 0; p < k; p++)
             panel[p * wide + j] = 0;
+}
+
+/* The strips of gemm_strips one after the other: [rows][PITCH] where rows of A are contiguous, else [k][rows]. */
+static void FM(gemm_pack_a)(real *packed, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, size_t m, size_t k)
+{
+    for (size_t strips = (m + FM_TILE_ROWS - 1) / FM_TILE_ROWS, rows; strips; strips--, m -= rows) {
+        rows = m / strips;
+        if (a_col == 1)
+            for (size_t i = 0; i < rows; i++, packed += PITCH)
+                memcpy(packed, a + (ptrdiff_t)i * a_row, k * sizeof(real));
+        else if (a_row == 1 && rows == FM_TILE_ROWS)
+            for (size_t p = 0; p < k; p++, packed += FM_TILE_ROWS)
+                memcpy(packed, a + (ptrdiff_t)p * a_col, FM_TILE_ROWS * sizeof(real));
+        else
+            for (size_t p = 0; p < k; p++, packed += rows)
+                for (size_t i = 0; i < rows; i++)
+                    packed[i] = a[(ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col];
+        a += (ptrdiff_t)rows * a_row;
+    }
 }
 
 /* ---- epilogue: what happens to finished sums before they are stored ----------------------------------- */
@@ -130,18 +150,25 @@ FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, size_t c_row,
 
 /* ---- loop ----------------------------------------------------------------------------------------------- */
 
-/* All m rows against one packed panel, cut evenly into strips of at most FM_TILE_ROWS. */
+/* m rows of A against one panel, cut evenly into strips of at most FM_TILE_ROWS; packed: strips of gemm_pack_a. */
 static void FM(gemm_strips)(real *c, size_t c_row, size_t m, size_t width, const real *a, ptrdiff_t a_row,
-                            ptrdiff_t a_col, const real *b, size_t b_row, size_t k, const FM(gemm_stage) * stage)
+                            ptrdiff_t a_col, const real *packed, const real *b, size_t b_row, size_t k,
+                            const FM(gemm_stage) * stage)
 {
     for (size_t strips = (m + FM_TILE_ROWS - 1) / FM_TILE_ROWS; strips; strips--) {
         const size_t rows = m / strips;
+        if (packed) {
+            a = packed;
+            a_row = a_col == 1 ? (ptrdiff_t)PITCH : 1;
+            packed += a_col == 1 ? rows * PITCH : rows * k;
+        }
+        const ptrdiff_t step = packed && a_col != 1 ? (ptrdiff_t)rows : a_col;
 #if FM_TILE_VECS > 1
         if (width > LANES)
-            FM(gemm_rows)(rows, 2, c, c_row, width, a, a_row, a_col, b, b_row, k, stage);
+            FM(gemm_rows)(rows, 2, c, c_row, width, a, a_row, step, b, b_row, k, stage);
         else
 #endif
-            FM(gemm_rows)(rows, 1, c, c_row, width, a, a_row, a_col, b, b_row, k, stage);
+            FM(gemm_rows)(rows, 1, c, c_row, width, a, a_row, step, b, b_row, k, stage);
         c += rows * c_row;
         a += (ptrdiff_t)rows * a_row;
         m -= rows;
@@ -149,22 +176,28 @@ static void FM(gemm_strips)(real *c, size_t c_row, size_t m, size_t width, const
 }
 
 static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
-                     ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k)
+                     ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
+                     real *scratch)
 {
     _Alignas(64) real panel[FM_TILE_DEPTH * PANEL];
-    const size_t blocks = k ? (k + FM_TILE_DEPTH - 1) / FM_TILE_DEPTH : 1;
-    for (size_t block = 0, from = 0; block < blocks; block++) {
-        const size_t depth = (k - from) / (blocks - block);
-        for (size_t j = 0; j < n; j += PANEL) {
-            const size_t width = n - j < PANEL ? n - j : PANEL;
-            const FM(gemm_stage) stage = {bias ? bias + j : NULL, relu, block == 0, block + 1 == blocks};
-            const real *b_at = b + (ptrdiff_t)from * b_row + (ptrdiff_t)j * b_col;
-            const size_t wide = width > LANES ? PANEL : LANES;
-            FM(gemm_pack)(panel, wide, b_at, b_row, b_col, width, depth);
-            FM(gemm_strips)(c + j, c_row, m, width, a + (ptrdiff_t)from * a_col, a_row, a_col, panel, wide, depth,
-                            &stage);
+    const size_t row_blocks = (m + FM_BLOCK_ROWS - 1) / FM_BLOCK_ROWS;
+    const size_t k_blocks = k ? (k + FM_TILE_DEPTH - 1) / FM_TILE_DEPTH : 1;
+    for (size_t row_block = 0, i = 0, rows; row_block < row_blocks; row_block++, i += rows) {
+        rows = (m - i) / (row_blocks - row_block);
+        for (size_t block = 0, p = 0, depth; block < k_blocks; block++, p += depth) {
+            depth = (k - p) / (k_blocks - block);
+            const real *a_at = a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col;
+            if (scratch)
+                FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
+            for (size_t j = 0; j < n; j += PANEL) {
+                const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
+                const FM(gemm_stage) stage = {bias ? bias + j : NULL, relu, block == 0, block + 1 == k_blocks};
+                FM(gemm_pack_b)(panel, wide, b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col, b_row, b_col, width, depth);
+                FM(gemm_strips)(c + i * c_row + j, c_row, rows, width, a_at, a_row, a_col, scratch, panel, wide,
+                                depth, &stage);
+            }
         }
-        from += depth;
     }
 }
 #undef PANEL
+#undef PITCH

@@ -18,4 +18,7 @@
 /* Steps of k per packed panel. */
 #define FM_TILE_DEPTH 256
 
+/* Rows of A that meet a panel before it is packed again. */
+#define FM_BLOCK_ROWS 512
+
 #endif
