@@ -6,6 +6,7 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 from ._info import show_config
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.dropout import dropout, dropout_backward, dropout_mask
+from .ops.linear import linear, linear_backward
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
 __version__ = "0.1.0"
@@ -17,6 +18,8 @@ __all__ = [
     "dropout_backward",
     "dropout_mask",
     "get_num_threads",
+    "linear",
+    "linear_backward",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

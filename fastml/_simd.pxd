@@ -58,6 +58,10 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_backward_rows)(float *dx, const float *g, const float *x, size_t rows, size_t n,
                                    size_t stride, float mean, float inv_std, float center, float slope,
                                    float scale, float shift, int stream) noexcept nogil
+        void (*gemm)(float *c, size_t c_row, const float *a, ptrdiff_t a_row, ptrdiff_t a_col, const float *b,
+                     ptrdiff_t b_row, ptrdiff_t b_col, const float *bias, int relu, size_t m, size_t n, size_t k,
+                     float *scratch) noexcept nogil
+        void (*column_sums)(float *sum, const float *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -110,6 +114,10 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_backward_rows)(double *dx, const double *g, const double *x, size_t rows, size_t n,
                                    size_t stride, double mean, double inv_std, double center, double slope,
                                    double scale, double shift, int stream) noexcept nogil
+        void (*gemm)(double *c, size_t c_row, const double *a, ptrdiff_t a_row, ptrdiff_t a_col, const double *b,
+                     ptrdiff_t b_row, ptrdiff_t b_col, const double *bias, int relu, size_t m, size_t n, size_t k,
+                     double *scratch) noexcept nogil
+        void (*column_sums)(double *sum, const double *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

@@ -99,12 +99,15 @@ FM_PRIMITIVE(void, norm_backward_rows,
              (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, real mean,
               real inv_std, real center, real slope, real scale, real shift, int stream))
 
-/* ---- gemm.c ------------------------------------------------------------------------------------------- */
+/* ---- gemm.c -------------------------------------------------------------------------------------------
+ * Strides are in elements and may be anything, also 0 or negative. */
 
-/* c[i][j] = act(sum over p of a(i, p) b(p, j) + bias[j]), i < m, j < n, p < k: one chain of FMAs per element, in the
- * order of p, then the bias; relu is the activation (NaN stays). a(i, p) = a[i * a_row + p * a_col], likewise b:
- * any strides. Rows of c are contiguous. bias: n elements, or NULL. k = 0 sums to 0. c must not overlap an input.
- * Error of an element: at most k eps sum |a b|. */
+/* c[i][j] = act(sum over p of a(i, p) b(p, j) + bias[j]), i < m, j < n, p < k: one chain of FMAs per element, in
+ * the order of p, then the bias; relu is the activation (NaN stays). a(i, p) = a[i a_row + p a_col], likewise b.
+ * Rows of c are contiguous, c_row apart, and overlap no input. bias: n elements, or NULL. m, n, k >= 0; k = 0 sums
+ * to 0. scratch: FM_GEMM_SCRATCH elements, or NULL; no bit depends on it. Error: at most k eps sum |a b|. */
 FM_PRIMITIVE(void, gemm,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))
+/* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 64 added in double. n = 0 sums to 0. */
+FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width))

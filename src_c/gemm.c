@@ -1,21 +1,21 @@
-/* C = act(A B + bias), in four pieces: pack, tile, epilogue, loop.
+/* C = act(A B + bias) in pieces that stand alone: pack, epilogue, tile, loop; and the sums of columns.
  *
- * Every element of C is one chain of FMAs in the order of k, from 0 over all of k, and then the bias is added:
- * no tile, no block and no cut among threads shows in the bits. Blocks of k hand the chain on through C itself.
+ * Every element of C is one chain of FMAs in the order of k, from 0 over all of k, then the bias is added: no
+ * tile, no block and no cut among threads shows in the bits. Blocks of k hand the chain on through C itself.
  *
- * A panel of B (FM_TILE_DEPTH steps of k, one tile wide) is packed on the stack, a quarter to a half of the L1
- * cache, and meets all rows of A, which are read in place, an element at a time: A passes at a few bytes per
- * cycle, and packing it as well costs more than it saves. Rejected: k innermost in the lanes, which
- * splits the chain by the vector width; packing B once for all threads, which needs a barrier.
+ * A panel of B, FM_GEMM_DEPTH steps of k and one tile wide, is packed on the stack and meets the rows of A strip
+ * by strip. A strip is read an element at a time, broadcast, so either order of A's memory will do; it is read
+ * in place unless the caller hands in scratch, which pays where A is larger than L2. Rejected: sums across the
+ * lanes of k, which split the chain by the vector width; panels shared by threads, which need a barrier.
  */
 
 #define PANEL (FM_TILE_VECS * LANES)
-#define PITCH (FM_TILE_DEPTH + LANES) /* no power of two: rows in different cache sets */
+#define PITCH (FM_GEMM_DEPTH + LANES) /* no power of two: rows in different cache sets */
 
 /* ---- pack: panel[p][j] = b(p, j) for k steps of p and `width` <= PANEL columns, zeros up to a whole vector -- */
 
 static void FM(gemm_pack_b)(real *panel, size_t wide, const real *b, ptrdiff_t b_row, ptrdiff_t b_col, size_t width,
-                          size_t k)
+                            size_t k)
 {
     size_t j = 0;
     if (b_col == 1) {
@@ -73,7 +73,7 @@ FM_INLINE vec FM(gemm_epilogue)(vec sum, vec bias, int relu)
     return relu ? v_max(v_set1(0), y) : y;
 }
 
-/* ---- tile: c[rows][width] (+)= a[rows][k] panel[k][wide] ----------------------------------------------- */
+/* ---- tile: c[rows][width] = a[rows][k] b[k][width], or c + that where the stage is not the first ---------- */
 
 typedef struct {
     const real *bias; /* NULL: none */
@@ -82,7 +82,7 @@ typedef struct {
 } FM(gemm_stage);
 
 FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, size_t c_row, size_t width, const real *a,
-                             ptrdiff_t a_row, ptrdiff_t a_col, const real *b, size_t b_row, size_t k,
+                             ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row, size_t k,
                              const FM(gemm_stage) * stage)
 {
     vec sum[FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
@@ -106,8 +106,9 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, size_t c_r
     }
     if (stage->last && (stage->bias || stage->relu))
         VECS_ {
-            const real *from = stage->bias + j * LANES;
-            const vec bias = !stage->bias ? v_set1(0) : WHOLE_ ? v_load(from) : v_load_n(from, tail, 0);
+            vec bias = v_set1(0);
+            if (stage->bias)
+                bias = WHOLE_ ? v_load(stage->bias + j * LANES) : v_load_n(stage->bias + j * LANES, tail, 0);
             ROWS_ sum[i][j] = FM(gemm_epilogue)(sum[i][j], bias, stage->relu);
         }
     ROWS_ VECS_ {
@@ -128,7 +129,7 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, size_t c_r
         FM(gemm_tile)(rows, vecs, c, c_row, width, a, a_row, a_col, b, b_row, k, stage);                     \
         break;
 FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, size_t c_row, size_t width, const real *a,
-                             ptrdiff_t a_row, ptrdiff_t a_col, const real *b, size_t b_row, size_t k,
+                             ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row, size_t k,
                              const FM(gemm_stage) * stage)
 {
     switch (rows) {
@@ -152,7 +153,7 @@ FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, size_t c_row,
 
 /* m rows of A against one panel, cut evenly into strips of at most FM_TILE_ROWS; packed: strips of gemm_pack_a. */
 static void FM(gemm_strips)(real *c, size_t c_row, size_t m, size_t width, const real *a, ptrdiff_t a_row,
-                            ptrdiff_t a_col, const real *packed, const real *b, size_t b_row, size_t k,
+                            ptrdiff_t a_col, const real *packed, const real *b, ptrdiff_t b_row, size_t k,
                             const FM(gemm_stage) * stage)
 {
     for (size_t strips = (m + FM_TILE_ROWS - 1) / FM_TILE_ROWS; strips; strips--) {
@@ -179,9 +180,9 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
                      ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
                      real *scratch)
 {
-    _Alignas(64) real panel[FM_TILE_DEPTH * PANEL];
-    const size_t row_blocks = (m + FM_BLOCK_ROWS - 1) / FM_BLOCK_ROWS;
-    const size_t k_blocks = k ? (k + FM_TILE_DEPTH - 1) / FM_TILE_DEPTH : 1;
+    _Alignas(64) real panel[FM_GEMM_DEPTH * PANEL];
+    const size_t row_blocks = (m + FM_GEMM_ROWS - 1) / FM_GEMM_ROWS;
+    const size_t k_blocks = k ? (k + FM_GEMM_DEPTH - 1) / FM_GEMM_DEPTH : 1;
     for (size_t row_block = 0, i = 0, rows; row_block < row_blocks; row_block++, i += rows) {
         rows = (m - i) / (row_blocks - row_block);
         for (size_t block = 0, p = 0, depth; block < k_blocks; block++, p += depth) {
@@ -192,12 +193,40 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
             for (size_t j = 0; j < n; j += PANEL) {
                 const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
                 const FM(gemm_stage) stage = {bias ? bias + j : NULL, relu, block == 0, block + 1 == k_blocks};
-                FM(gemm_pack_b)(panel, wide, b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col, b_row, b_col, width, depth);
-                FM(gemm_strips)(c + i * c_row + j, c_row, rows, width, a_at, a_row, a_col, scratch, panel, wide,
-                                depth, &stage);
+                const real *b_at = b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col;
+                const int in_place = rows <= FM_TILE_ROWS && b_col == 1 && width == wide; /* read only once */
+                if (!in_place)
+                    FM(gemm_pack_b)(panel, wide, b_at, b_row, b_col, width, depth);
+                FM(gemm_strips)(c + i * c_row + j, c_row, rows, width, a_at, a_row, a_col, scratch,
+                                in_place ? b_at : panel, in_place ? b_row : (ptrdiff_t)wide, depth, &stage);
             }
         }
     }
 }
 #undef PANEL
 #undef PITCH
+
+/* ---- sums of columns ------------------------------------------------------------------------------------ */
+
+#define SUM_RUN 64 /* rows added in the lanes before they go to the double total */
+static void FM(column_sums)(real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width)
+{
+    FM_PANELS(width)
+    {
+        vec run[FM_PANEL];
+        real lanes[FM_PANEL * LANES];
+        double total[FM_PANEL * LANES] = {0};
+        for (size_t from = 0; from < n; from += SUM_RUN) {
+            const size_t to = n - from < SUM_RUN ? n : from + SUM_RUN;
+            FM_PANEL_EACH(run[j] = v_set1(0);)
+            for (size_t i = from; i < to; i++)
+                FM_PANEL_EACH(run[j] = v_add(run[j], AT(x + (ptrdiff_t)i * stride));)
+            FM_PANEL_EACH(v_store(lanes + j * LANES, run[j]);)
+            for (size_t j = 0; j < w; j++)
+                total[j] += lanes[j];
+        }
+        for (size_t j = 0; j < w; j++)
+            sum[at_ + j] = (real)total[j];
+    }
+}
+#undef SUM_RUN

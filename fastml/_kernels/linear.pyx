@@ -1,0 +1,298 @@
+"""The affine map and its gradient: three products of the GEMM, cut among threads.
+
+    y = act(x Wᵀ + b)      dx = dz W      dW = dzᵀ x      db = sum of dz's rows
+
+A Matrix is memory and two strides, so a transposed or strided operand is a view, not a copy; memoryviews would
+cost a tenth of a small call each. Every element of a result is one chain in the order of k (src_c/gemm.c), so
+neither the cut nor the number of threads shows in the bits. A result is cut into blocks of FM_GEMM_ROWS rows and
+panels of columns; a thread takes an even run of them and does neighbours in one go. The gradient's three
+results are independent: one region, no barrier.
+"""
+
+from cython.parallel import parallel, prange
+from libc.stdlib cimport free, malloc
+
+cimport numpy as cnp
+
+from .. import _check
+
+from .._check cimport PyArray_EMPTY, apart, is_real
+from .._openmp cimport caller_cpu, join_team, team
+from .._simd cimport fm32, fm64
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    int PyArray_ISBEHAVED(cnp.ndarray) noexcept
+    int PyArray_ISBEHAVED_RO(cnp.ndarray) noexcept
+
+cdef extern from "gemm.h" nogil:
+    enum:
+        FM_GEMM_ROWS
+        FM_GEMM_PANEL
+        FM_GEMM_SCRATCH
+
+cdef enum:
+    BIG = 1 << 19     # bytes of A: larger ones are packed
+    WIDE = 8          # panels of C in one go that make packing A worthwhile
+
+cdef double COST = 0.005      # nanoseconds a multiply-add on one thread, per byte of the element
+cdef double OVERHEAD = 0.05   # nanoseconds an element of B, per byte
+
+cdef struct Matrix:
+    void *data
+    Py_ssize_t rows
+    Py_ssize_t cols
+    Py_ssize_t row     # elements from one row to the next
+    Py_ssize_t col
+
+# c (OUT) = act(a b + bias)
+cdef struct Product:
+    Matrix c
+    Matrix a
+    Matrix b
+    void *bias
+    bint relu
+
+
+cdef inline Matrix transposed(const Matrix *a) noexcept nogil:
+    return Matrix(a.data, a.cols, a.rows, a.col, a.row)
+
+
+cdef inline void *at(const Matrix *a, Py_ssize_t i, Py_ssize_t j, size_t size) noexcept nogil:
+    return <char *>a.data + (i * a.row + j * a.col) * <Py_ssize_t>size
+
+
+cdef void rectangle(const Product *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t cols, size_t size,
+                    void *scratch) noexcept nogil:
+    """Rows i ... and columns j ... of p.c."""
+    cdef void *c = at(&p.c, i, j, size)
+    cdef void *a = at(&p.a, i, 0, size)
+    cdef void *b = at(&p.b, 0, j, size)
+    cdef void *bias = NULL if p.bias == NULL else <char *>p.bias + j * <Py_ssize_t>size
+    if size == sizeof(float):
+        fm32.gemm(<float *>c, p.c.row, <float *>a, p.a.row, p.a.col, <float *>b, p.b.row, p.b.col, <float *>bias,
+                  p.relu, rows, cols, p.a.cols, <float *>scratch)
+    else:
+        fm64.gemm(<double *>c, p.c.row, <double *>a, p.a.row, p.a.col, <double *>b, p.b.row, p.b.col,
+                  <double *>bias, p.relu, rows, cols, p.a.cols, <double *>scratch)
+
+
+cdef inline double cost(const Product *p, size_t size) noexcept nogil:
+    return size * p.b.cols * <double>p.b.rows * (COST * p.a.rows + OVERHEAD)
+
+
+cdef void share(const Product *p, int t, int threads, size_t size) noexcept nogil:
+    """Thread t's part of a product."""
+    cdef Py_ssize_t width = FM_GEMM_PANEL // size, height = FM_GEMM_ROWS
+    cdef Py_ssize_t panels = (p.c.cols + width - 1) // width
+    while height > 32 and panels * ((p.c.rows + height - 1) // height) < 2 * threads and threads > 1:
+        height //= 2
+    cdef Py_ssize_t blocks = panels * ((p.c.rows + height - 1) // height)
+    cdef Py_ssize_t block = blocks * t // threads, end = blocks * (t + 1) // threads, i, j, count
+    cdef void *scratch = NULL
+    if end - block >= WIDE and panels >= WIDE and p.a.rows * p.a.cols > BIG // <Py_ssize_t>size:
+        scratch = malloc(FM_GEMM_SCRATCH * size)  # without it A is read in place: slower, the same bits
+    while block < end:
+        i = block // panels
+        j = block % panels
+        count = min(end - block, panels - j)
+        rectangle(p, i * height, j * width, min(height, p.c.rows - i * height),
+                  min(count * width, p.c.cols - j * width), size, scratch)
+        block += count
+    free(scratch)
+
+
+cdef void share_sums(void *sums, const Matrix *x, int t, int threads, size_t size) noexcept nogil:
+    """Thread t's part of the sums of x's columns (x.col = 1)."""
+    cdef Py_ssize_t width = FM_GEMM_PANEL // size, panels = (x.cols + width - 1) // width
+    cdef Py_ssize_t j = panels * t // threads * width, end = min(panels * (t + 1) // threads * width, x.cols)
+    if j >= end:
+        return
+    if size == sizeof(float):
+        fm32.column_sums(<float *>sums + j, <float *>at(x, 0, j, size), x.rows, x.row, end - j)
+    else:
+        fm64.column_sums(<double *>sums + j, <double *>at(x, 0, j, size), x.rows, x.row, end - j)
+
+
+cdef void multiply(const Product *p, size_t size) noexcept:
+    cdef int t, cpu, threads = team(cost(p, size))
+    if threads == 1:
+        with nogil:
+            share(p, 0, 1, size)
+        return
+    cpu = caller_cpu()
+    with nogil, parallel(num_threads=threads):
+        join_team(cpu)
+        for t in prange(threads, schedule="static"):
+            share(p, t, threads, size)
+
+
+cdef void multiply_backward(const Product *dx, const Product *dw, void *db, const Matrix *grad,
+                            size_t size) noexcept:
+    """Both products and the sums of grad's columns in one region."""
+    cdef int t, cpu, threads = team(cost(dx, size) + cost(dw, size))
+    if threads == 1:
+        with nogil:
+            share(dx, 0, 1, size)
+            share(dw, 0, 1, size)
+            share_sums(db, grad, 0, 1, size)
+        return
+    cpu = caller_cpu()
+    with nogil, parallel(num_threads=threads):
+        join_team(cpu)
+        for t in prange(threads, schedule="static"):
+            share(dx, t, threads, size)
+            share(dw, t, threads, size)
+            share_sums(db, grad, t, threads, size)
+
+
+# ---- arrays ---------------------------------------------------------------------------------------------------
+
+
+cdef inline bint contiguous(cnp.ndarray x) noexcept:
+    return cnp.PyArray_IS_C_CONTIGUOUS(x) or cnp.PyArray_IS_F_CONTIGUOUS(x)
+
+
+cdef inline bint takes(object x) noexcept:
+    """An exact, aligned, native ndarray of float32 or float64 that `matrix` can see as it lies."""
+    return (type(x) is cnp.ndarray and is_real(<cnp.ndarray>x) and PyArray_ISBEHAVED_RO(<cnp.ndarray>x)
+            and (cnp.PyArray_NDIM(<cnp.ndarray>x) <= 2 or cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x)))
+
+
+cdef inline Matrix matrix(cnp.ndarray x) noexcept:
+    """x as rows along its last axis."""
+    cdef int ndim = cnp.PyArray_NDIM(x)
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
+    cdef Py_ssize_t cols = cnp.PyArray_DIM(x, ndim - 1), col = cnp.PyArray_STRIDE(x, ndim - 1) // size, rows = 1
+    cdef int i
+    for i in range(ndim - 1):
+        rows *= cnp.PyArray_DIM(x, i)
+    return Matrix(cnp.PyArray_DATA(x), rows, cols,
+                  cnp.PyArray_STRIDE(x, 0) // size if ndim == 2 else cols * col, col)
+
+
+cdef inline bint same_type(cnp.ndarray a, cnp.ndarray b) noexcept:
+    return cnp.PyArray_TYPE(a) == cnp.PyArray_TYPE(b)
+
+
+cdef inline bint fits_rows(cnp.ndarray y, cnp.ndarray x, Py_ssize_t cols) noexcept:
+    """y has x's shape but for the last axis, which has length cols."""
+    cdef int i, ndim = cnp.PyArray_NDIM(x)
+    if cnp.PyArray_NDIM(y) != ndim or cnp.PyArray_DIM(y, ndim - 1) != cols:
+        return False
+    for i in range(ndim - 1):
+        if cnp.PyArray_DIM(y, i) != cnp.PyArray_DIM(x, i):
+            return False
+    return True
+
+
+cdef inline bint clear(cnp.ndarray out, cnp.ndarray x) noexcept:
+    """Contiguous arrays that share no memory: the product cannot run in place."""
+    return contiguous(x) and cnp.PyArray_DATA(out) != cnp.PyArray_DATA(x) and apart(out, x)
+
+
+cdef inline cnp.ndarray rows_like(cnp.ndarray x, Py_ssize_t cols):
+    """A new array of x's shape but for the last axis."""
+    cdef cnp.npy_intp shape[64]  # NumPy's limit
+    cdef int i, ndim = cnp.PyArray_NDIM(x)
+    for i in range(ndim - 1):
+        shape[i] = cnp.PyArray_DIM(x, i)
+    shape[ndim - 1] = cols
+    return PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
+
+
+cdef int check_features(cnp.ndarray x, cnp.ndarray weight) except -1:
+    cdef int ndim = cnp.PyArray_NDIM(x)
+    if cnp.PyArray_NDIM(weight) != 2:
+        raise ValueError(f"weight must have the shape (out, in), not {(<object>weight).shape}")
+    if ndim == 0 or cnp.PyArray_DIM(x, ndim - 1) != cnp.PyArray_DIM(weight, 1):
+        raise ValueError(f"x must have the shape (..., {(<object>weight).shape[1]}) for a weight of shape "
+                         f"{(<object>weight).shape}, not {(<object>x).shape}")
+    return 0
+
+
+def _shape_like(x, cols):
+    return (*x.shape[: x.ndim - 1], cols)
+
+
+def _taken(names, arrays):
+    """The arrays in one dtype, each as the kernel takes it."""
+    arrays = _check.as_reals(list(zip(names, arrays, strict=True)))
+    return [a if takes(a) else _check.plain(a) for a in arrays]
+
+
+def linear(x, weight, bias, activation, out):
+    cdef Product p
+    cdef Py_ssize_t features
+    cdef cnp.ndarray y
+    given = (x, weight, bias)
+    if not (takes(x) and takes(weight) and same_type(<cnp.ndarray>x, <cnp.ndarray>weight)):
+        x, weight = _taken(("x", "weight"), (x, weight))
+    check_features(<cnp.ndarray>x, <cnp.ndarray>weight)
+    features = cnp.PyArray_DIM(<cnp.ndarray>weight, 0)
+    if bias is not None:
+        if not (takes(bias) and same_type(<cnp.ndarray>x, <cnp.ndarray>bias)
+                and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>bias)):
+            bias = _check.plain(_check.as_real(bias, "bias", x.dtype))
+        if cnp.PyArray_NDIM(<cnp.ndarray>bias) != 1 or cnp.PyArray_DIM(<cnp.ndarray>bias, 0) != features:
+            raise ValueError(f"bias must have the shape ({features},), not {bias.shape}")
+    if activation is not None and not (isinstance(activation, str) and activation == "relu"):
+        raise ValueError(f"activation must be None or 'relu', not {activation!r}")
+
+    if out is None:
+        y = rows_like(<cnp.ndarray>x, features)
+    elif (takes(out) and PyArray_ISBEHAVED(<cnp.ndarray>out) and same_type(<cnp.ndarray>x, <cnp.ndarray>out)
+            and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>out) and fits_rows(<cnp.ndarray>out, <cnp.ndarray>x, features)
+            and clear(<cnp.ndarray>out, <cnp.ndarray>x) and clear(<cnp.ndarray>out, <cnp.ndarray>weight)
+            and (bias is None or clear(<cnp.ndarray>out, <cnp.ndarray>bias)) and given[2] is bias):
+        y = <cnp.ndarray>out
+    else:
+        _check.check_out(out, _shape_like(x, features), x.dtype, given)
+        if (takes(out) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>out)
+                and not any(_check.overlap(out, a) for a in (x, weight, bias) if a is not None)):
+            y = <cnp.ndarray>out
+        else:
+            y = rows_like(<cnp.ndarray>x, features)
+
+    p.c = matrix(y)
+    p.a = matrix(<cnp.ndarray>x)
+    p.b = matrix(<cnp.ndarray>weight)
+    p.b = transposed(&p.b)
+    p.bias = NULL if bias is None else cnp.PyArray_DATA(<cnp.ndarray>bias)
+    p.relu = activation is not None
+    multiply(&p, cnp.PyArray_ITEMSIZE(y))
+    if out is not None and y is not <cnp.ndarray>out:
+        out[...] = y
+    return y if out is None else out
+
+
+def linear_backward(grad, x, weight):
+    cdef Product dx, dw
+    cdef Matrix dz
+    cdef cnp.npy_intp features
+    cdef cnp.ndarray dx_array, dw_array, db_array
+    if not (takes(grad) and takes(x) and takes(weight) and same_type(<cnp.ndarray>grad, <cnp.ndarray>x)
+            and same_type(<cnp.ndarray>grad, <cnp.ndarray>weight)):
+        grad, x, weight = _taken(("grad", "x", "weight"), (grad, x, weight))
+    check_features(<cnp.ndarray>x, <cnp.ndarray>weight)
+    features = cnp.PyArray_DIM(<cnp.ndarray>weight, 0)
+    if cnp.PyArray_NDIM(<cnp.ndarray>grad) == 0 or not fits_rows(<cnp.ndarray>grad, <cnp.ndarray>x, features):
+        raise ValueError(f"grad must have the shape {_shape_like(x, features)}, not {grad.shape}")
+    if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>grad):
+        grad = _check.plain(grad)
+
+    dx_array = rows_like(<cnp.ndarray>x, cnp.PyArray_DIM(<cnp.ndarray>weight, 1))
+    dw_array = PyArray_EMPTY(2, cnp.PyArray_DIMS(<cnp.ndarray>weight), cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    db_array = PyArray_EMPTY(1, &features, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    dz = matrix(<cnp.ndarray>grad)
+    dx.c = matrix(dx_array)
+    dx.a = dz
+    dx.b = matrix(<cnp.ndarray>weight)
+    dw.c = matrix(dw_array)
+    dw.a = transposed(&dz)
+    dw.b = matrix(<cnp.ndarray>x)
+    dx.bias = dw.bias = NULL
+    dx.relu = dw.relu = False
+    multiply_backward(&dx, &dw, cnp.PyArray_DATA(db_array), &dz, cnp.PyArray_ITEMSIZE(dx_array))
+    return dx_array, dw_array, db_array
