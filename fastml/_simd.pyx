@@ -55,6 +55,7 @@ target, reason = _choose()
 cdef int _index = built_targets().index(target)
 fm32 = fm_choices[_index].target.f32
 fm64 = fm_choices[_index].target.f64
-cache_bytes = fm_cache_bytes()
+# FASTML_CACHE_BYTES sets it by hand, for tests and where the system does not tell.
+cache_bytes = int(os.environ.get("FASTML_CACHE_BYTES") or fm_cache_bytes())
 #: The C compiler that built the kernels.
 compiler = fm_compiler.decode()

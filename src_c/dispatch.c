@@ -2,8 +2,8 @@
  * flags, so that the import works on any processor of the architecture. */
 #include "dispatch.h"
 
+#include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 #ifdef __clang__
 const char *const fm_compiler = __VERSION__;
@@ -11,13 +11,18 @@ const char *const fm_compiler = __VERSION__;
 const char *const fm_compiler = "gcc " __VERSION__;
 #endif
 
+/* What one core can reach, from the kernel; sysconf adds up all of a socket's caches on some processors. */
 size_t fm_cache_bytes(void)
 {
-    long bytes = 0;
-#ifdef _SC_LEVEL3_CACHE_SIZE
-    bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
-    return bytes > 0 ? (size_t)bytes : (size_t)8 << 20;
+    size_t bytes = 0;
+    FILE *file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+    if (file) {
+        char unit = 0;
+        if (fscanf(file, "%zu%c", &bytes, &unit) == 2)
+            bytes <<= unit == 'K' ? 10 : unit == 'M' ? 20 : 0;
+        fclose(file);
+    }
+    return bytes ? bytes : (size_t)8 << 20;
 }
 
 double fm_pause_nanoseconds(void)
