@@ -7,7 +7,17 @@ import fastml
 from fastml import reference
 from fastml.reference.dropout import philox4x32
 
-from .common import DTYPES, LAYOUTS, LENGTHS, assert_same_bits, normal, relayout, run_on_target, with_threads
+from .common import (
+    DTYPES,
+    LAYOUTS,
+    LENGTHS,
+    assert_same_bits,
+    normal,
+    relayout,
+    run_on_target,
+    run_python,
+    with_threads,
+)
 
 TOP = 2**64
 OFFSETS = (0, 1, 2, 3, 4, 29, 2**34 - 5, 2**62, TOP - 1, TOP - 66)
@@ -64,18 +74,34 @@ def test_lengths(dtype, offset):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_results_past_the_caches(dtype):
-    """Larger than any last-level cache in use, with every place of the boundary and of the offset."""
-    size = 40_000_003 if dtype is np.float32 else 20_000_003
-    x, memory = np.ones(size, dtype), np.empty(size + 16, dtype)
-    mask = fastml.dropout_mask(size + 4, 0.5, seed=3)
-    for shift, offset in ((0, 0), (0, 4), (1, 0), (1, 3), (4, 2), (7, 1)):
-        memory[:] = 99
-        out = fastml.dropout(x, 0.5, seed=3, offset=offset, out=memory[shift : shift + size])
-        kept = out == 2
-        assert np.array_equal(kept[: size - 4], mask[offset : size - 4 + offset]), (shift, offset)
-        assert np.all(kept | (out == 0))
-        assert np.all(memory[:shift] == 99) and np.all(memory[shift + size :] == 99)
+def test_kernel_compares_as_the_mask_does(dtype):
+    """Every element at the very threshold where it is kept last, in the body and in the tail."""
+    words = philox4x32([[b, 0, 0, 0] for b in range(20)], [5, 0]).ravel().tolist()
+    for i, word in enumerate(words):
+        for step in (0, 1):
+            y = fastml.dropout(np.ones(77, dtype), (word + step) / 2**32, seed=5)
+            if i < 77:
+                assert (y[i] != 0) == (step == 0), (i, step)
+
+
+STREAMED = """
+    import numpy as np, fastml
+    x = np.random.default_rng(0).standard_normal(70_003)
+    result = {}
+    for shift in range(16):
+        for offset in range(5):
+            for t in "fd":
+                memory = np.full(70_050, 99, t)
+                fastml.dropout(x.astype(t), 0.5, seed=3, offset=offset, out=memory[shift : shift + 70_003])
+                result[f"{shift} {offset} {t}"] = memory
+"""
+
+
+def test_results_past_the_caches():
+    """Every place of the boundary and of the offset, with and without stores past the caches."""
+    inside, past = (run_python(STREAMED, FASTML_CACHE_BYTES=size) for size in ("1000000000", "1000"))
+    for name, value in inside.items():
+        assert_same_bits(past[name], value, name)
 
 
 @pytest.mark.parametrize("p", [1e-12, 1e-9, 0.1, 1 / 3, 0.5, 0.9, 1 - 1e-9, 1 - 1e-12])
