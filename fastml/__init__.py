@@ -4,6 +4,8 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 
 # isort: split
 from ._info import show_config
+from .ops.activations import relu, relu_backward
+from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.linear import linear, linear_backward
@@ -24,6 +26,8 @@ __all__ = [
     "log_softmax_backward",
     "logsumexp",
     "num_threads",
+    "relu",
+    "relu_backward",
     "set_num_threads",
     "show_config",
     "softmax",

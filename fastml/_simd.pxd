@@ -26,6 +26,8 @@ cdef extern from "dispatch.h" nogil:
                             float scale, int stream) noexcept nogil
         void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
                                  uint64_t threshold) noexcept nogil
+        void (*relu_run)(float *y, const float *x, size_t n, int stream) noexcept nogil
+        void (*relu_backward_run)(float *dx, const float *g, const float *x, size_t n, int stream) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const float *x, size_t n, size_t stride,
@@ -82,6 +84,8 @@ cdef extern from "dispatch.h" nogil:
                             double scale, int stream) noexcept nogil
         void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
                                  uint64_t threshold) noexcept nogil
+        void (*relu_run)(double *y, const double *x, size_t n, int stream) noexcept nogil
+        void (*relu_backward_run)(double *dx, const double *g, const double *x, size_t n, int stream) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const double *x, size_t n, size_t stride,

@@ -4,3 +4,4 @@
 #include "random.c"
 #include "norm.c"
 #include "gemm.c"
+#include "activation.c"

@@ -1,0 +1,14 @@
+/* Activations and their gradients, element by element: nothing but memory. */
+
+/* max(0, x) with the operands in the order that passes NaN and -0 on. */
+static void FM(relu_run)(real *y, const real *x, size_t n, int stream)
+{
+    const vec zero = v_set1(0);
+    FM_ROW_STORE(y, n, stream, v_max(zero, AT(x)))
+}
+
+static void FM(relu_backward_run)(real *dx, const real *g, const real *x, size_t n, int stream)
+{
+    const vec zero = v_set1(0);
+    FM_ROW_STORE(dx, n, stream, v_if_eq(v_max(zero, AT(x)), zero, zero, AT(g)))
+}
