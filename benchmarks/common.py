@@ -98,12 +98,12 @@ def to_numpy(value: Any) -> np.ndarray:
 
 
 def sample_rows(n: int, most: int = 64) -> np.ndarray:
-    """At most `most` row numbers, spread over 0 … n−1 with both ends: huge results are checked there only."""
+    """At most `most` row numbers from 0 to n−1, both ends among them: where huge results are checked."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.intp))
 
 
 def assert_close(result: Any, expected: Any, dtype: str, what: str) -> None:
-    """AssertionError unless max |result − expected| ≤ tolerance · max |expected| (shapes equal, all finite)."""
+    """AssertionError unless max |result − expected| ≤ tolerance · max |expected|; shapes equal, finite."""
     result, expected = to_numpy(result), np.asarray(expected, dtype=np.float64)
     if result.shape != expected.shape:
         raise AssertionError(f"{what}: shape {result.shape}, expected {expected.shape}")
@@ -115,7 +115,7 @@ def assert_close(result: Any, expected: Any, dtype: str, what: str) -> None:
         raise AssertionError(f"{what}: differs from the reference by {error:.3g}, allowed {bound:.3g}")
 
 
-def calls_per_sample(call: Callable[[], Any], at_least: float = 5e-5) -> int:
+def calls_per_sample(call: Callable[[], Any], at_least: float = 1e-4) -> int:
     """How often to repeat a call so that one sample takes `at_least` seconds; the call is warm afterwards."""
     call()
     n = 1

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from statistics import median
 from typing import Self
 
@@ -100,8 +99,8 @@ class Run:
     """The processes of one run, a context manager.
 
     `machine` describes it; `rows()` times one case after the other. cases: (stem, index, case), as
-    `common.select` gives them. Peers in `against` that are not installed are in `missing`, those that have one
-    of the operations in `peers`.
+    `common.select` gives them. Peers in `against` that are not installed are in `missing`, those that have
+    one of the operations in `peers`.
     """
 
     def __init__(
@@ -176,30 +175,19 @@ class Run:
 
 
 def machine(threads: int, about: dict[str, dict]) -> dict:
-    """What the figures depend on: CPU, cores, threads, instruction set in use, versions."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """What the figures depend on: CPU, threads, instruction set in use, BLAS, versions."""
+    fastml = about["fastml"]
     return {
-        "cpu": cpu_name(),
-        "cpus": cpus,
+        "cpu": fastml.get("cpu", ""),
         "threads": threads,
+        "isa": fastml.get("isa", ""),
+        "blas": fastml.get("blas", ""),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "isa": about.get("fastml", {}).get("isa", ""),
         "versions": {peer: told["version"] for peer, told in about.items() if "version" in told},
-        "blas": next((told["blas"] for told in about.values() if told.get("blas")), ""),
         "settings": {name: os.environ[name] for name in BLAS_SETTINGS if name in os.environ},
         "failed": {peer: told["error"] for peer, told in about.items() if "error" in told},
     }
-
-
-def cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def to_json(machine: dict, rows: list[Row]) -> str:

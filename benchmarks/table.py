@@ -11,11 +11,9 @@ TAIL = ("ratio", "to", "rate", "of limit")
 
 def machine_line(machine: dict) -> str:
     versions = ", ".join(f"{peer} {version}" for peer, version in machine["versions"].items())
-    blas = f" ({machine['blas']})" if machine["blas"] else ""
-    isa = f", {machine['isa']}" if machine["isa"] else ""
     return (
-        f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['threads']} threads{isa}; {machine['system']}, "
-        f"Python {machine['python']}; {versions}{blas}"
+        f"{machine['cpu']}, target {machine['isa']}, {machine['threads']} thread(s); {machine['system']}; "
+        f"Python {machine['python']}, {versions}; NumPy's BLAS: {machine['blas']}"
     )
 
 

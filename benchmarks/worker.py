@@ -1,8 +1,8 @@
 """One process per peer: builds a case, checks its result, then times it whenever it is told to.
 
 Thread pools keep their workers spinning for milliseconds after a call, on the cores that the next peer wants.
-With a process per library each has the environment it would have alone, and a sample is answered only once the
-process has gone quiet, so that the next one starts on an idle machine.
+With a process per library each has the environment it would have alone, and a sample is answered only once
+the process has gone quiet, so that the next one starts on an idle machine.
 
 Requests and answers are lines of JSON on standard input and output; end of input ends the process.
 """
@@ -39,10 +39,20 @@ class Peer:
             importlib.import_module("jax").config.update("jax_enable_x64", True)
 
     def about(self) -> dict:
-        """Version of the library; for NumPy also the BLAS it runs on."""
+        """Version of the library; fastml's process knows the machine too."""
         if self.name == COPY:
             return {}
-        return {"version": importlib.import_module(self.name).__version__, "blas": blas_kernel()}
+        told = {"version": importlib.import_module(self.name).__version__}
+        if self.name == "fastml":
+            from fastml._info import config
+
+            known = config()
+            told |= {
+                "cpu": known["CPU"],
+                "isa": known["target in use"].split()[0],
+                "blas": known["NumPy's BLAS"],
+            }
+        return told
 
     def prepare(self, stem: str, index: int) -> dict:
         """Build, check, warm up. {"skip": True} where the peer does not have it."""
@@ -65,11 +75,12 @@ class Peer:
         return {}
 
     def sample(self) -> dict:
-        """Seconds per call, over as many calls as the warm-up found enough, right after as many untimed ones."""
+        """Seconds per call in a row of calls, after untimed ones that wake the threads and fill the caches."""
         if self.name == COPY:
             return {"seconds": self.call()}
         gc.disable()
-        if time_calls(self.call, 1) < 1e-2:
+        start = time.perf_counter()
+        while time.perf_counter() - start < 1e-3:
             time_calls(self.call, self.n)
         seconds = time_calls(self.call, self.n)
         gc.enable()
@@ -78,7 +89,7 @@ class Peer:
 
 
 class Copy:
-    """Seconds a plain copy takes to move `nbytes`, half read and half written, through the same level of memory.
+    """Seconds a plain copy takes to move `nbytes`, half read and half written, in the same level of memory.
 
     Every thread copies its own piece; a piece that fits a cache is copied over and over by one NumPy call, in
     which each pass starts one cache line later, so that no interpreter time is between the passes.
@@ -116,18 +127,6 @@ def set_threads(peer: str, n: int) -> None:
         except ImportError:
             return
         threadpool_limits(n)
-
-
-def blas_kernel() -> str:
-    """For example 'openblas SkylakeX'; empty without threadpoolctl or without a BLAS."""
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return ""
-    for pool in threadpool_info():
-        if pool.get("user_api") == "blas":
-            return f"{pool['internal_api']} {pool.get('architecture', '')}".strip()
-    return ""
 
 
 def settle(most: float = 0.06, nap: float = 5e-4) -> None:

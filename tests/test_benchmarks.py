@@ -25,7 +25,7 @@ def _size(case):
     return max(case.nbytes, case.flops // 100)
 
 
-# One process times all peers here; what is left out for its size differs from a smaller row in its shape only.
+# What is left out for its size differs from a smaller row in its shape only.
 SMOKE = [row for row in CASES if _size(row[2]) <= LARGEST]
 
 
