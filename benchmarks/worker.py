@@ -75,7 +75,7 @@ class Peer:
         return {}
 
     def sample(self) -> dict:
-        """Seconds per call in a row of calls, after untimed ones that wake the threads and fill the caches."""
+        """Seconds per call in a row of calls, after untimed ones that wake the threads, fill the caches."""
         if self.name == COPY:
             return {"seconds": self.call()}
         gc.disable()
