@@ -115,7 +115,7 @@ def assert_close(result: Any, expected: Any, dtype: str, what: str) -> None:
         raise AssertionError(f"{what}: differs from the reference by {error:.3g}, allowed {bound:.3g}")
 
 
-def calls_per_sample(call: Callable[[], Any], at_least: float = 1e-4) -> int:
+def calls_per_sample(call: Callable[[], Any], at_least: float = 1e-3) -> int:
     """How often to repeat a call so that one sample takes `at_least` seconds; the call is warm afterwards."""
     call()
     n = 1
