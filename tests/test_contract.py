@@ -92,6 +92,37 @@ def test_big(op, dtype):
             check(op, moved, f"shape {shape} axis 0", ulp=4 * op.ulp)
 
 
+def last_level_cache():
+    """Return the size of the last-level cache in bytes; results beyond it are written past it."""
+    known = "SC_LEVEL3_CACHE_SIZE" in getattr(os, "sysconf_names", ())
+    return max(os.sysconf("SC_LEVEL3_CACHE_SIZE") if known else 0, 8 << 20)
+
+
+@with_out
+def test_results_beyond_the_cache(op):
+    """Rows repeated until the result does not fit into the cache give the repeated result."""
+    if last_level_cache() > 1 << 28:
+        pytest.skip("a cache of more than 256 MiB")
+    rows, n = 65, 259 if op.name == "linear" else 1031
+    args = op.make((rows, n), np.float32, seed=1)
+    if "reduction" in inspect.signature(getattr(fastml, op.name)).parameters:
+        args["reduction"] = "sum"
+    want = op.run(copy_args(args))[op.out]
+    copies = last_level_cache() // want.nbytes + 2
+
+    def repeat(a):
+        return np.tile(a, (copies,) + (1,) * (a.ndim - 1)) if len(a) == rows else a
+
+    args = map_arrays(args, op.arrays, repeat)
+    got = op.run(args)[op.out]
+    if op.name.startswith("dropout"):
+        kept = fastml.dropout_mask(got.shape, args["p"], seed=args["seed"], offset=args["offset"])
+        want = np.where(kept, args[op.in_place] * np.float32(1 / (1 - args["p"])), np.float32(0))
+        assert_same_bits(got, want)
+    else:
+        assert_close(got, repeat(want), 4 * op.ulp, np.float32(op.ulp > 0) * largest(want).max(), op.id)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @every_dtype
 @every_op
