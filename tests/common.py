@@ -316,6 +316,23 @@ def _softmax_terms(args):
     return (np.abs(args["y"]) * _gradient_terms(args)[0],)
 
 
+def _cross_entropy_terms(args):
+    """The loss, and the two terms of dlogits = (p - q) * weight / total."""
+    logits, target, axis = args["logits"], args["target"], args["axis"]
+    classes = logits.shape[axis]
+    p = finite(reference.softmax(logits.astype(np.float64), axis))
+    q = target
+    if q.dtype.kind in "iu":
+        q = np.moveaxis(np.arange(classes) == target[..., None], -1, axis)
+    smoothing = args.get("label_smoothing", 0)
+    q = q * (1 - smoothing) + smoothing / max(classes, 1)
+    total = 1.0
+    if args.get("reduction", "mean") == "mean":
+        weight = args.get("weight", np.ones(classes))
+        total = weight[target].sum() if target.dtype.kind in "iu" else p.size / classes
+    return None, np.max(args.get("weight", 1.0), initial=0) * (p + q) / total
+
+
 def _by_channel(args):
     """Return the other axes, and the arguments in a form that broadcasts along the channels."""
     axis = args["channel_axis"] % args["x"].ndim
@@ -358,7 +375,7 @@ def _several_values(shape):
 _OUT = {"out": 0, "in_place": "x", "axis": "axis"}
 _GRAD_OUT = {"out": 0, "in_place": "grad", "axis": "axis"}
 _CE = {"arrays": ("logits", "target", "weight"), "axis": "axis", "min_ndim": 1, "accepts": _has_classes}
-_CE_OUT = {**_CE, "out": 1, "in_place": "logits"}
+_CE_OUT = {**_CE, "out": 1, "in_place": "logits", "scales": _cross_entropy_terms}
 _BN = {
     "arrays": ("x", "weight", "bias", "running_mean", "running_var"),
     "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": _several_values,

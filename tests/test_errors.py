@@ -86,6 +86,7 @@ WRONG_OPTIONS = [
     ("cross_entropy", IndexError, "target", {"target": np.full(6, -100)}),
     ("cross_entropy", IndexError, "target", {"target": np.full(6, 2**63, np.uint64)}),
     ("cross_entropy", TypeError, "target", {"target": np.zeros(6, bool)}),
+    ("cross_entropy", ValueError, "logits", {"logits": np.zeros((6, 0), np.float32)}),
     ("cross_entropy", ValueError, "reduction", {"reduction": "average"}),
     ("cross_entropy", ValueError, "reduction", {"reduction": None}),
     ("cross_entropy", ValueError, "label_smoothing", {"label_smoothing": -0.1}),

@@ -30,6 +30,8 @@ def _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, 
     axis = check_axis(axis, logits64.ndim)
     z = np.ascontiguousarray(np.moveaxis(logits64, axis, -1))
     classes = z.shape[-1]
+    if classes == 0 and np.prod(z.shape[:-1]) > 0:
+        raise ValueError(f"logits must have at least one class along axis {axis}, got {logits64.shape}")
     smoothing = check_range(label_smoothing, "label_smoothing", 0, 1)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
