@@ -5,7 +5,6 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 # isort: split
 from ._info import show_config
 from .ops.activations import relu, relu_backward
-from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.linear import linear, linear_backward
