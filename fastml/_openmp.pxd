@@ -5,6 +5,7 @@
         join_team(cpu)
         for b in prange(blocks, schedule="static"):
             ...
+    team_done()
 """
 
 # The number of threads for work that takes one thread this long: 1 where a team would not pay.
@@ -13,3 +14,5 @@ cdef int team(double nanoseconds) noexcept nogil
 cdef int caller_cpu() noexcept nogil
 # First in the region, by every thread: a worker that woke on the caller's CPU moves off it.
 cdef void join_team(int cpu) noexcept nogil
+# After the region: how long it took tells the next call whether the team is awake.
+cdef void team_done() noexcept nogil

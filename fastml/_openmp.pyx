@@ -13,6 +13,7 @@ cdef extern from "threads.h" nogil:
     int fm_local_threads()
     void fm_set_local_threads(int n)
     int fm_team_pays(double nanoseconds)
+    void fm_team_done()
 
 cdef int chosen = 0      # set_num_threads(); 0: not called
 cdef int limit = 1 << 30  # what the machine grants (CPU quota, affinity), set once by _threads
@@ -40,6 +41,10 @@ cdef int caller_cpu() noexcept nogil:
 
 cdef void join_team(int cpu) noexcept nogil:
     fm_leave_cpu(cpu)
+
+
+cdef void team_done() noexcept nogil:
+    fm_team_done()
 
 
 def get_threads():

@@ -36,18 +36,30 @@ int fm_openmp_usable(void) { return !forked_without_runtime; }
 
 enum { AWAKE = 40000, WAKING = 120000, LONG = 250000 }; /* nanoseconds */
 
-int fm_team_pays(double nanoseconds)
+static __thread double started, last_end, busy; /* busy: in the calls in quick succession so far */
+
+static double clock_nanoseconds(void)
 {
-    static __thread double last_end, busy; /* of the calls in quick succession so far */
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    const double now = t.tv_sec * 1e9 + t.tv_nsec;
-    if (now - last_end > AWAKE)
+    return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+int fm_team_pays(double nanoseconds)
+{
+    started = clock_nanoseconds();
+    if (started - last_end > AWAKE)
         busy = 0;
-    const int pays = nanoseconds >= LONG || busy >= WAKING;
-    busy += nanoseconds;
-    last_end = now + nanoseconds;
-    return pays;
+    return nanoseconds >= LONG || busy >= WAKING;
+}
+
+void fm_team_done(void)
+{
+    if (started) {
+        last_end = clock_nanoseconds();
+        busy += last_end - started;
+        started = 0;
+    }
 }
 
 #ifdef _OPENMP

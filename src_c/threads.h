@@ -10,8 +10,10 @@ const char *fm_openmp_name(void);
 int fm_openmp_max_threads(void);
 /* Whether this process may open a parallel region: not in a child that a runtime cannot serve. */
 int fm_openmp_usable(void);
-/* Whether work that takes one thread this long should go to the team, given what came before. */
+/* Whether work that takes one thread this long should go to the team, given what came before; and the end of
+ * that work, by whom ever it was done. */
 int fm_team_pays(double nanoseconds);
+void fm_team_done(void);
 /* The CPU that the calling thread runs on, -1 if unknown. */
 int fm_current_cpu(void);
 /* First thing inside a parallel region: a worker that woke on the caller's CPU moves off it. */

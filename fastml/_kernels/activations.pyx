@@ -11,7 +11,7 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport alike, as1d, fits, is_plain, result_like
-from .._openmp cimport caller_cpu, join_team, team
+from .._openmp cimport caller_cpu, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -54,6 +54,7 @@ cdef void run(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept
         join_team(cpu)
         for i in prange(blocks, schedule="static"):
             block(op, &y[i * BLOCK], &a[i * BLOCK], &b[i * BLOCK], min(BLOCK, n - i * BLOCK), stream)
+    team_done()
 
 
 cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b) except -1:

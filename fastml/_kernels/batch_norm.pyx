@@ -20,7 +20,7 @@ from libc.stdlib cimport free, malloc
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, is_real, lay, result_like
-from .._openmp cimport caller_cpu, join_team, team
+from .._openmp cimport caller_cpu, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
 
 cnp.import_array()
@@ -349,6 +349,7 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
             alone(job)
     else:
         alone(job)
+    team_done()
     if job.training and job.g == NULL:
         update(<cnp.ndarray>running_mean, job.sum, count, momentum)
         update(<cnp.ndarray>running_var, job.m2, count - 1, momentum)

@@ -14,7 +14,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from .. import _check
 
 from .._check cimport as1d, fits, is_plain, result_like
-from .._openmp cimport caller_cpu, join_team, team
+from .._openmp cimport caller_cpu, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -66,6 +66,7 @@ cdef void run(real[::1] y, const real[::1] x, const Draw *d) noexcept:
         join_team(cpu)
         for i in prange(blocks, schedule="static"):
             block(&y[i * BLOCK], &x[i * BLOCK], min(BLOCK, n - i * BLOCK), d, i * BLOCK, stream)
+    team_done()
 
 
 cdef void run_mask(uint8_t[::1] kept, const Draw *d) noexcept:
@@ -77,6 +78,7 @@ cdef void run_mask(uint8_t[::1] kept, const Draw *d) noexcept:
         for i in prange(blocks, schedule="static"):
             fm32.dropout_mask_run(&kept[i * BLOCK], min(BLOCK, n - i * BLOCK), d.seed, d.offset + i * BLOCK,
                                   d.threshold)
+    team_done()
 
 
 cdef object apply(str name, object x, object p, object seed, object offset, object out):

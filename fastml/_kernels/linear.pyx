@@ -17,7 +17,7 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, apart, is_real
-from .._openmp cimport caller_cpu, join_team, team
+from .._openmp cimport caller_cpu, join_team, team, team_done
 from .._simd cimport fm32, fm64
 
 cnp.import_array()
@@ -120,12 +120,14 @@ cdef void multiply(const Product *p, size_t size) noexcept:
     if threads == 1:
         with nogil:
             share(p, 0, 1, size)
+        team_done()
         return
     cpu = caller_cpu()
     with nogil, parallel(num_threads=threads):
         join_team(cpu)
         for t in prange(threads, schedule="static"):
             share(p, t, threads, size)
+    team_done()
 
 
 cdef void multiply_backward(const Product *dx, const Product *dw, void *db, const Matrix *grad,
@@ -137,6 +139,7 @@ cdef void multiply_backward(const Product *dx, const Product *dw, void *db, cons
             share(dx, 0, 1, size)
             share(dw, 0, 1, size)
             share_sums(db, grad, 0, 1, size)
+        team_done()
         return
     cpu = caller_cpu()
     with nogil, parallel(num_threads=threads):
@@ -145,6 +148,7 @@ cdef void multiply_backward(const Product *dx, const Product *dw, void *db, cons
             share(dx, t, threads, size)
             share(dw, t, threads, size)
             share_sums(db, grad, t, threads, size)
+    team_done()
 
 
 # ---- arrays ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport Layout, alike, as3d, fits, is_plain, lay, result_like
-from .._openmp cimport caller_cpu, join_team, team
+from .._openmp cimport caller_cpu, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -112,6 +112,7 @@ cdef void run(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const real[:, :
                 o = i // panels
                 j = i % panels * width
                 cols(op, &y[o, 0, j], &a[o, 0, j], &b[o, 0, j], n, inner, min(width, inner - j))
+    team_done()
 
 
 cdef void small(Op op, real *y, const real *a, const real *b, const Layout *at) noexcept nogil:
