@@ -15,17 +15,19 @@
 #define AT(x) (k_ < LANES ? v_load_n((x) + i_, k_, 0) : v_load((x) + i_))
 #define PUT(y, v) (k_ < LANES ? v_store_n((y) + i_, k_, v) : v_store((y) + i_, v))
 
-/* y[i] = value for i < n, value being written with AT(); past the caches where stream is set. */
+/* y[i] = value for i < n, value being written with AT(); past the caches where stream is set. Long runs begin
+ * with y's next 64-byte boundary: NumPy's arrays lie 16 bytes off one, and every access would cross a line. */
 #define FM_ROW_STORE(y, n, stream, value)                                                                    \
     {                                                                                                        \
         size_t i_ = 0;                                                                                       \
-        if (stream) {                                                                                        \
-            const size_t head_ = (64 - ((uintptr_t)(y)&63)) % 64 / sizeof(real);                             \
-            if (head_ && head_ < (n)) {                                                                      \
-                const size_t k_ = head_;                                                                     \
+        if (stream || (n) >= 32 * LANES) {                                                                   \
+            const size_t k_ = (64 - ((uintptr_t)(y)&63)) % 64 / sizeof(real);                                \
+            if (k_ && k_ < (n)) {                                                                            \
                 v_store_n((y), k_, value);                                                                   \
-                i_ = head_;                                                                                  \
+                i_ = k_;                                                                                     \
             }                                                                                                \
+        }                                                                                                    \
+        if (stream) {                                                                                        \
             for (; i_ + LANES <= (n); i_ += LANES) {                                                         \
                 const size_t k_ = LANES;                                                                     \
                 v_stream((y) + i_, value);                                                                   \
