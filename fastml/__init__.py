@@ -8,6 +8,7 @@ from .ops.activations import relu, relu_backward
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.linear import linear, linear_backward
+from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "relu",
     "relu_backward",
     "set_num_threads",
+    "sgd_step",
     "show_config",
     "softmax",
     "softmax_backward",

@@ -207,3 +207,52 @@ def arrange(names, arrays, axis=None, out=None, c_order=False):
         if turned.flags.c_contiguous and turned.flags.aligned:
             result = turned
     return Call(stand_ins, axis, result, out, back)
+
+
+def arrange_update(written_names, written, read_names, read):
+    """Check an update of lists of arrays in place and find plain stand-ins.
+
+    `written` are tuples of one length (or None: not given) of ndarrays, the first one the parameters; `read`
+    are tuples of array-likes, which are taken in their parameter's dtype. Returns the stand-ins of both, and the
+    pairs (array, stand-in) where a copy stands in for an array that is written: the caller puts its values back.
+    """
+    named = [(n, a, True) for n, a in zip(written_names, written, strict=True) if a is not None]
+    named += [(n, a, False) for n, a in zip(read_names, read, strict=True)]
+    stand_ins = {name: [] for name, _, _ in named}
+    copies = []
+    for i, first in enumerate(written[0]):
+        seen = []
+        for name, column, is_written in named:
+            label, a = f"{name}[{i}]", column[i]
+            if is_written:
+                check_updated(a, label, first, f"{written_names[0]}[{i}]")
+            else:
+                a = as_real(a, label)
+                same_shapes((f"{written_names[0]}[{i}]", label), (first, a))
+            for other, b in seen:
+                if overlap(a, b) and (is_written or not same_memory(a, b)):
+                    raise ValueError(f"{label} shares memory with {other}")
+            if is_written:
+                seen.append((label, a))
+            plain_a = plain(a.astype(first.dtype.newbyteorder("="), copy=False))
+            stand_ins[name].append(plain_a)
+            if is_written and plain_a.ctypes.data != a.ctypes.data:
+                copies.append((a, plain_a))
+    return (
+        [None if a is None else tuple(stand_ins[n]) for n, a in zip(written_names, written, strict=True)],
+        [tuple(stand_ins[n]) for n in read_names],
+        copies,
+    )
+
+
+def check_updated(a, name, first, first_name):
+    """Raise unless `a` can be updated in place beside the parameter `first` (any strides, any byte order)."""
+    if not isinstance(a, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, not {type(a).__name__}")
+    if a.dtype.kind != "f" or a.dtype.itemsize not in (4, 8):
+        raise TypeError(f"{name} must be float32 or float64, not {a.dtype}")
+    if a.dtype.itemsize != first.dtype.itemsize:
+        raise TypeError(f"{name} must have the dtype of {first_name}, {first.dtype}, not {a.dtype}")
+    same_shapes((first_name, name), (first, a))
+    if not a.flags.writeable:
+        raise ValueError(f"{name} is read-only")

@@ -28,6 +28,8 @@ cdef extern from "dispatch.h" nogil:
                                  uint64_t threshold) noexcept nogil
         void (*relu_run)(float *y, const float *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(float *dx, const float *g, const float *x, size_t n, int stream) noexcept nogil
+        void (*sgd_run)(float *p, float *v, const float *g, size_t n, float lr, float momentum, float damp,
+                        float decay, float sign, int nesterov) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const float *x, size_t n, size_t stride,
@@ -86,6 +88,8 @@ cdef extern from "dispatch.h" nogil:
                                  uint64_t threshold) noexcept nogil
         void (*relu_run)(double *y, const double *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(double *dx, const double *g, const double *x, size_t n, int stream) noexcept nogil
+        void (*sgd_run)(double *p, double *v, const double *g, size_t n, double lr, double momentum, double damp,
+                        double decay, double sign, int nesterov) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const double *x, size_t n, size_t stride,

@@ -5,3 +5,4 @@
 #include "norm.c"
 #include "gemm.c"
 #include "activation.c"
+#include "update.c"

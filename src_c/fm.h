@@ -111,9 +111,19 @@ FM_PRIMITIVE(void, gemm,
               ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))
 /* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 64 added in double. n = 0 sums to 0. */
 FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width))
+
 /* ---- activation.c ------------------------------------------------------------------------------------ */
 
 /* y[i] = x[i] < 0 ? 0 : x[i] (NaN and -0 stay), exact; stream: y is written past the caches. n >= 0. */
 FM_PRIMITIVE(void, relu_run, (real *y, const real *x, size_t n, int stream))
 /* dx[i] = x[i] <= 0 ? 0 : g[i], exact. Any of dx, g, x may be the same. */
 FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, size_t n, int stream))
+
+/* ---- update.c ---------------------------------------------------------------------------------------- */
+
+/* d = sign g + decay p (without decay p is not read into it); v = momentum v + damp d;
+ * p -= lr (nesterov ? d + momentum v : v); with v = NULL p -= lr d. Each line's multiply-adds are fused, damp d
+ * is rounded on its own. g may be p or v; p and v must not overlap. n >= 0. */
+FM_PRIMITIVE(void, sgd_run,
+             (real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay, real sign,
+              int nesterov))

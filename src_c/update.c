@@ -1,0 +1,53 @@
+/* Optimizer updates: one pass over parameter, gradient and state. */
+
+/* One vector; the options are constants of the caller, so each combination is a loop of its own. */
+#define FM_SGD_STEP                                                                                          \
+    {                                                                                                        \
+        const vec w = AT(p);                                                                                 \
+        vec d = v_mul(AT(g), vsign);                                                                         \
+        if (has_decay)                                                                                       \
+            d = v_fma(vdecay, w, d);                                                                         \
+        if (has_momentum) {                                                                                  \
+            const vec u = v_fma(vmomentum, AT(v), v_mul(vdamp, d));                                          \
+            PUT(v, u);                                                                                       \
+            d = nesterov ? v_fma(vmomentum, u, d) : u;                                                       \
+        }                                                                                                    \
+        PUT(p, v_fnma(vlr, d, w));                                                                           \
+    }
+
+FM_INLINE void FM(sgd_loop)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp,
+                            real decay, real sign, int has_momentum, int nesterov, int has_decay)
+{
+    const vec vlr = v_set1(lr), vmomentum = v_set1(momentum), vdamp = v_set1(damp), vdecay = v_set1(decay),
+              vsign = v_set1(sign);
+    size_t i_ = 0;
+    for (; i_ + LANES <= n; i_ += LANES) {
+        const size_t k_ = LANES;
+        FM_SGD_STEP
+    }
+    if (i_ < n) {
+        const size_t k_ = n - i_;
+        FM_SGD_STEP
+    }
+}
+#undef FM_SGD_STEP
+
+static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay,
+                        real sign, int nesterov)
+{
+    if (decay != 0) { /* without decay p must not be read into g: 0 times infinity is NaN */
+        if (v == NULL)
+            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 0, 0, 1);
+        else if (nesterov)
+            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 1, 1);
+        else
+            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 0, 1);
+    } else {
+        if (v == NULL)
+            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 0, 0, 0);
+        else if (nesterov)
+            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 1, 0);
+        else
+            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 0, 0);
+    }
+}
