@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 from .. import _check
 
 from .._check cimport PyArray_ISCARRAY, alike, apart, is_plain
-from .._openmp cimport caller_cpu, join_team, team
+from .._openmp cimport caller_cpu, join_team, team, team_done
 from .._simd cimport fm32, fm64
 
 cnp.import_array()
@@ -73,12 +73,14 @@ cdef void run(const Place *places, Py_ssize_t count, size_t total, const Step *s
     if threads == 1:
         for i in range(count):
             update(&places[i], 0, places[i].bytes, s)
+        team_done()
         return
     cpu = caller_cpu()
     with parallel(num_threads=threads):
         join_team(cpu)
         for i in prange(chunks, schedule="static"):
             update_chunk(places, count, i * CHUNK, s)
+    team_done()
 
 
 cdef inline double option(object value, str name, double low) except? -1:
