@@ -6,6 +6,7 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 from ._info import show_config
 from .ops.activations import relu, relu_backward
 from .ops.batch_norm import batch_norm, batch_norm_backward
+from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.linear import linear, linear_backward
 from .ops.sgd import sgd_step
@@ -16,6 +17,8 @@ __version__ = "0.1.0"
 __all__ = [
     "batch_norm",
     "batch_norm_backward",
+    "cross_entropy",
+    "cross_entropy_with_grad",
     "dropout",
     "dropout_backward",
     "dropout_mask",

@@ -161,19 +161,19 @@ def overlap(a, b):
 class Call:
     """Plain stand-ins for one call: `arrays`, `axis`, `out`; `finish(result)` delivers what was asked for."""
 
-    __slots__ = ("arrays", "axis", "out", "_asked", "_back")
+    __slots__ = ("arrays", "axis", "out", "_asked", "back")
 
     def __init__(self, arrays, axis, out, asked, back):
         self.arrays, self.axis, self.out = arrays, axis, out
-        self._asked, self._back = asked, back
+        self._asked, self.back = asked, back
 
     def finish(self, result):
         """The kernel's plain result in the caller's memory and order of axes."""
         if self._asked is not None:
             if self.out is None:
-                self._asked[...] = result.transpose(self._back)
+                self._asked[...] = result.transpose(self.back)
             return self._asked
-        return result.transpose(self._back)
+        return result.transpose(self.back)
 
 
 def arrange(names, arrays, axis=None, out=None, c_order=False):

@@ -4,7 +4,7 @@ A kernel calls fm32.name(...) or fm64.name(...). The two lists repeat fm.h for C
 at extern declarations); the C compiler checks them against it.
 """
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fm_table32:
@@ -66,6 +66,20 @@ cdef extern from "dispatch.h" nogil:
                      ptrdiff_t b_row, ptrdiff_t b_col, const float *bias, int relu, size_t m, size_t n, size_t k,
                      float *scratch) noexcept nogil
         void (*column_sums)(float *sum, const float *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
+        double (*cross_entropy_rows)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
+                                     size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
+                                     double scale, int stream) noexcept nogil
+        double (*cross_entropy_cols)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
+                                     size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
+                                     double weight_sum, double scale) noexcept nogil
+        double (*cross_entropy_soft_rows)(float *dx, float *loss, const float *x, const float *target,
+                                          const float *weight, size_t rows, size_t n, double smoothing, double scale,
+                                          int stream) noexcept nogil
+        double (*cross_entropy_soft_cols)(float *dx, float *loss, const float *x, const float *target,
+                                          const float *weight, size_t n, size_t stride, size_t width,
+                                          double smoothing, double scale) noexcept nogil
+        size_t (*label_weights)(double *total, const int64_t *label, const float *weight, size_t count, size_t n,
+                                const int64_t *ignored) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -126,6 +140,20 @@ cdef extern from "dispatch.h" nogil:
                      ptrdiff_t b_row, ptrdiff_t b_col, const double *bias, int relu, size_t m, size_t n, size_t k,
                      double *scratch) noexcept nogil
         void (*column_sums)(double *sum, const double *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
+        double (*cross_entropy_rows)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,
+                                     size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
+                                     double scale, int stream) noexcept nogil
+        double (*cross_entropy_cols)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,
+                                     size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
+                                     double weight_sum, double scale) noexcept nogil
+        double (*cross_entropy_soft_rows)(double *dx, double *loss, const double *x, const double *target,
+                                          const double *weight, size_t rows, size_t n, double smoothing, double scale,
+                                          int stream) noexcept nogil
+        double (*cross_entropy_soft_cols)(double *dx, double *loss, const double *x, const double *target,
+                                          const double *weight, size_t n, size_t stride, size_t width,
+                                          double smoothing, double scale) noexcept nogil
+        size_t (*label_weights)(double *total, const int64_t *label, const double *weight, size_t count, size_t n,
+                                const int64_t *ignored) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

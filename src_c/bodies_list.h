@@ -6,3 +6,4 @@
 #include "gemm.c"
 #include "activation.c"
 #include "update.c"
+#include "cross_entropy.c"

@@ -30,12 +30,14 @@
         if (stream) {                                                                                        \
             for (; i_ + LANES <= (n); i_ += LANES) {                                                         \
                 const size_t k_ = LANES;                                                                     \
+                (void)k_;                                                                                    \
                 v_stream((y) + i_, value);                                                                   \
             }                                                                                                \
             fm_stream_end();                                                                                 \
         }                                                                                                    \
         for (; i_ + LANES <= (n); i_ += LANES) {                                                             \
             const size_t k_ = LANES;                                                                         \
+            (void)k_;                                                                                        \
             v_store((y) + i_, value);                                                                        \
         }                                                                                                    \
         if (i_ < (n)) {                                                                                      \
@@ -86,6 +88,39 @@
             (void)k_;                                                                                        \
             __VA_ARGS__                                                                                      \
         }                                                                                                    \
+    }
+
+/* Down the n entries of each of a panel's columns: `body` sees column j, entry i, and AT(x + i * stride).
+ * Strip by strip, so that what belongs to a column stays in registers and the strip in the first cache;
+ * `before` and `after` bracket a column's strip. */
+#define FM_STRIP 16
+#define FM_COLS_EACH(n, before, body, after)                                                                 \
+    for (size_t strip_ = 0, end_; end_ = (n)-strip_ < FM_STRIP ? (n) : strip_ + FM_STRIP, strip_ < (n); strip_ = end_) \
+        FM_PANEL_EACH(before for (size_t i = strip_; i < end_; i++) { body } after)
+/* Short columns are worked on in a compact copy: entries 4096 bytes apart all compete for the same few lines of
+ * the first cache. A panel of x (at_, w) becomes src, `step` apart, and e the place for what is made of it: the
+ * copy itself, or y where the columns are long. */
+#define FM_COPIED 32
+#define FM_COLS_COPY(src, e, step, x, y, n, stride)                                                          \
+    vec copy_[FM_COPIED * FM_PANEL];                                                                         \
+    const real *src = x;                                                                                     \
+    real *e = y;                                                                                             \
+    size_t step = stride;                                                                                    \
+    if ((n) <= FM_COPIED) {                                                                                  \
+        for (size_t i = 0; i < (n); i++)                                                                     \
+            FM_PANEL_EACH(copy_[i * FM_PANEL + j] = AT(x + i * stride);)                                     \
+        src = e = (real *)((uintptr_t)copy_ - at_ * sizeof(real));                                           \
+        step = FM_PANEL * LANES;                                                                             \
+    }
+/* The sum of `term` down each column into sum[j], a strip at a time, strips in runs of FM_RUN entries; `before` as
+ * above, `also` for each entry. */
+#define FM_COLS_SUM(n, sum, before, also, term)                                                              \
+    {                                                                                                        \
+        vec run_[FM_PANEL];                                                                                  \
+        FM_PANEL_EACH(sum[j] = run_[j] = v_set1(0);)                                                         \
+        FM_COLS_EACH(n, vec a_ = v_set1(0); before, also a_ = v_add(a_, term);, a_ = v_add(run_[j], a_);     \
+                     if (end_ % FM_RUN == 0 || end_ == (n)) { sum[j] = v_add(sum[j], a_); a_ = v_set1(0); }  \
+                     run_[j] = a_;)                                                                          \
     }
 
 #endif

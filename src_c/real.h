@@ -40,8 +40,12 @@ typedef double fm_real64;
 #define v_square FM_V(square)
 #define v_transpose FM_V(transpose)
 #define v_max_lane FM_V(max_lane)
+#define v_count_eq FM_V(count_eq)
+#define v_wide_lo FM_V(wide_lo)
 #define v_exp FM_V(exp)
-#define v_exp_diff FM_V(exp_diff)
+#define v_scale FM_CAT(scale, FM_BITS, )
+#define v_scale_of FM_V(scale)
+#define v_scaled FM_V(scaled)
 #define v_log_sum FM_V(log_sum)
 
 #endif

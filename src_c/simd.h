@@ -107,6 +107,17 @@ FM_INLINE double v64_sum(v64 a) { return n64_sum(FM_FOLD(n64_add, a)); }
 FM_INLINE float v32_max_lane(v32 a) { return n32_max_lane(FM_FOLD(n32_max, a)); }
 FM_INLINE double v64_max_lane(v64 a) { return n64_max_lane(FM_FOLD(n64_max, a)); }
 
+/* How many lanes of a and b are equal. */
+#if FM_PARTS == 1
+#define FM_COUNT(f, a, b) f(a.p[0], b.p[0])
+#elif FM_PARTS == 2
+#define FM_COUNT(f, a, b) (f(a.p[0], b.p[0]) + f(a.p[1], b.p[1]))
+#else
+#define FM_COUNT(f, a, b) (f(a.p[0], b.p[0]) + f(a.p[1], b.p[1]) + f(a.p[2], b.p[2]) + f(a.p[3], b.p[3]))
+#endif
+FM_INLINE int v32_count_eq(v32 a, v32 b) { return FM_COUNT(n32_count_eq, a, b); }
+FM_INLINE int v64_count_eq(v64 a, v64 b) { return FM_COUNT(n64_count_eq, a, b); }
+
 /* The first n lanes (n < lanes): load with the rest filled, store, keep with the rest zero. */
 #ifndef FM_NATIVE_TAILS
 #define FM_TAILS(B, T)                                                                                       \
@@ -188,7 +199,11 @@ FM_INLINE v32 v32_narrow(v64 lo, v64 hi)
 }
 #endif
 
-/* x = m * 2^e with 1 <= m < 2, for positive normal x: e as a double, and m. */
+FM_INLINE v64 v64_wide_lo(v64 a) { return a; } /* 8 doubles are wide already */
+
+/* x = m * 2^e with 1 <= m < 2, for positive normal x: e as a real, and m. */
+FM_INLINE v32 v32_exponent(v32 a) { return (v32)FM_MAP1(n32_exponent, a); }
+FM_INLINE v32 v32_mantissa(v32 a) { return (v32)FM_MAP1(n32_mantissa, a); }
 FM_INLINE v64 v64_exponent(v64 a) { return (v64)FM_MAP1(n64_exponent, a); }
 FM_INLINE v64 v64_mantissa(v64 a) { return (v64)FM_MAP1(n64_mantissa, a); }
 

@@ -24,6 +24,10 @@ typedef __m256d n64;
     FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
     {                                                                                                        \
         return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_EQ_OQ));                                    \
+    }                                                                                                        \
+    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
+    {                                                                                                        \
+        return __builtin_popcount((unsigned)_mm256_movemask_##S(_mm256_cmp_##S(a, b, _CMP_EQ_OQ)));                    \
     }
 FM_NATIVE(32, ps)
 FM_NATIVE(64, pd)
@@ -114,6 +118,15 @@ FM_INLINE n64 n32_wide_lo(n32 a) { return _mm256_cvtps_pd(_mm256_castps256_ps128
 FM_INLINE n64 n32_wide_hi(n32 a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
 FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return _mm256_set_m128(_mm256_cvtpd_ps(hi), _mm256_cvtpd_ps(lo)); }
 
+FM_INLINE n32 n32_exponent(n32 a)
+{
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(a), 23), _mm256_set1_epi32(127)));
+}
+FM_INLINE n32 n32_mantissa(n32 a)
+{
+    const n32 fraction = _mm256_castsi256_ps(_mm256_set1_epi32(0x007FFFFF));
+    return _mm256_or_ps(_mm256_and_ps(a, fraction), n32_set1(1.0f));
+}
 FM_INLINE n64 n64_exponent(n64 a)
 {
     const __m256i biased = _mm256_srli_epi64(_mm256_castpd_si256(a), 52);

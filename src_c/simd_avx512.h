@@ -25,6 +25,10 @@ typedef __m512d n64;
     FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
     {                                                                                                        \
         return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ), y, x);                         \
+    }                                                                                                        \
+    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
+    {                                                                                                        \
+        return __builtin_popcount((unsigned)_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ));                                  \
     }
 FM_NATIVE(32, ps)
 FM_NATIVE(64, pd)
@@ -90,6 +94,8 @@ FM_INLINE n32 n32_narrow(n64 lo, n64 hi)
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(lo)), _mm512_cvtpd_ps(hi), 1);
 }
 
+FM_INLINE n32 n32_exponent(n32 a) { return _mm512_getexp_ps(a); }
+FM_INLINE n32 n32_mantissa(n32 a) { return _mm512_getmant_ps(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
 FM_INLINE n64 n64_exponent(n64 a) { return _mm512_getexp_pd(a); }
 FM_INLINE n64 n64_mantissa(n64 a) { return _mm512_getmant_pd(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
 

@@ -21,6 +21,8 @@ typedef float64x2_t n64;
 FM_NATIVE(32, f32)
 FM_NATIVE(64, f64)
 #undef FM_NATIVE
+FM_INLINE int n32_count_eq(n32 a, n32 b) { return (int)vaddvq_u32(vshrq_n_u32(vceqq_f32(a, b), 31)); }
+FM_INLINE int n64_count_eq(n64 a, n64 b) { return (int)vaddvq_u64(vshrq_n_u64(vceqq_f64(a, b), 63)); }
 
 FM_INLINE n32 n32_set1(float x) { return vdupq_n_f32(x); }
 FM_INLINE n64 n64_set1(double x) { return vdupq_n_f64(x); }
@@ -83,6 +85,16 @@ FM_INLINE n64 n32_wide_lo(n32 a) { return vcvt_f64_f32(vget_low_f32(a)); }
 FM_INLINE n64 n32_wide_hi(n32 a) { return vcvt_high_f64_f32(a); }
 FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return vcvt_high_f32_f64(vcvt_f32_f64(lo), hi); }
 
+FM_INLINE n32 n32_exponent(n32 a)
+{
+    const uint32x4_t biased = vshrq_n_u32(vreinterpretq_u32_f32(a), 23);
+    return n32_sub(vcvtq_f32_u32(biased), n32_set1(127));
+}
+FM_INLINE n32 n32_mantissa(n32 a)
+{
+    const uint32x4_t fraction = vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0x007FFFFF));
+    return vreinterpretq_f32_u32(vorrq_u32(fraction, vreinterpretq_u32_f32(n32_set1(1.0f))));
+}
 FM_INLINE n64 n64_exponent(n64 a)
 {
     const uint64x2_t biased = vshrq_n_u64(vreinterpretq_u64_f64(a), 52);

@@ -26,6 +26,10 @@ typedef __m128d n64;
     FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
     {                                                                                                        \
         return n##B##_choose(_mm_cmpeq_##S(a, b), x, y);                                                     \
+    }                                                                                                        \
+    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
+    {                                                                                                        \
+        return __builtin_popcount((unsigned)_mm_movemask_##S(_mm_cmpeq_##S(a, b)));                          \
     }
 FM_NATIVE(32, ps)
 FM_NATIVE(64, pd)
@@ -85,6 +89,15 @@ FM_INLINE n64 n32_wide_lo(n32 a) { return _mm_cvtps_pd(a); }
 FM_INLINE n64 n32_wide_hi(n32 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
 FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return _mm_movelh_ps(_mm_cvtpd_ps(lo), _mm_cvtpd_ps(hi)); }
 
+FM_INLINE n32 n32_exponent(n32 a)
+{
+    return _mm_cvtepi32_ps(_mm_sub_epi32(_mm_srli_epi32(_mm_castps_si128(a), 23), _mm_set1_epi32(127)));
+}
+FM_INLINE n32 n32_mantissa(n32 a)
+{
+    const n32 fraction = _mm_castsi128_ps(_mm_set1_epi32(0x007FFFFF));
+    return _mm_or_ps(_mm_and_ps(a, fraction), n32_set1(1.0f));
+}
 FM_INLINE n64 n64_exponent(n64 a)
 {
     const __m128i biased = _mm_srli_epi64(_mm_castpd_si128(a), 52);

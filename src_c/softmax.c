@@ -1,23 +1,39 @@
 /* Softmax, log-softmax and log-sum-exp of rows (contiguous runs of n) and of columns (n steps of stride).
  *
- * Rows: y = exp(x - max) / sum. A row is read three times; the caller hands in blocks that stay in cache.
- * The sum is taken in runs of FM_RUN elements in the lanes, run by run in double, so that its error does not
- * grow with n. The logarithm forms leave the terms equal to the maximum out of the lane sums and count them:
- * log(count + s) through log1p keeps the digits of a tiny s. Columns run lane by column, panel by panel.
- * Rejected: the online (one-pass) maximum, which pays an extra exponential per vector for a read from L2.
+ * Rows: y = E / sum(E) with E = e^x relative to a power of two near the row's largest (exp.h). A row is read
+ * three times; the caller hands in blocks that stay in cache. The sum is taken in runs of FM_RUN elements in
+ * the lanes, run by run in double, so that its error does not grow with n. The logarithm forms leave the terms
+ * equal to the maximum out of the lane sums and count them: log(count + s) through log1p keeps the digits of a
+ * tiny s. What is done once a row (scale, logarithm) is done for FM_GROUP rows at once, a lane each.
+ * Columns run lane by column, panel by panel.
+ * Rejected: the online (one-pass) maximum, which pays an extra exponential per vector for a read from L2;
+ * e^(x - max) with the difference's rounding error carried along, which costs half as much again.
  */
 
-/* y[i] = exp(x[i] - m); returns the sum. y may be x or NULL (nothing stored). */
-FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, real m)
+/* The vector at x + i with -inf, which no maximum and no sum of exponentials notices, past n. */
+FM_INLINE vec FM(load_row)(const real *x, size_t i, size_t n)
 {
-    const vec vm = v_set1(m);
+    return n - i < LANES ? v_load_n(x + i, n - i, -(real)INFINITY) : v_load(x + i);
+}
+
+FM_INLINE void FM(store_row)(real *y, size_t i, size_t n, vec e)
+{
+    if (n - i < LANES)
+        v_store_n(y + i, n - i, e);
+    else
+        v_store(y + i, e);
+}
+
+/* y[i] = E(x[i]); returns the sum. y may be x or NULL (nothing stored). */
+FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
+{
     double total = 0;
     for (size_t from = 0; from < n; from += FM_RUN) {
         const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
         vec a = v_set1(0), b = v_set1(0);
         size_t i = from;
         for (; i + 2 * LANES <= to; i += 2 * LANES) {
-            const vec e = v_exp_diff(v_load(x + i), vm), f = v_exp_diff(v_load(x + i + LANES), vm);
+            const vec e = v_scaled(v_load(x + i), s), f = v_scaled(v_load(x + i + LANES), s);
             a = v_add(a, e);
             b = v_add(b, f);
             if (y) {
@@ -26,59 +42,107 @@ FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, real m)
             }
         }
         for (; i < to; i += LANES) {
-            const size_t k = to - i < LANES ? to - i : LANES;
-            const vec e = v_exp_diff(k < LANES ? v_load_n(x + i, k, m) : v_load(x + i), vm);
-            a = v_add(a, k < LANES ? v_keep_n(e, k) : e);
-            if (y) {
-                if (k < LANES)
-                    v_store_n(y + i, k, e);
-                else
-                    v_store(y + i, e);
-            }
+            const vec e = v_scaled(FM(load_row)(x, i, to), s);
+            a = v_add(a, e);
+            if (y)
+                FM(store_row)(y, i, to, e);
         }
         total += v_sum(v_add(a, b));
     }
     return total;
 }
 
-/* The sum of exp(x - m) over x < m, and in *count how many equal m. */
-FM_INLINE double FM(row_exp_sum_below)(const real *x, size_t n, real m, double *count)
+/* As row_exp_sum, but the sum is that over x < m, and *count is how many equal m. */
+FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m, v_scale s, double *count)
 {
     const vec vm = v_set1(m), zero = v_set1(0), one = v_set1(1);
     double total = 0, equal = 0;
     for (size_t from = 0; from < n; from += FM_RUN) {
         const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
-        vec a = zero, c = zero;
-        for (size_t i = from; i < to; i += LANES) {
-            const size_t k = to - i < LANES ? to - i : LANES;
-            const vec v = k < LANES ? v_load_n(x + i, k, m) : v_load(x + i);
-            vec e = v_if_eq(v, vm, zero, v_exp_diff(v, vm)), q = v_if_eq(v, vm, one, zero);
-            if (k < LANES) {
-                e = v_keep_n(e, k);
-                q = v_keep_n(q, k);
+        vec a = zero, b = zero, c = zero;
+        size_t i = from;
+        for (; i + 2 * LANES <= to; i += 2 * LANES) {
+            const vec v = v_load(x + i), w = v_load(x + i + LANES);
+            const vec e = v_scaled(v, s), f = v_scaled(w, s);
+            a = v_add(a, v_if_eq(v, vm, zero, e));
+            b = v_add(b, v_if_eq(w, vm, zero, f));
+            c = v_add(c, v_add(v_if_eq(v, vm, one, zero), v_if_eq(w, vm, one, zero)));
+            if (y) {
+                v_store(y + i, e);
+                v_store(y + i + LANES, f);
             }
-            a = v_add(a, e);
-            c = v_add(c, q);
         }
-        total += v_sum(a);
+        for (; i < to; i += LANES) {
+            const vec v = FM(load_row)(x, i, to), e = v_scaled(v, s);
+            a = v_add(a, v_if_eq(v, vm, zero, e));
+            c = v_add(c, v_if_eq(v, vm, one, zero));
+            if (y)
+                FM(store_row)(y, i, to, e);
+        }
+        total += v_sum(v_add(a, b));
         equal += v_sum(c);
     }
     *count = equal;
     return total;
 }
 
-/* max[r] and log_sum[r] = log(sum(exp(x - max[r]))) for up to FM_GROUP rows: the logarithm takes a vector
- * of rows at a time. An infinite maximum makes log_sum NaN. */
-FM_INLINE void FM(rows_log_sum)(const real *x, size_t rows, size_t n, real *max, double *log_sum)
+/* What FM_GROUP rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
+ * entries equal the maximum, and the sum of E over the others. An infinite maximum makes them NaN. */
+typedef struct {
+    real max[LANES], origin[LANES], floor[LANES], n0[LANES];
+    double top[FM_GROUP], count[FM_GROUP], below[FM_GROUP];
+} FM(group);
+
+/* How many rows of n to take together: as many as stay in the first cache. */
+FM_INLINE size_t FM(group_rows)(size_t rows, size_t n)
 {
-    double count[FM_GROUP], below[FM_GROUP];
+    const size_t most = n <= FM_RUN ? FM_GROUP : 1;
+    return rows < most ? rows : most;
+}
+
+FM_INLINE void FM(group_scale)(FM(group) *g, const real *x, size_t rows, size_t n)
+{
+    for (size_t r = 0; r < LANES; r++)
+        g->max[r] = 0;
+    if (n <= LANES)
+        for (size_t r = 0; r < rows; r++, x += n)
+            g->max[r] = v_max_lane(FM(load_row)(x, 0, n));
+    else
+        for (size_t r = 0; r < rows; r++, x += n)
+            g->max[r] = FM(row_max)(x, n);
+    const vec max = v_load(g->max);
+    const v_scale s = v_scale_of(max);
+    v_store(g->origin, s.origin);
+    v_store(g->floor, s.floor);
+    v_store(g->n0, s.n0);
+    v64_store(g->top, v_wide_lo(v_scaled(max, s)));
     for (size_t r = 0; r < FM_GROUP; r++)
-        count[r] = 1, below[r] = 0;
-    for (size_t r = 0; r < rows; r++, x += n) {
-        max[r] = FM(row_max)(x, n);
-        below[r] = FM(row_exp_sum_below)(x, n, max[r], &count[r]) + (max[r] - max[r]);
-    }
-    v64_store(log_sum, v64_log_sum(v64_load(count), v64_load(below)));
+        g->count[r] = 1, g->below[r] = 0;
+}
+
+FM_INLINE v_scale FM(scale_row)(const FM(group) *g, size_t r)
+{
+    return (v_scale){v_set1(g->origin[r]), v_set1(g->floor[r]), v_set1(g->n0[r])};
+}
+
+/* E of row r to y (NULL: nowhere), its sum and count to g. */
+FM_INLINE void FM(group_exp)(FM(group) *g, size_t r, real *y, const real *x, size_t n)
+{
+    const v_scale s = FM(scale_row)(g, r);
+    if (n <= LANES) {
+        const vec v = FM(load_row)(x, 0, n), m = v_set1(g->max[r]), e = v_scaled(v, s);
+        g->below[r] = v_sum(v_if_eq(v, m, v_set1(0), e));
+        g->count[r] = v_count_eq(v, m);
+        if (y)
+            FM(store_row)(y, 0, n, e);
+    } else
+        g->below[r] = FM(row_exp_sum_below)(y, x, n, g->max[r], s, &g->count[r]);
+}
+
+/* log(sum(e^(x - max))) of each row */
+FM_INLINE v64 FM(group_log_sum)(const FM(group) *g)
+{
+    return v64_log_sum(v64_load(g->count), v64_div(v64_load(g->below), v64_load(g->top)));
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------- */
@@ -87,25 +151,26 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
 {
     if (n <= LANES) { /* one vector a row, nothing stored in between */
         for (; rows; rows--, x += n, y += n) {
-            const vec v = n < LANES ? v_load_n(x, n, x[0]) : v_load(x);
-            vec e = v_exp_diff(v, v_set1(v_max_lane(v)));
-            e = n < LANES ? v_keep_n(e, n) : e;
-            e = v_mul(e, v_set1((real)1 / v_sum(e)));
-            if (n < LANES)
-                v_store_n(y, n, e);
-            else
-                v_store(y, e);
+            const vec v = FM(load_row)(x, 0, n);
+            const vec e = v_scaled(v, v_scale_of(v_set1(v_max_lane(v))));
+            FM(store_row)(y, 0, n, v_mul(e, v_set1((real)1 / v_sum(e))));
         }
         return;
     }
-    for (; rows; rows--, x += n, y += n) {
-        const real m = FM(row_max)(x, n);
-        if (stream) { /* a second exponential is cheaper than a second trip to memory */
-            const vec vm = v_set1(m), inv = v_set1((real)(1 / FM(row_exp_sum)(NULL, x, n, m)));
-            FM_ROW_STORE(y, n, 1, v_mul(v_exp_diff(AT(x), vm), inv))
-        } else {
-            const vec inv = v_set1((real)(1 / FM(row_exp_sum)(y, x, n, m)));
-            FM_ROW_STORE(y, n, 0, v_mul(AT(y), inv))
+    for (size_t group; rows; rows -= group) {
+        FM(group) g;
+        double sum[FM_GROUP];
+        group = FM(group_rows)(rows, n);
+        FM(group_scale)(&g, x, group, n);
+        for (size_t r = 0; r < group; r++)
+            sum[r] = FM(row_exp_sum)(stream ? NULL : y + r * n, x + r * n, n, FM(scale_row)(&g, r));
+        for (size_t r = 0; r < group; r++, x += n, y += n) {
+            const vec inv = v_set1((real)(1 / sum[r]));
+            const v_scale s = FM(scale_row)(&g, r);
+            if (stream) /* a second exponential is cheaper than a second trip to memory */
+                FM_ROW_STORE(y, n, 1, v_mul(v_scaled(AT(x), s), inv))
+            else
+                FM_ROW_STORE(y, n, 0, v_mul(AT(y), inv))
         }
     }
 }
@@ -120,13 +185,16 @@ static void FM(softmax_backward_rows)(real *dx, const real *g, const real *y, si
 
 static void FM(log_softmax_rows)(real *y, const real *x, size_t rows, size_t n, int stream)
 {
-    for (size_t from = 0; from < rows; from += FM_GROUP) {
-        const size_t group = rows - from < FM_GROUP ? rows - from : FM_GROUP;
-        real max[FM_GROUP];
+    for (size_t group; rows; rows -= group) {
+        FM(group) g;
         double log_sum[FM_GROUP];
-        FM(rows_log_sum)(x, group, n, max, log_sum);
+        group = FM(group_rows)(rows, n);
+        FM(group_scale)(&g, x, group, n);
+        for (size_t r = 0; r < group; r++)
+            FM(group_exp)(&g, r, NULL, x + r * n, n);
+        v64_store(log_sum, FM(group_log_sum)(&g));
         for (size_t r = 0; r < group; r++, x += n, y += n) {
-            const vec vm = v_set1(max[r]), ls = v_set1((real)log_sum[r]);
+            const vec vm = v_set1(g.max[r]), ls = v_set1((real)log_sum[r]);
             FM_ROW_STORE(y, n, stream, v_sub(v_sub(AT(x), vm), ls))
         }
     }
@@ -142,16 +210,19 @@ static void FM(log_softmax_backward_rows)(real *dx, const real *g, const real *y
 
 static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
 {
-    for (size_t from = 0; from < rows; from += FM_GROUP) {
-        const size_t group = rows - from < FM_GROUP ? rows - from : FM_GROUP;
-        real max[FM_GROUP];
+    for (size_t group; rows; rows -= group) {
+        FM(group) g;
         double log_sum[FM_GROUP];
-        FM(rows_log_sum)(x, group, n, max, log_sum);
+        group = FM(group_rows)(rows, n);
+        FM(group_scale)(&g, x, group, n);
+        for (size_t r = 0; r < group; r++)
+            FM(group_exp)(&g, r, NULL, x + r * n, n);
+        v64_store(log_sum, FM(group_log_sum)(&g));
         for (size_t r = 0; r < group; r++, x += n, lse++) {
-            if (max[r] - max[r] == 0)
-                *lse = (real)(max[r] + log_sum[r]);
+            if (g.max[r] - g.max[r] == 0)
+                *lse = (real)(g.max[r] + log_sum[r]);
             else /* infinite, or NaN in the first place: the row shows whether a NaN stands elsewhere in it */
-                *lse = FM(row_has_nan)(x, n) ? (real)NAN : max[r];
+                *lse = FM(row_has_nan)(x, n) ? (real)NAN : g.max[r];
         }
     }
 }
@@ -160,25 +231,26 @@ static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
  * A panel is up to FM_PANEL vectors of neighbouring columns; its maxima and sums lie on the stack. Sums go
  * run by run as in rows, both levels in the lanes. */
 
+#define FM_COLS_MAX(x, n, stride, max)                                                                       \
+    {                                                                                                        \
+        FM_PANEL_EACH(max[j] = AT(x);)                                                                       \
+        for (size_t i = 1; i < n; i++)                                                                       \
+            FM_PANEL_EACH(max[j] = v_max(AT(x + i * stride), max[j]);)                                       \
+    }
+
 static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, size_t width)
 {
     FM_PANELS(width)
     {
-        vec max[FM_PANEL], run[FM_PANEL], sum[FM_PANEL];
-        FM_PANEL_EACH(max[j] = AT(x); sum[j] = v_set1(0);)
-        for (size_t i = 1; i < n; i++)
-            FM_PANEL_EACH(max[j] = v_max(AT(x + i * stride), max[j]);)
-        for (size_t from = 0; from < n; from += FM_RUN) {
-            const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
-            FM_PANEL_EACH(run[j] = v_set1(0);)
-            for (size_t i = from; i < to; i++)
-                FM_PANEL_EACH(const vec e = v_exp_diff(AT(x + i * stride), max[j]); run[j] = v_add(run[j], e);
-                              PUT(y + i * stride, e);)
-            FM_PANEL_EACH(sum[j] = v_add(sum[j], run[j]);)
-        }
-        FM_PANEL_EACH(sum[j] = v_div(v_set1(1), sum[j]);)
-        for (size_t i = 0; i < n; i++)
-            FM_PANEL_EACH(PUT(y + i * stride, v_mul(AT(y + i * stride), sum[j]));)
+        vec max[FM_PANEL], sum[FM_PANEL];
+        v_scale scale[FM_PANEL];
+        FM_COLS_COPY(src, terms, step, x, y, n, stride)
+        FM_COLS_MAX(src, n, step, max)
+        FM_PANEL_EACH(scale[j] = v_scale_of(max[j]);)
+        FM_COLS_SUM(n, sum, const v_scale s = scale[j];
+                    , const vec e = v_scaled(AT(src + i * step), s); PUT(terms + i * step, e);, e)
+        FM_COLS_EACH(n, const vec inv = v_div(v_set1(1), sum[j]);
+                     , PUT(y + i * stride, v_mul(AT(terms + i * step), inv));, )
     }
 }
 
@@ -186,38 +258,33 @@ static void FM(softmax_backward_cols)(real *dx, const real *g, const real *y, si
 {
     FM_PANELS(width)
     {
-        vec run[FM_PANEL], dot[FM_PANEL];
-        FM_PANEL_EACH(dot[j] = v_set1(0);)
-        for (size_t from = 0; from < n; from += FM_RUN) {
-            const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
-            FM_PANEL_EACH(run[j] = v_set1(0);)
-            for (size_t i = from; i < to; i++)
-                FM_PANEL_EACH(run[j] = v_fma(AT(g + i * stride), AT(y + i * stride), run[j]);)
-            FM_PANEL_EACH(dot[j] = v_add(dot[j], run[j]);)
-        }
-        for (size_t i = 0; i < n; i++)
-            FM_PANEL_EACH(PUT(dx + i * stride, v_mul(AT(y + i * stride), v_sub(AT(g + i * stride), dot[j])));)
+        vec sum[FM_PANEL];
+        FM_COLS_SUM(n, sum, , , v_mul(AT(g + i * stride), AT(y + i * stride)))
+        FM_COLS_EACH(n, const vec dot = sum[j];
+                     , PUT(dx + i * stride, v_mul(AT(y + i * stride), v_sub(AT(g + i * stride), dot)));, )
     }
 }
 
-/* max[j] and log(sum(exp(x - max))) of one panel's columns. */
+/* For one panel's columns: scale[j], E(max) in top[j], how many equal max[j] in count[j] and the sum of E over
+ * the others in below[j]; `also` does something with each E, e. */
+#define FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, top, count, below, also)                             \
+    {                                                                                                        \
+        const vec zero_ = v_set1(0), one_ = v_set1(1);                                                       \
+        FM_PANEL_EACH(scale[j] = v_scale_of(max[j]); top[j] = v_scaled(max[j], scale[j]); count[j] = zero_;) \
+        FM_COLS_SUM(n, below, const v_scale s_ = scale[j]; const vec m_ = max[j];                            \
+                    , const vec v_ = AT(x + i * stride); const vec e = v_scaled(v_, s_);                     \
+                    count[j] = v_add(count[j], v_if_eq(v_, m_, one_, zero_)); also,                          \
+                    v_if_eq(v_, m_, zero_, e))                                                               \
+    }
+
+/* max[j] and log(sum(e^(x - max))) of one panel's columns. */
 #define FM_COLS_LOG_SUM(x, n, stride, max, log_sum)                                                          \
     {                                                                                                        \
-        vec run[FM_PANEL], below[FM_PANEL], count[FM_PANEL];                                                 \
-        const vec zero = v_set1(0), one = v_set1(1);                                                         \
-        FM_PANEL_EACH(max[j] = AT(x); below[j] = count[j] = zero;)                                           \
-        for (size_t i = 1; i < n; i++)                                                                       \
-            FM_PANEL_EACH(max[j] = v_max(AT(x + i * stride), max[j]);)                                       \
-        for (size_t from = 0; from < n; from += FM_RUN) {                                                    \
-            const size_t to = n - from < FM_RUN ? n : from + FM_RUN;                                         \
-            FM_PANEL_EACH(run[j] = zero;)                                                                    \
-            for (size_t i = from; i < to; i++)                                                               \
-                FM_PANEL_EACH(const vec v = AT(x + i * stride);                                              \
-                              run[j] = v_add(run[j], v_if_eq(v, max[j], zero, v_exp_diff(v, max[j])));       \
-                              count[j] = v_add(count[j], v_if_eq(v, max[j], one, zero));)                    \
-            FM_PANEL_EACH(below[j] = v_add(below[j], run[j]);)                                               \
-        }                                                                                                    \
-        FM_PANEL_EACH(log_sum[j] = v_log_sum(count[j], v_add(below[j], v_sub(max[j], max[j])));)             \
+        vec top[FM_PANEL], count[FM_PANEL], below[FM_PANEL];                                                 \
+        v_scale scale[FM_PANEL];                                                                             \
+        FM_COLS_MAX(x, n, stride, max)                                                                       \
+        FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, top, count, below, )                                 \
+        FM_PANEL_EACH(log_sum[j] = v_log_sum(count[j], v_div(below[j], top[j]));)                            \
     }
 
 static void FM(log_softmax_cols)(real *y, const real *x, size_t n, size_t stride, size_t width)
@@ -225,9 +292,11 @@ static void FM(log_softmax_cols)(real *y, const real *x, size_t n, size_t stride
     FM_PANELS(width)
     {
         vec max[FM_PANEL], log_sum[FM_PANEL];
-        FM_COLS_LOG_SUM(x, n, stride, max, log_sum)
-        for (size_t i = 0; i < n; i++)
-            FM_PANEL_EACH(PUT(y + i * stride, v_sub(v_sub(AT(x + i * stride), max[j]), log_sum[j]));)
+        FM_COLS_COPY(src, unused, step, x, y, n, stride)
+        (void)unused;
+        FM_COLS_LOG_SUM(src, n, step, max, log_sum)
+        FM_COLS_EACH(n, const vec m = max[j]; const vec ls = log_sum[j];
+                     , PUT(y + i * stride, v_sub(v_sub(AT(src + i * step), m), ls));, )
     }
 }
 
@@ -236,17 +305,10 @@ static void FM(log_softmax_backward_cols)(real *dx, const real *g, const real *y
 {
     FM_PANELS(width)
     {
-        vec run[FM_PANEL], sum[FM_PANEL];
-        FM_PANEL_EACH(sum[j] = v_set1(0);)
-        for (size_t from = 0; from < n; from += FM_RUN) {
-            const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
-            FM_PANEL_EACH(run[j] = v_set1(0);)
-            for (size_t i = from; i < to; i++)
-                FM_PANEL_EACH(run[j] = v_add(run[j], AT(g + i * stride));)
-            FM_PANEL_EACH(sum[j] = v_add(sum[j], run[j]);)
-        }
-        for (size_t i = 0; i < n; i++)
-            FM_PANEL_EACH(PUT(dx + i * stride, v_fnma(v_exp(AT(y + i * stride)), sum[j], AT(g + i * stride)));)
+        vec sum[FM_PANEL];
+        FM_COLS_SUM(n, sum, , , AT(g + i * stride))
+        FM_COLS_EACH(n, const vec total = sum[j];
+                     , PUT(dx + i * stride, v_fnma(v_exp(AT(y + i * stride)), total, AT(g + i * stride)));, )
     }
 }
 
@@ -254,16 +316,12 @@ static void FM(logsumexp_cols)(real *lse, const real *x, size_t n, size_t stride
 {
     FM_PANELS(width)
     {
-        vec max[FM_PANEL], log_sum[FM_PANEL];
+        vec max[FM_PANEL], log_sum[FM_PANEL], nan[FM_PANEL];
         const vec zero = v_set1(0);
         FM_COLS_LOG_SUM(x, n, stride, max, log_sum)
-        /* An infinite maximum is the result itself unless the column holds a NaN, which the sum of
-         * x - x (0 or NaN) over the finite and NaN entries shows. */
-        vec nan[FM_PANEL];
-        FM_PANEL_EACH(nan[j] = zero;)
-        for (size_t i = 0; i < n; i++)
-            FM_PANEL_EACH(const vec v = AT(x + i * stride);
-                          nan[j] = v_add(nan[j], v_if_eq(v, v, zero, v));)
+        /* An infinite maximum is the result itself unless the column holds a NaN, which its sum with 0 for
+         * everything else shows. */
+        FM_COLS_SUM(n, nan, , const vec v = AT(x + i * stride);, v_if_eq(v, v, zero, v))
         FM_PANEL_EACH(const vec infinite = v_add(max[j], nan[j]), finite = v_add(max[j], log_sum[j]);
                       PUT(lse, v_if_eq(v_sub(max[j], max[j]), zero, finite, infinite));)
     }

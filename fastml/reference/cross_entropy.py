@@ -73,7 +73,8 @@ def _loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, 
             q = w * (q * (1 - smoothing) + smoothing / max(classes, 1))
             loss = -(q * log_p).sum(axis=-1)
             total = np.float64(loss.size)
-        dlogits = q.sum(axis=-1, keepdims=True) * p - q
+        # (sum q) p - q with 1 - p from log p, which is exact where p is near 1.
+        dlogits = (q.sum(axis=-1, keepdims=True) - q) * p + q * np.expm1(log_p)
         if reduction == "mean":
             loss = loss.sum() / total
             dlogits = dlogits / total

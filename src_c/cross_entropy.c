@@ -1,0 +1,319 @@
+/* Cross-entropy of rows and of columns, with the gradient in the same pass.
+ *
+ * With p = softmax(x), q the target distribution times the class weights and Q = sum(q), the loss is
+ * sum(q (max - x)) + Q log(sum(e^(x - max))), two sums without cancellation, and the gradient Q p - q. The
+ * exponentials of the one pass stay in dx until the sum is known. At the label, Q p - q is taken from the sum
+ * of the other terms, so that the gradient of a well classified sample keeps its digits as its loss does.
+ * Losses are added row by row in double; the caller cuts blocks by shape and adds them in order.
+ * Rejected: softmax, then log(p) and p - q, which has neither property and reads everything once more.
+ */
+
+/* What the losses and gradients at the labels need, for a group of rows. */
+typedef struct {
+    double weight[FM_GROUP]; /* of the label's class; 0 where the row is ignored */
+    double loss[FM_GROUP];
+    double slope[FM_GROUP];  /* dx = slope E + base, and at the label `fix` */
+    double fix[FM_GROUP];
+} FM(labelled);
+
+/* The sum of w (m - x), w NULL being ones. */
+FM_INLINE double FM(row_spread)(const real *x, const real *w, size_t n, real m)
+{
+    const vec vm = v_set1(m);
+    double total = 0;
+    if (w)
+        FM_ROW_SUM(total, n, v_mul(AT(w), v_sub(vm, AT(x))))
+    else
+        FM_ROW_SUM(total, n, v_sub(vm, AT(x)))
+    return total;
+}
+
+/* A sum of doubles with what rounding took from it (Neumaier); infinite terms leave no remainder. */
+typedef struct { double total, lost; } FM(tally);
+
+FM_INLINE void FM(tally_add)(FM(tally) *t, double x)
+{
+    const double sum = t->total + x;
+    t->lost += fabs(t->total) < fabs(x) ? (x - sum) + t->total : (t->total - sum) + x;
+    t->total = sum;
+}
+
+FM_INLINE double FM(tally_sum)(const FM(tally) *t)
+{
+    return t->lost - t->lost == 0 ? t->total + t->lost : t->total;
+}
+
+/* l->loss, slope and fix of a group whose exponentials are summed. spread and share belong to the smoothing:
+ * share of every class's weight goes to q. */
+FM_INLINE void FM(group_labels)(FM(labelled) *l, const FM(group) *g, const real *at_label, const double *spread,
+                                double own, double share, double weight_sum, double scale)
+{
+    const v64 top = v64_load(g->top), count = v64_load(g->count), below = v64_load(g->below);
+    const v64 max = v_wide_lo(v_load(g->max)), x = v_wide_lo(v_load(at_label)), w = v64_load(l->weight);
+    const v_scale s = {v_load(g->origin), v_load(g->floor), v_load(g->n0)};
+    const v64 e = v_wide_lo(v_scaled(v_load(at_label), s)), one = v64_set1(1);
+    const v64 total = v64_fma(count, top, below), log_sum = FM(group_log_sum)(g);
+    const v64 others = v64_if_eq(x, max, v64_fma(v64_sub(count, one), top, below), v64_sub(total, e));
+    v64 mine = v64_mul(w, v64_set1(own)), all = mine, loss = v64_mul(mine, v64_add(v64_sub(max, x), log_sum));
+    v64 rest = v64_set1(0);
+    if (share != 0) {
+        const v64 part = v64_set1(share * weight_sum);
+        all = v64_add(mine, part);
+        loss = v64_add(loss, v64_fma(part, log_sum, v64_mul(v64_set1(share), v64_load(spread))));
+        rest = v64_sub(part, v64_mul(w, v64_set1(share)));
+    }
+    const v64 slope = v64_div(v64_mul(all, v64_set1(scale)), total);
+    v64_store(l->loss, loss);
+    v64_store(l->slope, slope);
+    v64_store(l->fix, v64_fnma(slope, others, v64_mul(rest, v64_set1(scale))));
+}
+
+static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *weight,
+                                     size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
+                                     double scale, int stream)
+{
+    const double own = 1 - smoothing, share = smoothing / (double)n;
+    const vec base = v_set1((real)(-share * scale));
+    FM(tally) sum = {0, 0};
+    for (size_t group; rows; rows -= group, x += group * n, label += group) {
+        FM(group) g;
+        FM(labelled) l;
+        real at_label[LANES] = {0}, terms[FM_GROUP * LANES];
+        double spread[FM_GROUP] = {0};
+        group = FM(group_rows)(rows, n);
+        FM(group_scale)(&g, x, group, n);
+        for (size_t r = 0; r < FM_GROUP; r++)
+            l.weight[r] = 0;
+        for (size_t r = 0; r < group; r++) {
+            if (label[r] == ignored)
+                continue;
+            const real *row = x + r * n;
+            l.weight[r] = weight ? (double)weight[label[r]] : 1;
+            at_label[r] = row[label[r]];
+            if (share != 0)
+                spread[r] = FM(row_spread)(row, weight, n, g.max[r]);
+            FM(group_exp)(&g, r, n <= LANES ? terms + r * LANES : dx && !stream ? dx + r * n : NULL, row, n);
+        }
+        FM(group_labels)(&l, &g, at_label, spread, own, share, weight_sum, scale);
+        for (size_t r = 0; r < group; r++) {
+            const int counted = label[r] != ignored;
+            if (!counted)
+                l.loss[r] = 0;
+            if (loss)
+                *loss++ = (real)l.loss[r];
+            if (!dx)
+                continue;
+            const vec slope = v_set1((real)l.slope[r]);
+            const v_scale s = FM(scale_row)(&g, r);
+            const real *row = x + r * n, *e = n <= LANES ? terms + r * LANES : dx;
+            if (!counted)
+                FM_ROW_STORE(dx, n, stream, v_set1(0))
+            else if (share != 0 && weight)
+                FM_ROW_STORE(dx, n, stream,
+                             v_fma(stream ? v_scaled(AT(row), s) : AT(e), slope, v_mul(AT(weight), base)))
+            else if (share != 0)
+                FM_ROW_STORE(dx, n, stream, v_fma(stream ? v_scaled(AT(row), s) : AT(e), slope, base))
+            else if (stream)
+                FM_ROW_STORE(dx, n, 1, v_mul(v_scaled(AT(row), s), slope))
+            else
+                FM_ROW_STORE(dx, n, 0, v_mul(AT(e), slope))
+            if (counted)
+                dx[label[r]] = (real)l.fix[r];
+            dx += n;
+        }
+        FM(tally_add)(&sum, v64_sum(v64_load(l.loss)));
+    }
+    return FM(tally_sum)(&sum);
+}
+
+/* The target's share of class weights: ((1 - smoothing) target + smoothing / n) weight, loaded with AT(). */
+#define FM_SHARES(target, weight)                                                                            \
+    (weight ? v_mul(v_fma(AT(target), own, share), AT(weight)) : v_fma(AT(target), own, share))
+
+static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, const real *target,
+                                          const real *weight, size_t rows, size_t n, double smoothing, double scale,
+                                          int stream)
+{
+    const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
+    const vec vscale = v_set1((real)scale);
+    FM(tally) sum = {0, 0};
+    for (size_t group; rows; rows -= group) {
+        FM(group) g;
+        double all[FM_GROUP] = {0}, spread[FM_GROUP], log_sum[FM_GROUP];
+        group = FM(group_rows)(rows, n);
+        FM(group_scale)(&g, x, group, n);
+        for (size_t r = 0; r < group; r++) {
+            const real *row = x + r * n, *q = target + r * n;
+            const vec m = v_set1(g.max[r]);
+            double mass = 0, weighed = 0;
+            FM_ROW_SUM(mass, n, FM_SHARES(q, weight))
+            FM_ROW_SUM(weighed, n, v_mul(FM_SHARES(q, weight), v_sub(m, AT(row))))
+            all[r] = mass;
+            spread[r] = weighed;
+            FM(group_exp)(&g, r, NULL, row, n);
+        }
+        v64_store(log_sum, FM(group_log_sum)(&g));
+        for (size_t r = 0; r < group; r++, x += n, target += n) {
+            const double value = all[r] * log_sum[r] + spread[r];
+            FM(tally_add)(&sum, value);
+            if (loss)
+                *loss++ = (real)value;
+            if (!dx)
+                continue;
+            const v_scale s = FM(scale_row)(&g, r);
+            const vec slope = v_set1((real)(all[r] * scale / (g.count[r] * g.top[r] + g.below[r])));
+            FM_ROW_STORE(dx, n, stream,
+                         v_fnma(FM_SHARES(target, weight), vscale, v_mul(v_scaled(AT(x), s), slope)))
+            dx += n;
+        }
+    }
+    return FM(tally_sum)(&sum);
+}
+
+/* ---- columns ------------------------------------------------------------------------------------------ */
+
+static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const int64_t *label, const real *weight,
+                                     size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
+                                     double weight_sum, double scale)
+{
+    const double own = 1 - smoothing, share = smoothing / (double)n;
+    const vec zero = v_set1(0), one = v_set1(1), part = v_set1((real)(share * weight_sum));
+    const vec vshare = v_set1((real)share), base = v_set1((real)(-share * scale));
+    FM(tally) sum = {0, 0};
+    FM_PANELS(width)
+    {
+        vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], slope[FM_PANEL];
+        vec wide_w[FM_PANEL], wide_x[FM_PANEL], keep[FM_PANEL], fix[FM_PANEL], value[FM_PANEL];
+        v_scale sc[FM_PANEL];
+        real *w_ = (real *)wide_w, *x_ = (real *)wide_x, *keep_ = (real *)keep;
+        const real *fix_ = (const real *)fix, *value_ = (const real *)value;
+        int some_ignored = 0;
+        FM_PANEL_EACH(wide_w[j] = wide_x[j] = keep[j] = zero;)
+        for (size_t c = 0; c < w; c++) {
+            const int64_t k = label[at_ + c];
+            if (k == ignored) {
+                some_ignored = 1;
+                continue;
+            }
+            keep_[c] = 1;
+            w_[c] = weight ? weight[k] : 1;
+            x_[c] = x[(size_t)k * stride + at_ + c];
+        }
+        FM_COLS_COPY(src, terms, step, x, dx, n, stride)
+        FM_COLS_MAX(src, n, step, max)
+        if (share != 0)
+            FM_COLS_SUM(n, spread, const vec m = max[j];, , v_mul(weight ? v_set1(weight[i]) : one, v_sub(m, AT(src + i * step))))
+        if (terms)
+            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, top, count, below, PUT(terms + i * step, e);)
+        else
+            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, top, count, below, )
+        FM_PANEL_EACH(
+            const vec log_sum = v_log_sum(count[j], v_div(below[j], top[j]));
+            const vec total = v_fma(count[j], top[j], below[j]), mine = v_mul(wide_w[j], v_set1((real)own));
+            const vec others = v_if_eq(wide_x[j], max[j], v_fma(v_sub(count[j], one), top[j], below[j]),
+                                       v_sub(total, v_scaled(wide_x[j], sc[j])));
+            vec all = mine, rest = zero;
+            value[j] = v_mul(mine, v_add(v_sub(max[j], wide_x[j]), log_sum));
+            if (share != 0) {
+                all = v_add(mine, part);
+                value[j] = v_add(value[j], v_fma(part, log_sum, v_mul(vshare, spread[j])));
+                rest = v_sub(part, v_mul(wide_w[j], vshare));
+            }
+            value[j] = v_if_eq(keep[j], zero, zero, value[j]);
+            slope[j] = v_div(v_mul(all, v_set1((real)scale)), total);
+            fix[j] = v_fnma(slope[j], others, v_mul(rest, v_set1((real)scale)));)
+        for (size_t c = 0; c < w; c++)
+            FM(tally_add)(&sum, value_[c]);
+        if (loss)
+            FM_PANEL_EACH(PUT(loss, value[j]);)
+        if (!dx)
+            continue;
+        if (share != 0)
+            FM_COLS_EACH(n, const vec a = slope[j];
+                         , const vec part_ = weight ? v_mul(v_set1(weight[i]), base) : base;
+                         PUT(dx + i * stride, v_fma(AT(terms + i * step), a, part_));, )
+        else
+            FM_COLS_EACH(n, const vec a = slope[j];, PUT(dx + i * stride, v_mul(AT(terms + i * step), a));, )
+        if (some_ignored)
+            FM_COLS_EACH(n, const vec kept = keep[j];
+                         , real *row = dx + i * stride; PUT(row, v_if_eq(kept, zero, zero, AT(row)));, )
+        for (size_t c = 0; c < w; c++)
+            if (keep_[c] != 0)
+                dx[(size_t)label[at_ + c] * stride + at_ + c] = fix_[c];
+    }
+    return FM(tally_sum)(&sum);
+}
+
+#define FM_SHARES_DOWN(target)                                                                               \
+    v_mul(v_fma(AT(target + i * stride), own, share), weight ? v_set1(weight[i]) : one)
+
+static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, const real *target,
+                                          const real *weight, size_t n, size_t stride, size_t width,
+                                          double smoothing, double scale)
+{
+    const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
+    const vec one = v_set1(1), vscale = v_set1((real)scale);
+    FM(tally) sum = {0, 0};
+    FM_PANELS(width)
+    {
+        vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], all[FM_PANEL];
+        vec value[FM_PANEL], slope[FM_PANEL];
+        v_scale sc[FM_PANEL];
+        const real *value_ = (const real *)value;
+        FM_COLS_MAX(x, n, stride, max)
+        FM_COLS_SUM(n, spread, const vec m = max[j];
+                    , , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
+        FM_COLS_SUM(n, all, , , FM_SHARES_DOWN(target))
+        FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, top, count, below, )
+        FM_PANEL_EACH(value[j] = v_fma(all[j], v_log_sum(count[j], v_div(below[j], top[j])), spread[j]);
+                      slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top[j], below[j]));)
+        for (size_t c = 0; c < w; c++)
+            FM(tally_add)(&sum, value_[c]);
+        if (loss)
+            FM_PANEL_EACH(PUT(loss, value[j]);)
+        if (dx)
+            FM_COLS_EACH(n, const v_scale s = sc[j]; const vec a = slope[j];
+                         , PUT(dx + i * stride, v_fnma(FM_SHARES_DOWN(target), vscale,
+                                                       v_mul(v_scaled(AT(x + i * stride), s), a)));, )
+    }
+    return FM(tally_sum)(&sum);
+}
+
+/* ---- labels ------------------------------------------------------------------------------------------- */
+
+/* The mean's denominator; the same for either precision of the weights. */
+static size_t FM(label_weights)(double *total, const int64_t *label, const real *weight, size_t count, size_t n,
+                                const int64_t *ignored)
+{
+    size_t counted = 0, wrong = 0;
+    if (ignored) {
+        const int64_t skip = *ignored;
+        for (size_t i = 0; i < count; i++) {
+            const size_t kept = label[i] != skip;
+            counted += kept;
+            wrong |= kept & ((uint64_t)label[i] >= (uint64_t)n);
+        }
+    } else {
+        counted = count;
+        for (size_t i = 0; i < count; i++)
+            wrong |= (uint64_t)label[i] >= (uint64_t)n;
+    }
+    if (wrong)
+        for (size_t i = 0; i < count; i++)
+            if (!(ignored && label[i] == *ignored) && (uint64_t)label[i] >= (uint64_t)n)
+                return i;
+    *total = (double)counted;
+    if (weight) {
+        FM(tally) sum = {0, 0};
+        for (size_t from = 0; from < count; from += FM_RUN) {
+            const size_t to = count - from < FM_RUN ? count : from + FM_RUN;
+            double part[8] = {0};
+            for (size_t i = from; i < to; i++)
+                if (!(ignored && label[i] == *ignored))
+                    part[i % 8] += weight[label[i]];
+            FM(tally_add)(&sum, v64_sum(v64_load(part)));
+        }
+        *total = FM(tally_sum)(&sum);
+    }
+    return count;
+}
