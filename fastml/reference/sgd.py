@@ -47,7 +47,7 @@ def sgd_step(
     """Update params (and velocities) in place, per array:
 
     g = -grad if maximize else grad
-    g = g + weight_decay * p
+    g = g + weight_decay * p                        (weight_decay = 0: g stays, also where p is infinite)
     v = momentum * v + (1 - dampening) * g          (momentum = 0: velocities are not touched, the step is g)
     p = p - lr * (g + momentum * v if nesterov else v)
     """
@@ -67,7 +67,8 @@ def sgd_step(
         with np.errstate(all="ignore"):
             if maximize:
                 g = -g
-            g = g + weight_decay * p64
+            if weight_decay != 0:
+                g = g + weight_decay * p64
             step = g
             if momentum != 0:
                 v = momentum * velocities[i].astype(np.float64) + (1 - dampening) * g
