@@ -17,6 +17,7 @@ cdef extern from "threads.h" nogil:
 
 cdef int chosen = 0      # set_num_threads(); 0: not called
 cdef int limit = 1 << 30  # what the machine grants (CPU quota, affinity), set once by _threads
+cdef double threshold = 15e3  # nanoseconds; a region costs 3 to 6 microseconds with the team awake
 
 
 cdef int current() noexcept nogil:
@@ -29,10 +30,10 @@ cdef int current() noexcept nogil:
 
 
 cdef int team(double nanoseconds) noexcept nogil:
-    if nanoseconds < 15e3 or not fm_openmp_usable():  # a region costs 3 to 6 microseconds with the team awake
+    if nanoseconds < threshold or not fm_openmp_usable():
         return 1
     cdef int n = current()
-    return n if n == 1 or fm_team_pays(nanoseconds) else 1
+    return n if n == 1 or threshold == 0 or fm_team_pays(nanoseconds) else 1
 
 
 cdef int caller_cpu() noexcept nogil:
@@ -67,6 +68,16 @@ def set_local_threads(int n):
 def set_limit(int n):
     global limit
     limit = n
+
+
+def get_threshold():
+    return threshold
+
+
+def set_threshold(double nanoseconds):
+    """Let only longer work have a team; with 0 all work has one, as tests of the promise of same bits need."""
+    global threshold
+    threshold = nanoseconds
 
 
 def runtime_name():

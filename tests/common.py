@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import fastml
-from fastml import reference
+from fastml import _openmp, reference
 
 ROOT = Path(__file__).resolve().parent.parent
 DTYPES = (np.float32, np.float64)
@@ -434,9 +434,14 @@ OPS = (
 
 
 def with_threads(n, function, *args, **kwargs):
-    """Call the function with n threads."""
-    with fastml.num_threads(n):
-        return function(*args, **kwargs)
+    """Call the function with teams of n threads, also where a team does not pay."""
+    before = _openmp.get_threshold()
+    _openmp.set_threshold(0)
+    try:
+        with fastml.num_threads(n):
+            return function(*args, **kwargs)
+    finally:
+        _openmp.set_threshold(before)
 
 
 def run_script(code, timeout=120, **environment):
