@@ -187,8 +187,9 @@ def _run(arguments, table):
     widths = (table.X.shape[1], *arguments.layers, len(table.classes))
     model = fit.build_model(widths, arguments.dropout, arguments.seed)
     with fit.Interrupt() as interrupt:
-        print(report.task_text(table, parts, arguments.seed))
-        print(report.model_text(widths, model, arguments), flush=True)
+        # In one write: a reader that leaves after any of these lines does not cost the trained model.
+        header = f"{report.task_text(table, parts, arguments.seed)}\n{report.model_text(widths, model, arguments)}\n"
+        print(header, end="", flush=True)
         for name in fit.unseen_classes(table, parts["training"][1]):
             _say(f"warning: class {name!r} has no row in the training part: it cannot be learned")
         history = fit.fit(model, parts["training"], parts["validation"], arguments, interrupt)
