@@ -66,9 +66,13 @@ def number(value, name, low=-math.inf, high=math.inf):
     """A real number within [low, high] as a float; NaN lies in no range."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a real number, not {type(value).__name__}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
-    return float(value)
+    try:
+        x = float(value)  # before comparing: a bound would be rounded to a NumPy scalar's own precision
+    except OverflowError:
+        x = math.inf if value > 0 else -math.inf
+    if not low <= x <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, not {x}")
+    return x
 
 
 def integer(value, name, low, high):

@@ -92,10 +92,15 @@ def test_each_array_as_if_alone():
 
 def test_threads():
     arrays = lists([(300_007,), *MIXED, (4099,), *[(16,)] * 50, (50_000, 3)], DTYPES)
-    want = with_threads(1, step, arrays, lr=0.1, momentum=0.9, nesterov=True)
+    def steps(count=30):  # in quick succession: only then does a team pay
+        p, g, v = ([np.array(a) for a in column] for column in arrays)
+        for _ in range(count):
+            fastml.sgd_step(p, g, v, lr=0.01, momentum=0.9, nesterov=True)
+        return p + v
+
+    want = with_threads(1, steps)
     for threads in (2, 3, 7):
-        got = with_threads(threads, step, arrays, lr=0.1, momentum=0.9, nesterov=True)
-        for g, w in zip(got, want, strict=True):
+        for g, w in zip(with_threads(threads, steps), want, strict=True):
             assert_same_bits(g, w)
 
 
@@ -217,6 +222,7 @@ WRONG = [
     (ValueError, "nesterov", {"nesterov": True, "momentum": 0}),
     (ValueError, "nesterov", {"nesterov": True, "dampening": 0.1}),
     *((ValueError, name, {name: x}) for name in ("lr", "momentum", "weight_decay") for x in (-1, np.nan, np.inf)),
+    *((ValueError, "lr", {"lr": x}) for x in (np.float32(np.inf), 10**400, -(10**400))),
     *((ValueError, "dampening", {"dampening": x}) for x in (np.nan, np.inf, -np.inf)),
     *((TypeError, name, {name: x}) for name in ("lr", "dampening") for x in ("1", None, True, [0.1])),
 ]
