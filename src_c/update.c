@@ -21,6 +21,12 @@ FM_INLINE void FM(sgd_loop)(real *p, real *v, const real *g, size_t n, real lr, 
     const vec vlr = v_set1(lr), vmomentum = v_set1(momentum), vdamp = v_set1(damp), vdecay = v_set1(decay),
               vsign = v_set1(sign);
     size_t i_ = 0;
+    if (n >= 32 * LANES) { /* on to a cache line of p: NumPy's arrays all lie 16 bytes off one */
+        const size_t k_ = (64 - ((uintptr_t)p & 63)) % 64 / sizeof(real);
+        if (k_)
+            FM_SGD_STEP
+        i_ = k_;
+    }
     for (; i_ + LANES <= n; i_ += LANES) {
         const size_t k_ = LANES;
         FM_SGD_STEP
