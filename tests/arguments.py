@@ -1,0 +1,182 @@
+"""Valid arguments of every public function for a shape, a dtype and a seed, and the size of its results' terms.
+
+The shape is the first array's, with the classes, channels or features last.
+"""
+
+import numpy as np
+
+from fastml import reference
+
+from .arrays import finite, largest, normal
+
+
+def plain_x(shape, dtype, seed):
+    return {"x": normal(shape, dtype, seed, 3)}
+
+
+def softmax_grad(shape, dtype, seed):
+    return {"grad": normal(shape, dtype, seed), "y": reference.softmax(normal(shape, dtype, seed + 1))}
+
+
+def log_softmax_grad(shape, dtype, seed):
+    return {"grad": normal(shape, dtype, seed), "y": reference.log_softmax(normal(shape, dtype, seed + 1))}
+
+
+def labels(**options):
+    def make(shape, dtype, seed):
+        labels = np.random.default_rng(seed).integers(0, max(shape[-1], 1), shape[:-1])
+        weight = np.random.default_rng(seed + 1).uniform(0.5, 2, shape[-1]).astype(dtype)
+        args = {"logits": normal(shape, dtype, seed, 3), "target": labels, "axis": -1, **options}
+        return {**args, "weight": weight} if "ignore_index" in options else args
+
+    return make
+
+
+def probabilities(**options):
+    def make(shape, dtype, seed):
+        target = reference.softmax(normal(shape, dtype, seed + 1, 2))
+        weight = np.random.default_rng(seed + 2).uniform(0.5, 2, shape[-1]).astype(dtype)
+        return {
+            "logits": normal(shape, dtype, seed, 3),
+            "target": target,
+            "axis": -1,
+            "weight": weight,
+            **options,
+        }
+
+    return make
+
+
+def batch_norm(channel_axis=-1, **options):
+    def make(shape, dtype, seed):
+        rng = np.random.default_rng(seed + 1)
+        per_channel = {
+            "weight": rng.uniform(0.5, 2, shape[-1]),
+            "bias": rng.normal(size=shape[-1]),
+            "running_mean": rng.normal(size=shape[-1]),
+            "running_var": rng.uniform(0.5, 2, shape[-1]),
+        }
+        x = np.ascontiguousarray(np.moveaxis(normal(shape, dtype, seed), -1, channel_axis))
+        per_channel = {name: value.astype(dtype) for name, value in per_channel.items()}
+        return {"x": x, **per_channel, "channel_axis": channel_axis, **options}
+
+    return make
+
+
+def batch_norm_grad(channel_axis=-1, **options):
+    def make(shape, dtype, seed):
+        args = batch_norm(channel_axis)(shape, dtype, seed)
+        _, mean, inv_std = reference.batch_norm(args["x"], channel_axis=channel_axis)
+        grad = normal(args["x"].shape, dtype, seed + 2)
+        made = {"grad": grad, "x": args["x"], "weight": args["weight"], "mean": mean, "inv_std": inv_std}
+        return {**made, "channel_axis": channel_axis, **options}
+
+    return make
+
+
+def dropout(name):
+    return lambda shape, dtype, seed: {
+        name: normal(shape, dtype, seed),
+        "p": 0.3,
+        "seed": 2**40 + 5,
+        "offset": 7,
+    }
+
+
+def linear(**options):
+    def make(shape, dtype, seed):
+        features = shape[-1]
+        weight = normal((features + 3, features), dtype, seed + 1)
+        return {
+            "x": normal(shape, dtype, seed),
+            "weight": weight,
+            "bias": normal(features + 3, dtype, 2),
+            **options,
+        }
+
+    return make
+
+
+def linear_grad(shape, dtype, seed):
+    args = linear()(shape, dtype, seed)
+    grad = normal((*shape[:-1], shape[-1] + 3), dtype, seed + 3)
+    return {"grad": grad, "x": args["x"], "weight": args["weight"]}
+
+
+def relu_grad(shape, dtype, seed):
+    return {"grad": normal(shape, dtype, seed), "x": normal(shape, dtype, seed + 1)}
+
+
+def sgd(**options):
+    def make(shape, dtype, seed):
+        lists = {
+            name: [normal(shape, dtype, seed + k), normal((3,), dtype, seed + k + 10)]
+            for k, name in enumerate(("params", "grads", "velocities"))
+        }
+        return {**lists, "lr": 0.05, **options}
+
+    return make
+
+
+def gradient_terms(args):
+    return (largest(args["grad"], args.get("axis", -1)),)
+
+
+def softmax_terms(args):
+    return (np.abs(args["y"]) * gradient_terms(args)[0],)
+
+
+def cross_entropy_terms(args):
+    """The loss, and the two terms of dlogits = (p - q) * weight / total."""
+    logits, target, axis = args["logits"], args["target"], args["axis"]
+    classes = logits.shape[axis]
+    p = finite(reference.softmax(logits.astype(np.float64), axis))
+    q = target
+    if q.dtype.kind in "iu":
+        q = np.moveaxis(np.arange(classes) == target[..., None], -1, axis)
+    smoothing = args.get("label_smoothing", 0)
+    q = q * (1 - smoothing) + smoothing / max(classes, 1)
+    total = 1.0
+    if args.get("reduction", "mean") == "mean":
+        weight = args.get("weight", np.ones(classes))
+        total = weight[target].sum() if target.dtype.kind in "iu" else p.size / classes
+    return None, np.max(args.get("weight", 1.0), initial=0) * (p + q) / total
+
+
+def by_channel(args):
+    """Return the other axes, and the arguments in a form that broadcasts along the channels."""
+    axis = args["channel_axis"] % args["x"].ndim
+    shape = [-1 if i == axis else 1 for i in range(args["x"].ndim)]
+    vectors = {
+        name: np.abs(v, dtype=np.float64).reshape(shape) for name, v in args.items() if np.ndim(v) == 1
+    }
+    return tuple(i for i in range(args["x"].ndim) if i != axis), vectors
+
+
+def batch_norm_terms(args):
+    others, v = by_channel(args)
+    top = largest(args["x"], others)
+    if args.get("training", True):
+        _, _, inv_std = reference.batch_norm(args["x"], channel_axis=args["channel_axis"])
+        center, inv_std = top, inv_std.reshape(top.shape)
+    else:
+        center, inv_std = v["running_mean"], 1 / np.sqrt(v["running_var"])
+    return finite((top + center) * inv_std * v["weight"]) + v["bias"], top.ravel(), 0.0
+
+
+def batch_norm_backward_terms(args):
+    others, v = by_channel(args)
+    grad, x = (np.abs(args[name], dtype=np.float64) for name in ("grad", "x"))
+    xhat = finite((x + v["mean"]) * v["inv_std"])
+    dweight, dbias = finite(grad * xhat).sum(axis=others), finite(grad).sum(axis=others)
+    factor = v["weight"] * v["inv_std"] * largest(grad, others)
+    dx = factor * (1 + xhat.max(axis=others, keepdims=True, initial=0) ** 2)
+    return finite(dx), dweight, dbias
+
+
+def has_classes(shape):
+    return shape[-1] > 0 or 0 in shape[:-1]
+
+
+def several_values(shape):
+    return np.prod(shape[:-1]) != 1
