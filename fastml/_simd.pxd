@@ -42,13 +42,13 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_running)(float *running, const double *total, double n, double momentum,
                              size_t width) noexcept nogil
         void (*norm_cols)(float *y, const float *x, size_t n, size_t stride, size_t width,
-                          const float *center, const float *scale, const float *shift,
+                          const float *center, const float *scale, const float *shift, int near,
                           int stream) noexcept nogil
         void (*norm_rows)(float *y, const float *x, size_t rows, size_t n, size_t stride, float center,
                           float scale, float shift, int stream) noexcept nogil
         void (*norm_sums_cols)(double *sum, double *dot, const float *g, const float *x, size_t n,
-                               size_t stride, size_t width, const float *mean,
-                               const float *inv_std) noexcept nogil
+                               size_t stride, size_t width, const float *mean, const float *inv_std,
+                               int near) noexcept nogil
         void (*norm_sums_rows)(double *sum, double *dot, const float *g, const float *x, size_t rows,
                                size_t n, size_t stride, float mean, float inv_std) noexcept nogil
         void (*norm_backward_coefficients)(float *dweight, float *dbias, float *scale, float *shift,
@@ -57,7 +57,7 @@ cdef extern from "dispatch.h" nogil:
                                            size_t width) noexcept nogil
         void (*norm_backward_cols)(float *dx, const float *g, const float *x, size_t n, size_t stride,
                                    size_t width, const float *mean, const float *inv_std, const float *center,
-                                   const float *slope, const float *scale, const float *shift,
+                                   const float *slope, const float *scale, const float *shift, int near,
                                    int stream) noexcept nogil
         void (*norm_backward_rows)(float *dx, const float *g, const float *x, size_t rows, size_t n,
                                    size_t stride, float mean, float inv_std, float center, float slope,
@@ -116,13 +116,13 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_running)(double *running, const double *total, double n, double momentum,
                              size_t width) noexcept nogil
         void (*norm_cols)(double *y, const double *x, size_t n, size_t stride, size_t width,
-                          const double *center, const double *scale, const double *shift,
+                          const double *center, const double *scale, const double *shift, int near,
                           int stream) noexcept nogil
         void (*norm_rows)(double *y, const double *x, size_t rows, size_t n, size_t stride, double center,
                           double scale, double shift, int stream) noexcept nogil
         void (*norm_sums_cols)(double *sum, double *dot, const double *g, const double *x, size_t n,
-                               size_t stride, size_t width, const double *mean,
-                               const double *inv_std) noexcept nogil
+                               size_t stride, size_t width, const double *mean, const double *inv_std,
+                               int near) noexcept nogil
         void (*norm_sums_rows)(double *sum, double *dot, const double *g, const double *x, size_t rows,
                                size_t n, size_t stride, double mean, double inv_std) noexcept nogil
         void (*norm_backward_coefficients)(double *dweight, double *dbias, double *scale, double *shift,
@@ -132,7 +132,7 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_backward_cols)(double *dx, const double *g, const double *x, size_t n, size_t stride,
                                    size_t width, const double *mean, const double *inv_std,
                                    const double *center, const double *slope, const double *scale,
-                                   const double *shift, int stream) noexcept nogil
+                                   const double *shift, int near, int stream) noexcept nogil
         void (*norm_backward_rows)(double *dx, const double *g, const double *x, size_t rows, size_t n,
                                    size_t stride, double mean, double inv_std, double center, double slope,
                                    double scale, double shift, int stream) noexcept nogil

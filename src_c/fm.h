@@ -46,7 +46,8 @@ FM_PRIMITIVE(void, dropout_mask_run,
              (uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold))
 /* ---- norm.c -------------------------------------------------------------------------------------------
  * Moments: sum and m2, the sum of squared deviations from the mean, both double, one per column or channel.
- * Vectors per column (mean, scale, ...) hold `width` elements. `stream`: y is written past the caches.
+ * Vectors per column (mean, scale, ...) hold `width` elements. near: the columns are in the first caches (shows
+ * in no bit); stream: the result is written past the caches.
  * width = 0 or rows = 0 does nothing, unless the card says otherwise. */
 
 /* The moments of n elements take those of n_b further ones in. n = 0: they are replaced. */
@@ -72,7 +73,7 @@ FM_PRIMITIVE(void, norm_running,
 /* y = (x - center) scale + shift, down columns and along runs. */
 FM_PRIMITIVE(void, norm_cols,
              (real *y, const real *x, size_t n, size_t stride, size_t width, const real *center, const real *scale,
-              const real *shift, int stream))
+              const real *shift, int near, int stream))
 FM_PRIMITIVE(void, norm_rows,
              (real *y, const real *x, size_t rows, size_t n, size_t stride, real center, real scale, real shift,
               int stream))
@@ -80,7 +81,7 @@ FM_PRIMITIVE(void, norm_rows,
 /* sum = sum(g), dot = sum(g xhat), xhat = (x - mean) inv_std, in blocks of real lanes added in double. */
 FM_PRIMITIVE(void, norm_sums_cols,
              (double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride, size_t width,
-              const real *mean, const real *inv_std))
+              const real *mean, const real *inv_std, int near))
 FM_PRIMITIVE(void, norm_sums_rows,
              (double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n, size_t stride,
               real mean, real inv_std))
@@ -94,7 +95,7 @@ FM_PRIMITIVE(void, norm_backward_coefficients,
 FM_PRIMITIVE(void, norm_backward_cols,
              (real *dx, const real *g, const real *x, size_t n, size_t stride, size_t width, const real *mean,
               const real *inv_std, const real *center, const real *slope, const real *scale, const real *shift,
-              int stream))
+              int near, int stream))
 FM_PRIMITIVE(void, norm_backward_rows,
              (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, real mean,
               real inv_std, real center, real slope, real scale, real shift, int stream))

@@ -163,7 +163,7 @@ cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
             job.fm.moments_cols(sums + first, m2 + first, job.x + i, rows, stride, last - first)
         else:
             job.fm.norm_sums_cols(sums + first, m2 + first, job.g + i, job.x + i, rows, stride, last - first,
-                                  job.mean + first, job.inv_std + first)
+                                  job.mean + first, job.inv_std + first, cut.by_panel)
         return
     for c in range(first, last):
         i = chunk_start(cut, k, c)
@@ -215,15 +215,15 @@ cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
         i = chunk_start(cut, k, first)
         if job.g == NULL:
             job.fm.norm_cols(job.y + i, job.x + i, rows, stride, last - first, job.mean + first,
-                             job.scale + first, job.shift + first, cut.stream)
+                             job.scale + first, job.shift + first, cut.by_panel, cut.stream)
         elif job.training:
             job.fm.norm_backward_cols(
                 job.y + i, job.g + i, job.x + i, rows, stride, last - first, job.mean + first,
                 job.inv_std + first, job.center + first, job.slope + first, job.scale + first,
-                job.shift + first, cut.stream)
+                job.shift + first, cut.by_panel, cut.stream)
         else:
             job.fm.norm_cols(job.y + i, job.g + i, rows, stride, last - first, job.center + first,
-                             job.scale + first, job.shift + first, cut.stream)
+                             job.scale + first, job.shift + first, cut.by_panel, cut.stream)
         return
     for c in range(first, last):
         i = chunk_start(cut, k, c)

@@ -62,11 +62,11 @@ static double next(uint64_t *state)
         fm->moments_cols(sum##B, m2##B, x##B, 256, 256, 256);                                                \
         fm->norm_coefficients(small##B[0], small##B[1], small##B[2], small##B[3], sum##B, m2##B, 256, 1e-5,  \
                               g##B, x##B, 256);                                                              \
-        fm->norm_cols(y##B, x##B, 256, 256, 256, small##B[0], small##B[2], small##B[3], 0), show##B("norm_cols"); \
-        fm->norm_sums_cols(sum##B, m2##B, g##B, x##B, 256, 256, 256, small##B[0], small##B[1]);              \
+        fm->norm_cols(y##B, x##B, 256, 256, 256, small##B[0], small##B[2], small##B[3], 1, 0), show##B("norm_cols"); \
+        fm->norm_sums_cols(sum##B, m2##B, g##B, x##B, 256, 256, 256, small##B[0], small##B[1], 1);              \
         memcpy(y##B, sum##B, sizeof sum##B), memcpy(y##B + 1024, m2##B, sizeof m2##B), show##B("norm_sums_cols"); \
         fm->norm_backward_cols(y##B, g##B, x##B, 256, 256, 256, small##B[0], small##B[1], small##B[2],       \
-                               small##B[3], small##B[1], small##B[0], 0), show##B("norm_backward_cols");     \
+                               small##B[3], small##B[1], small##B[0], 1, 0), show##B("norm_backward_cols");     \
         fm->moments_rows(sum##B, m2##B, x##B, 60, 1000, 1001);                                               \
         memcpy(y##B, sum##B, 8), memcpy(y##B + 8, m2##B, 8), show##B("moments_rows");                        \
     }
