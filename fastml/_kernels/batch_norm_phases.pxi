@@ -1,0 +1,287 @@
+# Batch normalisation's work: chunks, phases and threads. Part of batch_norm.pyx.
+#
+# The array is (outer, channels, inner). With inner = 1 the channels are columns and go to the *_cols primitives in
+# panels of neighbours; otherwise each channel's runs of `inner` go to *_rows. A channel's elements are cut into at
+# most CHUNKS chunks by the shape alone, each with its partial sums in a place of its own, joined in order: the
+# bits depend neither on the threads nor on the schedule.
+#
+# Three phases: gather (partial sums of chunks), conclude (join them, coefficients), apply (the result). Where a
+# panel's elements fit into the second-level cache, each panel goes through all three on its own: no barrier, one
+# read from memory. Otherwise each phase goes over all chunks in the order of memory.
+
+cdef enum:
+    CHUNKS = 32
+    ROWS = 64             # a chunk of columns has a multiple of these
+    ELEMENTS = 16384      # at least about as many in a chunk of runs
+    LINE = 16             # columns: panels begin on a multiple of these
+    WIDE = 512            # columns of a panel where the phases go over all chunks
+    CACHE = 1 << 19       # bytes that stay in the second-level cache
+    SMALL = 8192          # elements: the GIL is kept
+
+# Nanoseconds an element on one thread.
+cdef double FORWARD_COST = 0.15
+cdef double BACKWARD_COST = 0.25
+
+
+cdef struct Cut:
+    Py_ssize_t outer, channels, inner
+    Py_ssize_t rows, row_chunks      # a chunk: `rows` of outer ...
+    Py_ssize_t width, width_chunks   # ... by `width` of inner
+    Py_ssize_t chunks
+    Py_ssize_t panel, panels         # channels of one task
+    bint by_panel
+    bint stream
+
+# One call. y (OUT): result or dx; g, x (IN), g NULL forward; weight, bias (IN, may be NULL); mean, inv_std (OUT
+# forward, IN backward); dweight, dbias (OUT); scale ... slope: scratch per channel; sum, m2: scratch per chunk
+# and channel, in the end the channels' own in the first row.
+cdef struct Job32:
+    const fm_table32 *fm
+    Cut cut
+    bint training
+    double eps
+    float *y
+    float *g
+    float *x
+    float *weight
+    float *bias
+    float *mean
+    float *inv_std
+    float *dweight
+    float *dbias
+    float *scale
+    float *shift
+    float *center
+    float *slope
+    double *sum
+    double *m2
+
+cdef struct Job64:
+    const fm_table64 *fm
+    Cut cut
+    bint training
+    double eps
+    double *y
+    double *g
+    double *x
+    double *weight
+    double *bias
+    double *mean
+    double *inv_std
+    double *dweight
+    double *dbias
+    double *scale
+    double *shift
+    double *center
+    double *slope
+    double *sum
+    double *m2
+
+ctypedef fused Job:
+    Job32
+    Job64
+
+
+cdef void lay_out(Cut *cut, const Layout *at, size_t itemsize) noexcept nogil:
+    """Cut the shape into chunks."""
+    cdef Py_ssize_t outer = at.outer, channels = at.n, inner = at.inner
+    cut.outer, cut.channels, cut.inner = outer, channels, inner
+    if inner == 1:
+        cut.width, cut.width_chunks = 1, 1
+        cut.rows = max(1, ceil_div(ceil_div(outer, CHUNKS), ROWS)) * ROWS
+    else:
+        cut.width_chunks = max(1, min(CHUNKS // 2, ceil_div(inner, ELEMENTS)))
+        cut.width = max(1, ceil_div(ceil_div(inner, cut.width_chunks), ROWS)) * ROWS
+        cut.width_chunks = max(1, ceil_div(inner, cut.width))
+        cut.rows = min(CHUNKS // cut.width_chunks, ceil_div(outer * min(cut.width, inner), ELEMENTS))
+        cut.rows = max(1, ceil_div(outer, max(1, cut.rows)))
+    cut.row_chunks = ceil_div(outer, cut.rows)
+    cut.chunks = cut.row_chunks * cut.width_chunks
+    cut.stream = outer * channels * inner * itemsize > cache_bytes
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef void schedule(Cut *cut, size_t itemsize, int threads) noexcept nogil:
+    """Panel by panel or phase by phase, and the panels for it; itemsize of all arrays that are read."""
+    cdef Py_ssize_t channel_bytes = cut.outer * cut.inner * itemsize
+    if cut.inner == 1:
+        cut.panel = ceil_div(ceil_div(cut.channels, threads), LINE) * LINE
+        cut.by_panel = channel_bytes * cut.panel <= CACHE and cut.panel * (threads - 1) < cut.channels
+        if not cut.by_panel:
+            cut.panel = WIDE
+    else:
+        cut.panel = 1
+        cut.by_panel = channel_bytes <= CACHE and (cut.channels % threads == 0 or cut.channels >= 4 * threads)
+        if not cut.by_panel:
+            cut.panel = min(8, ceil_div(cut.channels, threads))
+    cut.panels = ceil_div(cut.channels, cut.panel)
+
+
+cdef inline Py_ssize_t chunk_rows(const Cut *cut, Py_ssize_t k) noexcept nogil:
+    return min(cut.rows, cut.outer - k // cut.width_chunks * cut.rows)
+
+
+cdef inline Py_ssize_t chunk_width(const Cut *cut, Py_ssize_t k) noexcept nogil:
+    return min(cut.width, cut.inner - k % cut.width_chunks * cut.width)
+
+
+cdef inline Py_ssize_t chunk_start(const Cut *cut, Py_ssize_t k, Py_ssize_t c) noexcept nogil:
+    """Where chunk k of channel c begins."""
+    return ((k // cut.width_chunks * cut.rows * cut.channels + c) * cut.inner
+            + k % cut.width_chunks * cut.width)
+
+
+cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
+    """Partial sums of chunk k of the channels of panel p."""
+    cdef const Cut *cut = &job.cut
+    cdef Py_ssize_t stride = cut.channels * cut.inner, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
+    cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i
+    cdef double *sums = job.sum + k * cut.channels
+    cdef double *m2 = job.m2 + k * cut.channels
+    if cut.inner == 1:
+        i = chunk_start(cut, k, first)
+        if job.g == NULL:
+            job.fm.moments_cols(sums + first, m2 + first, job.x + i, rows, stride, last - first)
+        else:
+            job.fm.norm_sums_cols(sums + first, m2 + first, job.g + i, job.x + i, rows, stride, last - first,
+                                  job.mean + first, job.inv_std + first, cut.by_panel)
+        return
+    for c in range(first, last):
+        i = chunk_start(cut, k, c)
+        if job.g == NULL:
+            job.fm.moments_rows(sums + c, m2 + c, job.x + i, rows, n, stride)
+        else:
+            job.fm.norm_sums_rows(sums + c, m2 + c, job.g + i, job.x + i, rows, n, stride, job.mean[c],
+                                  job.inv_std[c])
+
+
+cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
+    """Join the chunks' sums and find the coefficients of panel p."""
+    cdef const Cut *cut = &job.cut
+    cdef Py_ssize_t first = p * cut.panel, w = min(cut.panel, cut.channels - first), k, c, n, done
+    cdef double count = cut.outer * cut.inner
+    cdef double *sums = job.sum + first
+    cdef double *m2 = job.m2 + first
+    if job.g == NULL:
+        if job.training:
+            done = chunk_rows(cut, 0) * chunk_width(cut, 0)
+            for k in range(1, cut.chunks):
+                n = chunk_rows(cut, k) * chunk_width(cut, k)
+                job.fm.moments_merge(sums, m2, done, sums + k * cut.channels, m2 + k * cut.channels, n, w)
+                done += n
+        job.fm.norm_coefficients(
+            job.mean + first, job.inv_std + first, job.scale + first, job.shift + first, sums, m2,
+            count if job.training else 1.0, job.eps, NULL if job.weight == NULL else job.weight + first,
+            NULL if job.bias == NULL else job.bias + first, w)
+        return
+    for k in range(1, cut.chunks):
+        for c in range(w):
+            sums[c] += sums[k * cut.channels + c]
+            m2[c] += m2[k * cut.channels + c]
+    job.fm.norm_backward_coefficients(
+        job.dweight + first, job.dbias + first, job.scale + first, job.shift + first, job.center + first,
+        job.slope + first, sums, m2, count, NULL if job.weight == NULL else job.weight + first,
+        job.inv_std + first, w)
+    if not job.training:
+        for c in range(first, first + w):
+            job.center[c] = job.shift[c] = 0
+
+
+cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
+    """The result in chunk k of the channels of panel p."""
+    cdef const Cut *cut = &job.cut
+    cdef Py_ssize_t stride = cut.channels * cut.inner, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
+    cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i
+    if cut.inner == 1:
+        i = chunk_start(cut, k, first)
+        if job.g == NULL:
+            job.fm.norm_cols(job.y + i, job.x + i, rows, stride, last - first, job.mean + first,
+                             job.scale + first, job.shift + first, cut.by_panel, cut.stream)
+        elif job.training:
+            job.fm.norm_backward_cols(
+                job.y + i, job.g + i, job.x + i, rows, stride, last - first, job.mean + first,
+                job.inv_std + first, job.center + first, job.slope + first, job.scale + first,
+                job.shift + first, cut.by_panel, cut.stream)
+        else:
+            job.fm.norm_cols(job.y + i, job.g + i, rows, stride, last - first, job.center + first,
+                             job.scale + first, job.shift + first, cut.by_panel, cut.stream)
+        return
+    for c in range(first, last):
+        i = chunk_start(cut, k, c)
+        if job.g == NULL:
+            job.fm.norm_rows(job.y + i, job.x + i, rows, n, stride, job.mean[c], job.scale[c], job.shift[c],
+                             cut.stream)
+        elif job.training:
+            job.fm.norm_backward_rows(
+                job.y + i, job.g + i, job.x + i, rows, n, stride, job.mean[c], job.inv_std[c], job.center[c],
+                job.slope[c], job.scale[c], job.shift[c], cut.stream)
+        else:
+            job.fm.norm_rows(job.y + i, job.g + i, rows, n, stride, job.center[c], job.scale[c],
+                             job.shift[c], cut.stream)
+
+
+cdef inline bint gathers(const Job *job) noexcept nogil:
+    return job.training or job.g != NULL
+
+
+cdef void by_panel(const Job *job, int part, int parts) noexcept nogil:
+    """This part's panels, each from end to end."""
+    cdef Py_ssize_t p, k
+    for p in range(job.cut.panels * part // parts, job.cut.panels * (part + 1) // parts):
+        if gathers(job):
+            for k in range(job.cut.chunks):
+                gather(job, k, p)
+        conclude(job, p)
+        for k in range(job.cut.chunks - 1, -1, -1):
+            apply(job, k, p)
+
+
+cdef void gather_part(const Job *job, int part, int parts) noexcept nogil:
+    cdef Py_ssize_t i, panels = job.cut.panels, tasks = panels * job.cut.chunks
+    for i in range(tasks * part // parts, tasks * (part + 1) // parts):
+        gather(job, i // panels, i % panels)
+
+
+cdef void conclude_part(const Job *job, int part, int parts) noexcept nogil:
+    cdef Py_ssize_t p, panels = job.cut.panels
+    for p in range(panels * part // parts, panels * (part + 1) // parts):
+        conclude(job, p)
+
+
+cdef void apply_part(const Job *job, int part, int parts) noexcept nogil:
+    """Backwards: what was gathered last is still in cache."""
+    cdef Py_ssize_t i, panels = job.cut.panels, tasks = panels * job.cut.chunks
+    for i in range(tasks * (part + 1) // parts - 1, tasks * part // parts - 1, -1):
+        apply(job, i // panels, i % panels)
+
+
+cdef void alone(const Job *job) noexcept nogil:
+    """The whole call on this thread."""
+    if job.cut.by_panel:
+        by_panel(job, 0, 1)
+        return
+    if gathers(job):
+        gather_part(job, 0, 1)
+    conclude_part(job, 0, 1)
+    apply_part(job, 0, 1)
+
+
+cdef void together(const Job *job, int threads) noexcept nogil:
+    """The whole call on a team, in as many parts."""
+    cdef int t, cpu = caller_cpu()
+    with parallel(num_threads=threads):
+        join_team(cpu)
+        if job.cut.by_panel:
+            for t in prange(threads, schedule="static"):
+                by_panel(job, t, threads)
+        else:
+            if gathers(job):
+                for t in prange(threads, schedule="static"):
+                    gather_part(job, t, threads)
+            for t in prange(threads, schedule="static"):
+                conclude_part(job, t, threads)
+            for t in prange(threads, schedule="static"):
+                apply_part(job, t, threads)
