@@ -233,7 +233,8 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
                          , const vec part_ = weight ? v_mul(v_set1(weight[i]), base) : base;
                          PUT(dx + i * stride, v_fma(AT(terms + i * step), a, part_));, )
         else
-            FM_COLS_EACH(n, const vec a = slope[j];, PUT(dx + i * stride, v_mul(AT(terms + i * step), a));, )
+            for (size_t i = 0; i < n; i++)
+                FM_PANEL_EACH(PUT(dx + i * stride, v_mul(AT(terms + i * step), slope[j]));)
         if (some_ignored)
             FM_COLS_EACH(n, const vec kept = keep[j];
                          , real *row = dx + i * stride; PUT(row, v_if_eq(kept, zero, zero, AT(row)));, )

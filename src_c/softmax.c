@@ -249,8 +249,9 @@ static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, si
         FM_PANEL_EACH(scale[j] = v_scale_of(max[j]);)
         FM_COLS_SUM(n, sum, const v_scale s = scale[j];
                     , const vec e = v_scaled(AT(src + i * step), s); PUT(terms + i * step, e);, e)
-        FM_COLS_EACH(n, const vec inv = v_div(v_set1(1), sum[j]);
-                     , PUT(y + i * stride, v_mul(AT(terms + i * step), inv));, )
+        FM_PANEL_EACH(sum[j] = v_div(v_set1(1), sum[j]);)
+        for (size_t i = 0; i < n; i++)
+            FM_PANEL_EACH(PUT(y + i * stride, v_mul(AT(terms + i * step), sum[j]));)
     }
 }
 
@@ -295,8 +296,8 @@ static void FM(log_softmax_cols)(real *y, const real *x, size_t n, size_t stride
         FM_COLS_COPY(src, unused, step, x, y, n, stride)
         (void)unused;
         FM_COLS_LOG_SUM(src, n, step, max, log_sum)
-        FM_COLS_EACH(n, const vec m = max[j]; const vec ls = log_sum[j];
-                     , PUT(y + i * stride, v_sub(v_sub(AT(src + i * step), m), ls));, )
+        for (size_t i = 0; i < n; i++)
+            FM_PANEL_EACH(PUT(y + i * stride, v_sub(v_sub(AT(src + i * step), max[j]), log_sum[j]));)
     }
 }
 
