@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
 from typing import Self
 
 from .common import PEERS, Case
 from .worker import COPY
 
+BUSY = 0.05  # a share of the CPUs for other programs above which a row is not to be trusted
 BLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
@@ -77,6 +79,7 @@ class Row:
     nbytes: int
     flops: int
     rounds: int = 0
+    others: float = 0.0  # the share of the CPUs that other programs used meanwhile
     seconds: dict[str, float] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
@@ -148,8 +151,23 @@ class Run:
             yield row
 
     def _time(self, row: Row, ready: list[Worker]) -> None:
+        used_before, start = self._used_by_others(), time.monotonic()
+        self._rounds(row, ready, start)
+        share = (self._used_by_others() - used_before) / (time.monotonic() - start) / os.cpu_count()
+        row.others = max(0.0, round(share, 3))
+
+    def _used_by_others(self) -> float:
+        """CPU seconds since boot of all programs but this run's; 0 where there is no /proc."""
+        try:
+            busy = sum(map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:4]))
+            for pid in (os.getpid(), *(worker.process.pid for worker in self.workers)):
+                busy -= sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        except OSError:
+            return 0.0
+        return busy / os.sysconf("SC_CLK_TCK")
+
+    def _rounds(self, row: Row, ready: list[Worker], start: float) -> None:
         samples: dict[str, list[float]] = {worker.peer: [] for worker in ready}
-        start = time.monotonic()
         while row.rounds < self.rounds and ready:
             if row.rounds >= 5 and time.monotonic() - start > self.budget:
                 break

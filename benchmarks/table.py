@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .common import Case
-from .run import Row
+from .run import BUSY, Row
 
 HEAD = ("op", "shape", "dtype")
 TAIL = ("ratio", "to", "rate", "of limit")
@@ -76,6 +76,13 @@ class Aligned:
             text.ljust(w) if i in left else text.rjust(w)
             for i, (text, w) in enumerate(zip(texts, self.widths, strict=True))
         ).rstrip()
+
+
+def disturbance(row: Row) -> str:
+    """A line about other programs that took more than a few per cent of the CPUs from this row, or nothing."""
+    if row.others < BUSY:
+        return ""
+    return f"{row.op} {row.shape} {row.dtype}: other programs used {row.others:.0%} of the CPUs meanwhile"
 
 
 def errors(row: Row) -> list[str]:

@@ -1,6 +1,7 @@
 """Every benchmark runs and agrees with the reference, for every peer found; the table is true."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -113,6 +114,20 @@ def test_failed_peer_is_an_error_and_not_a_win():
     assert table.cells(row, ["torch", "numpy"])[3:6] == ["–", "error", "–"]
     assert table.errors(row) == ["softmax 32×10 float32: torch: AssertionError: differs"]
     assert "without a peer in 1" in table.summary([row])
+
+
+def test_other_programs_are_noticed():
+    assert not table.disturbance(_row())
+    assert "used 40% of the CPUs" in table.disturbance(_row(others=0.4))
+    burn = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        with Run(common.select(["sgd"])[:1], ["numpy"], threads=1, rounds=50) as run:
+            (row,) = run.rows()
+    finally:
+        burn.kill()
+        burn.wait()
+    if sys.platform == "linux":
+        assert row.others > 0.25 / (os.cpu_count() or 1)
 
 
 def test_command_line(tmp_path, capsys):

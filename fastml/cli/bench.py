@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
             for row in session.rows():
                 rows.append(row)
                 print(shown.line(row), flush=True)
+                if note := table.disturbance(row):
+                    print(f"warning: {note}", file=sys.stderr)
                 for line in table.errors(row):
                     code = 1
                     print(line, file=sys.stderr)
