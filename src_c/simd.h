@@ -31,6 +31,24 @@
 #error "fastml has no SIMD target for this processor"
 #endif
 
+#ifndef FM_NATIVE_SCALE2
+/* p 2^n in two exact-or-once-rounded steps: n = a + b, each a power within the exponent's range. */
+FM_INLINE n32 n32_scale2(n32 p, n32 n)
+{
+    const n32 magic = n32_set1(0x1.8p23f);
+    const n32 a = n32_fma(n, n32_set1(0.5f), magic);
+    const n32 b = n32_add(n32_sub(n, n32_sub(a, magic)), magic);
+    return n32_mul(n32_mul(p, n32_pow2(a)), n32_pow2(b));
+}
+FM_INLINE n64 n64_scale2(n64 p, n64 n)
+{
+    const n64 magic = n64_set1(0x1.8p52);
+    const n64 a = n64_fma(n, n64_set1(0.5), magic);
+    const n64 b = n64_add(n64_sub(n, n64_sub(a, magic)), magic);
+    return n64_mul(n64_mul(p, n64_pow2(a)), n64_pow2(b));
+}
+#endif
+
 typedef struct { n32 p[FM_PARTS]; } v32;
 typedef struct { n64 p[FM_PARTS]; } v64;
 

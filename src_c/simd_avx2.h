@@ -62,7 +62,7 @@ FM_INLINE void n64_store_n(double *y, size_t n, n64 a) { _mm256_maskstore_pd(y, 
 FM_INLINE n32 n32_keep_n(n32 a, size_t n) { return _mm256_and_ps(a, _mm256_castsi256_ps(n32_mask(n))); }
 FM_INLINE n64 n64_keep_n(n64 a, size_t n) { return _mm256_and_pd(a, _mm256_castsi256_pd(n64_mask(n))); }
 
-/* p 2^n in two exact-or-once-rounded steps: n = a + b, each a power within the exponent's range. */
+/* 2^n, n in the low bits of `shifted` (a whole number plus 1.5 2^23 or 1.5 2^52) */
 FM_INLINE n32 n32_pow2(n32 shifted)
 {
     return _mm256_castsi256_ps(
@@ -72,20 +72,6 @@ FM_INLINE n64 n64_pow2(n64 shifted)
 {
     return _mm256_castsi256_pd(
         _mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52), _mm256_set1_epi64x(1023LL << 52)));
-}
-FM_INLINE n32 n32_scale2(n32 p, n32 n)
-{
-    const n32 magic = n32_set1(0x1.8p23f);
-    const n32 a = n32_fma(n, n32_set1(0.5f), magic);
-    const n32 b = n32_add(n32_sub(n, n32_sub(a, magic)), magic);
-    return n32_mul(n32_mul(p, n32_pow2(a)), n32_pow2(b));
-}
-FM_INLINE n64 n64_scale2(n64 p, n64 n)
-{
-    const n64 magic = n64_set1(0x1.8p52);
-    const n64 a = n64_fma(n, n64_set1(0.5), magic);
-    const n64 b = n64_add(n64_sub(n, n64_sub(a, magic)), magic);
-    return n64_mul(n64_mul(p, n64_pow2(a)), n64_pow2(b));
 }
 
 FM_INLINE float n32_first(n32 a) { return _mm256_cvtss_f32(a); }

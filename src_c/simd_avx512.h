@@ -3,6 +3,7 @@
 
 #define FM_PARTS 1
 #define FM_NATIVE_TAILS
+#define FM_NATIVE_SCALE2
 #include "simd_square.h"
 typedef __m512 n32;
 typedef __m512d n64;
