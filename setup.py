@@ -19,6 +19,7 @@ from setuptools.errors import CompileError, LinkError
 
 ROOT = Path(__file__).parent
 CFLAGS = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fno-strict-aliasing"]
+LDFLAGS = ["-Wl,--strip-all"] if sys.platform == "linux" else []
 TARGETS = {
     "x86_64": {
         "v4": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mbmi2", "-mprefer-vector-width=512"],
@@ -44,6 +45,7 @@ def extensions():
             include_dirs=["src_c", numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")],
             extra_compile_args=list(CFLAGS),
+            extra_link_args=list(LDFLAGS),
             depends=sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("src_c/*")) if name in C_SOURCES else [],
         )
 
@@ -109,7 +111,7 @@ class Sdist(sdist):
 
 setup(
     ext_modules=cythonize(
-        [Extension(SHARED, [], extra_compile_args=list(CFLAGS)), *extensions()],
+        [Extension(SHARED, [], extra_compile_args=list(CFLAGS), extra_link_args=list(LDFLAGS)), *extensions()],
         shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
