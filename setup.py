@@ -24,7 +24,7 @@ TARGETS = {
     "x86_64": {
         "v4": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mbmi2", "-mprefer-vector-width=512"],
         "v3": ["-mavx2", "-mfma", "-mbmi2"],
-        "baseline": [],
+        "baseline": ["-Os"],
     },
     "aarch64": {"neon": []},
 }

@@ -17,7 +17,12 @@
 #include <stdint.h>
 #include <string.h>
 
+/* A target compiled for size (setup.py: the baseline, four registers to a vector) calls what the others inline. */
+#ifdef __OPTIMIZE_SIZE__
+#define FM_INLINE static inline __attribute__((unused))
+#else
 #define FM_INLINE static inline __attribute__((always_inline, unused))
+#endif
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512BW__) && defined(__AVX512VL__)
 #include "simd_avx512.h"
