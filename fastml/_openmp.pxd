@@ -16,3 +16,14 @@ cdef int caller_cpu() noexcept nogil
 cdef void join_team(int cpu) noexcept nogil
 # After the region: how long it took tells the next call whether the team is awake.
 cdef void team_done() noexcept nogil
+
+# A phase of a program, all zero before it begins: fm_phase_take gives the next tile, fm_phase_finish says that it is
+# done, await_phase waits until all are.
+cdef extern from "threads.h" nogil:
+    ctypedef struct fm_phase:
+        int next
+        int done
+    int fm_phase_take(fm_phase *phase)
+    void fm_phase_finish(fm_phase *phase)
+
+cdef void await_phase(fm_phase *phase, int tiles) noexcept nogil

@@ -14,6 +14,7 @@ cdef extern from "threads.h" nogil:
     void fm_set_local_threads(int n)
     int fm_team_pays(double nanoseconds)
     void fm_team_done()
+    void fm_phase_await(fm_phase *phase, int tiles)
 
 cdef int chosen = 0      # set_num_threads(); 0: not called
 cdef int limit = 1 << 30  # what the machine grants (CPU quota, affinity), set once by _threads
@@ -46,6 +47,10 @@ cdef void join_team(int cpu) noexcept nogil:
 
 cdef void team_done() noexcept nogil:
     fm_team_done()
+
+
+cdef void await_phase(fm_phase *phase, int tiles) noexcept nogil:
+    fm_phase_await(phase, tiles)
 
 
 def get_threads():

@@ -28,6 +28,7 @@ cdef extern from "dispatch.h" nogil:
                                  uint64_t threshold) noexcept nogil
         void (*relu_run)(float *y, const float *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(float *dx, const float *g, const float *x, size_t n, int stream) noexcept nogil
+        void (*keep_run)(float *dx, const float *g, const float *y, size_t n, float scale) noexcept nogil
         void (*sgd_run)(float *p, float *v, const float *g, size_t n, float lr, float momentum, float damp,
                         float decay, float sign, int nesterov) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
@@ -78,6 +79,7 @@ cdef extern from "dispatch.h" nogil:
         double (*cross_entropy_soft_cols)(float *dx, float *loss, const float *x, const float *target,
                                           const float *weight, size_t n, size_t stride, size_t width,
                                           double smoothing, double scale) noexcept nogil
+        double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const float *weight, size_t count, size_t n,
                                 const int64_t *ignored) noexcept nogil
 
@@ -102,6 +104,7 @@ cdef extern from "dispatch.h" nogil:
                                  uint64_t threshold) noexcept nogil
         void (*relu_run)(double *y, const double *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(double *dx, const double *g, const double *x, size_t n, int stream) noexcept nogil
+        void (*keep_run)(double *dx, const double *g, const double *y, size_t n, double scale) noexcept nogil
         void (*sgd_run)(double *p, double *v, const double *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
@@ -152,6 +155,7 @@ cdef extern from "dispatch.h" nogil:
         double (*cross_entropy_soft_cols)(double *dx, double *loss, const double *x, const double *target,
                                           const double *weight, size_t n, size_t stride, size_t width,
                                           double smoothing, double scale) noexcept nogil
+        double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const double *weight, size_t count, size_t n,
                                 const int64_t *ignored) noexcept nogil
 

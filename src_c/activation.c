@@ -12,3 +12,10 @@ static void FM(relu_backward_run)(real *dx, const real *g, const real *x, size_t
     const vec zero = v_set1(0);
     FM_ROW_STORE(dx, n, stream, v_if_eq(v_max(zero, AT(x)), zero, zero, AT(g)))
 }
+
+/* The gradient through a rectifier, and through a dropout behind it, by their common result. */
+static void FM(keep_run)(real *dx, const real *g, const real *y, size_t n, real scale)
+{
+    const vec zero = v_set1(0), factor = v_set1(scale);
+    FM_ROW_STORE(dx, n, 0, v_if_eq(AT(y), zero, zero, v_mul(AT(g), factor)))
+}

@@ -29,18 +29,26 @@ FM_INLINE double FM(row_spread)(const real *x, const real *w, size_t n, real m)
 }
 
 /* A sum of doubles with what rounding took from it (Neumaier); infinite terms leave no remainder. */
-typedef struct { double total, lost; } FM(tally);
+typedef struct { double total, lost; } FM(compensated);
 
-FM_INLINE void FM(tally_add)(FM(tally) *t, double x)
+FM_INLINE void FM(tally_add)(FM(compensated) *t, double x)
 {
     const double sum = t->total + x;
     t->lost += fabs(t->total) < fabs(x) ? (x - sum) + t->total : (t->total - sum) + x;
     t->total = sum;
 }
 
-FM_INLINE double FM(tally_sum)(const FM(tally) *t)
+FM_INLINE double FM(tally_sum)(const FM(compensated) *t)
 {
     return t->lost - t->lost == 0 ? t->total + t->lost : t->total;
+}
+
+static double FM(tally)(const double *x, size_t n)
+{
+    FM(compensated) sum = {0, 0};
+    for (size_t i = 0; i < n; i++)
+        FM(tally_add)(&sum, x[i]);
+    return FM(tally_sum)(&sum);
 }
 
 /* l->loss, slope and fix of a group whose exponentials are summed. spread and share belong to the smoothing:
@@ -74,7 +82,7 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec base = v_set1((real)(-share * scale));
-    FM(tally) sum = {0, 0};
+    FM(compensated) sum = {0, 0};
     for (size_t group; rows; rows -= group, x += group * n, label += group) {
         FM(group) g;
         FM(labelled) l;
@@ -136,10 +144,10 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec vscale = v_set1((real)scale);
-    FM(tally) sum = {0, 0};
+    FM(compensated) sum = {0, 0};
     for (size_t group; rows; rows -= group) {
         FM(group) g;
-        double all[FM_GROUP] = {0}, spread[FM_GROUP], log_sum[FM_GROUP];
+        double all[FM_GROUP] = {0}, spread[FM_GROUP], log_sum[FM_GROUP], values[FM_GROUP] = {0};
         group = FM(group_rows)(rows, n);
         FM(group_scale)(&g, x, group, n);
         for (size_t r = 0; r < group; r++) {
@@ -154,10 +162,9 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
         }
         v64_store(log_sum, FM(group_log_sum)(&g));
         for (size_t r = 0; r < group; r++, x += n, target += n) {
-            const double value = all[r] * log_sum[r] + spread[r];
-            FM(tally_add)(&sum, value);
+            values[r] = all[r] * log_sum[r] + spread[r];
             if (loss)
-                *loss++ = (real)value;
+                *loss++ = (real)values[r];
             if (!dx)
                 continue;
             const v_scale s = FM(scale_row)(&g, r);
@@ -166,6 +173,7 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
                          v_fnma(FM_SHARES(target, weight), vscale, v_mul(v_scaled(AT(x), s), slope)))
             dx += n;
         }
+        FM(tally_add)(&sum, v64_sum(v64_load(values)));
     }
     return FM(tally_sum)(&sum);
 }
@@ -179,7 +187,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec zero = v_set1(0), one = v_set1(1), part = v_set1((real)(share * weight_sum));
     const vec vshare = v_set1((real)share), base = v_set1((real)(-share * scale));
-    FM(tally) sum = {0, 0};
+    FM(compensated) sum = {0, 0};
     FM_PANELS(width)
     {
         vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], slope[FM_PANEL];
@@ -254,7 +262,7 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec one = v_set1(1), vscale = v_set1((real)scale);
-    FM(tally) sum = {0, 0};
+    FM(compensated) sum = {0, 0};
     FM_PANELS(width)
     {
         vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], all[FM_PANEL];
@@ -305,7 +313,7 @@ static size_t FM(label_weights)(double *total, const int64_t *label, const real 
                 return i;
     *total = (double)counted;
     if (weight) {
-        FM(tally) sum = {0, 0};
+        FM(compensated) sum = {0, 0};
         for (size_t from = 0; from < count; from += FM_RUN) {
             const size_t to = count - from < FM_RUN ? count : from + FM_RUN;
             double part[8] = {0};

@@ -119,6 +119,8 @@ FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t s
 FM_PRIMITIVE(void, relu_run, (real *y, const real *x, size_t n, int stream))
 /* dx[i] = x[i] <= 0 ? 0 : g[i], exact. Any of dx, g, x may be the same. */
 FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, size_t n, int stream))
+/* dx[i] = y[i] == 0 ? 0 : scale g[i]. Any of dx, g, y may be the same. */
+FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, real scale))
 
 /* ---- update.c ---------------------------------------------------------------------------------------- */
 
@@ -150,6 +152,8 @@ FM_PRIMITIVE(double, cross_entropy_soft_rows,
 FM_PRIMITIVE(double, cross_entropy_soft_cols,
              (real *dx, real *loss, const real *x, const real *target, const real *weight, size_t n, size_t stride,
               size_t width, double smoothing, double scale))
+/* The sum of n doubles, with what rounding took from it; the same in both tables. n >= 0. */
+FM_PRIMITIVE(double, tally, (const double *x, size_t n))
 /* The index of the first label that is neither in 0 .. n - 1 nor *ignored (NULL: none is); else count, and *total is
  * the sum of the weights (NULL: ones) of the labels not ignored. */
 FM_PRIMITIVE(size_t, label_weights,

@@ -21,11 +21,8 @@
 #include "threads.h"
 
 #include <pthread.h>
-#include <time.h>
-
-#ifdef __linux__
 #include <sched.h>
-#endif
+#include <time.h>
 
 static __thread int local_threads;
 static int forked_without_runtime;
@@ -59,6 +56,23 @@ void fm_team_done(void)
         last_end = clock_nanoseconds();
         busy += last_end - started;
         started = 0;
+    }
+}
+
+enum { PATIENCE = 300 }; /* pauses before the CPU is offered to another thread, which may be the one waited for */
+
+void fm_phase_await(fm_phase *phase, int tiles)
+{
+    for (int spins = 0; __atomic_load_n(&phase->done, __ATOMIC_ACQUIRE) < tiles; spins++) {
+        if (spins >= PATIENCE) {
+            sched_yield();
+            continue;
+        }
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#else
+        __asm__ volatile("yield" ::: "memory");
+#endif
     }
 }
 

@@ -22,4 +22,18 @@ void fm_leave_cpu(int caller_cpu);
 int fm_local_threads(void);
 void fm_set_local_threads(int n);
 
+/* A phase of a program: its tiles are taken one by one by whoever is free, and it is over once all are done. A
+ * thread that comes late, or not at all, holds nobody up: the others take its tiles. */
+typedef struct {
+    int next;
+    char apart[60]; /* two lines of the cache */
+    int done;
+    char end[60];
+} fm_phase;
+
+static inline int fm_phase_take(fm_phase *phase) { return __atomic_fetch_add(&phase->next, 1, __ATOMIC_RELAXED); }
+static inline void fm_phase_finish(fm_phase *phase) { __atomic_fetch_add(&phase->done, 1, __ATOMIC_RELEASE); }
+/* Waits until `tiles` of them are done. */
+void fm_phase_await(fm_phase *phase, int tiles);
+
 #endif

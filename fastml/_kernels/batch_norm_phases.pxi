@@ -25,6 +25,7 @@ cdef double BACKWARD_COST = 0.25
 
 cdef struct Cut:
     Py_ssize_t outer, channels, inner
+    Py_ssize_t stride                # elements from one row of outer to the next
     Py_ssize_t rows, row_chunks      # a chunk: `rows` of outer ...
     Py_ssize_t width, width_chunks   # ... by `width` of inner
     Py_ssize_t chunks
@@ -86,6 +87,7 @@ cdef void lay_out(Cut *cut, const Layout *at, size_t itemsize) noexcept nogil:
     """Cut the shape into chunks."""
     cdef Py_ssize_t outer = at.outer, channels = at.n, inner = at.inner
     cut.outer, cut.channels, cut.inner = outer, channels, inner
+    cut.stride = channels * inner
     if inner == 1:
         cut.width, cut.width_chunks = 1, 1
         cut.rows = max(1, ceil_div(ceil_div(outer, CHUNKS), ROWS)) * ROWS
@@ -130,14 +132,13 @@ cdef inline Py_ssize_t chunk_width(const Cut *cut, Py_ssize_t k) noexcept nogil:
 
 cdef inline Py_ssize_t chunk_start(const Cut *cut, Py_ssize_t k, Py_ssize_t c) noexcept nogil:
     """Where chunk k of channel c begins."""
-    return ((k // cut.width_chunks * cut.rows * cut.channels + c) * cut.inner
-            + k % cut.width_chunks * cut.width)
+    return k // cut.width_chunks * cut.rows * cut.stride + c * cut.inner + k % cut.width_chunks * cut.width
 
 
 cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     """Partial sums of chunk k of the channels of panel p."""
     cdef const Cut *cut = &job.cut
-    cdef Py_ssize_t stride = cut.channels * cut.inner, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
+    cdef Py_ssize_t stride = cut.stride, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
     cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i
     cdef double *sums = job.sum + k * cut.channels
     cdef double *m2 = job.m2 + k * cut.channels
@@ -193,7 +194,7 @@ cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
 cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     """The result in chunk k of the channels of panel p."""
     cdef const Cut *cut = &job.cut
-    cdef Py_ssize_t stride = cut.channels * cut.inner, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
+    cdef Py_ssize_t stride = cut.stride, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
     cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i
     if cut.inner == 1:
         i = chunk_start(cut, k, first)

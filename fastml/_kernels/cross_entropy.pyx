@@ -34,10 +34,7 @@ ctypedef fused real:
     double
 
 cdef enum:
-    SMALL = 8192      # elements
-    BLOCK = 16384     # elements
     PANEL = 512       # bytes
-    SLOTS = 256
     LONG_ROW = 1024   # bytes: shorter rows are not worth a store past the caches
 
 cdef double COST = 0.5      # nanoseconds an element on one thread
@@ -90,7 +87,7 @@ cdef inline double unit(real *dx, real *loss, const real *x, const int64_t *labe
                         bint stream) noexcept nogil:
     """Unit u of arrays that begin at these pointers: a block of rows, or a panel of columns."""
     cdef Py_ssize_t row, column = 0, n = at.n, inner = at.inner
-    cdef Py_ssize_t step = max(1, BLOCK // n), width = PANEL // sizeof(real)
+    cdef Py_ssize_t step = unit_rows(n), width = PANEL // sizeof(real)
     cdef Py_ssize_t panels = (inner + width - 1) // width
     if inner == 1:
         row = u * step
@@ -113,11 +110,11 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
     (outer, inner); weight (IN or None): (n,). Returns the sum of the losses."""
     cdef Layout at
     at.outer, at.n, at.inner = x.shape[0], x.shape[1], x.shape[2]
-    cdef Py_ssize_t size = at.outer * at.n * at.inner, step = max(1, BLOCK // at.n)
+    cdef Py_ssize_t size = at.outer * at.n * at.inner, step = unit_rows(at.n)
     cdef Py_ssize_t panel = PANEL // sizeof(real)
     cdef Py_ssize_t units = ((at.outer + step - 1) // step if at.inner == 1
                              else at.outer * ((at.inner + panel - 1) // panel))
-    cdef Py_ssize_t each = (units + SLOTS - 1) // SLOTS
+    cdef Py_ssize_t each = slot_units(units)
     cdef Py_ssize_t slots = (units + each - 1) // each
     cdef Py_ssize_t i, u
     cdef bint stream = at.n * sizeof(real) >= LONG_ROW and size * sizeof(real) > cache_bytes
@@ -307,7 +304,7 @@ class Call:
         return loss.transpose(self.order_back)
 
 
-cdef object wrong_label(object target, Py_ssize_t n, object ignore_index):
+def wrong_label(target, Py_ssize_t n, ignore_index):
     target = np.asarray(target)
     wrong = (target < 0) | (target >= n)
     if ignore_index is not None:

@@ -9,6 +9,7 @@ from .module import Module, Parameter
 from .seeding import manual_seed
 from .sequential import Sequential
 from .serialization import load, load_metadata, save
+from .step import compile_step
 
 __all__ = [
     "BatchNorm",
@@ -19,6 +20,7 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Sequential",
+    "compile_step",
     "load",
     "load_metadata",
     "manual_seed",

@@ -1,5 +1,6 @@
 """Activations as layers."""
 
+from .._kernels import step_elementwise, step_linear
 from ..ops.activations import relu, relu_backward
 from ._reuse import Results
 from .module import Module
@@ -29,3 +30,19 @@ class ReLU(Module):
     def backward(self, grad):
         x = self._last()
         return relu_backward(grad, x, out=self._gradients.like(grad, x))
+
+    def lower(self, plan, x, name):
+        y = plan.over(x)
+        if y is x and x.made_by is not None and x.made_by.kernel is step_linear.linear:
+            x.made_by.rectify()
+        else:
+            plan.emit(step_elementwise.relu, [y], [x], rows=[], columns=[])
+        y.gate = True
+
+        def backward(dy, wanted):
+            if dy.gate:  # a dropout behind it has done it already
+                return dy
+            plan.emit(step_elementwise.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[1])
+            return dy
+
+        return y, backward

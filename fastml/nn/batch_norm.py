@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._kernels import step_batch_norm
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, size
@@ -98,6 +99,46 @@ class BatchNorm(Module):
             self.weight.grad = dweight
             self.bias.grad = dbias
         return dx
+
+    def lower(self, plan, x, name):
+        n = self.num_features
+        if x.cols != n:
+            raise ValueError(f"{name}: BatchNorm has {n} features, the layer before gives {x.cols}")
+        tracked = self.num_batches_tracked is not None
+        arrays = ("weight", "bias", "running_mean", "running_var")
+        weight, bias, running_mean, running_var = (
+            plan.outside(getattr(getattr(self, a), "value", getattr(self, a)), f"{name}.{a}") for a in arrays
+        )
+        y, mean, inv_std = plan.like(x), plan.vector(f"{name}.mean", n), plan.vector(f"{name}.inv_std", n)
+        x.kept = True
+        scratch = step_batch_norm.scratch_bytes
+        moved = [running_mean, running_var] if tracked else []
+        numbers = plan.emit(
+            step_batch_norm.batch_norm, [y, mean, inv_std], [x, weight, bias, running_mean, running_var],
+            also=moved, columns=[], scratch=scratch, reals=[self.eps, self.momentum or 0],
+        )  # fmt: skip
+
+        def count(rows):
+            if tracked:
+                seen = self.num_batches_tracked
+                numbers.set((self.eps, 1 / (seen + 1) if self.momentum is None else self.momentum))
+                self.num_batches_tracked = seen + 1
+
+        plan.before.append(count)
+        plan.least_rows = 2
+
+        def backward(dy, wanted):
+            dweight, dbias = plan.vector(f"d{name}.weight", n), plan.vector(f"d{name}.bias", n)
+            plan.emit(
+                step_batch_norm.batch_norm_backward, [dy, dweight, dbias], [dy, x, weight, mean, inv_std],
+                columns=[], scratch=scratch,
+            )  # fmt: skip
+            for parameter, value, gradient in ((self.weight, weight, dweight), (self.bias, bias, dbias)):
+                if parameter is not None and plan.learns(parameter):
+                    plan.learn(parameter, value, gradient)
+            return dy
+
+        return y, backward
 
     def extra_repr(self):
         return (

@@ -1,5 +1,6 @@
 """Dropout as a layer."""
 
+from .._kernels import step_elementwise
 from ..ops.dropout import dropout, dropout_backward
 from ._reuse import Results
 from .module import Module
@@ -54,6 +55,33 @@ class Dropout(Module):
         if getattr(grad, "shape", shape) != shape:
             raise ValueError(f"grad has shape {grad.shape}, the last result has {shape}")
         return dropout_backward(grad, self.p, seed=seed, offset=offset, out=self._gradients.like(grad))
+
+    def lower(self, plan, x, name):
+        if self.p == 0:
+            return x, lambda dy, wanted: dy
+        gate = x.gate and not x.kept
+        y = plan.over(x)
+        threshold, scale = step_elementwise.dropout_threshold(self.p)
+        numbers = plan.emit(
+            step_elementwise.dropout, [y], [x], rows=[], columns=[], reals=[scale], integers=[self.seed, 0, threshold]
+        )
+
+        def draw(rows):
+            offset = self.offset
+            numbers.set(integers=[self.seed, offset])
+            self.offset = offset + rows * x.cols
+
+        plan.before.append(draw)
+
+        def backward(dy, wanted):
+            if gate:  # dropped or not above zero: either way no gradient, and no mask to draw again
+                plan.emit(step_elementwise.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[scale])
+                dy.gate = True
+            else:
+                plan.emit(step_elementwise.dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
+            return dy
+
+        return y, backward
 
     def extra_repr(self):
         return f"p={self.p}"

@@ -4,10 +4,14 @@ import math
 
 import numpy as np
 
+from .._kernels import step_linear
 from ..ops.linear import linear, linear_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, size
 from .seeding import check_seed, next_seed
+
+# Weights up to this size are packed again for every tile of rows, so that layers follow each other without a barrier.
+ROWS_BYTES = 1 << 16
 
 
 class Linear(Module):
@@ -54,6 +58,38 @@ class Linear(Module):
         if self.bias is not None:
             self.bias.grad = dbias
         return dx
+
+    def lower(self, plan, x, name):
+        if x.cols != self.in_features:
+            raise ValueError(f"{name}: Linear takes {self.in_features} features, the layer before gives {x.cols}")
+        weight = plan.outside(self.weight.value, f"{name}.weight")
+        bias = None if self.bias is None else plan.outside(self.bias.value, f"{name}.bias")
+        y = plan.activation(self.out_features)
+        flops = 2 * plan.rows * self.in_features * self.out_features
+        # A tile of rows packs the whole weight for itself, a tile of columns its own part of it.
+        cut = {"columns": [x]} if self.weight.value.nbytes > ROWS_BYTES else {"rows": [weight, bias], "columns": [x]}
+        plan.emit(step_linear.linear, [y], [x, weight, bias], flops=flops, integers=[0], **cut)
+        x.kept = True
+
+        def backward(dy, wanted):
+            dx = None
+            if wanted:
+                dx = plan.gradient(x)
+                cut["columns"] = [dy, weight]
+                plan.emit(step_linear.linear_backward, [dx], [dy, weight], flops=flops, **cut)
+            if plan.learns(self.weight):
+                dweight = plan.vector(f"d{name}.weight", self.out_features, self.in_features)
+                plan.emit(
+                    step_linear.linear_dweight, [dweight], [dy, x], cols=dy.cols, columns=[x], flops=flops
+                )
+                plan.learn(self.weight, weight, dweight)
+            if self.bias is not None and plan.learns(self.bias):
+                dbias = plan.vector(f"d{name}.bias", self.out_features)
+                plan.emit(step_linear.linear_dbias, [dbias], [dy], cols=dy.cols, columns=[])
+                plan.learn(self.bias, bias, dbias)
+            return dx
+
+        return y, backward
 
     def extra_repr(self):
         return (

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from .._kernels import step_cross_entropy
 from ..ops.cross_entropy import cross_entropy_with_grad
 from ._reuse import Results
+from .plan import GIVEN
 
 
 class CrossEntropyLoss:
@@ -49,6 +51,34 @@ class CrossEntropyLoss:
             reduction=self.reduction,
             out=self._gradients.like(y),
         )
+
+    def lower(self, plan, x):
+        if self.reduction == "none":
+            raise ValueError("compile_step needs a loss with reduction 'mean' or 'sum', not 'none'")
+        if self.axis not in (-1, 1):
+            raise ValueError(f"compile_step needs the classes on the last axis, not {self.axis}")
+        weight = self.weight
+        if weight is not None:
+            if weight.shape != (x.cols,):
+                raise ValueError(f"weight must have shape ({x.cols},), one for each class, not {weight.shape}")
+            weight = plan.outside(np.ascontiguousarray(weight, plan.dtype), "class weight")
+        x.layout.dense = True
+        dx = plan.over(x)
+        target = plan.matrix("target", 1, dtype=np.int64, array=GIVEN)
+        sums = plan.matrix("losses", 1, dtype=np.float64)
+        sums.result = True
+        numbers = plan.emit(
+            step_cross_entropy.cross_entropy, [dx, sums], [x, target, weight],
+            rows=[weight], multiple=step_cross_entropy.group_rows(x.cols),
+        )  # fmt: skip
+
+        def bind(program):
+            return step_cross_entropy.Labels(
+                program, numbers, target.index, sums.index, x.cols, None if weight is None else weight.array,
+                self.ignore_index, self.label_smoothing, self.reduction == "mean",
+            )  # fmt: skip
+
+        return dx, bind
 
     def __repr__(self):
         weight = "None" if self.weight is None else f"array of {self.weight.size}"

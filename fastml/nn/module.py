@@ -62,6 +62,14 @@ class Module:
         """Gradient with respect to the last input, from the gradient with respect to its result."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
+    def lower(self, plan, x, name):
+        """Write this layer into a compiled step's plan: ``(y, backward)``; see :func:`compile_step`.
+
+        x and y are matrices of the plan, ``name`` is the layer's dotted name. ``backward(dy, wanted)`` writes
+        down the gradient and returns dx (None where it is not ``wanted``).
+        """
+        raise TypeError(f"compile_step has no program for {type(self).__name__} (layer {name or 'model'})")
+
     def train(self, mode=True):
         """Switch this module and all below it to training (or, with False, to evaluation); returns self."""
         for module in self.modules():

@@ -46,6 +46,23 @@ class Sequential(Module):
             grad = layer.backward(grad)
         return grad
 
+    def lower(self, plan, x, name):
+        backwards = []
+        for i, layer in enumerate(self.layers):
+            x, backward = layer.lower(plan, x, f"{name}.{i}" if name else str(i))
+            backwards.append((layer, backward))
+
+        def backward(dy, wanted):
+            learns = [any(map(plan.learns, layer.parameters())) for layer, _ in backwards]
+            for i in range(len(backwards) - 1, -1, -1):
+                if not (wanted or any(learns[: i + 1])):
+                    return None
+                dy = backwards[i][1](dy, wanted or any(learns[:i]))
+                plan.update()
+            return dy
+
+        return x, backward
+
     def named_children(self):
         return [(str(i), layer) for i, layer in enumerate(self.layers)]
 

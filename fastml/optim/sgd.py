@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._kernels import step_update
+from .._kernels.program import Numbers, Stale
 from ..ops.sgd import sgd_step
 
 _OPTIONS = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
@@ -156,6 +158,49 @@ class SGD:
         for i, v in zip(starting, zeros, strict=True):
             velocities[i] = v
         self._running = all(v is not None for v in velocities)
+
+    def lower(self, plan):
+        """Write the update into a compiled step's plan: a function of (parameter, value, gradient) for each."""
+        options, numbers = None, Numbers()
+        velocities = self._velocities
+        with_momentum = self.momentum != 0
+        index = {id(p): i for i, p in enumerate(self._params)}
+        starting = {}  # velocities that begin with this program's first step
+
+        def update(parameter, value, gradient):
+            velocity = None
+            if with_momentum:
+                i = index[id(parameter)]
+                if velocities[i] is None:
+                    starting[i] = np.zeros_like(parameter.value)
+                velocity = plan.outside(starting.get(i, velocities[i]), f"velocity of {value}")
+            plan.emit(
+                step_update.sgd, [value, velocity], [gradient],
+                cols=value.rows, columns=[], numbers=numbers,
+            )  # fmt: skip
+
+        def before(rows):
+            nonlocal options
+            if self._velocities is not velocities or (self.momentum != 0) != with_momentum:
+                raise Stale
+            damp = 1 - self.dampening
+            if starting:
+                if damp != 1 and len(starting) < len(velocities):
+                    raise ValueError("SGD with dampening cannot start some velocities later than others")
+                damp = 1.0
+            now = (self.lr, self.momentum, damp, self.weight_decay, -1.0 if self.maximize else 1.0, self.nesterov)
+            if now != options:
+                self._set_options({name: getattr(self, name) for name in _OPTIONS})
+                numbers.set(now[:5], now[5:])
+                options = now
+            if starting:
+                for i, v in starting.items():
+                    velocities[i] = v
+                starting.clear()
+                self._running = all(v is not None for v in velocities)
+
+        plan.before.append(before)
+        return update
 
     def __repr__(self):
         options = ", ".join(f"{name}={getattr(self, name)}" for name in _OPTIONS)

@@ -1,0 +1,114 @@
+"""Batch normalisation in a training step: a tile of columns goes through all three phases of batch_norm_phases.pxi."""
+
+from cython.parallel import parallel, prange
+
+from .._check cimport Layout
+from .._openmp cimport caller_cpu, join_team
+from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
+from .program cimport Args, Kernel, Tile, View, at, kernel
+
+include "batch_norm_phases.pxi"
+
+
+cdef void prepare(Cut *cut, const Tile *t, Py_ssize_t stride, size_t size) noexcept nogil:
+    cdef Layout layout = Layout(t.rows, t.hi - t.lo, 1)
+    lay_out(cut, &layout, size)
+    cut.stride = stride
+    cut.panel, cut.panels = t.hi - t.lo, 1
+    cut.by_panel, cut.stream = True, False
+
+
+cdef void place(Job *job, char *memory) noexcept nogil:
+    """The job's sums and coefficients in the thread's scratch."""
+    cdef Py_ssize_t w = job.cut.channels
+    job.sum = <double *>memory
+    job.m2 = job.sum + job.cut.chunks * w
+    memory = <char *>(job.m2 + job.cut.chunks * w)
+    if Job is Job32:
+        job.scale = <float *>memory
+    else:
+        job.scale = <double *>memory
+    job.shift = job.scale + w
+    job.center = job.shift + w
+    job.slope = job.center + w
+
+
+def scratch_bytes(Py_ssize_t width):
+    """Scratch of a tile of `width` columns."""
+    return 2 * CHUNKS * width * sizeof(double) + 4 * width * sizeof(double)
+
+
+cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
+    """y, mean, inv_std (OUT) = x with weight and bias (or NULL); x[0]: eps; x[1]: momentum; n[0]: by the batch's
+    statistics; running_mean and running_var (IN, OUT, or NULL)."""
+    cdef double n = t.rows
+    cdef Py_ssize_t i
+    if Job is Job32:
+        job.fm = fm32
+        job.y, job.x = <float *>at(p.v[0], t, 0, t.lo, p.size), <float *>at(p.v[3], t, 0, t.lo, p.size)
+        job.mean, job.inv_std = <float *>at(p.v[1], t, t.lo, 0, p.size), <float *>at(p.v[2], t, t.lo, 0, p.size)
+        job.weight, job.bias = <float *>at(p.v[4], t, t.lo, 0, p.size), <float *>at(p.v[5], t, t.lo, 0, p.size)
+        job.g = NULL
+    else:
+        job.fm = fm64
+        job.y, job.x = <double *>at(p.v[0], t, 0, t.lo, p.size), <double *>at(p.v[3], t, 0, t.lo, p.size)
+        job.mean, job.inv_std = <double *>at(p.v[1], t, t.lo, 0, p.size), <double *>at(p.v[2], t, t.lo, 0, p.size)
+        job.weight, job.bias = <double *>at(p.v[4], t, t.lo, 0, p.size), <double *>at(p.v[5], t, t.lo, 0, p.size)
+        job.g = NULL
+    job.training, job.eps = True, p.x[0]
+    place(job, t.scratch)
+    by_panel(job, 0, 1)
+    if p.v[6] == NULL:
+        return
+    if Job is Job32:
+        fm32.norm_running(<float *>at(p.v[6], t, t.lo, 0, p.size), job.sum, n, p.x[1], job.cut.channels)
+        fm32.norm_running(<float *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - 1, p.x[1], job.cut.channels)
+    else:
+        fm64.norm_running(<double *>at(p.v[6], t, t.lo, 0, p.size), job.sum, n, p.x[1], job.cut.channels)
+        fm64.norm_running(<double *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - 1, p.x[1], job.cut.channels)
+
+
+cdef void norm_backward(Job *job, const Args *p, const Tile *t) noexcept nogil:
+    """dx, dweight, dbias (OUT) from dy, x, weight (or NULL), mean and inv_std."""
+    if Job is Job32:
+        job.fm = fm32
+        job.y, job.g = <float *>at(p.v[0], t, 0, t.lo, p.size), <float *>at(p.v[3], t, 0, t.lo, p.size)
+        job.dweight, job.dbias = <float *>at(p.v[1], t, t.lo, 0, p.size), <float *>at(p.v[2], t, t.lo, 0, p.size)
+        job.x, job.weight = <float *>at(p.v[4], t, 0, t.lo, p.size), <float *>at(p.v[5], t, t.lo, 0, p.size)
+        job.mean, job.inv_std = <float *>at(p.v[6], t, t.lo, 0, p.size), <float *>at(p.v[7], t, t.lo, 0, p.size)
+    else:
+        job.fm = fm64
+        job.y, job.g = <double *>at(p.v[0], t, 0, t.lo, p.size), <double *>at(p.v[3], t, 0, t.lo, p.size)
+        job.dweight, job.dbias = <double *>at(p.v[1], t, t.lo, 0, p.size), <double *>at(p.v[2], t, t.lo, 0, p.size)
+        job.x, job.weight = <double *>at(p.v[4], t, 0, t.lo, p.size), <double *>at(p.v[5], t, t.lo, 0, p.size)
+        job.mean, job.inv_std = <double *>at(p.v[6], t, t.lo, 0, p.size), <double *>at(p.v[7], t, t.lo, 0, p.size)
+    job.bias = NULL
+    job.training, job.eps = True, 0
+    place(job, t.scratch)
+    by_panel(job, 0, 1)
+
+
+cdef void forward_tile(const Args *p, const Tile *t) noexcept nogil:
+    cdef Job32 job32
+    cdef Job64 job64
+    if p.size == sizeof(float):
+        prepare(&job32.cut, t, p.v[3].row, p.size)
+        norm(&job32, p, t)
+    else:
+        prepare(&job64.cut, t, p.v[3].row, p.size)
+        norm(&job64, p, t)
+
+
+cdef void backward_tile(const Args *p, const Tile *t) noexcept nogil:
+    cdef Job32 job32
+    cdef Job64 job64
+    if p.size == sizeof(float):
+        prepare(&job32.cut, t, p.v[4].row, p.size)
+        norm_backward(&job32, p, t)
+    else:
+        prepare(&job64.cut, t, p.v[4].row, p.size)
+        norm_backward(&job64, p, t)
+
+
+batch_norm = kernel(forward_tile, "batch_norm")
+batch_norm_backward = kernel(backward_tile, "batch_norm_backward")

@@ -1,0 +1,154 @@
+"""Cross-entropy in a training step: a tile of rows gives its gradient and, group by group of rows, its losses.
+
+The groups' sums lie side by side and are joined after the step in the order that cross_entropy.pyx has, so the
+loss has the same bits as there.
+"""
+
+cimport numpy as cnp
+from libc.stdint cimport int64_t
+
+from .. import _check
+from .._simd cimport fm32, fm64
+from .cross_entropy cimport GROUP_ROWS, SMALL, slot_units, unit_rows
+from .program cimport Args, Kernel, Numbers, Program, Tile, View, at, kernel
+
+from .cross_entropy import wrong_label
+
+import numpy as np
+
+cnp.import_array()
+
+cdef enum:
+    LONG = 512        # elements: longer rows make groups of their own
+
+
+def group_rows(Py_ssize_t classes):
+    """Rows of a group: a tile has a multiple of them."""
+    return GROUP_ROWS if classes <= LONG else 1
+
+
+cdef void rows_tile(const Args *p, const Tile *t) noexcept nogil:
+    """dx, sums (OUT) of x, label, weight (or NULL); n[0]: the label that does not count; x: smoothing, sum of the
+    weights, scale. With a target of class probabilities n[1] is set and label holds them."""
+    cdef Py_ssize_t i, count, n = p.v[2].cols, group = GROUP_ROWS if n <= LONG else 1
+    cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
+    i = t.lo
+    while i < t.hi:
+        count = min(group, t.hi - i)
+        if p.size == sizeof(float):
+            sums[i // group] = (
+                fm32.cross_entropy_soft_rows(
+                    <float *>at(p.v[0], t, i, 0, p.size), NULL, <float *>at(p.v[2], t, i, 0, p.size),
+                    <float *>at(p.v[3], t, i, 0, p.size), <float *>at(p.v[4], t, 0, 0, p.size), count, n, p.x[0],
+                    p.x[2], False)
+                if p.n[1] else fm32.cross_entropy_rows(
+                    <float *>at(p.v[0], t, i, 0, p.size), NULL, <float *>at(p.v[2], t, i, 0, p.size),
+                    <int64_t *>at(p.v[3], t, i, 0, sizeof(int64_t)), <float *>at(p.v[4], t, 0, 0, p.size), count, n,
+                    p.n[0], p.x[0], p.x[1], p.x[2], False))
+        else:
+            sums[i // group] = (
+                fm64.cross_entropy_soft_rows(
+                    <double *>at(p.v[0], t, i, 0, p.size), NULL, <double *>at(p.v[2], t, i, 0, p.size),
+                    <double *>at(p.v[3], t, i, 0, p.size), <double *>at(p.v[4], t, 0, 0, p.size), count, n, p.x[0],
+                    p.x[2], False)
+                if p.n[1] else fm64.cross_entropy_rows(
+                    <double *>at(p.v[0], t, i, 0, p.size), NULL, <double *>at(p.v[2], t, i, 0, p.size),
+                    <int64_t *>at(p.v[3], t, i, 0, sizeof(int64_t)), <double *>at(p.v[4], t, 0, 0, p.size), count, n,
+                    p.n[0], p.x[0], p.x[1], p.x[2], False))
+        i += group
+
+
+cross_entropy = kernel(rows_tile, "cross_entropy")
+
+
+cdef double total(const double *sums, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    """The sum of all losses from the groups' sums, joined as cross_entropy.pyx joins its own."""
+    cdef Py_ssize_t group = GROUP_ROWS if n <= LONG else 1, step = rows, each = 1, units, i, first, last
+    cdef double sum = 0, slot = 0
+    if rows * n <= SMALL:
+        return fm32.tally(sums, (rows + group - 1) // group)
+    step = unit_rows(n)
+    units = (rows + step - 1) // step
+    each = slot_units(units)
+    for i in range(units):
+        first = i * step
+        last = min(rows, first + step)
+        slot += fm32.tally(sums + first // group, (last + group - 1) // group - first // group)
+        if (i + 1) % each == 0 or i + 1 == units:
+            sum += slot
+            slot = 0
+    return sum
+
+
+cdef class Labels:
+    """The target of a step: checks it, binds it, and reads the loss when the step is done."""
+
+    cdef Program program
+    cdef Numbers numbers
+    cdef int view, sums
+    cdef Py_ssize_t n
+    cdef object ignore_index, weight
+    cdef bint mean, is_double
+    cdef double total_weight
+    cdef int64_t ignored
+
+    def __init__(self, Program program, Numbers numbers, int view, int sums, Py_ssize_t n, weight, ignore_index,
+                 double smoothing, bint mean):
+        self.program, self.numbers, self.view, self.sums, self.n = program, numbers, view, sums, n
+        self.weight, self.ignore_index, self.mean = weight, ignore_index, mean
+        self.ignored = -1 if ignore_index is None or not -2**63 <= ignore_index < 2**63 else ignore_index
+        self.is_double = program.size == sizeof(double)
+        numbers.x[0] = smoothing
+        numbers.x[1] = n if weight is None else weight.sum(dtype=np.float64)
+
+    def bind(self, target, Py_ssize_t rows):
+        """ValueError, TypeError or IndexError for a target that does not fit; nothing is written then."""
+        cdef cnp.ndarray labels
+        cdef double weight = rows
+        cdef size_t checked
+        cdef const int64_t *ignored = NULL if self.ignore_index is None else &self.ignored
+        if not (type(target) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>target) == cnp.NPY_INT64
+                and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>target)):
+            target = np.asarray(target)
+            if target.dtype.kind == "f":
+                return self.bind_probabilities(target, rows)
+            if target.dtype.kind not in "iu":
+                raise TypeError(f"target must be integer labels or floating-point class probabilities, not {target.dtype}")
+            if target.dtype.kind == "u" and target.dtype.itemsize == 8:
+                target = np.minimum(target, np.uint64(2**63 - 1))
+            target = np.ascontiguousarray(target, dtype=np.int64)
+        labels = <cnp.ndarray>target
+        if cnp.PyArray_NDIM(labels) != 1 or cnp.PyArray_DIM(labels, 0) != rows:
+            raise ValueError(f"target must have the shape ({rows},) for a batch of {rows} rows, not {target.shape}")
+        data = <int64_t *>cnp.PyArray_DATA(labels)
+        if self.is_double:
+            checked = fm64.label_weights(&weight, data, <double *>self.weights(), rows, self.n, ignored)
+        else:
+            checked = fm32.label_weights(&weight, data, <float *>self.weights(), rows, self.n, ignored)
+        if checked < <size_t>rows:
+            raise wrong_label(target, self.n, self.ignore_index)
+        self.numbers.n[0], self.numbers.n[1] = self.ignored, 0
+        self.start(labels, weight)
+
+    cdef void *weights(self) noexcept:
+        return NULL if self.weight is None else cnp.PyArray_DATA(<cnp.ndarray>self.weight)
+
+    cdef bind_probabilities(self, target, Py_ssize_t rows):
+        if target.shape != (rows, self.n):
+            raise ValueError(f"target must have the shape ({rows},) or ({rows}, {self.n}), not {target.shape}")
+        if self.ignore_index is not None:
+            raise ValueError("ignore_index needs integer labels in target, not class probabilities")
+        self.numbers.n[1] = 1
+        self.start(_check.plain(_check.as_real(target, "target", np.float64 if self.is_double else np.float32)), rows)
+
+    cdef start(self, cnp.ndarray target, double weight):
+        self.program.bind(self.view, target)
+        self.total_weight = weight
+        self.numbers.x[2] = 1 / weight if self.mean else 1
+
+    def loss(self, Py_ssize_t rows):
+        """The loss of the step that has just run."""
+        cdef double sum = total(<double *>self.program.views[self.sums].data, rows, self.n)
+        if self.mean:
+            sum /= self.total_weight
+        return np.float64(sum) if self.is_double else np.float32(sum)

@@ -1,0 +1,57 @@
+"""Element-wise layers in a training step: activations and dropout, row by row of a tile."""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.math cimport rint
+
+from .._simd cimport fm32, fm64
+from .program cimport Args, Block, Kernel, Tile, View, at, block, kernel
+
+
+cdef void relu_tile(const Args *p, const Tile *t) noexcept nogil:
+    """y (OUT) = max(0, x)."""
+    cdef Block b = block(t, p.v[0].cols)
+    cdef Py_ssize_t i
+    for i in range(b.i, b.i + b.rows):
+        if p.size == sizeof(float):
+            fm32.relu_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size), b.cols, False)
+        else:
+            fm64.relu_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size), b.cols,
+                          False)
+
+
+cdef void relu_backward_tile(const Args *p, const Tile *t) noexcept nogil:
+    """dx (OUT) = dy where y > 0, scaled by x[0]; y is 0 where the layers between gave nothing on."""
+    cdef Block b = block(t, p.v[0].cols)
+    cdef Py_ssize_t i
+    for i in range(b.i, b.i + b.rows):
+        if p.size == sizeof(float):
+            fm32.keep_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size),
+                          <float *>at(p.v[2], t, i, b.j, p.size), b.cols, <float>p.x[0])
+        else:
+            fm64.keep_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size),
+                          <double *>at(p.v[2], t, i, b.j, p.size), b.cols, p.x[0])
+
+
+cdef void dropout_tile(const Args *p, const Tile *t) noexcept nogil:
+    """y (OUT) = x where kept, scaled by x[0]; n: seed, offset of the batch's first element, threshold."""
+    cdef Block b = block(t, p.v[0].cols)
+    cdef Py_ssize_t i
+    cdef uint64_t first
+    for i in range(b.i, b.i + b.rows):
+        first = <uint64_t>p.n[1] + <uint64_t>(i * p.v[0].cols + b.j)
+        if p.size == sizeof(float):
+            fm32.dropout_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size), b.cols,
+                             <uint64_t>p.n[0], first, <uint64_t>p.n[2], <float>p.x[0], False)
+        else:
+            fm64.dropout_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size), b.cols,
+                             <uint64_t>p.n[0], first, <uint64_t>p.n[2], p.x[0], False)
+
+
+relu = kernel(relu_tile, "relu")
+relu_backward = kernel(relu_backward_tile, "relu_backward")
+dropout = kernel(dropout_tile, "dropout")
+
+
+def dropout_threshold(double p):
+    """The threshold under which a word drops its element, and the scale of those that stay."""
+    return <uint64_t>rint(p * 4294967296.0), 1.0 / (1.0 - p) if p < 1.0 else 0.0

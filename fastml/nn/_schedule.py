@@ -1,0 +1,196 @@
+"""From a plan to phases: which stages share a tile, what must wait for what, and where every matrix lies.
+
+Stages that follow each other join a job, which takes each tile through all of them while it is in the first
+caches, as long as no stage needs more of an operand than its own tile made. A job waits for the jobs that write
+what it reads, or read what it writes; its phase is the first one after all of theirs, and jobs of one phase run
+side by side. Matrices whose phases do not overlap share memory.
+"""
+
+PANEL = 128  # bytes of a row in a tile of columns: a panel of the GEMM
+LITTLE = 30_000  # nanoseconds: a step this short is not worth cutting
+ROWS = 16  # rows of a tile: two strips of the GEMM
+LINE = 64
+
+# One thread's nanoseconds, roughly: they only decide whether a team pays.
+PER_FLOP = 0.011
+PER_BYTE = 0.03
+
+
+class Job:
+    """Consecutive stages that go over the same tiles."""
+
+    def __init__(self, stage, cut, level):
+        self.stages = [stage]
+        self.cuts = cut  # the cuts still possible, best first
+        self.level = level
+
+    def touches(self, matrix):
+        """Whether a stage of it reads, and whether one writes the matrix."""
+        read = written = False
+        for stage in self.stages:
+            for m, w in stage.touched():
+                if m is matrix:
+                    written |= w
+                    read |= not w
+        return read, written
+
+    @property
+    def by_columns(self):
+        return self.cuts[0] == "columns"
+
+    @property
+    def multiple(self):
+        return max(stage.multiple for stage in self.stages)
+
+
+def _conflict(job, stage):
+    """Whether the stage must not run beside the job, nor before it."""
+    for matrix, writes in stage.touched():
+        read, written = job.touches(matrix)
+        if written or (writes and read):
+            return True
+    return False
+
+
+def _common_cuts(job, stage):
+    """The cuts under which the stage may follow in the job's own tiles."""
+    cuts = []
+    for cut in job.cuts:
+        if cut not in stage.whole or (cut == "columns" and stage.cols != job.stages[0].cols):
+            continue
+        mine = stage.whole[cut]
+        fits = True
+        for matrix, writes in stage.touched():
+            whole = any(matrix is m for m in mine)
+            for other in job.stages:
+                shared = [w for m, w in other.touched() if m is matrix]
+                if shared and (writes or shared[0]) and (whole or any(matrix is m for m in other.whole[cut])):
+                    fits = False
+        if fits:
+            cuts.append(cut)
+    return cuts
+
+
+def jobs_of(stages):
+    """The stages as jobs with their levels."""
+    jobs = []
+    for stage in stages:
+        touched = [m for m, _ in stage.touched()]
+        for job in reversed(jobs):
+            near = any(any(job.touches(m)) for m in touched if m.array is None)
+            cuts = _common_cuts(job, stage) if near else []
+            others = [other for other in jobs if other is not job and _conflict(other, stage)]
+            if cuts and all(other.level < job.level for other in others):
+                job.cuts = cuts
+                job.stages.append(stage)
+                break
+        else:
+            level = max((job.level + 1 for job in jobs if _conflict(job, stage)), default=0)
+            jobs.append(Job(stage, list(stage.whole), level))
+    return jobs
+
+
+class Schedule:
+    """A plan's jobs in order of their phases, and the memory of its matrices."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        jobs = jobs_of(plan.stages)
+        self.levels = sorted({job.level for job in jobs})
+        # Within a phase the longest job first: what is left at the end is short.
+        jobs.sort(key=lambda job: (job.level, -sum(s.flops for s in job.stages)))
+        self.jobs = jobs
+        self.flops = sum(stage.flops for stage in plan.stages)
+        self.bytes = sum(self._bytes(m) for job in jobs for m in self._matrices(job))
+        self.nanoseconds = self.flops * PER_FLOP + self.bytes * PER_BYTE
+        scratch = [s.scratch(self.tile(job)) for job in jobs for s in job.stages if s.scratch is not None]
+        self.kernel_scratch = -(-max(scratch, default=0) // LINE) * LINE
+        self._place()
+
+    def _matrices(self, job):
+        return {m.index: m for stage in job.stages for m, _ in stage.touched()}.values()
+
+    def _bytes(self, m):
+        rows = self.plan.rows if m.rows is None else m.rows
+        return rows * m.row * m.itemsize
+
+    def tile(self, job):
+        """Rows or columns of one tile, by the shapes alone."""
+        if self.nanoseconds < LITTLE:
+            return max(1, job.stages[0].cols if job.by_columns else self.plan.rows)
+        if job.by_columns:
+            return PANEL // self.plan.dtype.itemsize
+        multiple = job.multiple
+        return max(ROWS, multiple) // multiple * multiple
+
+    def _place(self):
+        """A place for every matrix: in the arena, in a thread's scratch where only one job's tiles see it, or
+        nowhere where it is an array outside."""
+        spans = {}
+        for job in self.jobs:
+            for m in self._matrices(job):
+                first, last, users = spans.get(m.index, (job.level, job.level, 0))
+                last = self.levels[-1] if m.result else max(last, job.level)
+                spans[m.index] = (min(first, job.level), last, users + 1)
+        self.places, self.private = {}, set()
+        scratch = self.kernel_scratch
+        taken = []  # (begin, end, first, last)
+        for m in sorted(self.plan.matrices, key=self._bytes, reverse=True):
+            if m.array is not None or m.index not in spans:
+                continue
+            first, last, users = spans[m.index]
+            job = next(j for j in self.jobs if m in self._matrices(j))
+            if users == 1 and m.rows is not None and job.by_columns and not m.result:
+                self.private.add(m.index)
+                self.places[m.index] = scratch
+                scratch += -(-self.tile(job) * m.row * m.itemsize // LINE) * LINE
+                continue
+            size = -(-self._bytes(m) // LINE) * LINE
+            begin = 0
+            for b, e, f, la in sorted(taken):
+                if f <= last and first <= la and b < begin + size and begin < e:
+                    begin = e
+            taken.append((begin, begin + size, first, last))
+            self.places[m.index] = begin
+        self.arena_bytes = max((end for _, end, _, _ in taken), default=0)
+        self.scratch_bytes = scratch
+
+    def lists(self):
+        """The arguments of Program."""
+        views = [
+            (self.places.get(m.index), m.row, m.cols, m.index in self.private) for m in self.plan.matrices
+        ]
+        stages, jobs, phases = [], [], []
+        for level in self.levels:
+            first_job = len(jobs)
+            for job in self.jobs:
+                if job.level != level:
+                    continue
+                first = len(stages)
+                for s in job.stages:
+                    operands = [None if m is None else m.index for m in (*s.outs, *s.ins)]
+                    stages.append((s.kernel, operands, s.numbers))
+                extent = job.stages[0].cols if job.by_columns else -1
+                jobs.append((first, len(stages), job.by_columns, extent, self.tile(job)))
+            phases.append((first_job, len(jobs)))
+        return views, stages, jobs, phases, self.arena_bytes, self.scratch_bytes, self.plan.dtype.itemsize
+
+    def describe(self):
+        """The program in words: phases, tiles, stages, memory."""
+        plan = self.plan
+        lines = [
+            f"training step, batches of up to {plan.rows} rows, {plan.dtype}: {self.flops / 1e6:.3g} MFLOP in "
+            f"{len(self.levels)} phases, {self.bytes / 1e6:.3g} MB of operands, arena {self.arena_bytes / 1e6:.3g} MB"
+        ]
+        for k, level in enumerate(self.levels):
+            lines.append(f"phase {k + 1}")
+            for job in self.jobs:
+                if job.level != level:
+                    continue
+                width, unit = self.tile(job), "columns" if job.by_columns else "rows"
+                extent = job.stages[0].cols if job.by_columns else plan.rows
+                lines.append(f"  {-(-extent // width)} × {min(width, extent)} {unit}")
+                for s in job.stages:
+                    flops = f"{s.flops / 1e6:.3g} MFLOP" if s.flops else ""
+                    lines.append(f"    {s!r:<70} {flops}".rstrip())
+        return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""What a layer, a loss and an optimizer write down when a training step is compiled.
+
+A plan is a list of stages in the order of the mathematics. Every stage is one kernel over matrices, and says how
+it may be cut: by rows of the batch, by columns, or both, and which operands a tile then needs whole; all others it
+touches only within its own rows or columns. _schedule.py makes phases of that.
+"""
+
+import numpy as np
+
+from .._kernels.program import Numbers
+
+
+#: In the place of an array that every step brings along.
+GIVEN = object()
+
+
+class Layout:
+    """How the rows of a matrix of the batch lie: matrices that one kernel reads with one stride share it."""
+
+    __slots__ = ("dense",)
+
+    def __init__(self, dense=False):
+        self.dense = dense  # one row after the other, without a gap
+
+
+class Matrix:
+    """One operand: of the batch (``rows`` is None) or of a fixed number of rows, in the step's own memory or in an
+    array outside (``array``)."""
+
+    __slots__ = ("array", "cols", "gate", "index", "itemsize", "kept", "layout", "made_by", "name", "result", "rows")
+
+    def __init__(self, index, name, rows, cols, itemsize, array=None, layout=None):
+        self.index = index
+        self.name = name
+        self.rows = rows
+        self.cols = cols
+        self.itemsize = itemsize
+        self.array = array
+        self.layout = Layout(array is not None) if layout is None else layout
+        self.kept = False  # backward needs it: nothing may be written over it
+        self.gate = False  # where it is zero, its gradient is zero
+        self.result = False  # read after the step
+        self.made_by = None  # the stage that writes it last
+
+    @property
+    def row(self):
+        """Elements from one row to the next: rows start on cache lines, never a power of two of them apart."""
+        per_line = 64 // self.itemsize
+        if self.rows is not None or self.layout.dense or self.cols < per_line:
+            return self.cols
+        lines = -(-self.cols // per_line)
+        return (lines + (lines % 8 == 0)) * per_line
+
+    def __repr__(self):
+        return self.name
+
+
+class Stage:
+    """One kernel with its operands; ``whole`` maps each possible cut, "rows" or "columns", to the operands that a
+    tile of it needs whole."""
+
+    __slots__ = ("also", "cols", "flops", "kernel", "multiple", "note", "numbers", "outs", "ins", "scratch", "whole")
+
+    def __init__(self, kernel, outs, ins, also, whole, cols, numbers, flops, multiple, scratch):
+        self.kernel = kernel
+        self.outs = outs
+        self.ins = ins
+        self.whole = whole
+        self.cols = cols
+        self.numbers = numbers
+        self.flops = flops
+        self.multiple = multiple
+        self.scratch = scratch
+        self.also = also
+        self.note = ""
+
+    def touched(self):
+        """The operands, each with whether it is written."""
+        written = {id(m) for m in (*self.outs, *self.also)}
+        return [(m, id(m) in written) for m in {id(m): m for m in (*self.outs, *self.ins) if m is not None}.values()]
+
+    def rectify(self):
+        """Let a product's epilogue be a rectifier."""
+        self.numbers.set(integers=[1])
+        self.note = " + relu"
+
+    def __repr__(self):
+        outs, ins = (", ".join(map(repr, filter(None, side))) for side in (self.outs, self.ins))
+        return f"{outs} = {self.kernel.name}{self.note}({ins})"
+
+
+class Plan:
+    """The stages of one step on batches of up to ``rows`` rows."""
+
+    def __init__(self, rows, dtype, learnt):
+        self.rows = rows
+        self.learnt = learnt  # ids of the parameters that the optimizer moves
+        self.dtype = np.dtype(dtype)
+        self.matrices = []
+        self.stages = []
+        self.before = []  # functions of the number of rows, called before every step
+        self.least_rows = 1
+        self.gradients = []  # (parameter, its array, its gradient), in the order in which they are found
+        self._activations = 0
+
+    def matrix(self, name, cols, rows=None, dtype=None, array=None, layout=None):
+        """A new operand."""
+        itemsize = (self.dtype if dtype is None else np.dtype(dtype)).itemsize
+        made = Matrix(len(self.matrices), name, rows, cols, itemsize, array, layout)
+        self.matrices.append(made)
+        return made
+
+    def activation(self, cols, layout=None):
+        """A matrix of the batch with a row for every sample."""
+        self._activations += 1
+        return self.matrix(f"h{self._activations}", cols, layout=layout)
+
+    def like(self, x):
+        """A matrix of the batch whose rows lie as those of x."""
+        return self.activation(x.cols, x.layout)
+
+    def over(self, x):
+        """Where the result of an element-wise layer goes: over x if nobody needs that any more."""
+        return self.like(x) if x.kept or x.array is not None else x
+
+    def gradient(self, x):
+        """The gradient of x, in memory of its own."""
+        return self.matrix(f"d{x.name}", x.cols, layout=x.layout)
+
+    def outside(self, array, name):
+        """An array of parameters or statistics, read and written in place: one row for each column it makes."""
+        if array is None:
+            return None
+        if not (array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned):
+            raise TypeError(f"{name} must be a contiguous array of {self.dtype}, not {array.dtype}")
+        for matrix in self.matrices:
+            if matrix.array is array:
+                return matrix
+        cols = array.size // max(len(array), 1)
+        return self.matrix(name, cols, rows=len(array), array=array)
+
+    def vector(self, name, n, cols=1):
+        """One number, or ``cols`` of them, for each of n columns."""
+        return self.matrix(name, cols, rows=n)
+
+    def update_with(self, update):
+        """``update(parameter, value, gradient)`` writes down what the optimizer does with a gradient."""
+        self._update = update
+
+    def update(self):
+        """Let the optimizer have the gradients found so far."""
+        for parameter, value, gradient in self.gradients:
+            self._update(parameter, value, gradient)
+        self.gradients.clear()
+
+    def learns(self, parameter):
+        """Whether the optimizer moves this parameter."""
+        return id(parameter) in self.learnt
+
+    def learn(self, parameter, value, gradient):
+        """A parameter's gradient is known from here on."""
+        self.gradients.append((parameter, value, gradient))
+
+    def emit(
+        self, kernel, outs, ins, *, cols=None, rows=None, columns=None, reals=(), integers=(), numbers=None,
+        flops=0, multiple=1, scratch=None, also=(),
+    ):  # fmt: skip
+        """Add a stage; returns its Numbers.
+
+        ``also``: inputs that are written too. ``rows`` and ``columns``: the operands that a tile of rows, a tile of columns needs whole; None where the
+        stage cannot be cut so. ``cols``: how many columns there are to cut, those of the first output unless
+        given. ``multiple``: a tile of rows holds a multiple of so many. ``flops``: for the whole batch. ``scratch``: bytes that a tile of so many columns needs.
+        """
+        whole = {}
+        if rows is not None:
+            whole["rows"] = rows
+        if columns is not None:
+            whole["columns"] = columns
+        numbers = Numbers(reals, integers) if numbers is None else numbers
+        cols = outs[0].cols if cols is None else cols
+        outs, ins = list(outs), list(ins)
+        stage = Stage(kernel, outs, ins, also, whole, cols, numbers, flops, multiple, scratch)
+        self.stages.append(stage)
+        for m in filter(None, outs):
+            m.made_by = stage
+        return numbers
