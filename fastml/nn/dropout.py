@@ -63,7 +63,13 @@ class Dropout(Module):
         y = plan.over(x)
         threshold, scale = step_elementwise.dropout_threshold(self.p)
         numbers = plan.emit(
-            step_elementwise.dropout, [y], [x], rows=[], columns=[], reals=[scale], integers=[self.seed, 0, threshold]
+            step_elementwise.dropout,
+            [y],
+            [x],
+            rows=[],
+            columns=[],
+            reals=[scale],
+            integers=[self.seed, 0, threshold],
         )
 
         def draw(rows):

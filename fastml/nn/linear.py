@@ -61,13 +61,19 @@ class Linear(Module):
 
     def lower(self, plan, x, name):
         if x.cols != self.in_features:
-            raise ValueError(f"{name}: Linear takes {self.in_features} features, the layer before gives {x.cols}")
+            raise ValueError(
+                f"{name}: Linear takes {self.in_features} features, the layer before gives {x.cols}"
+            )
         weight = plan.outside(self.weight.value, f"{name}.weight")
         bias = None if self.bias is None else plan.outside(self.bias.value, f"{name}.bias")
         y = plan.activation(self.out_features)
         flops = 2 * plan.rows * self.in_features * self.out_features
         # A tile of rows packs the whole weight for itself, a tile of columns its own part of it.
-        cut = {"columns": [x]} if self.weight.value.nbytes > ROWS_BYTES else {"rows": [weight, bias], "columns": [x]}
+        cut = (
+            {"columns": [x]}
+            if self.weight.value.nbytes > ROWS_BYTES
+            else {"rows": [weight, bias], "columns": [x]}
+        )
         plan.emit(step_linear.linear, [y], [x, weight, bias], flops=flops, integers=[0], **cut)
         x.kept = True
 

@@ -60,7 +60,9 @@ class CrossEntropyLoss:
         weight = self.weight
         if weight is not None:
             if weight.shape != (x.cols,):
-                raise ValueError(f"weight must have shape ({x.cols},), one for each class, not {weight.shape}")
+                raise ValueError(
+                    f"weight must have shape ({x.cols},), one for each class, not {weight.shape}"
+                )
             weight = plan.outside(np.ascontiguousarray(weight, plan.dtype), "class weight")
         x.layout.dense = True
         dx = plan.over(x)

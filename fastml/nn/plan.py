@@ -5,42 +5,39 @@ it may be cut: by rows of the batch, by columns, or both, and which operands a t
 touches only within its own rows or columns. _schedule.py makes phases of that.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from .._kernels.program import Numbers
-
 
 #: In the place of an array that every step brings along.
 GIVEN = object()
 
 
+@dataclass(slots=True)
 class Layout:
     """How the rows of a matrix of the batch lie: matrices that one kernel reads with one stride share it."""
 
-    __slots__ = ("dense",)
-
-    def __init__(self, dense=False):
-        self.dense = dense  # one row after the other, without a gap
+    dense: bool = False  # one row after the other, without a gap
 
 
+@dataclass(eq=False, slots=True)
 class Matrix:
     """One operand: of the batch (``rows`` is None) or of a fixed number of rows, in the step's own memory or in an
     array outside (``array``)."""
 
-    __slots__ = ("array", "cols", "gate", "index", "itemsize", "kept", "layout", "made_by", "name", "result", "rows")
-
-    def __init__(self, index, name, rows, cols, itemsize, array=None, layout=None):
-        self.index = index
-        self.name = name
-        self.rows = rows
-        self.cols = cols
-        self.itemsize = itemsize
-        self.array = array
-        self.layout = Layout(array is not None) if layout is None else layout
-        self.kept = False  # backward needs it: nothing may be written over it
-        self.gate = False  # where it is zero, its gradient is zero
-        self.result = False  # read after the step
-        self.made_by = None  # the stage that writes it last
+    index: int
+    name: str
+    rows: int | None
+    cols: int
+    itemsize: int
+    array: object = None
+    layout: Layout = field(default_factory=Layout)
+    kept: bool = False  # backward needs it: nothing may be written over it
+    gate: bool = False  # where it is zero, its gradient is zero
+    result: bool = False  # read after the step
+    made_by: object = None  # the stage that writes it last
 
     @property
     def row(self):
@@ -55,29 +52,30 @@ class Matrix:
         return self.name
 
 
+@dataclass(eq=False, slots=True)
 class Stage:
     """One kernel with its operands; ``whole`` maps each possible cut, "rows" or "columns", to the operands that a
-    tile of it needs whole."""
+    tile of it needs whole. The other fields are :meth:`Plan.emit`'s."""
 
-    __slots__ = ("also", "cols", "flops", "kernel", "multiple", "note", "numbers", "outs", "ins", "scratch", "whole")
-
-    def __init__(self, kernel, outs, ins, also, whole, cols, numbers, flops, multiple, scratch):
-        self.kernel = kernel
-        self.outs = outs
-        self.ins = ins
-        self.whole = whole
-        self.cols = cols
-        self.numbers = numbers
-        self.flops = flops
-        self.multiple = multiple
-        self.scratch = scratch
-        self.also = also
-        self.note = ""
+    kernel: object
+    outs: list
+    ins: list
+    also: tuple
+    whole: dict
+    cols: int
+    numbers: Numbers
+    flops: int
+    multiple: int
+    scratch: object
+    note: str = ""
 
     def touched(self):
         """The operands, each with whether it is written."""
         written = {id(m) for m in (*self.outs, *self.also)}
-        return [(m, id(m) in written) for m in {id(m): m for m in (*self.outs, *self.ins) if m is not None}.values()]
+        return [
+            (m, id(m) in written)
+            for m in {id(m): m for m in (*self.outs, *self.ins) if m is not None}.values()
+        ]
 
     def rectify(self):
         """Let a product's epilogue be a rectifier."""
@@ -106,6 +104,8 @@ class Plan:
     def matrix(self, name, cols, rows=None, dtype=None, array=None, layout=None):
         """A new operand."""
         itemsize = (self.dtype if dtype is None else np.dtype(dtype)).itemsize
+        if layout is None:
+            layout = Layout(dense=array is not None)
         made = Matrix(len(self.matrices), name, rows, cols, itemsize, array, layout)
         self.matrices.append(made)
         return made

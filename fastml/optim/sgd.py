@@ -188,7 +188,14 @@ class SGD:
                 if damp != 1 and len(starting) < len(velocities):
                     raise ValueError("SGD with dampening cannot start some velocities later than others")
                 damp = 1.0
-            now = (self.lr, self.momentum, damp, self.weight_decay, -1.0 if self.maximize else 1.0, self.nesterov)
+            now = (
+                self.lr,
+                self.momentum,
+                damp,
+                self.weight_decay,
+                -1.0 if self.maximize else 1.0,
+                self.nesterov,
+            )
             if now != options:
                 self._set_options({name: getattr(self, name) for name in _OPTIONS})
                 numbers.set(now[:5], now[5:])
