@@ -4,6 +4,7 @@ A kernel runs one stage on one tile: rows lo ... hi of the batch with all column
 rows. Parameters and what belongs to them (gradients, momenta) are cut with the columns that they make.
 """
 
+cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .._openmp cimport fm_phase
@@ -112,6 +113,8 @@ cdef class Program:
     cdef list held
     cdef readonly size_t arena_bytes
 
+    cpdef bind(self, int view, cnp.ndarray array)
+    cpdef run(self, Py_ssize_t rows, double nanoseconds)
     cdef int resize(self, Py_ssize_t rows) except -1
     cdef int reserve(self, int threads) except -1
     cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil

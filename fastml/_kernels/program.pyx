@@ -12,6 +12,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
+from .._check cimport PyArray_ISCARRAY_RO
 from .._openmp cimport await_phase, caller_cpu, fm_phase_finish, fm_phase_take, join_team, team, team_done
 
 import numpy as np
@@ -97,7 +98,7 @@ cdef class Program:
         free(self.arena)
         free(self.scratch)
 
-    def bind(self, int view, cnp.ndarray array):
+    cpdef bind(self, int view, cnp.ndarray array):
         """The memory of a view that is not in the arena: rows of contiguous elements, or one run of them."""
         self.held[view] = array
         self.views[view].data = <char *>cnp.PyArray_DATA(array)
@@ -136,7 +137,7 @@ cdef class Program:
             self.scratch_threads = threads
         return 0
 
-    def run(self, Py_ssize_t rows, double nanoseconds):
+    cpdef run(self, Py_ssize_t rows, double nanoseconds):
         """The whole step on `rows` rows, which take one thread about this long."""
         cdef int t, p, cpu, threads = team(nanoseconds)
         if rows != self.rows:
@@ -191,3 +192,50 @@ cdef class Program:
                 fm_phase_finish(&self.sync[p])
                 i = fm_phase_take(&self.sync[p])
             await_phase(&self.sync[p], self.phases[p].tiles)
+
+
+cdef class Caller:
+    """The short way from a Python call to a program and back, for batches that fit it."""
+
+    cdef Program program
+    cdef object model, target
+    cdef list before, owners, arrays
+    cdef Py_ssize_t capacity, features, least
+    cdef int typenum
+    cdef double nanoseconds
+
+    def __init__(self, Program program, model, target, list before, list owners, Py_ssize_t capacity,
+                 Py_ssize_t features, Py_ssize_t least, double nanoseconds):
+        self.program, self.model, self.target, self.before, self.owners = program, model, target, before, owners
+        self.arrays = [owner.value for owner in owners]
+        self.capacity, self.features, self.least, self.nanoseconds = capacity, features, least, nanoseconds
+        self.typenum = cnp.NPY_FLOAT if program.size == sizeof(float) else cnp.NPY_DOUBLE
+
+    def __call__(self, x, y):
+        """One step: the loss; None, and nothing written, where x or the model is not what the program was made for.
+
+        View 0 is x.
+        """
+        cdef Py_ssize_t rows, i
+        if type(x) is not cnp.ndarray:
+            return None
+        if (cnp.PyArray_TYPE(<cnp.ndarray>x) != self.typenum or cnp.PyArray_NDIM(<cnp.ndarray>x) != 2
+                or not PyArray_ISCARRAY_RO(<cnp.ndarray>x)):
+            return None
+        rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+        if not self.least <= rows <= self.capacity or cnp.PyArray_DIM(<cnp.ndarray>x, 1) != self.features:
+            return None
+        if not self.model.training:
+            return None
+        for i in range(len(self.owners)):
+            if self.owners[i].value is not self.arrays[i]:
+                return None
+        self.target.bind(y, rows)
+        try:
+            for prepare in self.before:
+                prepare(rows)
+        except Stale:
+            return None
+        self.program.bind(0, <cnp.ndarray>x)
+        self.program.run(rows, self.nanoseconds * rows)
+        return self.target.loss(rows)

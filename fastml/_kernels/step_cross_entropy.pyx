@@ -18,6 +18,11 @@ import numpy as np
 
 cnp.import_array()
 
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_Scalar(void *data, cnp.dtype descr, object base)
+
+cdef cnp.dtype FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64)
+
 cdef enum:
     LONG = 512        # elements: longer rows make groups of their own
 
@@ -151,4 +156,5 @@ cdef class Labels:
         cdef double sum = total(<double *>self.program.views[self.sums].data, rows, self.n)
         if self.mean:
             sum /= self.total_weight
-        return np.float64(sum) if self.is_double else np.float32(sum)
+        cdef float single = <float>sum
+        return PyArray_Scalar(&sum, FLOAT64, None) if self.is_double else PyArray_Scalar(&single, FLOAT32, None)

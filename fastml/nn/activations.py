@@ -37,7 +37,7 @@ class ReLU(Module):
             x.made_by.rectify()
         else:
             plan.emit(step_elementwise.relu, [y], [x], rows=[], columns=[])
-        y.gate = True
+        y.gate = y.kept = True
 
         def backward(dy, wanted):
             if dy.gate:  # a dropout behind it has done it already

@@ -59,8 +59,8 @@ class Dropout(Module):
     def lower(self, plan, x, name):
         if self.p == 0:
             return x, lambda dy, wanted: dy
-        gate = x.gate and not x.kept
-        y = plan.over(x)
+        gate = x.gate
+        y = plan.over(x, adds_zeros=True)
         threshold, scale = step_elementwise.dropout_threshold(self.p)
         numbers = plan.emit(
             step_elementwise.dropout,
@@ -71,6 +71,8 @@ class Dropout(Module):
             reals=[scale],
             integers=[self.seed, 0, threshold],
         )
+
+        y.gate = y.kept = gate
 
         def draw(rows):
             offset = self.offset

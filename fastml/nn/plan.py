@@ -90,14 +90,14 @@ class Stage:
 class Plan:
     """The stages of one step on batches of up to ``rows`` rows."""
 
-    def __init__(self, rows, dtype, learnt):
+    def __init__(self, rows, dtype):
         self.rows = rows
-        self.learnt = learnt  # ids of the parameters that the optimizer moves
         self.dtype = np.dtype(dtype)
         self.matrices = []
         self.stages = []
         self.before = []  # functions of the number of rows, called before every step
         self.least_rows = 1
+        self.learnt = set()  # ids of the parameters that the optimizer moves
         self.gradients = []  # (parameter, its array, its gradient), in the order in which they are found
         self._activations = 0
 
@@ -119,9 +119,13 @@ class Plan:
         """A matrix of the batch whose rows lie as those of x."""
         return self.activation(x.cols, x.layout)
 
-    def over(self, x):
-        """Where the result of an element-wise layer goes: over x if nobody needs that any more."""
-        return self.like(x) if x.kept or x.array is not None else x
+    def over(self, x, adds_zeros=False):
+        """Where the result of an element-wise layer goes: over x if nobody needs that any more.
+
+        ``adds_zeros``: the result is zero where x is, so a gate may be overwritten too.
+        """
+        free = not x.kept or (adds_zeros and x.gate)
+        return x if free and x.array is None else self.like(x)
 
     def gradient(self, x):
         """The gradient of x, in memory of its own."""
@@ -182,5 +186,5 @@ class Plan:
         stage = Stage(kernel, outs, ins, also, whole, cols, numbers, flops, multiple, scratch)
         self.stages.append(stage)
         for m in filter(None, outs):
-            m.made_by = stage
+            m.made_by, m.gate = stage, False
         return numbers

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._kernels.program import Program, Stale
+from .._kernels.program import Caller, Program
 from ._schedule import Schedule
 from .plan import GIVEN, Plan
 
@@ -73,59 +73,49 @@ class Step:
         if not self._parameters:
             raise ValueError("the model has no parameters: there is nothing to train")
         self._dtype = self._parameters[0].value.dtype
-        self._rows = 0
-        features = _features(model)
-        if features is not None:
-            self._make(FIRST_ROWS, features)
-            self._rows = 0  # the first batch decides
+        self._features = _features(model)
+        self._schedule = None
+        self._rows = 0  # of the largest batch so far
+        if self._features is not None:
+            self._make(FIRST_ROWS)
 
     def __call__(self, x, y):
         """One step on the batch (x, y); returns its loss, taken before the update."""
-        if not (type(x) is np.ndarray and x.dtype is self._dtype and x.ndim == 2 and x.flags.c_contiguous):
-            x = self._input(x)
-        rows = len(x)
-        if not self.model.training:
-            raise ValueError("the model is in evaluation mode: call model.train() first")
-        if rows > self._rows or any(p.value is not a for p, a in self._arrays):
-            self._make(rows, x.shape[1] if x.ndim == 2 else -1)
-        if x.shape[1] != self._features or rows < self._plan.least_rows:
-            raise self._misfit(x)
-        target = self._target
-        target.bind(y, rows)
-        try:
-            for before in self._plan.before:
-                before(rows)
-        except Stale:
-            self._make(rows, self._features)
-            return self(x, y)
-        program = self._program
-        program.bind(0, x)
-        program.run(rows, self._nanoseconds * rows)
-        return target.loss(rows)
+        loss = self._call(x, y) if self._rows else None
+        return self._call_anew(x, y) if loss is None else loss
 
-    def describe(self):
-        """The program as text: phases, tiles, the stages of each, memory and arithmetic."""
-        if self._rows == 0 and not hasattr(self, "_schedule"):
-            raise ValueError("the program is made with the first batch: call the step first")
-        return self._schedule.describe()
-
-    def _input(self, x):
+    def _call_anew(self, x, y):
+        """The call where something stood in its way: an array of another kind, a larger batch, other parameters."""
         array = np.asarray(x)
         if array.dtype != self._dtype:
             raise ValueError(f"x must be {self._dtype} as the model's parameters are, not {array.dtype}")
-        if array.ndim != 2:
-            raise self._misfit(array)
-        return np.ascontiguousarray(array)
+        least = 1 if self._schedule is None else self._schedule.plan.least_rows
+        if array.ndim != 2 or len(array) < least or self._features not in (None, array.shape[1]):
+            rows = "n" if least == 1 else f"n >= {least}"
+            raise ValueError(f"x must have the shape ({rows}, {self._features}), not {array.shape}")
+        if not self.model.training:
+            raise ValueError("the model is in evaluation mode: call model.train() first")
+        plain = np.require(array, requirements="CA")
+        loss = self._call(plain, y) if self._rows and plain is not x else None
+        if loss is None:
+            self._features = array.shape[1]
+            self._rows = max(self._rows, len(array))
+            self._make(self._rows)
+            loss = self._call(plain, y)
+        return loss
 
-    def _misfit(self, x):
-        least = self._plan.least_rows
-        rows = "n" if least == 1 else f"n >= {least}"
-        return ValueError(f"x must have the shape ({rows}, {self._features}), not {x.shape}")
+    def describe(self):
+        """The program as text: phases, tiles, the stages of each, memory and arithmetic."""
+        if self._schedule is None:
+            raise ValueError("the program is made with the first batch: call the step first")
+        return self._schedule.describe()
 
-    def _make(self, rows, features):
-        plan = Plan(rows, self._dtype, {id(p) for p in self._parameters})
-        x = plan.matrix("x", features, array=GIVEN)
+    def _make(self, rows):
+        plan = Plan(rows, self._dtype)
+        x = plan.matrix("x", self._features, array=GIVEN)
         plan.update_with(self.optimizer.lower(plan))
+        if not any(map(plan.learns, self._parameters)):
+            raise ValueError("the optimizer holds none of the model's parameters")
         y, backward = self.model.lower(plan, x, "")
         dy, bind = self.loss_fn.lower(plan, y)
         backward(dy, False)
@@ -134,10 +124,11 @@ class Step:
         for m in plan.matrices:
             if m.array is not None and m.array is not GIVEN:
                 program.bind(m.index, m.array)
-        self._plan, self._schedule, self._program, self._target = plan, schedule, program, bind(program)
-        self._arrays = [(p, p.value) for p in self._parameters]
-        self._rows, self._features = rows, features
-        self._nanoseconds = schedule.nanoseconds / rows
+        self._schedule = schedule
+        self._call = Caller(
+            program, self.model, bind(program), plan.before, self._parameters, rows, self._features,
+            plan.least_rows, schedule.nanoseconds / rows,
+        )  # fmt: skip
 
     def __repr__(self):
         return f"Step({self.model!r}, {self.loss_fn!r}, {self.optimizer!r})"

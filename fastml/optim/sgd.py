@@ -165,6 +165,7 @@ class SGD:
         velocities = self._velocities
         with_momentum = self.momentum != 0
         index = {id(p): i for i, p in enumerate(self._params)}
+        plan.learnt.update(index)
         starting = {}  # velocities that begin with this program's first step
 
         def update(parameter, value, gradient):

@@ -1,0 +1,302 @@
+"""compile_step against the explicit calls, to the bit: any model, any batch, any number of threads."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+
+import fastml
+from fastml import nn, optim
+
+from .common import DTYPES, THREADS, run_python, with_threads
+
+CLASSES = 5
+
+
+def random_model(seed, dtype):
+    """A Sequential of layers drawn by the seed, some of them nested, and the width of its input."""
+    rng = np.random.default_rng(seed)
+    widths = [int(w) for w in rng.choice([1, 3, 10, 16, 33, 64, 100], rng.integers(2, 5))]
+    layers = []
+    nn.manual_seed(seed)
+    for n_in, n_out in itertools.pairwise([*widths, CLASSES]):
+        layers += others(rng, n_in, dtype)
+        layers.append(nn.Linear(n_in, n_out, bias=bool(rng.integers(2)), dtype=dtype))
+        part = others(rng, n_out, dtype)
+        layers += [nn.Sequential(*part)] if part and rng.integers(2) else part
+    return nn.Sequential(*layers), widths[0]
+
+
+def others(rng, width, dtype):
+    """Layers that keep the width."""
+    kinds = [
+        lambda: nn.BatchNorm(width, dtype=dtype),
+        lambda: nn.BatchNorm(width, momentum=None, affine=False, dtype=dtype),
+        lambda: nn.BatchNorm(width, track_running_stats=False, dtype=dtype),
+        nn.ReLU,
+        lambda: nn.Dropout(0.3),
+        lambda: nn.Dropout(0.0),
+    ]
+    return [kinds[i]() for i in rng.integers(0, len(kinds), rng.integers(0, 4))]
+
+
+def batches(seed, width, dtype, sizes=(20, 20, 7, 45, 2)):
+    rng = np.random.default_rng(seed)
+    return [(rng.standard_normal((n, width)).astype(dtype), rng.integers(0, CLASSES, n)) for n in sizes]
+
+
+def twins(model):
+    return model, pickle.loads(pickle.dumps(model))
+
+
+def explicit(model, loss_fn, optimizer, x, y):
+    loss, grad = loss_fn(model(x), y)
+    model.backward(grad)
+    optimizer.step()
+    return loss
+
+
+def sgd(model, **options):
+    return optim.SGD(model.parameters(), **{"lr": 0.05, "momentum": 0.9, **options})
+
+
+def assert_twins(a, b, what=""):
+    b = b.state_dict()
+    for name, value in a.state_dict().items():
+        assert np.array_equal(value, b[name], equal_nan=True), f"{what} {name}"
+
+
+def assert_same_training(model, data, loss_fn=None, options=None, threads=1):
+    """Both ways give the same losses, parameters and statistics on these batches."""
+    loss_fn = loss_fn or nn.CrossEntropyLoss()
+    a, b = twins(model)
+    slow, fast = sgd(a, **(options or {})), sgd(b, **(options or {}))
+    step = nn.compile_step(b, loss_fn, fast)
+    for k, (x, y) in enumerate(data):
+        want = explicit(a, loss_fn, slow, x, y)
+        got = with_threads(threads, step, x, y)
+        assert got.dtype == want.dtype and np.array_equal(got, want, equal_nan=True), (
+            f"loss {k}\n{step.describe()}"
+        )
+        assert_twins(a, b, f"step {k}\n{step.describe()}\n")
+    return step
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", range(40))
+def test_any_model_gives_the_bits_of_the_explicit_calls(seed, dtype):
+    model, width = random_model(seed, dtype)
+    assert_same_training(model, batches(seed, width, dtype), threads=THREADS[seed % len(THREADS)])
+
+
+def big_model(dtype=np.float32):
+    nn.manual_seed(0)
+    layers = [nn.Linear(200, 256), nn.BatchNorm(256), nn.ReLU(), nn.Dropout(0.2)]
+    layers += [nn.Linear(256, 100), nn.BatchNorm(100), nn.ReLU(), nn.Dropout(0.2), nn.Linear(100, CLASSES)]
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_a_model_worth_cutting_gives_the_same_bits_for_any_threads(threads):
+    step = assert_same_training(
+        big_model(), batches(0, 200, np.float32, (130, 64, 130, 300)), threads=threads
+    )
+    assert "8 × 32 columns" in step.describe()
+
+
+def test_plain_layers_share_tiles_of_rows():
+    nn.manual_seed(1)
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, CLASSES))
+    step = assert_same_training(model, batches(0, 64, np.float32, (600, 512, 33)), threads=3)
+    assert step.describe().count("phase") == 1 + 2  # in the heading, forward and backward, the weights
+
+
+def test_the_same_bits_on_every_target():
+    code = """
+        import numpy as np
+        from fastml import _simd
+        from tests import test_step
+        model = test_step.big_model()
+        result = {}
+        step = test_step.nn.compile_step(model, test_step.nn.CrossEntropyLoss(), test_step.sgd(model))
+        for k, (x, y) in enumerate(test_step.batches(0, 200, np.float32, (130, 64))):
+            result[f"loss {k}"] = step(x, y)
+        result |= model.state_dict()
+    """
+    targets = [t for t in fastml._simd.available_targets() if t != "baseline"]
+    results = [run_python(code, FASTML_ISA=t) for t in targets]
+    for other in results[1:]:
+        for name, value in results[0].items():
+            assert np.array_equal(value, other[name]), name
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        nn.CrossEntropyLoss(label_smoothing=0.1),
+        nn.CrossEntropyLoss(reduction="sum"),
+        nn.CrossEntropyLoss(np.linspace(0.5, 2, CLASSES)),
+        nn.CrossEntropyLoss(np.linspace(0.5, 2, CLASSES), ignore_index=3, label_smoothing=0.2),
+    ],
+    ids=repr,
+)
+def test_losses(loss_fn):
+    model = nn.Sequential(nn.Linear(6, 9, seed=0), nn.ReLU(), nn.Linear(9, CLASSES, seed=1))
+    assert_same_training(model, batches(1, 6, np.float32), loss_fn, threads=2)
+
+
+def test_class_probabilities():
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(6, CLASSES, seed=0))
+    data = [(x, rng.dirichlet(np.ones(CLASSES), len(x))) for x, _ in batches(1, 6, np.float32)]
+    assert_same_training(model, data, threads=2)
+
+
+@pytest.mark.parametrize("classes", [2, 40, 600, 3000])
+def test_the_loss_of_many_rows_is_added_in_the_same_order(classes):
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(3, classes, seed=0))
+    data = [
+        (rng.standard_normal((n, 3), dtype=np.float32), rng.integers(0, classes, n)) for n in (9, 1000, 531)
+    ]
+    assert_same_training(model, data, options={"lr": 1e-3}, threads=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"momentum": 0.0},
+        {"weight_decay": 0.01, "dampening": 0.2},
+        {"nesterov": True, "weight_decay": 0.01},
+        {"maximize": True, "lr": 1e-3},
+    ],
+    ids=repr,
+)
+def test_options_of_sgd(options):
+    model, width = random_model(3, np.float32)
+    assert_same_training(model, batches(3, width, np.float32), options=options, threads=2)
+
+
+def test_explicit_and_compiled_steps_may_alternate():
+    a, b = twins(random_model(5, np.float32)[0])
+    data = batches(5, random_model(5, np.float32)[1], np.float32, (12,) * 8)
+    loss_fn, slow, fast = nn.CrossEntropyLoss(), sgd(a), sgd(b)
+    step = nn.compile_step(b, loss_fn, fast)
+    for k, (x, y) in enumerate(data):
+        explicit(a, loss_fn, slow, x, y)
+        step(x, y) if k % 3 else explicit(b, loss_fn, fast, x, y)
+        if k == 4:
+            for optimizer in (slow, fast):
+                optimizer.lr, optimizer.momentum = 0.01, 0.0
+        if k == 6:
+            for model, optimizer in ((a, slow), (b, fast)):
+                optimizer.momentum = 0.5
+                optimizer.load_state_dict(optimizer.state_dict())
+                model.parameters()[0].value = model.parameters()[0].value.copy()
+        assert_twins(a, b, f"step {k}")
+
+
+def test_parameters_that_the_optimizer_does_not_hold_stay():
+    a, b = twins(nn.Sequential(nn.Linear(6, 9, seed=0), nn.BatchNorm(9), nn.Linear(9, CLASSES, seed=1)))
+    loss_fn = nn.CrossEntropyLoss()
+    for chosen in (slice(2, 5), slice(4, 5), slice(0, 1)):
+        before = a.state_dict()
+        slow, fast = (optim.SGD(m.parameters()[chosen], lr=0.1, momentum=0.9) for m in (a, b))
+        step = nn.compile_step(b, loss_fn, fast)
+        for x, y in batches(2, 6, np.float32):
+            explicit(a, loss_fn, slow, x, y)
+            step(x, y)
+        assert_twins(a, b)
+        names = [name for name, _ in a.named_parameters()]
+        same = [np.array_equal(before[name], a.state_dict()[name]) for name in names]
+        assert same == [i not in range(6)[chosen] for i in range(6)]
+
+
+def test_strided_input_and_any_labels_are_taken():
+    model = nn.Sequential(nn.Linear(6, CLASSES, seed=0))
+    (x, y), *_ = batches(0, 12, np.float32)
+    step = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model, lr=0.0))
+    want = step(np.ascontiguousarray(x[:, ::2]), y)
+    assert step(x[:, ::2], y.astype(np.int8)) == want == step(x[:, ::2], y.tolist())
+
+
+def test_a_loss_that_is_not_finite_is_returned():
+    model = nn.Sequential(nn.Linear(6, CLASSES, seed=0))
+    step = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
+    assert np.isnan(step(np.full((4, 6), np.nan, np.float32), np.zeros(4, int)))
+
+
+def test_describe_shows_the_program():
+    model = big_model()
+    text = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model)).describe()
+    for word in ("MFLOP", "phase 1", "batch_norm(h1, 1.weight, 1.bias", "arena"):
+        assert word in text
+
+
+class Strange(nn.Module):
+    def forward(self, x):
+        return x
+
+    def backward(self, grad):
+        return grad
+
+
+def test_what_has_no_program_is_named():
+    model = nn.Sequential(nn.Linear(6, 9), nn.Sequential(nn.ReLU(), Strange()))
+    with pytest.raises(TypeError, match=r"Strange \(layer 1\.1\)"):
+        nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
+    model = nn.Sequential(nn.Linear(6, 9))
+    with pytest.raises(TypeError, match="loss function"):
+        nn.compile_step(model, lambda y, t: (0, y), sgd(model))
+    with pytest.raises(TypeError, match="optimizer object"):
+        nn.compile_step(model, nn.CrossEntropyLoss(), object())
+
+
+def test_layers_and_losses_that_do_not_fit():
+    model = nn.Sequential(nn.Linear(6, 9), nn.BatchNorm(8))
+    with pytest.raises(ValueError, match=r"1: BatchNorm has 8 features, the layer before gives 9"):
+        nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
+    model = nn.Sequential(nn.Linear(6, 9))
+    with pytest.raises(ValueError, match="reduction"):
+        nn.compile_step(model, nn.CrossEntropyLoss(reduction="none"), sgd(model))
+    with pytest.raises(ValueError, match="none of the model's parameters"):
+        nn.compile_step(nn.Sequential(nn.Linear(6, 9)), nn.CrossEntropyLoss(), sgd(model))
+    with pytest.raises(ValueError, match="no parameters"):
+        nn.compile_step(nn.Sequential(nn.ReLU()), nn.CrossEntropyLoss(), sgd(model))
+
+
+def test_bad_batches_are_refused_before_anything_is_written():
+    model = nn.Sequential(
+        nn.Linear(6, 9, seed=0), nn.BatchNorm(9), nn.Dropout(), nn.Linear(9, CLASSES, seed=1)
+    )
+    optimizer = sgd(model)
+    step = nn.compile_step(model, nn.CrossEntropyLoss(), optimizer)
+    (x, y), *_ = batches(0, 6, np.float32)
+    before, offset = model.state_dict(), model.layers[2].offset
+    cases = [
+        (x[:, :5], y, ValueError, r"\(n >= 2, 6\), not \(20, 5\)"),
+        (x[0], y, ValueError, r"not \(6,\)"),
+        (x[:1], y[:1], ValueError, r"not \(1, 6\)"),
+        (x[:0], y[:0], ValueError, r"not \(0, 6\)"),
+        (x.astype(np.float64), y, ValueError, "x must be float32 .* not float64"),
+        (x, y[:5], ValueError, r"\(20,\) .* not \(5,\)"),
+        (x, y + CLASSES, IndexError, "0 .. 4"),
+        (x, y - 3, IndexError, "0 .. 4"),
+        (x, y.astype(complex), TypeError, "complex128"),
+        (x, np.ones((20, 3)), ValueError, r"\(20, 5\)"),
+    ]
+    for bad_x, bad_y, error, text in cases:
+        with pytest.raises(error, match=text):
+            step(bad_x, bad_y)
+    model.eval()
+    with pytest.raises(ValueError, match="evaluation"):
+        step(x, y)
+    optimizer.lr = -1
+    model.train()
+    with pytest.raises(ValueError, match="lr"):
+        step(x, y)
+    optimizer.lr = 0.05
+    assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.layers[2].offset == offset
+    assert np.isfinite(step(x, y))
