@@ -110,7 +110,7 @@ class BatchNorm(Module):
             plan.outside(getattr(getattr(self, a), "value", getattr(self, a)), f"{name}.{a}") for a in arrays
         )
         y, mean, inv_std = plan.like(x), plan.vector(f"{name}.mean", n), plan.vector(f"{name}.inv_std", n)
-        x.kept = True
+        plan.keep(x)
         scratch = step_batch_norm.scratch_bytes
         moved = [running_mean, running_var] if tracked else []
         numbers = plan.emit(

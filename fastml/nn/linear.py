@@ -75,7 +75,7 @@ class Linear(Module):
             else {"rows": [weight, bias], "columns": [x]}
         )
         plan.emit(step_linear.linear, [y], [x, weight, bias], flops=flops, integers=[0], **cut)
-        x.kept = True
+        plan.keep(x)
 
         def backward(dy, wanted):
             dx = None

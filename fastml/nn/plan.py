@@ -143,6 +143,10 @@ class Plan:
         cols = array.size // max(len(array), 1)
         return self.matrix(name, cols, rows=len(array), array=array)
 
+    def keep(self, x):
+        """Backward reads x: no later layer may write over it."""
+        x.kept = True
+
     def vector(self, name, n, cols=1):
         """One number, or ``cols`` of them, for each of n columns."""
         return self.matrix(name, cols, rows=n)
