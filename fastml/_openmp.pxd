@@ -10,6 +10,8 @@
 
 # The number of threads for work that takes one thread this long: 1 where a team would not pay.
 cdef int team(double nanoseconds) noexcept nogil
+# Whether all work is to have a team, as tests want it.
+cdef bint forced() noexcept nogil
 # The CPU that the caller is on.
 cdef int caller_cpu() noexcept nogil
 # First in the region, by every thread: a worker that woke on the caller's CPU moves off it.
@@ -25,5 +27,8 @@ cdef extern from "threads.h" nogil:
         int done
     int fm_phase_take(fm_phase *phase)
     void fm_phase_finish(fm_phase *phase)
+
+# A clock that only goes forward, in nanoseconds.
+cdef double clock() noexcept nogil
 
 cdef void await_phase(fm_phase *phase, int tiles) noexcept nogil

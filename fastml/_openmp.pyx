@@ -14,6 +14,7 @@ cdef extern from "threads.h" nogil:
     void fm_set_local_threads(int n)
     int fm_team_pays(double nanoseconds)
     void fm_team_done()
+    double fm_clock()
     void fm_phase_await(fm_phase *phase, int tiles)
 
 cdef int chosen = 0      # set_num_threads(); 0: not called
@@ -37,6 +38,10 @@ cdef int team(double nanoseconds) noexcept nogil:
     return n if n == 1 or threshold == 0 or fm_team_pays(nanoseconds) else 1
 
 
+cdef bint forced() noexcept nogil:
+    return threshold == 0
+
+
 cdef int caller_cpu() noexcept nogil:
     return fm_current_cpu()
 
@@ -47,6 +52,10 @@ cdef void join_team(int cpu) noexcept nogil:
 
 cdef void team_done() noexcept nogil:
     fm_team_done()
+
+
+cdef double clock() noexcept nogil:
+    return fm_clock()
 
 
 cdef void await_phase(fm_phase *phase, int tiles) noexcept nogil:

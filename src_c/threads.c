@@ -35,7 +35,7 @@ enum { AWAKE = 40000, WAKING = 120000, LONG = 250000 }; /* nanoseconds */
 
 static __thread double started, last_end, busy; /* busy: in the calls in quick succession so far */
 
-static double clock_nanoseconds(void)
+double fm_clock(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -44,7 +44,7 @@ static double clock_nanoseconds(void)
 
 int fm_team_pays(double nanoseconds)
 {
-    started = clock_nanoseconds();
+    started = fm_clock();
     if (started - last_end > AWAKE)
         busy = 0;
     return nanoseconds >= LONG || busy >= WAKING;
@@ -53,7 +53,7 @@ int fm_team_pays(double nanoseconds)
 void fm_team_done(void)
 {
     if (started) {
-        last_end = clock_nanoseconds();
+        last_end = fm_clock();
         busy += last_end - started;
         started = 0;
     }

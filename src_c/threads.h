@@ -14,6 +14,8 @@ int fm_openmp_usable(void);
  * that work, by whom ever it was done. */
 int fm_team_pays(double nanoseconds);
 void fm_team_done(void);
+/* A clock that only goes forward, in nanoseconds. */
+double fm_clock(void);
 /* The CPU that the calling thread runs on, -1 if unknown. */
 int fm_current_cpu(void);
 /* First thing inside a parallel region: a worker that woke on the caller's CPU moves off it. */

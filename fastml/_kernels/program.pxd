@@ -96,7 +96,17 @@ cdef struct Phase:
     int tiles
 
 
+# What a program has learnt about the team: another process on one of its CPUs makes it slower than one thread.
+cdef struct Habit:
+    double alone        # the time on one thread over the estimate
+    int known           # how many runs that is from
+    int calm            # team runs in a row that paid
+    int rest            # runs on one thread until the team is tried again
+    int pause           # how many they are next time
+
+
 cdef class Program:
+    cdef Habit habit
     cdef Stage *stages
     cdef Job *jobs
     cdef Phase *phases
@@ -115,6 +125,8 @@ cdef class Program:
 
     cpdef bind(self, int view, cnp.ndarray array)
     cpdef run(self, Py_ssize_t rows, double nanoseconds)
+    cdef bint joins(self) noexcept
+    cdef void learn(self, int threads, double ratio) noexcept
     cdef int resize(self, Py_ssize_t rows) except -1
     cdef int reserve(self, int threads) except -1
     cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil
