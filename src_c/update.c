@@ -1,42 +1,45 @@
 /* Optimizer updates: one pass over parameter, gradient and state. */
 
-/* One vector; the options are constants of the caller, so each combination is a loop of its own. */
-#define FM_SGD_STEP                                                                                          \
+/* `step`, written with AT() and PUT(), for n elements beginning with p's next cache line: NumPy's arrays all lie 16
+ * bytes off one. */
+#define FM_UPDATE(p, n, ...)                                                                                 \
     {                                                                                                        \
-        const vec w = AT(p);                                                                                 \
-        vec d = v_mul(AT(g), vsign);                                                                         \
-        if (has_decay)                                                                                       \
-            d = v_fma(vdecay, w, d);                                                                         \
-        if (has_momentum) {                                                                                  \
-            const vec u = v_fma(vmomentum, AT(v), v_mul(vdamp, d));                                          \
-            PUT(v, u);                                                                                       \
-            d = nesterov ? v_fma(vmomentum, u, d) : u;                                                       \
+        size_t i_ = 0;                                                                                       \
+        if ((n) >= 32 * LANES) {                                                                             \
+            const size_t k_ = (64 - ((uintptr_t)(p)&63)) % 64 / sizeof(real);                                \
+            if (k_)                                                                                          \
+                __VA_ARGS__                                                                                  \
+            i_ = k_;                                                                                         \
         }                                                                                                    \
-        PUT(p, v_fnma(vlr, d, w));                                                                           \
+        for (; i_ + LANES <= (n); i_ += LANES) {                                                             \
+            const size_t k_ = LANES;                                                                         \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+        if (i_ < (n)) {                                                                                      \
+            const size_t k_ = (n)-i_;                                                                        \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
     }
 
+/* The options are constants of the caller, so each combination is a loop of its own. */
 FM_INLINE void FM(sgd_loop)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp,
                             real decay, real sign, int has_momentum, int nesterov, int has_decay)
 {
     const vec vlr = v_set1(lr), vmomentum = v_set1(momentum), vdamp = v_set1(damp), vdecay = v_set1(decay),
               vsign = v_set1(sign);
-    size_t i_ = 0;
-    if (n >= 32 * LANES) { /* on to a cache line of p: NumPy's arrays all lie 16 bytes off one */
-        const size_t k_ = (64 - ((uintptr_t)p & 63)) % 64 / sizeof(real);
-        if (k_)
-            FM_SGD_STEP
-        i_ = k_;
-    }
-    for (; i_ + LANES <= n; i_ += LANES) {
-        const size_t k_ = LANES;
-        FM_SGD_STEP
-    }
-    if (i_ < n) {
-        const size_t k_ = n - i_;
-        FM_SGD_STEP
-    }
+    FM_UPDATE(p, n, {
+        const vec w = AT(p);
+        vec d = v_mul(AT(g), vsign);
+        if (has_decay)
+            d = v_fma(vdecay, w, d);
+        if (has_momentum) {
+            const vec u = v_fma(vmomentum, AT(v), v_mul(vdamp, d));
+            PUT(v, u);
+            d = nesterov ? v_fma(vmomentum, u, d) : u;
+        }
+        PUT(p, v_fnma(vlr, d, w));
+    })
 }
-#undef FM_SGD_STEP
 
 static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay,
                         real sign, int nesterov)
@@ -57,3 +60,4 @@ static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, real lr, real
             FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 0, 0);
     }
 }
+#undef FM_UPDATE

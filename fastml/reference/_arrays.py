@@ -7,6 +7,8 @@ before all checks have passed, because the formula writes into fresh arrays and 
 
 import numpy as np
 
+LARGEST = np.finfo(np.float64).max  # bound of a range of finite numbers
+
 
 def as_float64(x, name):
     """Return x as a fresh C-contiguous float64 array, and the dtype (float32 or float64) that results will have."""
@@ -63,6 +65,16 @@ def check_range(value, name, low, high=np.inf):
     return value
 
 
+def check_integer(value, name, low, high):
+    """Return an integer in low .. high as an int; a bool is none."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    value = int(value)
+    if not low <= value <= high:
+        raise ValueError(f"{name} must lie in {low} .. {high}, got {value}")
+    return value
+
+
 def check_target_array(array, name, shape, *dtypes):
     """Check an array that will be written: kind, dtype, shape, permission."""
     if not isinstance(array, np.ndarray):
@@ -73,6 +85,32 @@ def check_target_array(array, name, shape, *dtypes):
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     if not array.flags.writeable:
         raise ValueError(f"{name} is read-only")
+
+
+def check_updated(array, name):
+    """Check an array that is updated in place."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}")
+    check_target_array(array, name, array.shape, array.dtype)
+
+
+def check_update_lists(params, grads, **states):
+    """Check lists of arrays: a gradient for every parameter, and states like it."""
+    lists = {"params": params, "grads": grads, **states}
+    for name, arrays in lists.items():
+        if not isinstance(arrays, (list, tuple)):
+            raise TypeError(f"{name} must be a list of arrays, got {type(arrays).__name__}")
+        if len(arrays) != len(params):
+            raise ValueError(f"{name} must have one array per parameter, got {len(arrays)} for {len(params)}")
+    for i, p in enumerate(params):
+        check_updated(p, f"params[{i}]")
+        g, _ = as_float64(grads[i], f"grads[{i}]")
+        if g.shape != p.shape:
+            raise ValueError(f"grads[{i}] must have the shape of params[{i}], got {g.shape} and {p.shape}")
+        for name, arrays in states.items():
+            check_target_array(arrays[i], f"{name}[{i}]", p.shape, p.dtype)
 
 
 def check_out(out, shape, dtype, **inputs):

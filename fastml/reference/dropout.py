@@ -11,7 +11,7 @@ The element is kept where u >= T, with T = p * 2^32 rounded to the nearest integ
 
 import numpy as np
 
-from ._arrays import as_float64, check_out, check_range, finish
+from ._arrays import as_float64, check_integer, check_out, check_range, finish
 
 _MASK32 = np.uint64(0xFFFFFFFF)
 _SHIFT32 = np.uint64(32)
@@ -36,12 +36,7 @@ def philox4x32(counter, key):
 
 
 def _check_uint64(value, name):
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    value = int(value)
-    if not 0 <= value < 2**64:
-        raise ValueError(f"{name} must lie in 0 .. 2**64 - 1, got {value}")
-    return value
+    return check_integer(value, name, 0, 2**64 - 1)
 
 
 def _draws(count, seed, offset):

@@ -6,30 +6,7 @@ importance of initialization and momentum in deep learning" (ICML 2013).
 
 import numpy as np
 
-from ._arrays import as_float64, check_number, check_range, check_target_array, finish
-
-
-def _check_lists(params, grads, velocities):
-    lists = {"params": params, "grads": grads}
-    if velocities is not None:
-        lists["velocities"] = velocities
-    for name, arrays in lists.items():
-        if not isinstance(arrays, (list, tuple)):
-            raise TypeError(f"{name} must be a list of arrays, got {type(arrays).__name__}")
-        if len(arrays) != len(params):
-            raise ValueError(f"{name} must have one array per parameter, got {len(arrays)} for {len(params)}")
-    for i, p in enumerate(params):
-        name = f"params[{i}]"
-        if not isinstance(p, np.ndarray):
-            raise TypeError(f"{name} must be a NumPy array, got {type(p).__name__}")
-        if p.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{name} must be float32 or float64, got {p.dtype}")
-        check_target_array(p, name, p.shape, p.dtype)
-        g, _ = as_float64(grads[i], f"grads[{i}]")
-        if g.shape != p.shape:
-            raise ValueError(f"grads[{i}] must have the shape of {name}, got {g.shape} and {p.shape}")
-        if velocities is not None:
-            check_target_array(velocities[i], f"velocities[{i}]", p.shape, p.dtype)
+from ._arrays import as_float64, check_number, check_range, check_update_lists, finish
 
 
 def sgd_step(
@@ -59,7 +36,7 @@ def sgd_step(
         raise ValueError("nesterov needs momentum > 0 and dampening = 0")
     if momentum != 0 and velocities is None:
         raise ValueError("velocities are needed with momentum, got None")
-    _check_lists(params, grads, velocities)
+    check_update_lists(params, grads, **({} if velocities is None else {"velocities": velocities}))
 
     for i, p in enumerate(params):
         g, _ = as_float64(grads[i], f"grads[{i}]")

@@ -1,0 +1,48 @@
+"""Updates of lists of arrays in place, in one call: what they share.
+
+    cdef Places here
+    held = place(&here, CUT_AT, names, p, g, u, v)  # checks and cuts, or raises
+    with nogil:
+        run(&here, COST, update, &step)             # update(place, first, last, &step) for every piece
+    finish(&here, held)
+
+The arrays, one after the other and each rounded up to `cut` bytes, are cut every CHUNK bytes, so a team shares
+many small arrays as well as a large one. The cut depends on the shapes alone. With cut = CHUNK no piece reaches
+into two arrays and every array is cut from its own start.
+"""
+
+cdef enum:
+    LOCAL = 32        # arrays whose places fit on the stack
+    CUT_AT = 64       # bytes: a cut leaves whole vectors on both sides
+    CHUNK = 16384     # bytes of the updated arrays
+
+cdef struct Place:
+    char *p           # what is updated (IN, OUT)
+    const char *g     # gradient (IN), NULL without
+    char *u           # its state (IN, OUT), NULL without
+    char *v
+    size_t bytes
+    size_t start      # where it lies among all of them, a multiple of the cut
+    bint is_double
+
+cdef struct Places:
+    Place *at
+    Py_ssize_t count
+    size_t bytes      # of all arrays
+    size_t extent     # where the last one ends
+    Place local[LOCAL]
+
+# Bytes first ... last of one array; whole elements.
+ctypedef void (*Update)(const Place *at, size_t first, size_t last, const void *step) noexcept nogil
+
+# A finite number >= low; errors name the option.
+cdef double option(object value, str name, double low) except? -1
+# A list or tuple of `count` arrays (< 0: any number) as a tuple, which holds them while the lock is released.
+cdef tuple as_tuple(object arrays, str name, Py_ssize_t count)
+# Check the arrays of p and those beside them (g, u, v: tuples or None) and fill the places. `names` are those of
+# p, u and v. The result is for `finish`.
+cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v)
+# `cost`: nanoseconds a byte of p on one thread.
+cdef void run(const Places *here, double cost, Update update, const void *step) noexcept nogil
+# After the last run: values go back to where copies stood in.
+cdef int finish(Places *here, object held) except -1

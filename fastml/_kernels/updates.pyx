@@ -1,0 +1,144 @@
+"""Updates of lists of arrays in place: checks, cut and threads; updates.pxd says how they are used."""
+
+from cython.parallel import parallel, prange
+
+cimport numpy as cnp
+from libc.float cimport DBL_MAX
+from libc.stdlib cimport free, malloc
+
+from .. import _check
+
+from .._check cimport PyArray_ISCARRAY, alike, apart, is_plain
+from .._openmp cimport caller_cpu, join_team, team, team_done
+
+cnp.import_array()
+
+
+cdef void update_chunk(const Places *here, size_t start, Update update, const void *step) noexcept nogil:
+    """The CHUNK bytes from `start`, across as many arrays as they touch."""
+    cdef Py_ssize_t low = 0, high = here.count, middle
+    cdef size_t stop = start + CHUNK, first
+    cdef const Place *at
+    while high - low > 1:  # the last array that starts at or before `start`
+        middle = (low + high) // 2
+        if here.at[middle].start <= start:
+            low = middle
+        else:
+            high = middle
+    while low < here.count and here.at[low].start < stop:
+        at = &here.at[low]
+        first = start - at.start if start > at.start else 0
+        if first < at.bytes:
+            update(at, first, min(at.bytes, stop - at.start), step)
+        low += 1
+
+
+cdef void run(const Places *here, double cost, Update update, const void *step) noexcept nogil:
+    cdef Py_ssize_t i, chunks = (here.extent + CHUNK - 1) // CHUNK
+    cdef int cpu, threads = team(cost * here.bytes)
+    if threads == 1:
+        for i in range(here.count):
+            update(&here.at[i], 0, here.at[i].bytes, step)
+        team_done()
+        return
+    cpu = caller_cpu()
+    with parallel(num_threads=threads):
+        join_team(cpu)
+        for i in prange(chunks, schedule="static"):
+            update_chunk(here, i * CHUNK, update, step)
+    team_done()
+
+
+cdef double option(object value, str name, double low) except? -1:
+    if type(value) is float and low <= value <= DBL_MAX:
+        return value
+    return _check.number(value, name, low, DBL_MAX)
+
+
+cdef tuple as_tuple(object arrays, str name, Py_ssize_t count):
+    if not isinstance(arrays, (list, tuple)):
+        raise TypeError(f"{name} must be a list of arrays, not {type(arrays).__name__}")
+    cdef tuple given = tuple(arrays)
+    if count >= 0 and len(given) != count:
+        raise ValueError(f"{name} must have one array for each of params, {count}, not {len(given)}")
+    return given
+
+
+cdef inline bint is_state(cnp.ndarray p, cnp.ndarray g, object state) noexcept:
+    """Whether `state` can be updated beside p, from g."""
+    if not (alike(p, state) and PyArray_ISCARRAY(<cnp.ndarray>state)):
+        return False
+    return separate(p, <cnp.ndarray>state) and (g is None or apart(g, <cnp.ndarray>state))
+
+
+cdef inline bint separate(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Two plain arrays of one shape share no memory."""
+    return apart(a, b) and (cnp.PyArray_BYTES(a) != cnp.PyArray_BYTES(b) or cnp.PyArray_NBYTES(a) == 0)
+
+
+cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, tuple vs) noexcept:
+    """Fill the places; False where an array needs the slow path."""
+    cdef Py_ssize_t i
+    cdef cnp.ndarray p, g = None
+    cdef Place *at
+    here.bytes = here.extent = 0
+    for i in range(here.count):
+        if not (is_plain(params[i]) and PyArray_ISCARRAY(<cnp.ndarray>params[i])):
+            return False
+        p = <cnp.ndarray>params[i]
+        at = &here.at[i]
+        at.g = at.u = at.v = NULL
+        if grads is not None:
+            if not (alike(p, grads[i]) and apart(p, <cnp.ndarray>grads[i])):
+                return False
+            g = <cnp.ndarray>grads[i]
+            at.g = cnp.PyArray_BYTES(g)
+        if us is not None:
+            if not is_state(p, g, us[i]):
+                return False
+            at.u = cnp.PyArray_BYTES(<cnp.ndarray>us[i])
+        if vs is not None:
+            if not (is_state(p, g, vs[i]) and separate(<cnp.ndarray>us[i], <cnp.ndarray>vs[i])):
+                return False
+            at.v = cnp.PyArray_BYTES(<cnp.ndarray>vs[i])
+        at.p = cnp.PyArray_BYTES(p)
+        at.bytes = cnp.PyArray_NBYTES(p)
+        at.start = here.extent
+        at.is_double = cnp.PyArray_TYPE(p) == cnp.NPY_DOUBLE
+        here.bytes += at.bytes
+        here.extent += (at.bytes + cut - 1) // cut * cut
+    return True
+
+
+cdef inline void release(Places *here) noexcept:
+    if here.at != here.local:
+        free(here.at)
+
+
+cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v):
+    here.count = len(p)
+    here.at = here.local
+    if here.count > LOCAL:
+        here.at = <Place *>malloc(here.count * sizeof(Place))
+        if here.at == NULL:
+            raise MemoryError
+    if gather(here, cut, p, g, u, v):
+        return None
+    try:
+        held = _check.arrange_update(
+            names, (p, u, v), () if g is None else ("grads",), () if g is None else (g,)
+        )
+        (p, u, v), read, _ = held
+        gather(here, cut, p, read[0] if read else None, u, v)
+    except BaseException:
+        release(here)
+        raise
+    return held
+
+
+cdef int finish(Places *here, object held) except -1:
+    release(here)
+    if held is not None:
+        for array, copy in held[2]:
+            array[...] = copy
+    return 0
