@@ -5,6 +5,7 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 # isort: split
 from ._info import show_config
 from .ops.activations import relu, relu_backward
+from .ops.adam import adam_step
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
@@ -15,6 +16,7 @@ from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, 
 __version__ = "0.1.0"
 
 __all__ = [
+    "adam_step",
     "batch_norm",
     "batch_norm_backward",
     "cross_entropy",

@@ -31,6 +31,9 @@ cdef extern from "dispatch.h" nogil:
         void (*keep_run)(float *dx, const float *g, const float *y, size_t n, float scale) noexcept nogil
         void (*sgd_run)(float *p, float *v, const float *g, size_t n, float lr, float momentum, float damp,
                         float decay, float sign, int nesterov) noexcept nogil
+        void (*adam_run)(float *p, float *m, float *v, const float *g, size_t n, float rate, float weight1,
+                         float beta2, float weight2, float inv_root, float eps, float decay, float keep,
+                         float sign) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const float *x, size_t n, size_t stride,
@@ -107,6 +110,9 @@ cdef extern from "dispatch.h" nogil:
         void (*keep_run)(double *dx, const double *g, const double *y, size_t n, double scale) noexcept nogil
         void (*sgd_run)(double *p, double *v, const double *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov) noexcept nogil
+        void (*adam_run)(double *p, double *m, double *v, const double *g, size_t n, double rate, double weight1,
+                         double beta2, double weight2, double inv_root, double eps, double decay, double keep,
+                         double sign) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const double *x, size_t n, size_t stride,

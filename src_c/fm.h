@@ -130,6 +130,12 @@ FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, 
 FM_PRIMITIVE(void, sgd_run,
              (real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay, real sign,
               int nesterov))
+/* d = sign g + decay p (as above); m = (1 - weight1) m + weight1 d; v = beta2 v + weight2 d d;
+ * p = keep p - rate m / (sqrt(v) inv_root + eps). weight1 = 1 - beta1, weight2 = 1 - beta2, inv_root = 1 / sqrt(1 -
+ * beta2^step); sign may hold a further factor of g. g may be p, m or v; p, m and v must not overlap. n >= 0. */
+FM_PRIMITIVE(void, adam_run,
+             (real *p, real *m, real *v, const real *g, size_t n, real rate, real weight1, real beta2, real weight2,
+              real inv_root, real eps, real decay, real keep, real sign))
 /* ---- cross_entropy.c ----------------------------------------------------------------------------------
  * The sum over all samples of sum_c q_c (log(sum(e^x)) - x_c), returned in double, every single loss to loss
  * (NULL: nowhere) and scale (sum(q) softmax(x) - q) to dx (NULL: not computed). q is the target with smoothing,

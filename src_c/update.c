@@ -60,4 +60,26 @@ static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, real lr, real
             FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 0, 0);
     }
 }
+
+static void FM(adam_run)(real *p, real *m, real *v, const real *g, size_t n, real rate, real weight1, real beta2,
+                         real weight2, real inv_root, real eps, real decay, real keep, real sign)
+{
+    /* m + weight1 (d - m), or (1 - weight1) m + weight1 d, whichever rounds less: with beta1 = 0 m is d. */
+    const int from_m = weight1 < (real)0.5, has_decay = decay != 0;
+    const vec vrate = v_set1(rate), vweight1 = v_set1(weight1), vbeta1 = v_set1(1 - weight1), vbeta2 = v_set1(beta2),
+              vweight2 = v_set1(weight2), vroot = v_set1(inv_root), veps = v_set1(eps), vdecay = v_set1(decay),
+              vkeep = v_set1(keep), vsign = v_set1(sign);
+    FM_UPDATE(p, n, {
+        const vec w = AT(p), before = AT(m);
+        vec d = v_mul(AT(g), vsign);
+        if (has_decay)
+            d = v_fma(vdecay, w, d);
+        const vec first = from_m ? v_fma(vweight1, v_sub(d, before), before)
+                                 : v_fma(vweight1, d, v_mul(vbeta1, before));
+        const vec second = v_fma(v_mul(vweight2, d), d, v_mul(vbeta2, AT(v)));
+        PUT(m, first);
+        PUT(v, second);
+        PUT(p, v_fnma(vrate, v_div(first, v_fma(v_sqrt(second), vroot, veps)), v_mul(w, vkeep)));
+    })
+}
 #undef FM_UPDATE

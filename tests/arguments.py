@@ -118,6 +118,16 @@ def sgd(**options):
     return make
 
 
+def adam(**options):
+    def make(shape, dtype, seed):
+        args = sgd()(shape, dtype, seed)
+        exp_avgs = args.pop("velocities")
+        exp_avg_sqs = [np.asarray(m * m + 0.25, dtype) for m in exp_avgs]
+        return {**args, "exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs, "step": 3, **options}
+
+    return make
+
+
 def gradient_terms(args):
     return (largest(args["grad"], args.get("axis", -1)),)
 

@@ -167,6 +167,10 @@ _BN_BACKWARD = {
 _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
+_ADAM = {
+    "arrays": ("params", "grads", "exp_avgs", "exp_avg_sqs"),
+    "mutated": ("params", "exp_avgs", "exp_avg_sqs"),
+}
 _LINEAR = {"arrays": ("x", "weight", "bias"), "out": 0, "min_ndim": 1, "ulp": 64}
 _IMAGES = {"big": ((32, 14, 14, 67), (4, 97, 131, 5), (1031, 517))}
 _LINEAR_BIG = ((517, 259), (4099, 67), (33, 1031))
@@ -221,6 +225,9 @@ OPS = (
         case="damped",
     ),
     Op("sgd_step", arguments.sgd(momentum=0.9, nesterov=True), **_SGD, case="nesterov"),
+    Op("adam_step", arguments.adam(), **_ADAM),
+    Op("adam_step", arguments.adam(betas=(0.3, 0.9), weight_decay=0.1, maximize=True), **_ADAM, case="decay"),
+    Op("adam_step", arguments.adam(weight_decay=0.1, decoupled=True), **_ADAM, case="decoupled"),
 )
 
 

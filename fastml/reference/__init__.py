@@ -4,6 +4,7 @@ The kernels are tested against these. Names and signatures are fastml's own.
 """
 
 from .activations import relu, relu_backward
+from .adam import adam_step
 from .batch_norm import batch_norm, batch_norm_backward
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
 from .dropout import dropout, dropout_backward, dropout_mask
@@ -12,6 +13,7 @@ from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
 __all__ = [
+    "adam_step",
     "batch_norm",
     "batch_norm_backward",
     "cross_entropy",
