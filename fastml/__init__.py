@@ -7,6 +7,7 @@ from ._info import show_config
 from .ops.activations import relu, relu_backward
 from .ops.adam import adam_step
 from .ops.batch_norm import batch_norm, batch_norm_backward
+from .ops.clip import clip_grad_norm
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.linear import linear, linear_backward
@@ -19,6 +20,7 @@ __all__ = [
     "adam_step",
     "batch_norm",
     "batch_norm_backward",
+    "clip_grad_norm",
     "cross_entropy",
     "cross_entropy_with_grad",
     "dropout",

@@ -136,6 +136,10 @@ FM_PRIMITIVE(void, sgd_run,
 FM_PRIMITIVE(void, adam_run,
              (real *p, real *m, real *v, const real *g, size_t n, real rate, real weight1, real beta2, real weight2,
               real inv_root, real eps, real decay, real keep, real sign))
+/* sum of x[i]^2 in double: of floats, no square overflows or is rounded. n >= 0. */
+FM_PRIMITIVE(double, square_sum, (const real *x, size_t n))
+/* x[i] *= factor. n >= 0. */
+FM_PRIMITIVE(void, scale_run, (real *x, size_t n, real factor))
 /* ---- cross_entropy.c ----------------------------------------------------------------------------------
  * The sum over all samples of sum_c q_c (log(sum(e^x)) - x_c), returned in double, every single loss to loss
  * (NULL: nowhere) and scale (sum(q) softmax(x) - q) to dx (NULL: not computed). q is the target with smoothing,

@@ -83,3 +83,40 @@ static void FM(adam_run)(real *p, real *m, real *v, const real *g, size_t n, rea
     })
 }
 #undef FM_UPDATE
+
+/* Sixteen elements as two vectors of doubles. */
+#if FM_BITS == 32
+#define FM_WIDE(low, high, x, n)                                                                             \
+    const v32 both_##low = (n) < 16 ? v32_load_n(x, n, 0) : v32_load(x);                                     \
+    const v64 low = v32_wide_lo(both_##low), high = v32_wide_hi(both_##low);
+#else
+#define FM_WIDE(low, high, x, n)                                                                             \
+    const v64 low = (n) < 8 ? v64_load_n(x, n, 0) : v64_load(x);                                             \
+    const v64 high = (n) >= 16 ? v64_load((x) + 8) : (n) > 8 ? v64_load_n((x) + 8, (n)-8, 0) : v64_set1(0);
+#endif
+static double FM(square_sum)(const real *x, size_t n)
+{
+    v64 a = v64_set1(0), b = a, c = a, d = a;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        FM_WIDE(p, q, x + i, 16)
+        FM_WIDE(r, s, x + i + 16, 16)
+        a = v64_fma(p, p, a);
+        b = v64_fma(q, q, b);
+        c = v64_fma(r, r, c);
+        d = v64_fma(s, s, d);
+    }
+    for (; i < n; i += 16) {
+        FM_WIDE(p, q, x + i, n - i)
+        a = v64_fma(p, p, a);
+        b = v64_fma(q, q, b);
+    }
+    return v64_sum(v64_add(v64_add(a, c), v64_add(b, d)));
+}
+#undef FM_WIDE
+
+static void FM(scale_run)(real *x, size_t n, real factor)
+{
+    const vec vfactor = v_set1(factor);
+    FM_ROW_STORE(x, n, 0, v_mul(AT(x), vfactor))
+}

@@ -128,6 +128,14 @@ def adam(**options):
     return make
 
 
+def clip(max_norm):
+    def make(shape, dtype, seed):
+        grads = [normal(shape, dtype, seed), normal((3,), dtype, seed + 1)]
+        return {"grads": grads, "max_norm": max_norm}
+
+    return make
+
+
 def gradient_terms(args):
     return (largest(args["grad"], args.get("axis", -1)),)
 

@@ -228,6 +228,8 @@ OPS = (
     Op("adam_step", arguments.adam(), **_ADAM),
     Op("adam_step", arguments.adam(betas=(0.3, 0.9), weight_decay=0.1, maximize=True), **_ADAM, case="decay"),
     Op("adam_step", arguments.adam(weight_decay=0.1, decoupled=True), **_ADAM, case="decoupled"),
+    Op("clip_grad_norm", arguments.clip(1.5), ("grads",), mutated=("grads",)),
+    Op("clip_grad_norm", arguments.clip(1e9), ("grads",), mutated=("grads",), case="small"),
 )
 
 

@@ -6,6 +6,7 @@ The kernels are tested against these. Names and signatures are fastml's own.
 from .activations import relu, relu_backward
 from .adam import adam_step
 from .batch_norm import batch_norm, batch_norm_backward
+from .clip import clip_grad_norm
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
 from .dropout import dropout, dropout_backward, dropout_mask
 from .linear import linear, linear_backward
@@ -16,6 +17,7 @@ __all__ = [
     "adam_step",
     "batch_norm",
     "batch_norm_backward",
+    "clip_grad_norm",
     "cross_entropy",
     "cross_entropy_with_grad",
     "dropout",

@@ -1,0 +1,93 @@
+"""The norm of the gradients and its bound, over one array and over sixty.
+
+From call to call the bound shrinks by a millionth, so every call scales and the values hardly change.
+"""
+
+import numpy as np
+
+import fastml
+from fastml import reference
+
+from .bench_adam import SIXTY
+from .common import Case, Setup, assert_close, normal, shape_label, to_numpy
+
+
+class _Bound:
+    """1 at first."""
+
+    value = 1 + 1e-6
+
+    def __call__(self):
+        self.value *= 1 - 1e-6
+        return self.value
+
+
+def _clip_case(shapes, label, dtype="float32"):
+    def setup():
+        grads = [normal(shape, dtype, seed=i) for i, shape in enumerate(shapes)]
+        length = np.sqrt(sum(np.sum(g.astype("float64") ** 2) for g in grads))
+        grads = [(g / length).astype(dtype) for g in grads]
+
+        def fastml_():
+            g, bound = [a.copy() for a in grads], _Bound()
+            return lambda: (fastml.clip_grad_norm(g, bound()), g[-1])
+
+        def torch_():
+            import torch
+
+            p = [torch.nn.Parameter(torch.from_numpy(np.zeros_like(a))) for a in grads]
+            for one, grad in zip(p, grads, strict=True):
+                one.grad = torch.from_numpy(grad.copy())
+            clip, bound = torch.nn.utils.clip_grad_norm_, _Bound()
+            return lambda: (clip(p, bound()), p[-1].grad)
+
+        def numpy_():
+            g, bound = [a.copy() for a in grads], _Bound()
+
+            def call():
+                norm = np.sqrt(sum(np.dot(a.ravel(), a.ravel()) for a in g))
+                factor = min(1.0, bound() / (float(norm) + 1e-6))
+                for a in g:
+                    np.multiply(a, factor, out=a)
+                return norm, g[-1]
+
+            return call
+
+        def jax_():
+            import jax
+
+            g, bound = [jax.numpy.asarray(a) for a in grads], _Bound()
+
+            def clip(g, bound):
+                norm = jax.numpy.sqrt(sum(jax.numpy.vdot(a, a) for a in g))
+                return norm, [a * jax.numpy.minimum(1.0, bound / (norm + 1e-6)) for a in g]
+
+            kernel = jax.jit(clip, donate_argnums=0)
+
+            def call():
+                nonlocal g
+                norm, g = jax.block_until_ready(kernel(g, bound()))
+                return norm, g[-1]
+
+            return call
+
+        def check(result, peer):
+            expected = [g.astype("float64") for g in grads]
+            norm = reference.clip_grad_norm(expected, 1.0)
+            # PyTorch adds the squares of 1e7 floats in float32: its norm is off by 3e-4.
+            if not abs(float(result[0]) - norm) <= 1e-3 * norm:
+                raise AssertionError(f"{peer}: norm {float(result[0])}, expected {norm}")
+            assert_close(to_numpy(result[1]), expected[-1], dtype, f"{peer} gradient")
+
+        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+
+    # Read for the norm, read and write for the scaling.
+    nbytes = 3 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
+    return Case("clip_grad_norm", label, dtype, setup, nbytes=nbytes)
+
+
+CASES = [
+    *(_clip_case([shape], shape_label(shape)) for shape in ((10**3,), (10**5,), (10**7,))),
+    _clip_case(SIXTY, "60 arrays"),
+    _clip_case([(10**5,)], "1e5", dtype="float64"),
+]

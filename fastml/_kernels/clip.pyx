@@ -1,0 +1,75 @@
+"""The norm of a list of arrays and its bound; updates.pxd has the checks, the cut and the threads.
+
+The sum of squares is cut so that anyone can take it piece by piece to the same bits: an array in blocks of
+CHUNK bytes from its own start (4096 floats, 2048 doubles; the last one shorter), `square_sum` of each block in
+double, the blocks of an array added in order to 0, and so the arrays to each other. Blocks have fixed
+places, whoever computes them.
+"""
+
+from libc.math cimport INFINITY, sqrt
+from libc.stdlib cimport free, malloc
+
+from .. import _check
+
+from .._simd cimport fm32, fm64
+from .updates cimport CHUNK, Place, Places, as_tuple, finish, place, run
+
+cdef enum:
+    BLOCKS = 512      # whose sums fit on the stack
+
+cdef double COST = 0.02  # nanoseconds a byte on one thread, for the sum as for the scaling
+
+
+cdef void sum_blocks(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
+    cdef double *sums = (<double **>step)[0] + at.start // CHUNK
+    cdef size_t n
+    while first < last:
+        n = min(<size_t>CHUNK, last - first)
+        if at.is_double:
+            sums[first // CHUNK] = fm64.square_sum(<const double *>(at.p + first), n // 8)
+        else:
+            sums[first // CHUNK] = fm32.square_sum(<const float *>(at.p + first), n // 4)
+        first += n
+
+
+cdef void scale(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
+    cdef double factor = (<const double *>step)[0]
+    if at.is_double:
+        fm64.scale_run(<double *>(at.p + first), (last - first) // 8, factor)
+    else:
+        fm32.scale_run(<float *>(at.p + first), (last - first) // 4, <float>factor)
+
+
+cdef double total(const Places *here, const double *sums) noexcept nogil:
+    cdef double all_arrays = 0, array
+    cdef size_t block
+    cdef Py_ssize_t i
+    for i in range(here.count):
+        array = 0
+        for block in range(here.at[i].start // CHUNK, (here.at[i].start + here.at[i].bytes + CHUNK - 1) // CHUNK):
+            array += sums[block]
+        all_arrays += array
+    return all_arrays
+
+
+def clip_grad_norm(grads, max_norm):
+    cdef Places here
+    cdef double local[BLOCKS]
+    cdef double *sums = local
+    cdef double norm, factor, most = _check.number(max_norm, "max_norm", 0, INFINITY)
+    held = place(&here, CHUNK, ("grads", "", ""), as_tuple(grads, "grads", -1), None, None, None)
+    if here.extent > BLOCKS * CHUNK:
+        sums = <double *>malloc(here.extent // CHUNK * sizeof(double))
+        if sums == NULL:
+            finish(&here, held)
+            raise MemoryError
+    with nogil:
+        run(&here, COST, sum_blocks, &sums)
+        norm = sqrt(total(&here, sums))
+        factor = most / (norm + 1e-6)
+        if not factor >= 1:  # also where it is NaN
+            run(&here, COST, scale, &factor)
+    if sums != local:
+        free(sums)
+    finish(&here, held)
+    return norm

@@ -1,0 +1,55 @@
+"""Bounding the norm of gradients."""
+
+from .._kernels import clip as _kernel
+
+
+def clip_grad_norm(grads, max_norm):
+    r"""Scale a list of gradients in place so that their common norm is at most `max_norm`; return the norm before.
+
+    .. math::
+        n = \sqrt{\textstyle\sum g^2}, \qquad g \leftarrow g \min\left(1, \frac{c}{n + 10^{-6}}\right)
+
+    with the sum over all elements of all arrays and c = `max_norm`.
+
+    Parameters
+    ----------
+    grads : list or tuple of ndarrays, float32 or float64
+        Scaled in place; any shapes, also mixed dtypes. Strided arrays work, through copies. An array must not be
+        listed twice nor share memory with another one of the list.
+    max_norm : float
+        >= 0; with infinity the norm is only measured.
+
+    Returns
+    -------
+    float
+        The norm n, taken in double; 0.0 for no elements.
+
+    Notes
+    -----
+    A norm that is infinite or NaN is returned as such and its factor is not held back, as in PyTorch: with
+    infinity among the gradients, finite ones become 0 and infinite ones NaN; with NaN, all become NaN. Squares of
+    float32 do not overflow; of float64, those above 1e154 do.
+
+    Raises
+    ------
+    ValueError
+        Read-only arrays; `max_norm` negative or NaN.
+    TypeError
+        Lists, arrays, dtypes or `max_norm` of a kind that is not taken.
+
+    Nothing is written when it raises.
+
+    Source: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, ICML
+    2013, with the factor of ``torch.nn.utils.clip_grad_norm_``.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> import numpy as np
+    >>> grads = [np.array([3.0]), np.array([0.0, 4.0])]
+    >>> fastml.clip_grad_norm(grads, 1.0)
+    5.0
+    >>> [g.round(5).tolist() for g in grads]
+    [[0.6], [0.0, 0.8]]
+    """
+    return _kernel.clip_grad_norm(grads, max_norm)

@@ -1,0 +1,167 @@
+"""clip_grad_norm: against the reference and PyTorch, exactly the documented sum, and what it does with infinity."""
+
+import numpy as np
+import pytest
+
+import fastml
+from fastml import reference
+
+from .common import (
+    DTYPES,
+    LAYOUTS,
+    LENGTHS,
+    assert_close,
+    assert_same_bits,
+    normal,
+    relayout,
+    with_threads,
+)
+
+MIXED = [(3,), (), (64, 65), (0, 4), (2,), (100_003,), (5, 3, 2), (16,)]
+BLOCK = 16384  # bytes
+
+
+def clipped(grads, max_norm, module=fastml):
+    """The norm, and the gradients afterwards."""
+    copies = [np.array(g) for g in grads]
+    norm = module.clip_grad_norm(copies, max_norm)
+    assert type(norm) is float
+    return norm, copies
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("max_norm", [0, 0.5, 3.0, 1e6, np.inf])
+def test_lengths(max_norm, dtype):
+    for n in (*LENGTHS, 4095, 4096, 4097, 8200):
+        grads = [normal((n,), dtype, n)]
+        norm, got = clipped(grads, max_norm)
+        want_norm, want = clipped(grads, max_norm, reference)
+        np.testing.assert_allclose(norm, want_norm, rtol=1e-15)
+        assert_close(got[0], want[0], ulp=2, what=f"{n}")
+
+
+def block_sum(x):
+    """Sum of squares of one block: 32 lanes of doubles, 16 for the rest, folded half onto half. Squares of floats
+    are exact."""
+    lanes, whole = np.zeros(32), x.size // 32 * 32
+    for start in [*range(0, whole, 32), *range(whole, x.size, 16)]:
+        part = x[start : start + (32 if start < whole else 16)].astype(np.float64)
+        lanes[: part.size] += part**2
+    while lanes.size > 1:
+        lanes = lanes[: lanes.size // 2] + lanes[lanes.size // 2 :]
+    return lanes[0]
+
+
+def test_the_sum_is_the_documented_one():
+    """To the bit: blocks from each array's start, added in order for each array, arrays added in order."""
+    for seed in range(0, 300, 10):
+        grads = [normal(n, np.float32, seed + i) for i, n in enumerate((9000, 3, 0, 4096, 15_000, 4097, 13_000))]
+        total = 0.0
+        for g in grads:
+            array = 0.0
+            for start in range(0, g.size, BLOCK // 4):
+                array += block_sum(g[start : start + BLOCK // 4])
+            total += array
+        assert clipped(grads, np.inf)[0] == np.sqrt(total)
+
+
+@pytest.mark.parametrize("grads", [[], [np.zeros((0, 3))], [np.zeros(5, np.float32), np.zeros(2)]])
+def test_nothing_to_clip(grads):
+    norm, got = clipped(grads, 1.0)
+    assert norm == 0.0
+    for a, b in zip(got, grads, strict=True):
+        assert_same_bits(a, b)
+
+
+@pytest.mark.parametrize("count", [1, 32, 33, 200])
+def test_many_arrays_of_both_dtypes(count):
+    grads = [normal(MIXED[i % len(MIXED)], DTYPES[i % 2], i) for i in range(count)]
+    norm, got = clipped(grads, 1.0)
+    want_norm, want = clipped(grads, 1.0, reference)
+    np.testing.assert_allclose(norm, want_norm, rtol=1e-14)
+    for g, w in zip(got, want, strict=True):
+        assert_close(g, w, ulp=2)
+
+
+def test_below_the_bound_nothing_is_touched():
+    grads = [normal((1000,))]
+    _, got = clipped(grads, 1e3)
+    assert_same_bits(got[0], grads[0])
+
+
+@pytest.mark.parametrize("max_norm", [0.0, 0.7, 1.0, 1e9, np.inf])
+@pytest.mark.parametrize(
+    "values", [[0.6, 0.8], [np.inf, 1, -2], [-np.inf], [np.nan, 1], [np.inf, np.nan], [0.0]]
+)
+def test_as_pytorch(values, max_norm):
+    torch = pytest.importorskip("torch")
+    grads = [np.array(values), normal((3, 4), np.float64)]
+    tensors = [torch.nn.Parameter(torch.zeros(g.shape, dtype=torch.float64)) for g in grads]
+    for tensor, g in zip(tensors, grads, strict=True):
+        tensor.grad = torch.tensor(g)
+    want = torch.nn.utils.clip_grad_norm_(tensors, max_norm)
+    norm, got = clipped(grads, max_norm)
+    np.testing.assert_allclose(norm, want.item(), rtol=1e-14)
+    for g, tensor in zip(got, tensors, strict=True):
+        np.testing.assert_allclose(g, tensor.grad.numpy(), rtol=1e-14)
+
+
+def test_large_floats_do_not_overflow():
+    norm, (got,) = clipped([np.full(10_000, 1e30, np.float32)], 1.0)
+    np.testing.assert_allclose(norm, 1e32, rtol=1e-6)
+    np.testing.assert_allclose(got, 0.01, rtol=1e-6)
+    norm, _ = clipped([np.full(100, 1e-30, np.float32)], 1.0)
+    np.testing.assert_allclose(norm, 1e-29, rtol=1e-6)
+
+
+def test_threads():
+    shapes = [(300_007,), *MIXED, (4099,), *[(16,)] * 50, (3_000_000,)]
+    grads = [normal(s, DTYPES[i % 2], i) for i, s in enumerate(shapes)]
+    want_norm, want = with_threads(1, clipped, grads, 2.0)
+    for threads in (2, 3, 7):
+        for _ in range(5):
+            norm, got = with_threads(threads, clipped, grads, 2.0)
+            assert norm == want_norm
+            for g, w in zip(got, want, strict=True):
+                assert_same_bits(g, w)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout):
+    grads = [normal((6, 5, 7)), normal((9,), np.float64)]
+    norm, want = clipped(grads, 1.0)
+    given = tuple(relayout(g, layout) for g in grads)
+    assert fastml.clip_grad_norm(given, 1.0) == norm
+    for got, w in zip(given, want, strict=True):
+        assert_same_bits(got.astype(got.dtype.newbyteorder("=")), w)
+
+
+def read_only():
+    a = np.ones(8, np.float32)
+    a.flags.writeable = False
+    return a
+
+
+ONES = np.ones(8, np.float32)
+WRONG = [
+    (TypeError, "grads", ONES, 1.0),
+    (TypeError, "grads", (a for a in [ONES]), 1.0),
+    (TypeError, r"grads\[1\]", [ONES.copy(), None], 1.0),
+    (TypeError, r"grads\[1\]", [ONES.copy(), ONES.tolist()], 1.0),
+    (TypeError, r"grads\[1\]", [ONES.copy(), np.ones(3, int)], 1.0),
+    (ValueError, r"grads\[1\]", [ONES.copy(), read_only()], 1.0),
+    (ValueError, "max_norm", [ONES], -1.0),
+    (ValueError, "max_norm", [ONES], np.nan),
+    (TypeError, "max_norm", [ONES], "1"),
+    (TypeError, "max_norm", [ONES], None),
+]
+
+
+@pytest.mark.parametrize("module", [fastml, reference], ids=["fastml", "reference"])
+@pytest.mark.parametrize("error, name, grads, max_norm", WRONG)
+def test_errors_write_nothing(error, name, grads, max_norm, module):
+    with pytest.raises(error, match=name):
+        module.clip_grad_norm(grads, max_norm)
+    np.testing.assert_array_equal(ONES, 1)
+    if isinstance(grads, list):
+        np.testing.assert_array_equal(grads[0], 1)
