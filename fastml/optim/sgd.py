@@ -5,11 +5,12 @@ import numpy as np
 from .._kernels import step_update
 from .._kernels.program import Numbers, Stale
 from ..ops.sgd import sgd_step
+from ._optimizer import Optimizer, check_gradients
 
 _OPTIONS = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
 
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent with momentum; per parameter p with gradient g:
 
         g ← (−g if maximize else g) + weight_decay · p
@@ -33,16 +34,15 @@ class SGD:
     [0.9, 1.9]
     """
 
-    __slots__ = (*_OPTIONS, "_params", "_running", "_velocities")
+    __slots__ = (*_OPTIONS, "_running", "_velocities")
+
+    _options = _OPTIONS
 
     def __init__(
         self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
     ):
-        self._params = _checked(params)
-        # One velocity per parameter, None before its first step with momentum; _running: none is None.
-        self._velocities = [None] * len(self._params)
-        self._running = False
-        self._set_options(
+        super().__init__(
+            params,
             {
                 "lr": lr,
                 "momentum": momentum,
@@ -50,95 +50,37 @@ class SGD:
                 "weight_decay": weight_decay,
                 "nesterov": nesterov,
                 "maximize": maximize,
-            }
+            },
         )
+        self._take_states({})
 
-    def step(self, grads=None):
-        """One update of all parameters; TypeError for arrays without ``grads``, ValueError where no
-        parameter has a gradient and for shapes that differ, before anything is written."""
-        params = self._params
-        if grads is None:
-            grads = [p.grad for p in params]
-        elif len(grads) != len(params):
-            raise ValueError(f"grads must have one array per parameter, got {len(grads)} for {len(params)}")
-        values = [p.value for p in params]
-        for g in grads:
-            if g is None:
-                return self._some(values, grads)
-        if self.momentum == 0:
-            return self._update(values, grads, None, self.dampening)
-        if self._running:
-            return self._update(values, grads, self._velocities, self.dampening)
-        return self._some(values, grads)
+    def _check_options(self, options):
+        # With empty lists the op does nothing but check its options.
+        sgd_step([], [], [], **options)
 
-    def state_dict(self):
-        """Options and velocities (copies) in the layout of PyTorch's optimizers."""
-        velocities = {
-            i: {"momentum_buffer": v.copy()} for i, v in enumerate(self._velocities) if v is not None
-        }
-        options = {name: getattr(self, name) for name in _OPTIONS}
-        return {"state": velocities, "param_groups": [options | {"params": list(range(len(self._params)))}]}
+    def _states(self):
+        return {i: {"momentum_buffer": v.copy()} for i, v in enumerate(self._velocities) if v is not None}
 
-    def load_state_dict(self, state):
-        """Take over options and velocities: the steps that follow are those of the optimizer that was saved.
-
-        Also reads a ``torch.optim.SGD`` state with one parameter group. Raises ValueError where the number
-        of parameters or a shape differs, before anything is written.
-        """
-        try:
-            (group,) = state["param_groups"]
-            options = {name: group[name] for name in _OPTIONS}
-            saved = state["state"]
-            count = len(group["params"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not the state of an SGD with one parameter group: {error!r}") from None
-        if count != len(self._params):
-            raise ValueError(f"state has {count} parameters, the optimizer {len(self._params)}")
-        velocities = [None] * count
-        for i, entry in saved.items():
+    def _take_states(self, states):
+        # One velocity per parameter, None before its first step with momentum; _running: none is None.
+        velocities = [None] * len(self._params)
+        for i, entry in states.items():
             buffer = entry.get("momentum_buffer")
-            if buffer is None:
-                continue
-            if i not in range(count):
-                raise ValueError(f"state has a momentum_buffer {i!r}, the optimizer {count} parameters")
-            value, buffer = self._params[i].value, np.asarray(buffer)
-            if buffer.shape != value.shape:
-                raise ValueError(f"momentum_buffer {i} has shape {buffer.shape}, its parameter {value.shape}")
-            velocities[i] = buffer.astype(value.dtype, order="C")
-        self._set_options(options)
+            if buffer is not None:
+                velocities[i] = self._like_parameter(buffer, i, "momentum_buffer")
         self._velocities = velocities
         self._running = all(v is not None for v in velocities)
 
-    def _set_options(self, options):
-        # With empty lists the op does nothing but check its options.
-        sgd_step([], [], [], **options)
-        for name, value in options.items():
-            setattr(self, name, value)
+    def _advance(self, values, grads):
+        if self.momentum == 0:
+            self._update(values, grads, None, self.dampening)
+        elif self._running:
+            self._update(values, grads, self._velocities, self.dampening)
+        else:
+            self._advance_some(range(len(values)), values, grads)
 
-    def _update(self, values, grads, velocities, dampening):
-        sgd_step(
-            values,
-            grads,
-            velocities,
-            lr=self.lr,
-            momentum=self.momentum,
-            dampening=dampening,
-            weight_decay=self.weight_decay,
-            nesterov=self.nesterov,
-            maximize=self.maximize,
-        )
-
-    def _some(self, values, grads):
-        """A step in which a gradient is missing or a velocity starts."""
-        chosen = [i for i, g in enumerate(grads) if g is not None]
-        if not chosen:
-            raise ValueError("no parameter has a gradient: call backward first")
-        # Two calls of the op below: what it would refuse must be refused before the first of them.
-        for i in chosen:
-            if np.shape(grads[i]) != values[i].shape:
-                raise ValueError(
-                    f"gradient {i} has shape {np.shape(grads[i])}, its parameter {values[i].shape}"
-                )
+    def _advance_some(self, chosen, values, grads):
+        check_gradients(chosen, values, grads)
         if self.momentum == 0:
             self._update([values[i] for i in chosen], [grads[i] for i in chosen], None, self.dampening)
             return
@@ -158,6 +100,19 @@ class SGD:
         for i, v in zip(starting, zeros, strict=True):
             velocities[i] = v
         self._running = all(v is not None for v in velocities)
+
+    def _update(self, values, grads, velocities, dampening):
+        sgd_step(
+            values,
+            grads,
+            velocities,
+            lr=self.lr,
+            momentum=self.momentum,
+            dampening=dampening,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+            maximize=self.maximize,
+        )
 
     def lower(self, plan):
         """Write the update into a compiled step's plan: a function of (parameter, value, gradient) for each."""
@@ -209,42 +164,3 @@ class SGD:
 
         plan.before.append(before)
         return update
-
-    def __repr__(self):
-        options = ", ".join(f"{name}={getattr(self, name)}" for name in _OPTIONS)
-        return f"SGD({len(self._params)} parameters, {options})"
-
-
-class _Array:
-    """A plain array in the place of a Parameter: its gradients come with step(grads)."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value):
-        self.value = value
-
-    @property
-    def grad(self):
-        raise TypeError("step() needs grads where the parameters are plain arrays")
-
-
-def _checked(params):
-    """``params`` as a list of objects with .value and .grad."""
-    if isinstance(params, np.ndarray) or hasattr(params, "value"):
-        raise TypeError(f"params must be a list of parameters or arrays, got one {type(params).__name__}")
-    params = list(params)
-    if not params:
-        raise ValueError("params is empty: there is nothing to optimize")
-    seen = set()
-    for i, p in enumerate(params):
-        value = getattr(p, "value", p)
-        if not isinstance(value, np.ndarray) or value.dtype not in (np.float32, np.float64):
-            kind = value.dtype if isinstance(value, np.ndarray) else type(p).__name__
-            raise TypeError(f"params[{i}] must be a parameter or a float32 or float64 array, got {kind}")
-        if not value.flags.writeable:
-            raise ValueError(f"params[{i}] is read-only")
-        if id(value) in seen:
-            raise ValueError(f"params[{i}] stands in params twice")
-        seen.add(id(value))
-        params[i] = _Array(p) if p is value else p
-    return params

@@ -1,0 +1,137 @@
+"""What all optimizers share: their parameters, their options, which gradients a step has, and saved states."""
+
+import numpy as np
+
+from .. import _check
+
+
+class Optimizer:
+    """The base of an optimizer, which adds
+
+    ``_options``: the names of its options, which are attributes; ``_check_options(options)`` refuses wrong ones;
+    ``_advance(values, grads)``: one step of all parameters;
+    ``_advance_some(chosen, values, grads)``: of those that ``chosen`` counts, where a gradient is missing;
+    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states)``.
+    """
+
+    __slots__ = ("_params",)
+
+    _options = ()
+
+    def __init__(self, params, options):
+        self._params = _checked(params)
+        self._set_options(options)
+
+    def step(self, grads=None):
+        """One update of all parameters; TypeError for arrays without ``grads``, ValueError where no
+        parameter has a gradient and for shapes that differ, before anything is written."""
+        params = self._params
+        if grads is None:
+            grads = [p.grad for p in params]
+        elif len(grads) != len(params):
+            raise ValueError(f"grads must have one array per parameter, got {len(grads)} for {len(params)}")
+        values = [p.value for p in params]
+        for g in grads:
+            if g is None:
+                return self._some(values, grads)
+        return self._advance(values, grads)
+
+    def state_dict(self):
+        """Options and state (copies) in the layout of PyTorch's optimizers."""
+        group = {**self._saved_options(), "params": list(range(len(self._params)))}
+        return {"state": self._states(), "param_groups": [group]}
+
+    def load_state_dict(self, state):
+        """Take over options and state: the steps that follow are those of the optimizer that was saved.
+
+        Also reads the state of PyTorch's optimizer of this name, with one parameter group. Raises ValueError
+        where the number of parameters or a shape differs, before anything is written.
+        """
+        try:
+            (group,) = state["param_groups"]
+            options = {name: group[name] for name in self._options}
+            saved = dict(state["state"])
+            count = len(group["params"])
+        except (KeyError, TypeError, ValueError) as error:
+            kind = type(self).__name__
+            raise ValueError(f"not the state of an {kind} with one parameter group: {error!r}") from None
+        for name, value in self._saved_options().items():
+            if name not in self._options and group.get(name, value) != value:
+                raise ValueError(f"the state has {name}={group[name]}, {type(self).__name__} has {value}")
+        if count != len(self._params):
+            raise ValueError(f"state has {count} parameters, the optimizer {len(self._params)}")
+        for i in saved:
+            if i not in range(count):
+                raise ValueError(f"state has an entry {i!r}, the optimizer {count} parameters")
+        self._check_options(options)
+        self._take_states(saved)
+        self._set_options(options)
+
+    def _saved_options(self):
+        """The options, and what else tells the state apart from another optimizer's."""
+        return {name: getattr(self, name) for name in self._options}
+
+    def _set_options(self, options):
+        self._check_options(options)
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    def _like_parameter(self, array, i, name):
+        """A copy of a saved array for parameter i, in its dtype."""
+        value, array = self._params[i].value, np.asarray(array)
+        if array.shape != value.shape:
+            raise ValueError(f"{name} {i} has shape {array.shape}, its parameter {value.shape}")
+        return array.astype(value.dtype, order="C")
+
+    def _some(self, values, grads):
+        chosen = [i for i, g in enumerate(grads) if g is not None]
+        if not chosen:
+            raise ValueError("no parameter has a gradient: call backward first")
+        self._advance_some(chosen, values, grads)
+
+    def __repr__(self):
+        options = ", ".join(f"{name}={getattr(self, name)}" for name in self._options)
+        return f"{type(self).__name__}({len(self._params)} parameters, {options})"
+
+
+def check_gradients(chosen, values, grads):
+    """Refuse what the op would refuse, for a step of several calls: before the first of them."""
+    for i in chosen:
+        g = _check.as_real(grads[i], f"gradient {i}")
+        if g.shape != values[i].shape:
+            raise ValueError(f"gradient {i} has shape {g.shape}, its parameter {values[i].shape}")
+
+
+class _Array:
+    """A plain array in the place of a Parameter: its gradients come with step(grads)."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    @property
+    def grad(self):
+        raise TypeError("step() needs grads where the parameters are plain arrays")
+
+
+def _checked(params):
+    """``params`` as a list of objects with .value and .grad."""
+    if isinstance(params, np.ndarray) or hasattr(params, "value"):
+        raise TypeError(f"params must be a list of parameters or arrays, got one {type(params).__name__}")
+    params = list(params)
+    if not params:
+        raise ValueError("params is empty: there is nothing to optimize")
+    seen = set()
+    for i, p in enumerate(params):
+        value = getattr(p, "value", p)
+        if not isinstance(value, np.ndarray) or value.dtype not in (np.float32, np.float64):
+            kind = value.dtype if isinstance(value, np.ndarray) else type(p).__name__
+            raise TypeError(f"params[{i}] must be a parameter or a float32 or float64 array, got {kind}")
+        if not value.flags.writeable:
+            raise ValueError(f"params[{i}] is read-only")
+        if id(value) in seen:
+            raise ValueError(f"params[{i}] stands in params twice")
+        seen.add(id(value))
+        params[i] = _Array(p) if p is value else p
+    return params
