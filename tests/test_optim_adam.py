@@ -1,0 +1,190 @@
+"""Adam and AdamW: PyTorch's steps, saved and continued, states exchanged with PyTorch, and what they refuse."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from fastml import nn, optim
+
+from .test_optim import arrays
+
+OPTIONS = [
+    {},
+    {"lr": 0.1, "weight_decay": 0.1, "maximize": True},
+    {"lr": 0.05, "betas": (0.0, 0.5), "eps": 1e-3},
+]
+every_kind = pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW])
+
+
+@every_kind
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_many_steps_equal_pytorchs(kind, options, dtype):
+    torch = pytest.importorskip("torch")
+    params = arrays(0, dtype)
+    theirs = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params]
+    opt, torch_opt = kind(params, **options), getattr(torch.optim, kind.__name__)(theirs, **options)
+    for step in range(30):
+        # The second parameter has no gradient for a while: its steps are counted on their own.
+        grads = arrays(100 + step, dtype)
+        grads[1] = None if step in (0, 1, 5) else grads[1]
+        for t, g in zip(theirs, grads, strict=True):
+            t.grad = None if g is None else torch.from_numpy(g)
+        if step == 20:
+            opt.lr = torch_opt.param_groups[0]["lr"] = 0.01
+        torch_opt.step()
+        opt.step(grads)
+    tolerance = 2e-5 if dtype == np.float32 else 1e-12
+    for p, t in zip(params, theirs, strict=True):
+        np.testing.assert_allclose(p, t.detach().numpy(), rtol=tolerance, atol=tolerance)
+    for i, state in opt.state_dict()["state"].items():
+        for name, value in torch_opt.state_dict()["state"][i].items():
+            np.testing.assert_allclose(state[name], value.numpy(), rtol=tolerance, atol=tolerance)
+
+
+@every_kind
+def test_state_exchange_with_pytorch(kind):
+    torch = pytest.importorskip("torch")
+    options = {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.05}
+    params = arrays(0)
+    theirs = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params]
+    torch_opt = getattr(torch.optim, kind.__name__)(theirs, **options)
+    for seed in (1, 2):
+        for t, g in zip(theirs, arrays(seed), strict=True):
+            t.grad = torch.from_numpy(g)
+        torch_opt.step()
+    params = [t.detach().numpy().copy() for t in theirs]
+    opt = kind(params)
+    opt.load_state_dict(torch_opt.state_dict())
+    torch_opt.step()
+    opt.step(arrays(2))
+    for p, t in zip(params, theirs, strict=True):
+        np.testing.assert_allclose(p, t.detach().numpy(), rtol=1e-12)
+
+    state = opt.state_dict()  # and back
+    for entry in state["state"].values():
+        entry |= {name: torch.from_numpy(entry[name]) for name in ("exp_avg", "exp_avg_sq")}
+    torch_opt = getattr(torch.optim, kind.__name__)(theirs, lr=7.0)
+    torch_opt.load_state_dict(state)
+    torch_opt.step()
+    opt.step(arrays(2))
+    for p, t in zip(params, theirs, strict=True):
+        np.testing.assert_allclose(p, t.detach().numpy(), rtol=1e-12)
+
+
+@every_kind
+def test_parameters_and_arrays_take_the_same_steps(kind):
+    plain = arrays(0, np.float32)
+    params = [nn.Parameter(p.copy()) for p in plain]
+    for p, g in zip(params, arrays(1, np.float32), strict=True):
+        p.grad = g
+    a, b = kind(plain, 0.1), kind(iter(params), 0.1)
+    for _ in range(3):
+        a.step(arrays(1, np.float32))
+        b.step()
+    for x, p in zip(plain, params, strict=True):
+        np.testing.assert_array_equal(x, p.value)
+
+
+@every_kind
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("way", ["state", "pickle", "deepcopy"])
+def test_a_saved_optimizer_continues_with_the_same_bits(kind, options, way):
+    def run(opt, params, steps):
+        for step in steps:
+            grads = arrays(step, np.float32)
+            opt.step([None if step == 2 else grads[0], *grads[1:]])
+        return params
+
+    whole = arrays(0, np.float32)
+    run(kind(whole, **options), whole, range(1, 9))
+    params = arrays(0, np.float32)
+    opt = kind(params, **options)
+    run(opt, params, range(1, 4))
+    if way == "state":
+        state = opt.state_dict()
+        run(opt, [p.copy() for p in params], range(50, 52))  # the state is a snapshot
+        params = run(kind(again := arrays(0, np.float32), **options), again, range(1, 4))
+        opt = kind(params, lr=7.0)
+        opt.load_state_dict(state)
+    elif way == "pickle":
+        opt, params = pickle.loads(pickle.dumps((opt, params)))
+    else:
+        opt, params = copy.deepcopy((opt, params))
+    run(opt, params, range(4, 9))
+    for p, want in zip(params, whole, strict=True):
+        np.testing.assert_array_equal(p, want)
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"lr": -1}, ValueError, "lr"),
+        ({"lr": "fast"}, TypeError, "lr"),
+        ({"eps": -1e-8}, ValueError, "eps"),
+        ({"weight_decay": -0.1}, ValueError, "weight_decay"),
+        ({"betas": (0.9, 1.0)}, ValueError, "betas"),
+        ({"betas": 0.9}, TypeError, "betas"),
+    ],
+)
+def test_options_refused(kind, options, error, text):
+    with pytest.raises(error, match=text):
+        kind([np.zeros(2)], **options)
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("grads", "error"),
+    [
+        (None, TypeError),
+        ([np.ones(2)], ValueError),
+        ([None, None, None], ValueError),
+        ([np.ones(2), None, np.ones(4)], ValueError),
+        ([np.ones(2), None, np.ones(3) * 1j], TypeError),
+        ([np.ones(2), np.ones(3), np.ones(4)], ValueError),
+    ],
+)
+@pytest.mark.parametrize("uneven", [False, True])
+def test_a_refused_step_changes_nothing(kind, grads, error, uneven):
+    params = [np.zeros(2), np.zeros(3), np.zeros(3)]
+    opt = kind(params, lr=0.1)
+    for _ in range(2):
+        before = copy.deepcopy((params, opt.state_dict()))
+        with pytest.raises(error):
+            opt.step(grads)
+        np.testing.assert_equal((params, opt.state_dict()), before)
+        opt.step([None if uneven else np.ones(2), np.ones(3), np.ones(3)])
+
+
+def test_state_refused():
+    params = [np.zeros(2), np.zeros(3)]
+    opt = optim.Adam(params, lr=0.1)
+    opt.step([np.ones(2), np.ones(3)])
+    before = opt.state_dict()
+
+    def wrong(change):
+        state = copy.deepcopy(before)
+        change(state["state"], state["param_groups"][0])
+        return state
+
+    for state, text in [
+        ({}, "param_groups"),
+        (optim.Adam([np.zeros(2)]).state_dict(), "1 parameters"),
+        (optim.AdamW([np.zeros(2), np.zeros(3)]).state_dict(), "decoupled_weight_decay"),
+        (wrong(lambda s, g: g.update(amsgrad=True)), "amsgrad"),
+        (wrong(lambda s, g: g.update(lr=-1)), "lr"),
+        (wrong(lambda s, g: s.update({7: s[0]})), "7"),
+        (wrong(lambda s, g: s[1].update(exp_avg_sq=np.ones(4))), r"\(4,\)"),
+        (wrong(lambda s, g: s[1].pop("exp_avg")), "exp_avg"),
+        (wrong(lambda s, g: s[1].update(step=-1)), "step"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            opt.load_state_dict(state)
+        np.testing.assert_equal(opt.state_dict(), before)
+
+
+def test_repr():
+    assert repr(optim.AdamW([np.zeros(2)])).startswith("AdamW(1 parameters, lr=0.001, betas=(0.9, 0.999)")
