@@ -44,17 +44,34 @@ cdef double bias_correction(double beta, int64_t step) noexcept nogil:
     return (1 - power) - error
 
 
-cdef void prepare(Step *s, int64_t step, double lr, double beta1, double beta2, double eps, double weight_decay,
-                  bint decoupled, bint maximize) noexcept nogil:
+cdef double decay_rate(object value, str name) except? -1:
+    """A number in [0, 1)."""
+    cdef double beta = option(value, name, 0)
+    if beta >= 1:
+        raise ValueError(f"{name} must be less than 1, not {beta}")
+    return beta
+
+
+cdef int prepare(Step *s, object number, object lr_, object betas, object eps, object weight_decay, bint decoupled,
+                 bint maximize) except -1:
+    """The checked options, and what they come to in step `number`."""
+    if not isinstance(betas, (tuple, list)):
+        raise TypeError(f"betas must be a pair of numbers, not {type(betas).__name__}")
+    if len(betas) != 2:
+        raise ValueError(f"betas must be a pair of numbers, not {len(betas)} of them")
+    cdef int64_t step = _check.integer(number, "step", 1, 2**53)
+    cdef double lr = option(lr_, "lr", 0), decay = option(weight_decay, "weight_decay", 0)
+    cdef double beta1 = decay_rate(betas[0], "betas[0]"), beta2 = decay_rate(betas[1], "betas[1]")
     s.rate = lr / bias_correction(beta1, step)
     s.weight1 = 1 - beta1
     s.beta2 = beta2
     s.weight2 = 1 - beta2
     s.inv_root = 1 / sqrt(bias_correction(beta2, step))
-    s.eps = eps
-    s.decay = 0 if decoupled else weight_decay
-    s.keep = 1 - lr * weight_decay if decoupled else 1
+    s.eps = option(eps, "eps", 0)
+    s.decay = 0 if decoupled else decay
+    s.keep = 1 - lr * decay if decoupled else 1
     s.sign = -1 if maximize else 1
+    return 0
 
 
 cdef void update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
@@ -71,25 +88,11 @@ cdef void update(const Place *at, size_t first, size_t last, const void *step) n
                       <float>s.keep, <float>s.sign)
 
 
-cdef double decay_rate(object value, str name) except? -1:
-    """A number in [0, 1)."""
-    cdef double beta = option(value, name, 0)
-    if beta >= 1:
-        raise ValueError(f"{name} must be less than 1, not {beta}")
-    return beta
-
-
 def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay, bint decoupled,
               bint maximize):
     cdef Step s
     cdef Places here
-    if not isinstance(betas, (tuple, list)):
-        raise TypeError(f"betas must be a pair of numbers, not {type(betas).__name__}")
-    if len(betas) != 2:
-        raise ValueError(f"betas must be a pair of numbers, not {len(betas)} of them")
-    prepare(&s, _check.integer(step, "step", 1, 2**53), option(lr, "lr", 0), decay_rate(betas[0], "betas[0]"),
-            decay_rate(betas[1], "betas[1]"), option(eps, "eps", 0), option(weight_decay, "weight_decay", 0),
-            decoupled, maximize)
+    prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
     cdef tuple p = as_tuple(params, "params", -1)
     cdef tuple g = as_tuple(grads, "grads", len(p))
     cdef tuple m = as_tuple(exp_avgs, "exp_avgs", len(p))
@@ -98,3 +101,10 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight
     with nogil:
         run(&here, COST, update, &s)
     finish(&here, held)
+
+
+def coefficients(step, lr, betas, eps, weight_decay, bint decoupled, bint maximize):
+    """What adam_run is given after its arrays: real numbers, and the sign."""
+    cdef Step s
+    prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
+    return (s.rate, s.weight1, s.beta2, s.weight2, s.inv_root, s.eps, s.decay, s.keep), (int(s.sign),)

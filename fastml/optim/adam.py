@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from .._kernels import step_update
+from .._kernels.adam import coefficients
+from .._kernels.program import Numbers, Stale
 from ..ops.adam import adam_step
 from ._optimizer import Optimizer, check_gradients
 
@@ -102,6 +105,49 @@ class Adam(Optimizer):
         for i in chosen:
             steps[i] += 1
         self._set_steps(steps)
+
+    def lower(self, plan):
+        """Write the update into a compiled step's plan: a function of (parameter, value, gradient) for each."""
+        exp_avgs, exp_avg_sqs = self._exp_avgs, self._exp_avg_sqs
+        index = {id(p): i for i, p in enumerate(self._params)}
+        plan.learnt.update(index)
+        before_it = self._each_step()
+        groups = {}  # by the steps taken: numbers and parameters
+        moved = []
+
+        def update(parameter, value, gradient):
+            i = index[id(parameter)]
+            numbers, members = groups.setdefault(before_it[i], (Numbers(), []))
+            members.append(i)
+            moved.append(i)
+            m = plan.outside(exp_avgs[i], f"exp_avg of {value}")
+            v = plan.outside(exp_avg_sqs[i], f"exp_avg_sq of {value}")
+            plan.emit(
+                step_update.adam, [value, m, v], [gradient], cols=value.rows, columns=[], numbers=numbers
+            )
+
+        def before(rows):
+            if self._exp_avgs is not exp_avgs:
+                raise Stale
+            options = self.lr, self.betas, self.eps, self.weight_decay, self._decoupled, self.maximize
+            if isinstance(self._steps, int) and len(moved) == len(index):
+                now = coefficients(self._steps + 1, *options)
+                for numbers, _ in groups.values():
+                    numbers.set(*now)
+                self._steps += 1
+                return
+            steps = self._each_step()
+            for _, members in groups.values():
+                if any(steps[i] != steps[members[0]] for i in members):
+                    raise Stale
+            for numbers, members in groups.values():
+                numbers.set(*coefficients(steps[members[0]] + 1, *options))
+                for i in members:
+                    steps[i] += 1
+            self._set_steps(steps)
+
+        plan.before.append(before)
+        return update
 
     def _update(self, values, grads, exp_avgs, exp_avg_sqs, step):
         adam_step(
