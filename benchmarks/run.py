@@ -1,9 +1,8 @@
 """A run: one process per peer, interleaved rounds, one table.
 
 Every round asks each peer for one sample, in an order that rotates; a time is the median over the rounds, a
-ratio the median of the rounds' ratios, so that what slows the machine for a while slows both sides of it. A
-plain copy of as many bytes, with its data in the same cache or in memory, takes part as one more peer: it is
-the limit.
+ratio the median of the rounds' ratios, so that what slows the machine for a while slows both sides of it. The
+limit takes part as one more peer: moving as many bytes, in the same cache or in memory, and nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from statistics import median
 from typing import Self
 
 from .common import PEERS, Case
-from .worker import COPY
+from .worker import LIMIT
 
 BUSY = 0.05  # a share of the CPUs for other programs above which a row is not to be trusted
 BLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -34,7 +33,7 @@ class Worker:
 
     def __init__(self, peer: str, threads: int):
         # The library comes before fastml, whose settings for its own OpenMP runtime it must not see.
-        first = "" if peer == COPY else f"import {peer}; "
+        first = "" if peer == LIMIT else f"import {peer}; "
         code = (
             f"import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {sys.path!r}; "
             f"{first}from {__package__}.worker import serve; serve({peer!r}, {threads})"
@@ -92,9 +91,9 @@ class Row:
         return peer, self.ratios[peer]
 
     def limit_share(self) -> float | None:
-        """The copy's time over fastml's: 1 is a kernel as fast as moving its bytes."""
-        if COPY in self.seconds and "fastml" in self.seconds:
-            return self.seconds[COPY] / self.seconds["fastml"]
+        """The time to move as many bytes over fastml's: 1 is a kernel as fast as memory is."""
+        if LIMIT in self.seconds and "fastml" in self.seconds:
+            return self.seconds[LIMIT] / self.seconds["fastml"]
         return None
 
 
@@ -123,7 +122,7 @@ class Run:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.workers = [
-                stack.enter_context(Worker(peer, self.threads)) for peer in ("fastml", *self.peers, COPY)
+                stack.enter_context(Worker(peer, self.threads)) for peer in ("fastml", *self.peers, LIMIT)
             ]
             about = {worker.peer: worker.answer() for worker in self.workers}
             self._stack = stack.pop_all()

@@ -15,13 +15,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from .common import calls_per_sample, load, time_calls
 
-COPY = "copy"
+LIMIT = "limit"
 
 # Threads that slept for long take milliseconds of work until they wake fast again and sit on cores of their own.
 WARM = 3e-3
@@ -43,7 +45,7 @@ class Peer:
 
     def about(self) -> dict:
         """Version of the library; fastml's process knows the machine too."""
-        if self.name == COPY:
+        if self.name == LIMIT:
             return {}
         told = {"version": importlib.import_module(self.name).__version__}
         if self.name == "fastml":
@@ -62,10 +64,10 @@ class Peer:
         self.call = None
         case = load(stem)[index]
         threads = case.threads or self.threads
-        if self.name == COPY:
-            if case.nbytes < Copy.LEAST:
+        if self.name == LIMIT:
+            if case.nbytes < Transfer.LEAST:
                 return {"skip": True}
-            self.call = Copy(case.nbytes, threads)
+            self.call = Transfer(case.nbytes, threads)
             return {}
         if self.name not in ("fastml", *case.peers):
             return {"skip": True}
@@ -79,7 +81,7 @@ class Peer:
 
     def sample(self) -> dict:
         """Seconds per call in a row of calls, after untimed ones that wake the threads, fill the caches."""
-        if self.name == COPY:
+        if self.name == LIMIT:
             return {"seconds": self.call()}
         gc.disable()
         start = time.perf_counter()
@@ -91,21 +93,21 @@ class Peer:
         return {"seconds": seconds}
 
 
-class Copy:
-    """Seconds a plain copy takes to move `nbytes`, half read and half written, in the same level of memory.
+class Transfer:
+    """Seconds that moving `nbytes` takes at best: a plain copy (half read, half written) or a plain read.
 
-    Every thread copies its own piece; a piece that fits a cache is copied over and over by one NumPy call, in
-    which each pass starts one cache line later, so that no interpreter time is between the passes.
+    Every thread moves its own piece, in the level of memory where an operation on as many bytes has its data. A
+    piece that fits a cache is moved over and over by one NumPy call, in which each pass starts one cache line
+    later, so that no interpreter time is between the passes.
     """
 
     LEAST = 1 << 16
     LINE = 16
 
     def __init__(self, nbytes: int, threads: int):
-        self.nbytes = nbytes
         n = nbytes // 8 // threads
         self.passes = max(1, min(int(1e8 / nbytes), n // (4 * self.LINE)))
-        self.pieces = [(self._windows(n), self._windows(n)) for _ in range(threads)]
+        self.pieces = [(self._windows(n), self._windows(n), self._windows(2 * n)) for _ in range(threads)]
         self.pool = ThreadPoolExecutor(threads)
 
     def _windows(self, n: int) -> np.ndarray:
@@ -113,11 +115,18 @@ class Copy:
         return np.lib.stride_tricks.as_strided(base, (self.passes, n), (4 * self.LINE, 4))
 
     def __call__(self) -> float:
-        def one(piece):
-            np.copyto(*piece)
-            return time_calls(lambda: np.copyto(*piece), 1)
+        def copy(piece):
+            return self._second_time(lambda: np.copyto(piece[0], piece[1]))
 
-        return max(self.pool.map(one, self.pieces)) / self.passes
+        def read(piece):
+            return self._second_time(piece[2].max)
+
+        return min(max(self.pool.map(move, self.pieces)) for move in (copy, read)) / self.passes
+
+    @staticmethod
+    def _second_time(call: Callable[[], Any]) -> float:
+        call()
+        return time_calls(call, 1)
 
 
 def set_threads(peer: str, n: int) -> None:

@@ -86,7 +86,7 @@ def test_assert_close_refuses(wrong):
 
 def _row(**changes):
     row = Row("softmax", "softmax", "32×10", "float32", 2, 2560, 0, 3)
-    row.seconds = {"fastml": 1e-6, "torch": 3e-6, "numpy": 5e-7, "copy": 2.5e-7}
+    row.seconds = {"fastml": 1e-6, "torch": 3e-6, "numpy": 5e-7, "limit": 2.5e-7}
     row.ratios = {"torch": 3.0, "numpy": 0.5}
     for name, value in changes.items():
         setattr(row, name, value)

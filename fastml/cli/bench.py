@@ -17,8 +17,8 @@ def add_parser(subparsers) -> None:
         help="time every operation against PyTorch, NumPy, SciPy, JAX and scikit-learn",
         description="Time operations against the peers that are installed, one process per peer, in "
         "interleaved rounds. Every result is checked against the reference first. Times are medians in µs. "
-        "ratio: the best peer's time over fastml's, above 1 where fastml is faster. of limit: the time of a "
-        "plain copy of as many bytes over fastml's.",
+        "ratio: the best peer's time over fastml's, above 1 where fastml is faster. of limit: the time "
+        "to copy or read as many bytes, measured in the same rounds, over fastml's.",
     )
     parser.add_argument(
         "ops", nargs="*", metavar="OP", help="an operation or a family, such as relu or softmax"
