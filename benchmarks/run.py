@@ -2,7 +2,8 @@
 
 Every round asks each peer for one sample, in an order that rotates; a time is the median over the rounds, a
 ratio the median of the rounds' ratios, so that what slows the machine for a while slows both sides of it. The
-limit takes part as one more peer: moving as many bytes, in the same cache or in memory, and nothing else.
+limit takes part as one more peer: as many multiply-adds in registers, then moving as many bytes, in the same
+cache or in memory.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Row:
         return peer, self.ratios[peer]
 
     def limit_share(self) -> float | None:
-        """The time to move as many bytes over fastml's: 1 is a kernel as fast as memory is."""
+        """The limit's time over fastml's: 1 is a kernel as fast as the multiply-adds and the memory are."""
         if LIMIT in self.seconds and "fastml" in self.seconds:
             return self.seconds[LIMIT] / self.seconds["fastml"]
         return None

@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from .common import calls_per_sample, load, time_calls
+from fastml import _simd
+
+from .common import Case, calls_per_sample, load, time_calls
 
 LIMIT = "limit"
 
@@ -65,10 +68,9 @@ class Peer:
         case = load(stem)[index]
         threads = case.threads or self.threads
         if self.name == LIMIT:
-            if case.nbytes < Transfer.LEAST:
-                return {"skip": True}
-            self.call = Transfer(case.nbytes, threads)
-            return {}
+            limit = Limit(case, threads)
+            self.call = limit if limit.parts else None
+            return {} if limit.parts else {"skip": True}
         if self.name not in ("fastml", *case.peers):
             return {"skip": True}
         set_threads(self.name, threads)
@@ -91,6 +93,48 @@ class Peer:
         gc.enable()
         settle()
         return {"seconds": seconds}
+
+
+class Limit:
+    """Seconds that a case takes at best: its multiply-adds at their peak rate, then its bytes moved."""
+
+    def __init__(self, case: Case, threads: int):
+        self.parts: list[Callable[[], float]] = []
+        if case.flops:
+            self.parts.append(Arithmetic(case.flops, case.dtype, threads))
+        if case.nbytes >= Transfer.LEAST:
+            self.parts.append(Transfer(case.nbytes, threads))
+
+    def __call__(self) -> float:
+        return sum(part() for part in self.parts)
+
+
+class Arithmetic:
+    """Seconds that `flops` take on `threads` threads which do nothing but multiply-adds in registers.
+
+    The best of a few spans of a millisecond, in which all threads run.
+    """
+
+    SPANS = 5
+
+    def __init__(self, flops: int, dtype: str, threads: int):
+        self.flops, self.double, self.threads = flops, dtype == "float64", threads
+        self.n = 1000 * calls_per_sample(lambda: _simd.fma_chains(1000, self.double))
+        self.together = threading.Barrier(threads)
+        self.pool = ThreadPoolExecutor(threads)
+
+    def __call__(self) -> float:
+        def spans(_):
+            self.together.wait()
+            return [self._seconds_per_flop() for _ in range(self.SPANS)]
+
+        slowest = map(max, zip(*self.pool.map(spans, range(self.threads)), strict=True))
+        return min(slowest) * self.flops / self.threads
+
+    def _seconds_per_flop(self) -> float:
+        start = time.perf_counter()
+        flops = _simd.fma_chains(self.n, self.double)
+        return (time.perf_counter() - start) / flops
 
 
 class Transfer:

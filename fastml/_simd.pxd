@@ -72,6 +72,7 @@ cdef extern from "dispatch.h" nogil:
                      ptrdiff_t b_row, ptrdiff_t b_col, const float *bias, int relu, size_t m, size_t n, size_t k,
                      float *scratch) noexcept nogil
         void (*column_sums)(float *sum, const float *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
+        size_t (*fma_chains)(float *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
                                      size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
                                      double scale, int stream) noexcept nogil
@@ -153,6 +154,7 @@ cdef extern from "dispatch.h" nogil:
                      ptrdiff_t b_row, ptrdiff_t b_col, const double *bias, int relu, size_t m, size_t n, size_t k,
                      double *scratch) noexcept nogil
         void (*column_sums)(double *sum, const double *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
+        size_t (*fma_chains)(double *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,
                                      size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
                                      double scale, int stream) noexcept nogil

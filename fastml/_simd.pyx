@@ -2,6 +2,8 @@
 
 import os
 
+from libc.string cimport memset
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fm_target:
         const fm_table32 *f32
@@ -34,6 +36,20 @@ def available_targets():
 def pause_nanoseconds():
     """How long one spin-wait instruction of this CPU takes."""
     return fm_pause_nanoseconds()
+
+
+def fma_chains(size_t n, bint double_precision=False):
+    """Run n multiply-adds in every chain of fm.h's fma_chains on this thread, without the GIL; the FLOPs done.
+
+    By the best target, whichever is in use: it measures the machine.
+    """
+    cdef const fm_target *best = fm_choices[<int>built_targets().index(available_targets()[0])].target
+    cdef double x[8]
+    cdef size_t flops
+    memset(x, 0, sizeof(x))
+    with nogil:
+        flops = best.f64.fma_chains(x, n) if double_precision else best.f32.fma_chains(<float *>x, n)
+    return flops
 
 
 def _choose():

@@ -4,6 +4,7 @@
 #include "random.c"
 #include "norm.c"
 #include "gemm.c"
+#include "peak.c"
 #include "activation.c"
 #include "update.c"
 #include "cross_entropy.c"

@@ -113,6 +113,12 @@ FM_PRIMITIVE(void, gemm,
 /* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 64 added in double. n = 0 sums to 0. */
 FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width))
 
+/* ---- peak.c ------------------------------------------------------------------------------------------ */
+
+/* n multiply-adds in each lane of independent chains, all in registers: the most arithmetic a core can do. x: 64
+ * bytes, any finite values; its end depends on its beginning, so nothing can be left out. Returns the FLOPs. */
+FM_PRIMITIVE(size_t, fma_chains, (real *x, size_t n))
+
 /* ---- activation.c ------------------------------------------------------------------------------------ */
 
 /* y[i] = x[i] < 0 ? 0 : x[i] (NaN and -0 stay), exact; stream: y is written past the caches. n >= 0. */

@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from fastml.benchmarks import common, table
+from fastml.benchmarks import common, table, worker
 from fastml.benchmarks.run import Row, Run
 
+from fastml import _simd
 from fastml.cli.main import main
 
 CASES = common.select([])
@@ -61,6 +63,20 @@ def test_check_notices_a_wrong_result(stem, index, case):
         result = (first * 1.01, *result[1:]) if isinstance(result, tuple) else first * 1.01
     with pytest.raises(AssertionError, match="numpy"):
         setup.check(result, "numpy")
+
+
+def test_limit():
+    case = replace(CASES[0][2], flops=10**6, nbytes=10**6)
+    both, (arithmetic, transfer) = worker.Limit(case, threads=2), worker.Limit(case, threads=1).parts
+    assert both() > 0 and len(both.parts) == 2
+    assert arithmetic() > case.flops / 1e13 and transfer() > case.nbytes / 1e13
+    assert not worker.Limit(replace(case, flops=0, nbytes=worker.Transfer.LEAST - 1), threads=1).parts
+
+
+def test_multiply_adds_are_counted():
+    flops = _simd.fma_chains(7)
+    assert flops > 0 and flops % (2 * 7 * 16) == 0
+    assert _simd.fma_chains(14) == 2 * flops == 4 * _simd.fma_chains(7, True)
 
 
 def test_select():

@@ -18,7 +18,8 @@ def add_parser(subparsers) -> None:
         description="Time operations against the peers that are installed, one process per peer, in "
         "interleaved rounds. Every result is checked against the reference first. Times are medians in µs. "
         "ratio: the best peer's time over fastml's, above 1 where fastml is faster. of limit: the time "
-        "to copy or read as many bytes, measured in the same rounds, over fastml's.",
+        "of as many multiply-adds at their peak rate and of copying or reading as many bytes, measured in the "
+        "same rounds, over fastml's.",
     )
     parser.add_argument(
         "ops", nargs="*", metavar="OP", help="an operation or a family, such as relu or softmax"
