@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -25,10 +25,24 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
 
 @dataclass(frozen=True)
 class Setup:
-    """Builders by peer ("fastml" is one of them) and `check(result, peer)`, which raises AssertionError."""
+    """Builders by peer ("fastml" is one of them) and `check(result, peer)`, which raises AssertionError.
+
+    Where the timed call draws random numbers, `trials` has builders of the same without them, to be checked.
+    """
 
     builders: dict[str, Callable[[], Callable[[], Any]]]
     check: Callable[[Any, str], None]
+    trials: dict[str, Callable[[], Callable[[], Any]]] = field(default_factory=dict)
+
+    def trial(self, peer: str) -> Callable[[], Any]:
+        """The call whose result `check` judges."""
+        return (self.trials or self.builders)[peer]()
+
+    def checked(self, peer: str) -> Callable[[], Any]:
+        """The call to be timed, once a result has been judged."""
+        call = self.trial(peer)
+        self.check(call(), peer)
+        return self.builders[peer]() if self.trials else call
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,6 @@ def pytest_generate_tests(metafunc):
 
 def test_speed(benchmark, case, peer):
     set_threads(peer, case.threads or get_num_threads())
-    setup = case.setup()
-    call = setup.builders[peer]()
-    setup.check(call(), peer)
+    call = case.setup().checked(peer)
     benchmark.group = case.label
     benchmark(call)

@@ -74,9 +74,7 @@ class Peer:
         if self.name not in ("fastml", *case.peers):
             return {"skip": True}
         set_threads(self.name, threads)
-        setup = case.setup()
-        call = setup.builders[self.name]()
-        setup.check(call(), self.name)
+        call = case.setup().checked(self.name)
         self.n = calls_per_sample(call)
         self.call = call
         return {}

@@ -17,7 +17,7 @@ from fastml import _simd
 from fastml.cli.main import main
 
 CASES = common.select([])
-LARGEST = 3 << 20
+LARGEST = 6 << 20
 
 
 def _ids(cases):
@@ -42,16 +42,13 @@ def test_smoke(stem, index, case):
     assert set(setup.builders) == {"fastml", *case.peers}
     for peer in {"fastml", *case.peers} - {"jax"}:  # jax starts threads: it has a process of its own below
         if find_spec(peer):
-            call = setup.builders[peer]()
-            setup.check(call(), peer)
-            assert common.time_calls(call, 1) > 0
+            assert common.time_calls(setup.checked(peer), 1) > 0
 
 
 @pytest.mark.parametrize(("stem", "index", "case"), SMOKE, ids=_ids(SMOKE))
 def test_check_notices_a_wrong_result(stem, index, case):
     setup = case.setup()
-    call = setup.builders["numpy"]()
-    result = call()
+    result = setup.trial("numpy")()
     setup.check(result, "numpy")
     first = result[0] if isinstance(result, (tuple, list)) else result
     if isinstance(first, np.ndarray) and first.ndim:
@@ -63,6 +60,19 @@ def test_check_notices_a_wrong_result(stem, index, case):
         result = (first * 1.01, *result[1:]) if isinstance(result, tuple) else first * 1.01
     with pytest.raises(AssertionError, match="numpy"):
         setup.check(result, "numpy")
+
+
+STEPS = [row for row in SMOKE if row[0] == "step"]
+
+
+@pytest.mark.parametrize(("stem", "index", "case"), STEPS, ids=_ids(STEPS))
+def test_the_timed_step_trains(stem, index, case):
+    builders = case.setup().builders
+    for peer in {"fastml", *case.peers} - {"jax"}:
+        if find_spec(peer):
+            call = builders[peer]()
+            losses = [common.to_numpy(call()) for _ in range(40)]
+            assert np.mean(losses[-5:]) < np.mean(losses[:5]), peer
 
 
 def test_limit():
