@@ -10,9 +10,10 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from fastml.benchmarks import common, table, worker
+from fastml.benchmarks import common, steadiness, table, worker
 from fastml.benchmarks.run import Row, Run
 
+import fastml
 from fastml import _simd
 from fastml.cli.main import main
 
@@ -87,6 +88,26 @@ def test_multiply_adds_are_counted():
     flops = _simd.fma_chains(7)
     assert flops > 0 and flops % (2 * 7 * 16) == 0
     assert _simd.fma_chains(14) == 2 * flops == 4 * _simd.fma_chains(7, True)
+
+
+def test_steadiness(capsys):
+    steadiness.main(["step_explicit", "--row", "1", "--samples", "5"])
+    name, _, *rows = capsys.readouterr().out.splitlines()
+    assert name.startswith("step_explicit 4-16-16-3")
+    counts = {1, fastml.get_num_threads()}
+    assert len(rows) == len(counts) * len(steadiness.CONDITIONS) and rows[0].endswith(" 1.00")
+    with pytest.raises(SystemExit):
+        steadiness.main(["relu", "--row", "1000"])
+    assert "no row 1000" in capsys.readouterr().err
+
+
+def test_quantiles_of_single_calls():
+    seconds = [1e-3] * 8 + [2e-3] * 2
+    _, alone, busy = steadiness.lines(
+        {(1, "back to back"): seconds, (2, "busy CPU"): [s / 2 for s in seconds]}
+    )
+    assert alone.split() == ["1", "back", "to", "back", "1000", "1000", "2000", "2.00", "1.00"]
+    assert busy.split()[-2:] == ["2.00", "0.50"]
 
 
 def test_select():
