@@ -2,15 +2,21 @@
 #ifndef FM_GEMM_H
 #define FM_GEMM_H
 
-/* Steps of k in a packed panel of B: 32 KiB of 32 floats or 16 doubles a step, read from L1 or L2 in a stream.
- * 128, 192, 320 and 400 were slower or no faster at 512 and 1024 cubed. */
+/* Steps of k in a panel of B, and the most of them: k / FM_GEMM_DEPTH, rounded, is the number of blocks, so that 300
+ * goes through C once (512 x 5000 x 300 gains a tenth). 32 KiB of 32 floats or 16 doubles a step, read from L1 or L2
+ * in a stream. 128, 192, 320 and 400 were slower or no faster at 512 and 1024 cubed. */
 #define FM_GEMM_DEPTH 256
+#define FM_GEMM_DEEPEST (FM_GEMM_DEPTH * 3 / 2)
 /* Bytes of a step of the widest panel: callers cut the columns of C at multiples of it. */
 #define FM_GEMM_PANEL 128
 /* Rows of A that meet a panel before the next is packed: 512 KiB of A stay in L2. */
 #define FM_GEMM_ROWS 512
+/* B is read in place by at most so many rows of A, or where a block of its rows spans at most so many bytes: they stay
+ * in L2, also with power-of-two strides. With 128 rows and a larger B both ways are equal, with 512 packing wins. */
+#define FM_GEMM_FEW 64
+#define FM_GEMM_NEAR (512 << 10)
 /* Elements of the scratch in which gemm packs A. */
-#define FM_GEMM_SCRATCH (FM_GEMM_ROWS * (FM_GEMM_DEPTH + 16))
+#define FM_GEMM_SCRATCH (FM_GEMM_ROWS * FM_GEMM_DEEPEST)
 
 /* The register tile: FM_TILE_ROWS rows by FM_TILE_VECS vectors of sums. 32 registers hold 8 x 2 of 512 bits, or
  * 6 x 1 in four parts of 128; 16 hold 6 x 1 in two parts of 256, or 2 x 1 in four of 128. */

@@ -25,11 +25,14 @@ from .common import (
 
 # (rows, out, in): tails of every tile (6 and 8 rows, 8, 16 and 32 columns), of vectors, and of blocks of in.
 TAILS = (0, 1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 47, 65)
-DEPTHS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 255, 256, 257, 511, 512, 513, 777)
+DEPTHS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 255, 256, 257, 383, 384, 385, 512, 639, 640, 777)
 # The products of an MLP 784-256-128-10 at batch 128, and shapes that take several blocks of rows and of in.
 LARGE = ((128, 256, 784), (128, 10, 128), (1, 256, 784), (1100, 10, 33), (600, 300, 600), (530, 1031, 259))
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+fused = pytest.mark.skipif(
+    _simd.target == "baseline", reason="baseline x86-64 has no FMA: its multiply-add rounds twice"
+)
 
 
 def operands(rows, outputs, inputs, dtype, seed=1):
@@ -146,9 +149,7 @@ def rounded(exact, dtype):
     return round(exact / unit) * unit
 
 
-@pytest.mark.skipif(
-    _simd.target == "baseline", reason="baseline x86-64 has no FMA: its multiply-add rounds twice"
-)
+@fused
 @every_dtype
 def test_an_element_is_one_chain_of_fused_multiply_adds(dtype):
     """Also across blocks of in, where the chain goes on through memory; the bias comes last."""
@@ -159,6 +160,59 @@ def test_an_element_is_one_chain_of_fused_multiply_adds(dtype):
         for a, b in zip(x[i].tolist(), weight[j].tolist(), strict=True):
             total = rounded(Fraction(a) * Fraction(b) + total, dtype)
         assert float(y[i, j]) == float(rounded(total + Fraction(float(bias[j])), dtype))
+
+
+def chain(a, b, bias=None):
+    """a b in float32, every element one chain of fused multiply-adds in the order of k, then the bias.
+
+    A product of two float32 is exact in longdouble; the sum would have to fall on a tie to be rounded twice.
+    """
+    wide = np.longdouble
+    total = np.zeros((a.shape[0], b.shape[1]), np.float32)
+    for p in range(a.shape[1]):
+        total = (a[:, p, None].astype(wide) * b[p].astype(wide) + total).astype(np.float32)
+    return total if bias is None else total + bias
+
+
+@fused
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4, 7, 8, 9, 10, 15, 16, 17, 20, 31, 32, 33, 50])
+def test_small_products_are_chains(outputs):
+    """Narrow, short and thin: columns by squares that reach back, B in place, one column as a row."""
+    for rows in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 24, 32, 33, 65):
+        for inputs in (1, 2, 3, 4, 7, 8, 9, 12, 16, 17, 30):
+            x, weight, bias = operands(rows, outputs, inputs, np.float32)
+            y = chain(x, weight.T, bias)
+            name = f"{rows} {inputs}"
+            assert_same_bits(fastml.linear(x, weight, bias), y, name)
+            got = fastml.linear_backward(y, x, weight)
+            assert_same_bits(got[0], chain(y, weight), name)
+            assert_same_bits(got[1], chain(y.T, x), name)
+
+
+@fused
+@pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 70, 600])
+def test_one_output_is_a_chain(rows):
+    """Also with several blocks of in, the one bias and the activation."""
+    for inputs in (5, 300, 400, 784):
+        x, weight, bias = operands(rows, 1, inputs, np.float32)
+        y = chain(x, weight.T, bias)
+        assert_same_bits(fastml.linear(x, weight, bias), y)
+        assert_same_bits(fastml.linear(x, weight, bias, activation="relu"), np.where(y < 0, np.float32(0), y))
+        assert_same_bits(fastml.linear(np.asfortranarray(x), weight), chain(x, weight.T))
+
+
+@every_dtype
+@pytest.mark.parametrize("rows", [8, 63, 64, 65, 66, 130])
+def test_far_rows_give_the_same_bits(rows, dtype):
+    """Rows of B that span more than L2: in place for few rows of A, packed for more."""
+    grad, x = normal((rows, 40), dtype), normal((rows, 100), dtype, 1)
+    weight = normal((40, 8192), dtype, 2)
+    for columns in (slice(0, 100), slice(3, 103)):
+        far, near = weight[:, columns], weight[:, columns].copy()
+        for got, want in zip(
+            fastml.linear_backward(grad, x, far), fastml.linear_backward(grad, x, near), strict=True
+        ):
+            assert_same_bits(got, want)
 
 
 @every_dtype
