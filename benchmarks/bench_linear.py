@@ -1,8 +1,8 @@
 """Linear layers of the MLP 784-256-128-10 at batch 128, and the eight matrix products of its training step.
 
 The products are forward x Wᵀ for three layers, dW = dZᵀ X for three and dX = dZ W for two; each is timed on
-its own and all in a row ("8 products"), on one thread and on the run's number of threads, against np.matmul
-with out=.
+its own and all in a row ("8 products"), and so are two square ones, on one thread and on the run's number of
+threads, against np.matmul with out=. The first layer is also timed for a single row.
 """
 
 import numpy as np
@@ -15,26 +15,26 @@ from .common import Case, Setup, assert_close, normal, shape_label
 BATCH, SIZES = 128, ((784, 256), (256, 128), (128, 10))
 
 
-def _forward_case(n, m, dtype="float32", activation=None):
+def _forward_case(n, m, dtype="float32", activation=None, batch=BATCH):
     def setup():
-        x = normal((BATCH, n), dtype)
+        x = normal((batch, n), dtype)
         weight, bias = normal((m, n), dtype, seed=1, scale=n**-0.5), normal((m,), dtype, seed=2)
 
         def fastml_():
-            out = np.empty((BATCH, m), dtype)
+            out = np.empty((batch, m), dtype)
             return lambda: fastml.linear(x, weight, bias, activation=activation, out=out)
 
         def torch_():
             import torch
 
             t, wt, b = torch.from_numpy(x), torch.from_numpy(weight).t(), torch.from_numpy(bias)
-            out = torch.empty((BATCH, m), dtype=t.dtype)
+            out = torch.empty((batch, m), dtype=t.dtype)
             if activation == "relu":
                 return lambda: torch.addmm(b, t, wt, out=out).relu_()
             return lambda: torch.addmm(b, t, wt, out=out)
 
         def numpy_():
-            out = np.empty((BATCH, m), dtype)
+            out = np.empty((batch, m), dtype)
 
             def call():
                 np.matmul(x, weight.T, out=out)
@@ -61,7 +61,7 @@ def _forward_case(n, m, dtype="float32", activation=None):
         return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
 
     op = "linear" if activation is None else f"linear_{activation}"
-    return Case(op, shape_label((BATCH, n, m)), dtype, setup, flops=2 * BATCH * n * m)
+    return Case(op, shape_label((batch, n, m)), dtype, setup, flops=2 * batch * n * m)
 
 
 def _backward_case(n, m, dtype="float32"):
@@ -127,6 +127,10 @@ def _products():
     return rows
 
 
+def _square(n):
+    return (f"A·B {n}×{n}×{n}", (n, n), (n, n), "square")
+
+
 def _product_case(label, products, threads, dtype="float32"):
     def setup():
         pairs = []
@@ -172,12 +176,13 @@ CASES = [
     *(_forward_case(n, m) for n, m in SIZES),
     _forward_case(784, 256, activation="relu"),
     _forward_case(256, 128, dtype="float64"),
+    _forward_case(784, 256, batch=1),
     *(_backward_case(n, m) for n, m in SIZES),
     *(
         case
         for threads in (1, None)
         for case in (
-            *(_product_case(product[0], [product], threads) for product in _products()),
+            *(_product_case(p[0], [p], threads) for p in (*_products(), _square(512), _square(1024))),
             _product_case("8 products", _products(), threads),
         )
     ),
