@@ -1,4 +1,4 @@
-/* C = act(A B + bias) in pieces that stand alone: pack, epilogue, tile, loop; and the sums of columns.
+/* C = act(A B + bias) in pieces that stand alone: pack, epilogue, tile, row, loop; and the sums of columns.
  *
  * Every element of C is one chain of FMAs in the order of k, from 0 over all of k, then the bias is added: no
  * tile, no block and no cut among threads shows in the bits. Blocks of k hand the chain on through C itself.
@@ -164,6 +164,41 @@ static __attribute__((noinline)) void FM(gemm_wide)(size_t rows, real *c, const 
 }
 #endif
 
+/* ---- row: c[PANEL] = act(a[k] b[k][PANEL] + bias), each column of b one run of k >= LANES ------------------ */
+
+/* A few lines of b are transposed while those before them are multiplied: packed as a panel they would wait for the
+ * chain of sums to end, and the chain for them (1 x 784 x 256: 27 us, so 17). */
+static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdiff_t a_col, const real *b,
+                                                   ptrdiff_t b_col, const real *bias, int relu, size_t k)
+{
+    _Alignas(64) real steps[2][LANES * PANEL];
+    vec sum[FM_TILE_VECS];
+#define VECS_ for (int j = 0; j < FM_TILE_VECS; j++)
+    VECS_ sum[j] = v_set1(0);
+    for (size_t p = 0, packed = 0, turn = 0; p < k; turn ^= 1, packed += LANES) {
+        if (packed < k) {
+            const size_t from = packed + LANES <= k ? packed : k - LANES; /* the last step reaches back */
+            _Pragma("GCC unroll 1") for (size_t j = 0; j < PANEL; j += v_square)
+                _Pragma("GCC unroll 1") for (size_t q = 0; q < LANES; q += v_square)
+                    v_transpose(steps[turn] + q * PANEL + j, PANEL, b + (ptrdiff_t)j * b_col + (ptrdiff_t)(from + q),
+                                b_col);
+        }
+        if (packed) {
+            const size_t end = packed < k ? packed : k;
+            const real *step = steps[turn ^ 1] + (LANES - (end - p)) * PANEL;
+            _Pragma("GCC unroll 4") for (; p < end; p++, a += a_col, step += PANEL)
+            {
+                const vec x = v_set1(*a);
+                VECS_ sum[j] = v_fma(x, v_load(step + j * LANES), sum[j]);
+            }
+        }
+    }
+    if (bias || relu)
+        VECS_ sum[j] = FM(gemm_epilogue)(sum[j], bias ? v_load(bias + j * LANES) : v_set1(0), relu);
+    VECS_ v_store(c + j * LANES, sum[j]);
+#undef VECS_
+}
+
 /* ---- loop ----------------------------------------------------------------------------------------------- */
 
 /* m rows of A against one panel, strip by strip, packed by gemm_pack_a or not. Each strip fetches its share of the
@@ -206,6 +241,11 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
         for (size_t j = 0; bias && j < PANEL; j++)
             same[j] = *bias;
     }
+    size_t done = 0; /* columns */
+    if (m == 1 && b_row == 1 && k >= LANES)
+        for (; n - done >= PANEL; done += PANEL)
+            FM(gemm_row)(c + done, a, a_col, b + (ptrdiff_t)done * b_col, b_col,
+                         !bias ? NULL : column ? same : bias + done, relu, k);
     const size_t row_blocks = (m + FM_GEMM_ROWS - 1) / FM_GEMM_ROWS;
     const size_t k_blocks = k > FM_GEMM_DEPTH ? (k + FM_GEMM_DEPTH / 2) / FM_GEMM_DEPTH : 1;
     for (size_t row_block = 0, i = 0, rows; row_block < row_blocks; row_block++, i += rows) {
@@ -221,7 +261,7 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
                 .a_row = scratch ? 1 : a_row, .a_col = a_col, .c_row = c_row, .k = depth,
                 .relu = relu, .first = block == 0, .last = block + 1 == k_blocks,
             };
-            for (size_t j = 0; j < n; j += PANEL) {
+            for (size_t j = done; j < n; j += PANEL) {
                 const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
                 const real *b_at = b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col;
                 const real *next = NULL;
