@@ -11,6 +11,12 @@ from .ops.clip import clip_grad_norm
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.linear import linear, linear_backward
+from .ops.losses import (
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_with_grad,
+    mse_loss,
+    mse_loss_with_grad,
+)
 from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -21,6 +27,8 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "clip_grad_norm",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_with_grad",
     "cross_entropy",
     "cross_entropy_with_grad",
     "dropout",
@@ -32,6 +40,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "mse_loss",
+    "mse_loss_with_grad",
     "num_threads",
     "relu",
     "relu_backward",

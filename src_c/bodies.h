@@ -4,6 +4,7 @@
 #include "exp.h"
 #include "gemm.h"
 #include "loops.h"
+#include "losses.h"
 #include "philox.h"
 #include "real.h"
 #include "simd.h"

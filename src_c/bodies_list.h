@@ -8,3 +8,4 @@
 #include "activation.c"
 #include "update.c"
 #include "cross_entropy.c"
+#include "losses.c"

@@ -140,5 +140,7 @@ FM_INLINE v32 v32_log_sum(v32 count, v32 s)
     const v32 low = v32_fma(t, v32_fma(r, z, hfsq), v32_fma(e, v32_set1(0x1.7f7d1cp-20f), v32_div(c, u)));
     return v32_fma(e, v32_set1(0x1.62e4p-1f), v32_sub(f, v32_sub(hfsq, low)));
 }
+/* log(1 + s) for s >= 0, a lane each. */
+FM_INLINE v32 v32_log1p(v32 s) { return v32_log_sum(v32_set1(1.0f), s); }
 
 #endif

@@ -174,3 +174,17 @@ FM_PRIMITIVE(double, tally, (const double *x, size_t n))
  * the sum of the weights (NULL: ones) of the labels not ignored. */
 FM_PRIMITIVE(size_t, label_weights,
              (double *total, const int64_t *label, const real *weight, size_t count, size_t n, const int64_t *ignored))
+
+/* ---- losses.c ---------------------------------------------------------------------------------------- */
+
+/* The sum of the losses of n elements x with targets t, returned in double; every single one to loss (NULL: nowhere)
+ * and scale times its slope by x to dx (NULL: not computed). kind: FM_LOSS_..., losses.h.
+ *     MSE  (x - t)^2
+ *     BCE  a (b t log(1 + e^-x) + (1 - t) log(1 + e^x))
+ * a and b (NULL: ones): with period 0 one number for each element; else a table of period + FM_LOSS_PADDING, of which
+ * element i of the run takes (start + i) mod period. Max error of a term and of dx: 2 ulp (MSE), 5 ulp (BCE with
+ * 0 <= t <= 1 and positive weights; dx's of the larger of its two terms). dx may be any input, loss must not overlap any other.
+ * stream: dx is written past the caches. n >= 0. */
+FM_PRIMITIVE(double, loss_run,
+             (int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
+              const real *b, size_t b_period, size_t start, size_t n, real scale, int stream))

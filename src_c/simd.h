@@ -224,6 +224,10 @@ FM_INLINE v32 v32_narrow(v64 lo, v64 hi)
 
 FM_INLINE v64 v64_wide_lo(v64 a) { return a; } /* 8 doubles are wide already */
 
+/* 8 doubles to be summed: those of a float vector are lane i plus lane i + 8. */
+FM_INLINE v64 v32_folded(v32 a) { return v64_add(v32_wide_lo(a), v32_wide_hi(a)); }
+FM_INLINE v64 v64_folded(v64 a) { return a; }
+
 /* x = m * 2^e with 1 <= m < 2, for positive normal x: e as a real, and m. */
 FM_INLINE v32 v32_exponent(v32 a) { return (v32)FM_MAP1(n32_exponent, a); }
 FM_INLINE v32 v32_mantissa(v32 a) { return (v32)FM_MAP1(n32_mantissa, a); }

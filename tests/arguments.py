@@ -161,6 +161,25 @@ def cross_entropy_terms(args):
     return None, np.max(args.get("weight", 1.0), initial=0) * (p + q) / total
 
 
+def predictions(shape, dtype, seed):
+    return {"input": normal(shape, dtype, seed, 3), "target": normal(shape, dtype, seed + 1, 3)}
+
+
+def answers(weight=None, **options):
+    """Logits and answers, a third of them certain; weight: (shape, rng) -> numbers that broadcast to shape."""
+
+    def make(shape, dtype, seed):
+        rng = np.random.default_rng(seed + 1)
+        target = np.clip(rng.uniform(-0.25, 1.25, shape), 0, 1).astype(dtype)
+        made = {"input": normal(shape, dtype, seed, 3), "target": target, **options}
+        if weight:
+            made["pos_weight"] = np.asarray(rng.uniform(0.5, 4, shape[-1:])).astype(dtype)
+            made["weight"] = np.asarray(rng.uniform(0.5, 2, weight(shape))).astype(dtype)
+        return made
+
+    return make
+
+
 def by_channel(args):
     """Return the other axes, and the arguments in a form that broadcasts along the channels."""
     axis = args["channel_axis"] % args["x"].ndim

@@ -164,6 +164,8 @@ _BN_BACKWARD = {
     "in_place": "grad",
     "scales": arguments.batch_norm_backward_terms,
 }
+_LOSS_OUT = {"out": 1, "in_place": "input"}
+_BCE_ARRAYS = ("input", "target", "weight", "pos_weight")
 _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
@@ -195,6 +197,23 @@ OPS = (
     Op("cross_entropy_with_grad", arguments.labels(), **_CE_OUT),
     Op("cross_entropy_with_grad", arguments.labels(**_SMOOTH), **_CE_OUT, case="smooth"),
     Op("cross_entropy_with_grad", arguments.probabilities(reduction="sum"), **_CE_OUT, case="probabilities"),
+    Op("mse_loss", arguments.predictions, ("input", "target")),
+    Op("mse_loss_with_grad", arguments.predictions, ("input", "target"), **_LOSS_OUT),
+    Op("binary_cross_entropy_with_logits", arguments.answers(), ("input", "target")),
+    Op(
+        "binary_cross_entropy_with_logits",
+        arguments.answers(weight=lambda shape: (*shape[:-1], 1)[: len(shape)], reduction="none"),
+        _BCE_ARRAYS,
+        case="weights",
+    ),
+    Op("binary_cross_entropy_with_logits_with_grad", arguments.answers(), ("input", "target"), **_LOSS_OUT),
+    Op(
+        "binary_cross_entropy_with_logits_with_grad",
+        arguments.answers(weight=lambda shape: shape, reduction="sum"),
+        _BCE_ARRAYS,
+        **_LOSS_OUT,
+        case="weights",
+    ),
     Op("batch_norm", arguments.batch_norm(), **_BN, mutated=_RUNNING),
     Op("batch_norm", arguments.batch_norm(1), **_BN, **_IMAGES, mutated=_RUNNING, case="axis 1"),
     Op("batch_norm", arguments.batch_norm(1, training=False), **_BN, **_IMAGES, case="eval"),

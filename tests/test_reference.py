@@ -59,6 +59,28 @@ def test_cross_entropy_gradient(kind, smoothing, reduction):
     assert_gradient(got, lambda x: reference.cross_entropy(x, target, 1, **options).sum(), x)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_mse_loss_gradient(reduction):
+    x, target = RNG.normal(size=(2, 4, 3))
+    loss, got = reference.mse_loss_with_grad(x, target, reduction=reduction)
+    np.testing.assert_array_equal(loss, reference.mse_loss(x, target, reduction=reduction))
+    assert_gradient(got, lambda x: reference.mse_loss(x, target, reduction=reduction).sum(), x)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_binary_cross_entropy_gradient(weighted, reduction):
+    x, target = 3 * RNG.normal(size=(4, 3)), RNG.uniform(0, 1, (4, 3))
+    target[0] = [0, 1, 0]
+    options = {"reduction": reduction}
+    if weighted:
+        options |= {"weight": RNG.uniform(0.5, 2, (4, 1)), "pos_weight": RNG.uniform(0.5, 2, 3)}
+    function = reference.binary_cross_entropy_with_logits
+    loss, got = reference.binary_cross_entropy_with_logits_with_grad(x, target, **options)
+    np.testing.assert_array_equal(loss, function(x, target, **options))
+    assert_gradient(got, lambda x: function(x, target, **options).sum(), x)
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape, axis", [((6, 3), 1), ((3, 2, 4), 1), ((4, 2, 3), -1)])
 def test_batch_norm_backward(shape, axis, training):
@@ -129,6 +151,24 @@ def test_cross_entropy_is_pytorchs(kind):
         loss, grad = reference.cross_entropy_with_grad(x, target, 1, weight=weight, **options)
         np.testing.assert_allclose(loss, want.detach().numpy(), rtol=1e-12, err_msg=f"{options}")
         np.testing.assert_allclose(grad, logits.grad.numpy(), rtol=1e-11, atol=1e-14, err_msg=f"{options}")
+
+
+def test_elementwise_losses_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    x, target = 3 * RNG.normal(size=(5, 4)), RNG.uniform(0, 1, (5, 4))
+    weights = {"weight": RNG.uniform(0.5, 2, (5, 1)), "pos_weight": RNG.uniform(0.5, 2, 4)}
+    for name, options in (
+        ("mse_loss", {}),
+        ("binary_cross_entropy_with_logits", {}),
+        ("binary_cross_entropy_with_logits", weights),
+    ):
+        for reduction in ("mean", "sum", "none"):
+            t, tensors = torch.tensor(x, requires_grad=True), {k: torch.tensor(v) for k, v in options.items()}
+            want = getattr(torch.nn.functional, name)(t, torch.tensor(target), reduction=reduction, **tensors)
+            want.sum().backward()
+            loss, grad = getattr(reference, f"{name}_with_grad")(x, target, reduction=reduction, **options)
+            np.testing.assert_allclose(loss, want.detach().numpy(), rtol=1e-12, err_msg=name)
+            np.testing.assert_allclose(grad, t.grad.numpy(), rtol=1e-11, atol=1e-14, err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from .activations import ReLU
 from .batch_norm import BatchNorm
 from .dropout import Dropout
 from .linear import Linear
-from .losses import CrossEntropyLoss
+from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from .module import Module, Parameter
 from .seeding import manual_seed
 from .sequential import Sequential
@@ -12,10 +12,12 @@ from .serialization import load, load_metadata, save
 from .step import compile_step
 
 __all__ = [
+    "BCEWithLogitsLoss",
     "BatchNorm",
     "CrossEntropyLoss",
     "Dropout",
     "Linear",
+    "MSELoss",
     "Module",
     "Parameter",
     "ReLU",

@@ -4,8 +4,15 @@ import numpy as np
 
 from .._kernels import step_cross_entropy
 from ..ops.cross_entropy import cross_entropy_with_grad
+from ..ops.losses import binary_cross_entropy_with_logits_with_grad, mse_loss_with_grad
 from ._reuse import Results
 from .plan import GIVEN
+
+
+def _check_reduction(reduction):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    return reduction
 
 
 class CrossEntropyLoss:
@@ -29,8 +36,7 @@ class CrossEntropyLoss:
     """
 
     def __init__(self, weight=None, *, ignore_index=None, label_smoothing=0.0, reduction="mean", axis=-1):
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        _check_reduction(reduction)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
         self.weight = None if weight is None else np.asarray(weight)
@@ -88,3 +94,72 @@ class CrossEntropyLoss:
             f"CrossEntropyLoss(weight={weight}, ignore_index={self.ignore_index}, "
             f"label_smoothing={self.label_smoothing}, reduction={self.reduction!r}, axis={self.axis})"
         )
+
+
+class MSELoss:
+    """Mean squared error and its gradient: ``loss, grad = loss_fn(y, target)``.
+
+    ``target`` has y's shape (nothing is broadcast); ``reduction`` is "mean" (over all elements), "sum" or "none".
+    ``grad`` is what ``model.backward`` takes; it is not overwritten by the next call while it is referred to.
+
+    Raises ValueError for the option, and when called what :func:`fastml.mse_loss_with_grad` raises.
+
+    Source: ``torch.nn.MSELoss``.
+
+    >>> from fastml import nn
+    >>> loss, grad = nn.MSELoss()(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
+    >>> float(loss), grad.tolist()
+    (2.0, [0.0, 2.0])
+    """
+
+    def __init__(self, *, reduction="mean"):
+        self.reduction = _check_reduction(reduction)
+        self._gradients = Results()
+
+    def __call__(self, y, target):
+        return mse_loss_with_grad(y, target, reduction=self.reduction, out=self._gradients.like(y))
+
+    def __repr__(self):
+        return f"MSELoss(reduction={self.reduction!r})"
+
+
+class BCEWithLogitsLoss:
+    """Binary cross-entropy of logits and its gradient: ``loss, grad = loss_fn(logits, target)``.
+
+    ``target`` has the logits' shape and numbers in 0 … 1. ``weight`` is a factor for each loss, ``pos_weight`` one
+    for the positive answers, usually one for each entry of the last axis; both broadcast to the logits' shape.
+    ``reduction`` is "mean" (over all elements), "sum" or "none". ``grad`` is what ``model.backward`` takes; it is
+    not overwritten by the next call while it is referred to.
+
+    Raises ValueError for the option, and when called what
+    :func:`fastml.binary_cross_entropy_with_logits_with_grad` raises.
+
+    Source: ``torch.nn.BCEWithLogitsLoss``.
+
+    >>> from fastml import nn
+    >>> loss, grad = nn.BCEWithLogitsLoss(pos_weight=[3.0])(np.zeros((2, 1)), np.array([[1.0], [0.0]]))
+    >>> round(float(loss), 4), grad.tolist()
+    (1.3863, [[-0.75], [0.25]])
+    """
+
+    def __init__(self, weight=None, *, pos_weight=None, reduction="mean"):
+        self.weight = None if weight is None else np.asarray(weight)
+        self.pos_weight = None if pos_weight is None else np.asarray(pos_weight)
+        self.reduction = _check_reduction(reduction)
+        self._gradients = Results()
+
+    def __call__(self, y, target):
+        return binary_cross_entropy_with_logits_with_grad(
+            y,
+            target,
+            weight=self.weight,
+            pos_weight=self.pos_weight,
+            reduction=self.reduction,
+            out=self._gradients.like(y),
+        )
+
+    def __repr__(self):
+        weight, pos_weight = (
+            "None" if w is None else f"array of shape {w.shape}" for w in (self.weight, self.pos_weight)
+        )
+        return f"BCEWithLogitsLoss(weight={weight}, pos_weight={pos_weight}, reduction={self.reduction!r})"

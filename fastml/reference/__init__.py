@@ -10,6 +10,12 @@ from .clip import clip_grad_norm
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
 from .dropout import dropout, dropout_backward, dropout_mask
 from .linear import linear, linear_backward
+from .losses import (
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_with_grad,
+    mse_loss,
+    mse_loss_with_grad,
+)
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -18,6 +24,8 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "clip_grad_norm",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_with_grad",
     "cross_entropy",
     "cross_entropy_with_grad",
     "dropout",
@@ -28,6 +36,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "mse_loss",
+    "mse_loss_with_grad",
     "relu",
     "relu_backward",
     "sgd_step",

@@ -1,0 +1,194 @@
+"""Losses of one term an element and their gradients: the gate, layout, blocks and threads.
+
+Elements are independent, so any contiguous order of the axes is taken as it lies, unless numbers that repeat along
+the last axes stand beside them. The array is cut into blocks of FM_LOSS_BLOCK elements, each block's sum has a place
+of its own, and the sums are added in order: who walks through the blocks one by one gets the same bits. A thousand
+blocks make one parallel region, so that their sums lie on the stack. A call of one block goes straight to the
+primitive. A further loss is a case in losses.c, its number in losses.h and a function like those at the end.
+"""
+
+import numpy as np
+from cython.parallel import parallel, prange
+
+cimport numpy as cnp
+
+from .. import _check
+
+from .._check cimport PyArray_EMPTY, alike, apart, fits, is_plain, result_like
+from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._simd cimport cache_bytes, fm32, fm64
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_ToScalar(void *data, cnp.ndarray arr)
+
+cdef extern from "losses.h":
+    enum:
+        FM_LOSS_BLOCK
+        FM_LOSS_PADDING
+        FM_LOSS_MSE
+        FM_LOSS_BCE
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    SLOTS = 1024      # blocks
+
+# Nanoseconds on one thread: a byte read or written, and a vector of terms, 64 bytes, with exp and log.
+cdef double BYTE_COST = 0.0135
+cdef double BCE_COST = 18
+
+# Numbers beside the elements as loss_run takes them.
+cdef struct Beside:
+    const void *data
+    size_t period
+
+
+cdef inline double block(int kind, real *dx, real *loss, const real *x, const real *t, const Beside *a,
+                         const Beside *b, Py_ssize_t start, Py_ssize_t n, double scale, bint stream) noexcept nogil:
+    """dx, loss (OUT or NULL), x, t (IN): n elements each, of which this block begins at `start`."""
+    cdef const real *pa = <const real *>a.data
+    cdef const real *pb = <const real *>b.data
+    cdef size_t m = min(<Py_ssize_t>FM_LOSS_BLOCK, n - start)
+    x, t = x + start, t + start
+    dx = NULL if dx == NULL else dx + start
+    loss = NULL if loss == NULL else loss + start
+    pa = pa + start if pa != NULL and a.period == 0 else pa
+    pb = pb + start if pb != NULL and b.period == 0 else pb
+    if real is float:
+        return fm32.loss_run(kind, dx, loss, x, t, pa, a.period, pb, b.period, start, m, <float>scale, stream)
+    else:
+        return fm64.loss_run(kind, dx, loss, x, t, pa, a.period, pb, b.period, start, m, scale, stream)
+
+
+cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, const Beside *a, const Beside *b,
+                Py_ssize_t n, double scale) noexcept:
+    """dx, loss (OUT or NULL), x, t (IN): n elements. Returns the sum of the losses."""
+    cdef Py_ssize_t i, first, count, blocks = (n + FM_LOSS_BLOCK - 1) // FM_LOSS_BLOCK
+    cdef Py_ssize_t nbytes = min(n, SLOTS * FM_LOSS_BLOCK) * sizeof(real)
+    cdef bint stream = dx != NULL and n * sizeof(real) > cache_bytes
+    cdef double cost = BYTE_COST * nbytes * (2 if dx == NULL else 3), total = 0
+    cdef int cpu, threads
+    cdef double[SLOTS] sums
+    if kind == FM_LOSS_BCE:
+        cost += BCE_COST * nbytes / 64
+    if blocks <= 1:
+        return block(kind, dx, loss, x, t, a, b, 0, n, scale, False)
+    for first in range(0, blocks, SLOTS):
+        count = min(SLOTS, blocks - first)
+        cpu, threads = caller_cpu(), team(cost)
+        with nogil, parallel(num_threads=threads):
+            join_team(cpu)
+            for i in prange(count, schedule="static"):
+                sums[i] = block(kind, dx, loss, x, t, a, b, (first + i) * FM_LOSS_BLOCK, n, scale, stream)
+        team_done()
+        for i in range(count):
+            total += sums[i]
+    return total
+
+
+cdef inline void *data(object x) noexcept:
+    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
+
+
+cdef object beside(object w, str name, cnp.ndarray x, Beside *b):
+    """Fill b with w (or None) for a plain x; returns the array that holds the numbers.
+
+    Numbers along the last axes make a table that repeats; other shapes are broadcast in full.
+    """
+    cdef cnp.npy_intp i, d, n, ndim, size = 1
+    cdef bint repeats = True, ended = False
+    cdef char *table
+    b.data, b.period = NULL, 1
+    if w is None:
+        return None
+    w = _check.as_real(w, name, x.dtype)
+    ndim = cnp.PyArray_NDIM(<cnp.ndarray>w)
+    shape = tuple([x.shape[i] for i in range(x.ndim)])
+    if ndim > x.ndim:
+        raise ValueError(f"{name} must broadcast to the shape of input, {shape}, not {w.shape}")
+    for i in range(1, ndim + 1):
+        d, n = cnp.PyArray_DIM(<cnp.ndarray>w, <int>(ndim - i)), cnp.PyArray_DIM(x, <int>(x.ndim - i))
+        if d != n and d != 1:
+            raise ValueError(f"{name} must broadcast to the shape of input, {shape}, not {w.shape}")
+        ended = ended or d != n
+        repeats = repeats and (d == 1 or not ended)
+        size *= d
+    if size == cnp.PyArray_SIZE(x) or not repeats:
+        b.period = 0
+        w = _check.plain(np.broadcast_to(w, shape))
+        b.data = data(w)
+        return w
+    w = _check.plain(w)
+    b.period = size
+    n = size + FM_LOSS_PADDING
+    numbers = PyArray_EMPTY(1, &n, cnp.PyArray_TYPE(x), 0)
+    table = <char *>data(numbers)
+    d = cnp.PyArray_ITEMSIZE(x)
+    for i in range(n * d):
+        table[i] = cnp.PyArray_BYTES(<cnp.ndarray>w)[i] if i < size * d else table[i - size * d]
+    b.data = table
+    return numbers
+
+
+cdef inline bint clear(object w, object out) noexcept:
+    """w or out is None, or w is plain and shares no memory with out, a plain array."""
+    return w is None or out is None or (is_plain(w) and apart(<cnp.ndarray>w, <cnp.ndarray>out)
+                                        and data(w) != data(out))
+
+
+cdef object losses(int kind, object input, object target, object a, str a_name, object b, str b_name,
+                   object reduction, bint with_grad, object out):
+    """The loss, or (loss, dinput) with_grad; a and b are the loss's own parameters, or None."""
+    cdef Beside beside_a, beside_b
+    cdef double total, scale
+    cdef float single
+    cdef bint mean = reduction == "mean", listed = reduction == "none"
+    if not mean and not listed and reduction != "sum":
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    call = None
+    if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)
+            and fits(<cnp.ndarray>target, out) and clear(a, out) and clear(b, out)):
+        given = input, target, a, b
+        input = _check.as_real(input, "input")
+        target = _check.as_real(target, "target", input.dtype)
+        if out is not None:
+            _check.check_out(out, input.shape, input.dtype, given)
+        call = _check.arrange(("input", "target"), (input, target), None, out, a is not None or b is not None)
+        (input, target), out = call.arrays, call.out
+    cdef cnp.ndarray x = <cnp.ndarray>input
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    a = beside(a, a_name, x, &beside_a)
+    b = beside(b, b_name, x, &beside_b)
+    scale = 1 / <double>n if mean else 1
+    loss = result_like(x, None) if listed else None
+    dx = result_like(x, out) if with_grad else None
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        total = run[float](kind, <float *>data(dx), <float *>data(loss), <float *>data(x), <float *>data(target),
+                           &beside_a, &beside_b, n, scale)
+    else:
+        total = run[double](kind, <double *>data(dx), <double *>data(loss), <double *>data(x), <double *>data(target),
+                            &beside_a, &beside_b, n, scale)
+    if mean:
+        total /= n
+    if listed:
+        loss = loss if call is None else loss.transpose(call.back)
+    elif cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+        single = <float>total
+        loss = PyArray_ToScalar(&single, x)
+    else:
+        loss = PyArray_ToScalar(&total, x)
+    if not with_grad:
+        return loss
+    return loss, dx if call is None else call.finish(dx)
+
+
+def mse(input, target, reduction, bint with_grad, out):
+    return losses(FM_LOSS_MSE, input, target, None, "", None, "", reduction, with_grad, out)
+
+
+def binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction, bint with_grad, out):
+    return losses(FM_LOSS_BCE, input, target, weight, "weight", pos_weight, "pos_weight", reduction, with_grad, out)

@@ -1,0 +1,159 @@
+"""Losses of one term an element, alone and with their gradients."""
+
+from .._kernels import losses as _kernel
+
+
+def mse_loss(input, target, *, reduction="mean"):
+    r"""Mean squared error.
+
+    .. math:: \ell_i = (x_i - t_i)^2
+
+    Parameters
+    ----------
+    input : array_like, any shape
+        The predictions x. float32 and float64 compute in their own precision; integers and bool are taken as
+        float32.
+    target : array_like
+        The values t to be met, in input's shape (nothing is broadcast); taken in input's dtype.
+    reduction : {"mean", "sum", "none"}
+        "mean" divides the sum by the number of elements; of none it is NaN.
+
+    Returns
+    -------
+    A NumPy scalar of input's dtype; with "none" an ndarray of input's shape.
+
+    Raises
+    ------
+    ValueError
+        target in another shape, an unknown reduction.
+    TypeError
+        An argument of a kind that is not taken.
+
+    Source: as torch.nn.functional.mse_loss.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> float(fastml.mse_loss([1.0, 2.0, 5.0], [1.0, 3.0, 3.0], reduction="sum"))
+    5.0
+    """
+    return _kernel.mse(input, target, reduction, False, None)
+
+
+def mse_loss_with_grad(input, target, *, reduction="mean", out=None):
+    r"""Mean squared error and its gradient with respect to input, in one pass.
+
+    .. math:: \frac{\partial \ell_i}{\partial x_i} = 2 (x_i - t_i)
+
+    divided by the number of elements for the mean. With reduction="none" the gradient is that of the losses' sum.
+
+    Parameters
+    ----------
+    input, target, reduction
+        As in `mse_loss`.
+    out : ndarray, optional
+        Where the gradient goes: input's shape and dtype, writable; may be input or target itself.
+
+    Returns
+    -------
+    (loss, dinput) : the loss as `mse_loss` returns it, and an ndarray of input's shape and dtype.
+
+    Raises ValueError and TypeError as `mse_loss` does, and for an out that does not fit or overlaps an input in part.
+    Nothing is written then. Source: as in `mse_loss`.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> loss, dinput = fastml.mse_loss_with_grad([1.0, 2.0, 5.0, 0.0], [1.0, 3.0, 3.0, 0.0])
+    >>> float(loss), dinput.tolist()
+    (1.25, [0.0, -0.5, 1.0, 0.0])
+    """
+    return _kernel.mse(input, target, reduction, True, out)
+
+
+def binary_cross_entropy_with_logits(input, target, *, weight=None, pos_weight=None, reduction="mean"):
+    r"""Binary cross-entropy between logits and the probability of "yes".
+
+    .. math::
+
+        \ell_i = -w_i \left( p_i\, t_i \log \sigma(x_i) + (1 - t_i) \log(1 - \sigma(x_i)) \right), \quad
+        \sigma(x) = \frac{1}{1 + e^{-x}}
+
+    with t the target, w the weight and p the weight of the positive answer (1 where not given). The logarithms are
+    taken as max(±x, 0) + log1p(exp(-abs(x))), which neither overflows nor cancels: a well classified element keeps
+    the digits of its tiny loss.
+
+    Parameters
+    ----------
+    input : array_like, any shape
+        The logits x, one for each independent question. float32 and float64 compute in their own precision;
+        integers and bool are taken as float32.
+    target : array_like
+        Numbers in 0 ... 1 in input's shape (nothing is broadcast); taken in input's dtype.
+    weight : array_like, optional
+        A factor for each loss; broadcast to input's shape.
+    pos_weight : array_like, optional
+        A factor for the part of target that is positive, usually one for each entry of the last axis (negative
+        over positive samples balances rare answers); broadcast to input's shape.
+    reduction : {"mean", "sum", "none"}
+        "mean" divides the sum by the number of elements, whatever the weights; of none it is NaN.
+
+    Returns
+    -------
+    A NumPy scalar of input's dtype; with "none" an ndarray of input's shape.
+
+    Raises
+    ------
+    ValueError
+        target in another shape, weights that do not broadcast, an unknown reduction.
+    TypeError
+        An argument of a kind that is not taken.
+
+    Source: as torch.nn.functional.binary_cross_entropy_with_logits, except that x = -inf with t = 1 costs infinity,
+    not NaN.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.binary_cross_entropy_with_logits([0.0, 40.0, -3.0], [1.0, 1.0, 1.0], reduction="none")
+    array([6.93147181e-01, 4.24835426e-18, 3.04858735e+00])
+    """
+    return _kernel.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction, False, None)
+
+
+def binary_cross_entropy_with_logits_with_grad(
+    input, target, *, weight=None, pos_weight=None, reduction="mean", out=None
+):
+    r"""Binary cross-entropy and its gradient with respect to the logits, in one pass.
+
+    .. math::
+
+        \frac{\partial \ell_i}{\partial x_i} =
+        w_i \left( (1 - t_i)\, \sigma(x_i) - p_i\, t_i\, \sigma(-x_i) \right)
+
+    which without weights is :math:`\sigma(x_i) - t_i`, and keeps its digits where the two are close. It is divided by
+    the number of elements for the mean; with reduction="none" it is the gradient of the losses' sum.
+
+    Parameters
+    ----------
+    input, target, weight, pos_weight, reduction
+        As in `binary_cross_entropy_with_logits`.
+    out : ndarray, optional
+        Where the gradient goes: input's shape and dtype, writable; may be input or target itself.
+
+    Returns
+    -------
+    (loss, dinput) : the loss as `binary_cross_entropy_with_logits` returns it, and an ndarray of input's shape and
+    dtype.
+
+    Raises ValueError and TypeError as `binary_cross_entropy_with_logits` does, and for an out that does not fit or
+    overlaps an input in part. Nothing is written then. Source: as there.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> loss, dinput = fastml.binary_cross_entropy_with_logits_with_grad([0.0, 0.0], [1.0, 0.0])
+    >>> float(loss), dinput.tolist()
+    (0.6931471805599453, [-0.25, 0.25])
+    """
+    return _kernel.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction, True, out)

@@ -1,0 +1,96 @@
+/* Losses of one term an element, summed, with the gradient in the same pass.
+ *
+ * A loss is one case of loss_point: a vector of terms and of their slopes by x. The loop around it is the same for all
+ * and is compiled once for each. Terms are rounded to real, as reduction "none" returns them, and added in double:
+ * eight lanes, of which term i of a float vector joins lane i mod 8, then one tree. Lanes follow the place in the run
+ * and not the address, so the bits do not depend on how memory is aligned; streaming stores, which need a 64-byte
+ * boundary, therefore go through a small piece in the first cache.
+ */
+
+/* A loss's own parameter beside the run's elements: a number for each (period 0), or a repeating table. */
+typedef struct {
+    const real *x;
+    size_t period, at, step;
+} FM(factor);
+
+FM_INLINE FM(factor) FM(factor_run)(const real *x, size_t period, size_t start)
+{
+    return (FM(factor)){x, period, period ? start % period : 0, period ? LANES % period : 0};
+}
+
+FM_INLINE vec FM(factor_next)(FM(factor) *b, size_t k)
+{
+    const real *x = b->x + b->at;
+    if (b->period == 0) {
+        b->x += LANES;
+        return k < LANES ? v_load_n(x, k, 0) : v_load(x);
+    }
+    b->at += b->step;
+    if (b->at >= b->period)
+        b->at -= b->period;
+    return v_load(x);
+}
+
+typedef struct { vec loss, slope; } FM(point);
+
+/* The terms and slopes of one vector; a and b are the loss's own parameters, as fm.h lists them. */
+FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
+{
+    const vec zero = v_set1(0), one = v_set1(1);
+    FM(point) p;
+    if (kind == FM_LOSS_MSE) {
+        const vec d = v_sub(x, t);
+        p.loss = v_mul(d, d);
+        p.slope = v_add(d, d);
+    } else {
+        /* With s = log(1 + e^-|x|): log(1 + e^x) = max(x, 0) + s and log(1 + e^-x) = max(-x, 0) + s, two terms that
+         * are never negative, each with its share of the target. Nothing cancels. */
+        const vec minus = v_sub(zero, x), e = v_exp(v_min(x, minus)), s = v_log1p(e);
+        const vec r = v_div(one, v_add(one, e)), q = v_mul(e, r); /* sigmoid(|x|) and sigmoid(-|x|) */
+        const vec on = v_mul(v_mul(t, b), a), off = v_mul(v_sub(one, t), a);
+        p.loss = v_fma(on, v_add(v_max(zero, minus), s), v_mul(off, v_add(v_max(zero, x), s)));
+        p.slope = v_fnma(on, v_if_lt(x, zero, r, q), v_mul(off, v_if_lt(x, zero, q, r)));
+    }
+    return p;
+}
+
+#define FM_PIECE 1024
+FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, const real *t, FM(factor) a, FM(factor) b,
+                               size_t n, real scale, int stream)
+{
+    const vec vscale = v_set1(scale);
+    real piece[FM_PIECE];
+    v64 total = v64_set1(0);
+    for (size_t from = 0; from < n; from += FM_PIECE) {
+        const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
+        real *d = dx && !stream ? dx + from : piece;
+        for (size_t i_ = 0; i_ < m; i_ += LANES) {
+            const size_t k_ = m - i_ < LANES ? m - i_ : LANES;
+            const vec pa = FM(factor_next)(&a, k_), pb = FM(factor_next)(&b, k_);
+            FM(point) p = FM(loss_point)(kind, AT(x + from), AT(t + from), pa, pb);
+            if (dx)
+                PUT(d, v_mul(p.slope, vscale));
+            if (loss)
+                PUT(loss + from, p.loss);
+            if (k_ < LANES)
+                p.loss = v_keep_n(p.loss, k_);
+            total = v64_add(total, v_folded(p.loss));
+        }
+        if (dx && stream)
+            FM_ROW_STORE(dx + from, m, 1, AT(piece))
+    }
+    return v64_sum(total);
+}
+
+static double FM(loss_run)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
+                           const real *b, size_t b_period, size_t start, size_t n, real scale, int stream)
+{
+    real ones[1 + LANES];
+    for (size_t i = 0; i < 1 + LANES; i++)
+        ones[i] = 1;
+    const FM(factor) pa = FM(factor_run)(a ? a : ones, a ? a_period : 1, start);
+    const FM(factor) pb = FM(factor_run)(b ? b : ones, b ? b_period : 1, start);
+    if (kind == FM_LOSS_MSE)
+        return FM(loss_loop)(FM_LOSS_MSE, dx, loss, x, t, pa, pb, n, scale, stream);
+    return FM(loss_loop)(FM_LOSS_BCE, dx, loss, x, t, pa, pb, n, scale, stream);
+}

@@ -1,0 +1,352 @@
+"""Losses of one term an element: against PyTorch, digits, weights that repeat, blocks, errors, targets."""
+
+import itertools
+
+import numpy as np
+import pytest
+from fastml._simd import available_targets
+
+import fastml
+from fastml import nn, reference
+
+from .common import (
+    DTYPES,
+    LENGTHS,
+    THREADS,
+    assert_close,
+    assert_same_bits,
+    normal,
+    run_on_target,
+    run_python,
+    ulp_error,
+    with_threads,
+)
+
+REDUCTIONS = ("mean", "sum", "none")
+SHAPES = ((), (1,), (7,), (3, 5), (33, 17), (0, 3), (2, 3, 4), (5, 1), (9001,), (4099, 3))
+BLOCK = 4096  # elements; src_c/losses.h
+LOSSES = ("mse_loss", "binary_cross_entropy_with_logits")
+every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+every_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+def make(shape, dtype, seed=0, scale=3):
+    """Logits (or predictions) and answers: 0, 1 and numbers between."""
+    target = np.clip(np.random.default_rng(seed + 1).uniform(-0.5, 1.5, shape), 0, 1)
+    return normal(shape, dtype, seed, scale), np.asarray(target).astype(dtype)
+
+
+def with_grad(name, *args, **options):
+    return getattr(fastml, f"{name}_with_grad")(*args, **options)
+
+
+def check(name, x, target, ulp=8, **options):
+    """Both functions against the reference."""
+    loss, dx = with_grad(name, x, target, **options)
+    want, dwant = getattr(reference, f"{name}_with_grad")(x, target, **options)
+    assert_close(loss, want, ulp, what=f"loss {options}")
+    scale = np.abs(finite_slope(name, x, target, **options))
+    assert_close(dx, dwant, ulp, scale=scale, what=f"gradient {options}")
+    alone = getattr(fastml, name)(x, target, **options)
+    assert type(alone) is type(loss)
+    assert_same_bits(alone, loss)
+    return loss, dx
+
+
+def finite_slope(name, x, target, weight=1, pos_weight=1, reduction="mean"):
+    """The larger of a gradient's two terms."""
+    if name == "mse_loss":
+        return 0.0
+    on = np.asarray(weight) * pos_weight * target / (1 + np.exp(x.astype(np.float64)))
+    off = np.asarray(weight) * (1 - target) / (1 + np.exp(-x.astype(np.float64)))
+    return np.maximum(on, off) / (max(x.size, 1) if reduction == "mean" else 1)
+
+
+# --- values --------------------------------------------------------------------------------------------------
+
+
+@every_loss
+@every_dtype
+def test_values(dtype, name):
+    for shape, reduction in itertools.product([*SHAPES, *((n,) for n in LENGTHS)], REDUCTIONS):
+        check(name, *make(shape, dtype), reduction=reduction)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (33, 17), (2, 3, 4), (4099, 3), (5, 1), (3, 1700)])
+@every_dtype
+def test_weights(dtype, shape):
+    """Every shape that broadcasts: one number, along the last axes, with an axis of one, in full."""
+    rng = np.random.default_rng(3)
+    ones = [1] * (len(shape) - 1)
+    shapes = {(), (1,), shape[-1:], shape[1:], (1, *shape[1:]), (*shape[:-1], 1), (shape[0], *ones), shape}
+    x, target = make(shape, dtype)
+    for w_shape, p_shape in itertools.product(shapes, shapes):
+        weight = np.asarray(rng.uniform(0.5, 2, w_shape)).astype(dtype)
+        pos_weight = np.asarray(rng.uniform(0.5, 4, p_shape)).astype(dtype)
+        for reduction in REDUCTIONS:
+            given = {"weight": weight, "pos_weight": pos_weight}
+            loss, dx = check(LOSSES[1], x, target, **given, reduction=reduction)
+            given = {k: np.broadcast_to(v, shape) for k, v in given.items()}
+            full = with_grad(LOSSES[1], x, target, **given, reduction=reduction)
+            assert_same_bits(loss, full[0])
+            assert_same_bits(dx, full[1])
+
+
+@every_loss
+@every_dtype
+def test_as_torch(dtype, name):
+    torch = pytest.importorskip("torch")
+    functions = {"mse_loss": torch.nn.functional.mse_loss}
+    function = functions.get(name, torch.nn.functional.binary_cross_entropy_with_logits)
+    eps, rng = np.finfo(dtype).eps, np.random.default_rng(4)
+    for shape, reduction in itertools.product([(6, 5), (40, 7, 3)], REDUCTIONS):
+        x, target = make(shape, dtype)
+        weights = [{}]
+        if name != "mse_loss":
+            weights += [{"pos_weight": rng.uniform(0.5, 4, shape[-1]).astype(dtype)}]
+            weights += [{"weight": rng.uniform(0.5, 4, (*shape[:-1], 1)).astype(dtype), **weights[1]}]
+        for options in weights:
+            loss, dx = with_grad(name, x, target, reduction=reduction, **options)
+            tx = torch.from_numpy(x).requires_grad_()
+            t_options = {k: torch.from_numpy(v) for k, v in options.items()}
+            want = function(tx, torch.from_numpy(target), reduction=reduction, **t_options)
+            want.sum().backward()
+            np.testing.assert_allclose(loss, want.detach().numpy(), rtol=64 * eps, atol=16 * eps)
+            np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=64 * eps, atol=16 * eps)
+
+
+@every_dtype
+def test_sure_answers_keep_their_digits(dtype):
+    """Loss and gradient of right and wrong answers, from logits near 0 to the end of the range."""
+    end = 80 if dtype is np.float32 else 700
+    x = np.concatenate([np.linspace(-end, end, 2001), [1e30, -1e30, 1e-30, 0.0]]).astype(dtype)
+    for answer in (0, 1):
+        target = np.full_like(x, answer)
+        loss, dx = with_grad(LOSSES[1], x, target, pos_weight=dtype(3), reduction="none")
+        want, dwant = reference.binary_cross_entropy_with_logits_with_grad(
+            x, target, pos_weight=3, reduction="none"
+        )
+        assert ulp_error(loss, want) <= 5
+        assert ulp_error(dx, dwant) <= 5
+        assert (loss >= 0).all()
+
+
+@every_loss
+def test_extremes(name):
+    """NaN stays in its place; infinite logits cost infinity where they are wrong."""
+    x = np.array([np.nan, np.inf, -np.inf, 1.0, 1e30, -1e30], np.float32)
+    target = np.array([1, 0, 1, np.nan, 0, 1], np.float32)
+    loss, dx = with_grad(name, x, target, reduction="none")
+    nan = np.array([True, False, False, True, False, False])
+    np.testing.assert_array_equal(np.isnan(loss), nan)
+    np.testing.assert_array_equal(np.isnan(dx), nan)
+    assert np.isposinf(loss[1:3]).all()
+    if name != "mse_loss":
+        np.testing.assert_array_equal(dx[[1, 2, 4, 5]], [1, -1, 1, -1])
+    assert np.isnan(getattr(fastml, name)(x, target))
+
+
+@every_loss
+def test_nothing(name):
+    empty = np.zeros((0, 3), np.float32)
+    for reduction, want in (("mean", np.nan), ("sum", 0), ("none", empty)):
+        loss, dx = with_grad(name, empty, empty, reduction=reduction)
+        np.testing.assert_array_equal(loss, want)
+        assert_same_bits(dx, empty)
+
+
+@every_loss
+def test_kinds_of_results(name):
+    for dtype in DTYPES:
+        x, target = make((6, 5), dtype)
+        assert type(getattr(fastml, name)(x, target)) is dtype
+        each = getattr(fastml, name)(x, target, reduction="none")
+        assert each.shape == x.shape and each.dtype == dtype
+        # Both results have input's dtype, whatever target has.
+        other = np.float64 if dtype is np.float32 else np.float32
+        for kind in (other, np.int64, np.bool_, np.uint8):
+            loss, dx = with_grad(name, x, np.round(target).astype(kind))
+            assert_same_bits(loss, getattr(fastml, name)(x, np.round(target)))
+            assert loss.dtype == dx.dtype == dtype
+    assert isinstance(getattr(fastml, name)(np.float32(0.5), 1, reduction="none"), np.ndarray)
+
+
+@every_loss
+def test_the_sum_of_many_is_accurate(name):
+    x, target = make((3_000_017,), np.float32)
+    for reduction in ("mean", "sum"):
+        want = getattr(reference, name)(x.astype(np.float64), target.astype(np.float64), reduction=reduction)
+        assert ulp_error(getattr(fastml, name)(x, target, reduction=reduction), want) <= 1
+        got = getattr(fastml, name)(x.astype(np.float64), target.astype(np.float64), reduction=reduction)
+        assert ulp_error(got, want) <= 32
+
+
+# --- the order of the sum ------------------------------------------------------------------------------------
+
+
+@every_loss
+@every_dtype
+def test_blocks_add_up(dtype, name):
+    """The loss of an array is the sum, in double and in order, of the losses of its blocks."""
+    n = 5 * BLOCK + 77
+    x, target = make((n,), dtype)
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        part = slice(start, start + BLOCK)
+        terms = getattr(fastml, name)(x[part], target[part], reduction="none").astype(np.float64)
+        terms = np.concatenate([terms, np.zeros(-len(terms) % 16)])
+        lanes = np.zeros(8)
+        for v in terms.reshape(-1, 16 if dtype is np.float32 else 8):
+            lanes += v[:8] + v[8:] if dtype is np.float32 else v
+        lanes = lanes[:4] + lanes[4:]
+        lanes = lanes[:2] + lanes[2:]
+        total += lanes[0] + lanes[1]
+    assert_same_bits(getattr(fastml, name)(x, target, reduction="sum"), dtype(total))
+    assert_same_bits(getattr(fastml, name)(x, target), dtype(total / n))
+
+
+@every_loss
+@every_dtype
+def test_alignment_does_not_show(dtype, name):
+    x, target = make((2 * BLOCK + 100,), dtype)
+    want = with_grad(name, x, target)
+    for shift in range(1, 20):
+        memory = np.empty(x.size + shift, dtype)
+        memory[shift:] = x
+        out = np.empty(x.size + 2 * shift, dtype)[2 * shift :]
+        got = with_grad(name, memory[shift:], target, out=out)
+        assert_same_bits(got[0], want[0])
+        assert_same_bits(got[1], want[1])
+
+
+@every_loss
+def test_same_bits_for_any_number_of_threads(name):
+    """Also where the blocks make more than one parallel region."""
+    x, target = make((1030 * BLOCK + 5,), np.float32)
+    for reduction in ("mean", "none"):
+        want = with_threads(1, with_grad, name, x, target, reduction=reduction)
+        for n in THREADS[1:]:
+            got = with_threads(n, with_grad, name, x, target, reduction=reduction)
+            assert_same_bits(got[0], want[0])
+            assert_same_bits(got[1], want[1])
+
+
+CODE = """
+import numpy, fastml
+result = {}
+rng = numpy.random.default_rng(0)
+for dtype in (numpy.float32, numpy.float64):
+    for shape in ((5,), (64, 5), (33, 100), (3, 4099)):
+        x, w = (rng.standard_normal(shape) * 20).astype(dtype), rng.uniform(0.5, 2, shape[-1]).astype(dtype)
+        t = numpy.clip(rng.uniform(-0.5, 1.5, shape), 0, 1).astype(dtype)
+        name = f"{dtype.__name__} {shape}"
+        for k, options in enumerate(({}, {"weight": w}, {"pos_weight": w})):
+            for reduction in ("mean", "none"):
+                loss, d = fastml.binary_cross_entropy_with_logits_with_grad(x, t, reduction=reduction, **options)
+                result[f"{name} bce {k} {reduction}"], result[f"{name} dbce {k} {reduction}"] = loss, d
+        result[f"{name} mse"], result[f"{name} dmse"] = fastml.mse_loss_with_grad(x, t)
+"""
+
+
+def test_same_bits_on_every_target_with_fma():
+    targets = [t for t in available_targets() if t != "baseline"]
+    if len(targets) < 2:
+        pytest.skip("this CPU runs one target with FMA")
+    first, *others = (run_on_target(t, CODE) for t in targets)
+    for other in others:
+        for key, value in first.items():
+            assert_same_bits(other[key], value, key)
+
+
+def test_results_beyond_the_cache():
+    """Storing past the caches changes no bit."""
+    want, got = run_python(CODE), run_python(CODE, FASTML_CACHE_BYTES="1")
+    assert sorted(got) == sorted(want)
+    for key in want:
+        assert_same_bits(got[key], want[key], key)
+
+
+# --- out= and errors -----------------------------------------------------------------------------------------
+
+
+@every_loss
+def test_out_may_be_the_target(name):
+    for shape in ((6, 5), (3 * BLOCK + 1,)):
+        x, target = make(shape, np.float32)
+        want = with_grad(name, x, target)
+        got = with_grad(name, x, target, out=target)
+        assert got[1] is target
+        assert_same_bits(got[0], want[0])
+        assert_same_bits(target, want[1])
+
+
+WRONG = [
+    (ValueError, r"target must have the shape of input, \(4, 3\), not \(4,\)", {"target": np.zeros(4)}),
+    (ValueError, "target", {"target": np.zeros((4, 1))}),
+    (TypeError, "target", {"target": np.zeros((4, 3), complex)}),
+    (TypeError, "input", {"input": np.full((4, 3), "a")}),
+    (ValueError, "reduction must be 'mean', 'sum' or 'none', not 'batchmean'", {"reduction": "batchmean"}),
+    (ValueError, "reduction", {"reduction": None}),
+]
+WRONG_WEIGHTS = [
+    (ValueError, r"weight must broadcast to .* input, \(4, 3\), not \(4,\)", {"weight": np.ones(4)}),
+    (ValueError, "pos_weight must broadcast", {"pos_weight": np.ones((1, 4, 3))}),
+    (ValueError, "pos_weight must broadcast", {"pos_weight": np.ones((0,))}),
+    (TypeError, "pos_weight", {"pos_weight": "heavy"}),
+    (TypeError, "weight", {"weight": np.ones(3, complex)}),
+]
+
+
+@pytest.mark.parametrize(
+    "name, error, match, wrong",
+    [(LOSSES[0], *row) for row in WRONG] + [(LOSSES[1], *row) for row in WRONG + WRONG_WEIGHTS],
+)
+def test_errors_write_nothing(name, error, match, wrong):
+    args = {"input": normal((4, 3), np.float64), "target": np.zeros((4, 3)), **wrong}
+    out = np.full((4, 3), 99.0)
+    with pytest.raises(error, match=match):
+        with_grad(name, **args, out=out)
+    assert (out == 99).all()
+    with pytest.raises(error, match=match):
+        getattr(fastml, name)(**args)
+
+
+# --- nn ------------------------------------------------------------------------------------------------------
+
+
+def test_mse_module():
+    x, target = make((6, 5), np.float32)
+    for reduction in REDUCTIONS:
+        loss, grad = nn.MSELoss(reduction=reduction)(x, target)
+        want = fastml.mse_loss_with_grad(x, target, reduction=reduction)
+        assert_same_bits(loss, want[0])
+        assert_same_bits(grad, want[1])
+    assert repr(nn.MSELoss()) == "MSELoss(reduction='mean')"
+
+
+def test_bce_module():
+    x, target = make((6, 5), np.float32)
+    weights = {"weight": np.full((6, 1), 0.5, np.float32), "pos_weight": np.arange(1, 6)}
+    for reduction in REDUCTIONS:
+        loss, grad = nn.BCEWithLogitsLoss(**weights, reduction=reduction)(x, target)
+        want = fastml.binary_cross_entropy_with_logits_with_grad(x, target, **weights, reduction=reduction)
+        assert_same_bits(loss, want[0])
+        assert_same_bits(grad, want[1])
+    assert repr(nn.BCEWithLogitsLoss(pos_weight=[1, 2])) == (
+        "BCEWithLogitsLoss(weight=None, pos_weight=array of shape (2,), reduction='mean')"
+    )
+
+
+@pytest.mark.parametrize("module", [nn.MSELoss, nn.BCEWithLogitsLoss])
+def test_modules_refuse_an_unknown_reduction(module):
+    with pytest.raises(ValueError, match="average"):
+        module(reduction="average")
+
+
+@pytest.mark.parametrize("module", [nn.MSELoss, nn.BCEWithLogitsLoss])
+def test_gradients_are_not_overwritten_while_referred_to(module):
+    loss_fn = module()
+    pairs = [make((600, 1000), np.float32, seed) for seed in range(4)]
+    held = [loss_fn(*pair)[1] for pair in pairs]
+    for pair, grad in zip(pairs, held, strict=True):
+        assert_same_bits(grad, loss_fn(*pair)[1])
