@@ -1,0 +1,73 @@
+"""The examples, run as a reader runs them: each prints what it promises."""
+
+import functools
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from .common import ROOT
+
+EXAMPLES = ROOT / "tests" / "examples"
+
+
+@functools.cache
+def run(name, *arguments):
+    """Run an example in a new interpreter and return what it printed."""
+    return run_file(EXAMPLES / f"{name}.py", *arguments)
+
+
+def run_file(path, *arguments):
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(path), *arguments]
+    done = subprocess.run(command, check=False, env=env, timeout=120, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def numbers(pattern, text):
+    """The numbers that the pattern's group finds, in order."""
+    return [float(found) for found in re.findall(pattern, text)]
+
+
+def accuracy(text):
+    (found,) = numbers(r"accuracy on \d+ \D*: (\d\.\d+)", text)
+    return found
+
+
+def test_every_example_has_a_test():
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == {test.removeprefix("test_") for test in globals() if test.removeprefix("test_") in names}
+
+
+def test_explicit_loop():
+    printed = run("explicit_loop")
+    losses = numbers(r"epoch +\d+: loss (\S+)", printed)
+    assert len(losses) == 10 and losses[-1] < 0.15 * losses[0]
+    assert accuracy(printed) > 0.95
+
+
+def test_from_pytorch():
+    pytest.importorskip("torch")
+    printed = run("from_pytorch")
+    (difference,) = numbers(r"outputs: (\S+)", printed)
+    before, after, back = numbers(r"accuracy \D*: (\d\.\d+)", printed)
+    assert difference < 1e-4
+    assert before < 0.9
+    assert after > 0.95
+    assert back == after
+
+
+def test_spirals(tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    path = tmp_path / "boundary.png"
+    printed = run("spirals", str(path))
+    assert accuracy(printed) > 0.99
+    pixels = image.imread(path)[..., :3]
+    assert pixels.shape == (900, 900, 3)
+    # A fifth of the picture at least for each class, by the colour that prevails.
+    plane = pixels[100:800, 100:800].reshape(-1, 3)
+    assert (np.bincount(plane.argmax(axis=1), minlength=3) > 0.2 * len(plane)).all()
