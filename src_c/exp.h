@@ -82,14 +82,9 @@ FM_INLINE v64 v64_exp(v64 x)
 FM_SCALED_EXP(32, 105.0f, 256.0f, 0x1.8p23f)
 FM_SCALED_EXP(64, 747.0, 2048.0, 0x1.8p52)
 
-/* log(u) + c / u for u >= 1, u finite; NaN and infinity in c give NaN. */
-FM_INLINE v64 v64_log_above1(v64 u, v64 c)
+/* e ln 2 + log(1 + f) + c for sqrt(1/2) <= 1 + f <= sqrt(2), c small beside the rest or the rest 0. */
+FM_INLINE v64 v64_log_near1(v64 e, v64 f, v64 c)
 {
-    const v64 half = v64_set1(0.5), one = v64_set1(1.0), root2 = v64_set1(0x1.6a09e667f3bcdp+0);
-    v64 e = v64_exponent(u), m = v64_mantissa(u);
-    e = v64_if_lt(root2, m, v64_add(e, one), e);
-    m = v64_if_lt(root2, m, v64_mul(m, half), m);
-    const v64 f = v64_sub(m, one);
     const v64 t = v64_div(f, v64_add(f, v64_set1(2.0)));
     const v64 z = v64_mul(t, t);
     v64 r = v64_fma(v64_set1(0x1.0c113563c87d8p-3), z, v64_set1(0x1.0fbd3cf8b5474p-3));
@@ -100,9 +95,31 @@ FM_INLINE v64 v64_log_above1(v64 u, v64 c)
     r = v64_fma(r, z, v64_set1(0x1.9999999999a3ap-2));
     r = v64_fma(r, z, v64_set1(0x1.5555555555555p-1));
     r = v64_mul(r, z);
-    const v64 hfsq = v64_mul(half, v64_mul(f, f));
-    const v64 low = v64_add(v64_fma(e, v64_set1(0x1.ef35793c76730p-45), v64_div(c, u)), v64_mul(t, v64_add(hfsq, r)));
+    const v64 hfsq = v64_mul(v64_set1(0.5), v64_mul(f, f));
+    const v64 low = v64_add(v64_fma(e, v64_set1(0x1.ef35793c76730p-45), c), v64_mul(t, v64_add(hfsq, r)));
     return v64_fma(e, v64_set1(0x1.62e42fefa3800p-1), v64_add(v64_sub(f, hfsq), low));
+}
+/* The same in float: 2 atanh(t) / t - 2 to t^8 is exact enough. */
+FM_INLINE v32 v32_log_near1(v32 e, v32 f, v32 c)
+{
+    const v32 t = v32_div(f, v32_add(f, v32_set1(2.0f)));
+    const v32 z = v32_mul(t, t);
+    v32 r = v32_fma(v32_set1(0x1.c71c72p-3f), z, v32_set1(0x1.24924ap-2f));
+    r = v32_fma(r, z, v32_set1(0x1.99999ap-2f));
+    r = v32_fma(r, z, v32_set1(0x1.555556p-1f));
+    const v32 hfsq = v32_mul(v32_set1(0.5f), v32_mul(f, f));
+    const v32 low = v32_fma(t, v32_fma(r, z, hfsq), v32_fma(e, v32_set1(0x1.7f7d1cp-20f), c));
+    return v32_fma(e, v32_set1(0x1.62e4p-1f), v32_sub(f, v32_sub(hfsq, low)));
+}
+
+/* log(u) + c / u for u >= 1, u finite; NaN and infinity in c give NaN. */
+FM_INLINE v64 v64_log_above1(v64 u, v64 c)
+{
+    const v64 one = v64_set1(1.0), root2 = v64_set1(0x1.6a09e667f3bcdp+0);
+    v64 e = v64_exponent(u), m = v64_mantissa(u);
+    e = v64_if_lt(root2, m, v64_add(e, one), e);
+    m = v64_if_lt(root2, m, v64_mul(m, v64_set1(0.5)), m);
+    return v64_log_near1(e, v64_sub(m, one), v64_div(c, u));
 }
 
 /* log(1 + s) for s >= 0. */
@@ -120,27 +137,16 @@ FM_INLINE v64 v64_log_sum(v64 count, v64 s)
         return v64_log1p(s);
     return v64_add(v64_log1p(v64_sub(count, v64_set1(1.0))), v64_log1p(v64_div(s, count)));
 }
-/* The same in float, a lane each, where columns need it for every vector: 2 atanh(t) / t - 2 to t^8 is exact
- * enough. Max error 1.5 ulp. */
+/* The same in float, a lane each, where columns need it for every vector. Max error 1.5 ulp. */
 FM_INLINE v32 v32_log_sum(v32 count, v32 s)
 {
-    const v32 half = v32_set1(0.5f), one = v32_set1(1.0f), root2 = v32_set1(0x1.6a09e6p+0f);
+    const v32 one = v32_set1(1.0f), root2 = v32_set1(0x1.6a09e6p+0f);
     const v32 u = v32_add(count, s);
     const v32 c = v32_if_lt(s, count, v32_sub(s, v32_sub(u, count)), v32_sub(count, v32_sub(u, s)));
     v32 e = v32_exponent(u), m = v32_mantissa(u);
     e = v32_if_lt(root2, m, v32_add(e, one), e);
-    m = v32_if_lt(root2, m, v32_mul(m, half), m);
-    const v32 f = v32_sub(m, one);
-    const v32 t = v32_div(f, v32_add(f, v32_set1(2.0f)));
-    const v32 z = v32_mul(t, t);
-    v32 r = v32_fma(v32_set1(0x1.c71c72p-3f), z, v32_set1(0x1.24924ap-2f));
-    r = v32_fma(r, z, v32_set1(0x1.99999ap-2f));
-    r = v32_fma(r, z, v32_set1(0x1.555556p-1f));
-    const v32 hfsq = v32_mul(half, v32_mul(f, f));
-    const v32 low = v32_fma(t, v32_fma(r, z, hfsq), v32_fma(e, v32_set1(0x1.7f7d1cp-20f), v32_div(c, u)));
-    return v32_fma(e, v32_set1(0x1.62e4p-1f), v32_sub(f, v32_sub(hfsq, low)));
+    m = v32_if_lt(root2, m, v32_mul(m, v32_set1(0.5f)), m);
+    return v32_log_near1(e, v32_sub(m, one), v32_div(c, u));
 }
-/* log(1 + s) for s >= 0, a lane each. */
-FM_INLINE v32 v32_log1p(v32 s) { return v32_log_sum(v32_set1(1.0f), s); }
 
 #endif

@@ -45,8 +45,12 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
     } else {
         /* With s = log(1 + e^-|x|): log(1 + e^x) = max(x, 0) + s and log(1 + e^-x) = max(-x, 0) + s, two terms that
          * are never negative, each with its share of the target. Nothing cancels. */
-        const vec minus = v_sub(zero, x), e = v_exp(v_min(x, minus)), s = v_log1p(e);
-        const vec r = v_div(one, v_add(one, e)), q = v_mul(e, r); /* sigmoid(|x|) and sigmoid(-|x|) */
+        const vec minus = v_sub(zero, x), e = v_exp(v_min(x, minus)), u = v_add(one, e);
+        const vec r = v_div(one, u), q = v_mul(e, r); /* sigmoid(|x|) and sigmoid(-|x|) */
+        /* log(u) and what rounding took from u = 1 + e <= 2. */
+        const vec root2 = v_set1((real)1.4142135623730951), above = v_sub(u, one);
+        const vec f = v_if_lt(root2, u, v_sub(v_mul(u, v_set1((real)0.5)), one), above);
+        const vec s = v_log_near1(v_if_lt(root2, u, one, zero), f, v_mul(v_sub(e, above), r));
         const vec on = v_mul(v_mul(t, b), a), off = v_mul(v_sub(one, t), a);
         p.loss = v_fma(on, v_add(v_max(zero, minus), s), v_mul(off, v_add(v_max(zero, x), s)));
         p.slope = v_fnma(on, v_if_lt(x, zero, r, q), v_mul(off, v_if_lt(x, zero, q, r)));

@@ -47,7 +47,7 @@ typedef double fm_real64;
 #define v_scale_of FM_V(scale)
 #define v_scaled FM_V(scaled)
 #define v_log_sum FM_V(log_sum)
-#define v_log1p FM_V(log1p)
+#define v_log_near1 FM_V(log_near1)
 #define v_folded FM_V(folded)
 
 #endif

@@ -39,7 +39,7 @@ cdef enum:
 
 # Nanoseconds on one thread: a byte read or written, and a vector of terms, 64 bytes, with exp and log.
 cdef double BYTE_COST = 0.0135
-cdef double BCE_COST = 18
+cdef double BCE_COST = 16
 
 # Numbers beside the elements as loss_run takes them.
 cdef struct Beside:
