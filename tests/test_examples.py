@@ -50,6 +50,13 @@ def test_explicit_loop():
     assert accuracy(printed) > 0.95
 
 
+def test_compiled_step():
+    """The losses and the accuracy of the explicit loop, and the program in words."""
+    printed, explicit = run("compiled_step"), run("explicit_loop")
+    assert set(explicit.splitlines()) <= set(printed.splitlines())
+    assert "phase 1" in printed and "MFLOP" in printed
+
+
 def test_from_pytorch():
     pytest.importorskip("torch")
     printed = run("from_pytorch")
