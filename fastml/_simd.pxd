@@ -91,6 +91,7 @@ cdef extern from "dispatch.h" nogil:
         double (*loss_run)(int kind, float *dx, float *loss, const float *x, const float *t, const float *a, size_t a_period,
                            const float *b, size_t b_period, size_t start, size_t n, float scale,
                            int stream) noexcept nogil
+        double (*loss_sum)(const float *terms, size_t n) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -176,6 +177,7 @@ cdef extern from "dispatch.h" nogil:
         double (*loss_run)(int kind, double *dx, double *loss, const double *x, const double *t, const double *a, size_t a_period,
                            const double *b, size_t b_period, size_t start, size_t n, double scale,
                            int stream) noexcept nogil
+        double (*loss_sum)(const double *terms, size_t n) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

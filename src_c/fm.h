@@ -183,8 +183,10 @@ FM_PRIMITIVE(size_t, label_weights,
  *     BCE  a (b t log(1 + e^-x) + (1 - t) log(1 + e^x))
  * a and b (NULL: ones): with period 0 one number for each element; else a table of period + FM_LOSS_PADDING, of which
  * element i of the run takes (start + i) mod period. Max error of a term and of dx: 2 ulp (MSE), 5 ulp (BCE with
- * 0 <= t <= 1 and positive weights; dx's of the larger of its two terms). dx may be any input, loss must not overlap any other.
- * stream: dx is written past the caches. n >= 0. */
+ * 0 <= t <= 1 and positive weights; dx's of the larger of its two terms). dx may be any input, loss must not overlap
+ * any other. stream: dx is written past the caches. n >= 0. */
 FM_PRIMITIVE(double, loss_run,
              (int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
               const real *b, size_t b_period, size_t start, size_t n, real scale, int stream))
+/* The sum of n terms as loss_run adds them. n >= 0. */
+FM_PRIMITIVE(double, loss_sum, (const real *terms, size_t n))

@@ -86,6 +86,17 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
     return v64_sum(total);
 }
 
+/* The same order for terms that a training step has stored. */
+static double FM(loss_sum)(const real *terms, size_t n)
+{
+    v64 total = v64_set1(0);
+    for (size_t i_ = 0; i_ < n; i_ += LANES) {
+        const size_t k_ = n - i_ < LANES ? n - i_ : LANES;
+        total = v64_add(total, v_folded(AT(terms)));
+    }
+    return v64_sum(total);
+}
+
 static double FM(loss_run)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
                            const real *b, size_t b_period, size_t start, size_t n, real scale, int stream)
 {

@@ -21,6 +21,7 @@ from .common import (
     ulp_error,
     with_threads,
 )
+from .test_step import assert_same_training, sgd
 
 REDUCTIONS = ("mean", "sum", "none")
 SHAPES = ((), (1,), (7,), (3, 5), (33, 17), (0, 3), (2, 3, 4), (5, 1), (9001,), (4099, 3))
@@ -350,3 +351,61 @@ def test_gradients_are_not_overwritten_while_referred_to(module):
     held = [loss_fn(*pair)[1] for pair in pairs]
     for pair, grad in zip(pairs, held, strict=True):
         assert_same_bits(grad, loss_fn(*pair)[1])
+
+
+# --- the compiled step ---------------------------------------------------------------------------------------
+
+
+def regression(cols, dtype, sizes, seed=0):
+    """Batches for a model of 6 inputs."""
+    rng = np.random.default_rng(seed)
+    return [(rng.standard_normal((n, 6)).astype(dtype), make((n, cols), dtype, n)[1]) for n in sizes]
+
+
+@pytest.mark.parametrize("cols", [1, 3, 10, 16, 100, 5000])
+@every_dtype
+def test_compiled_step_gives_the_bits_of_the_explicit_calls(dtype, cols):
+    """Also where tiles of rows and blocks of elements end in different places."""
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 33, dtype=dtype), nn.ReLU(), nn.Linear(33, cols, dtype=dtype))
+    weight = np.linspace(0.5, 2, cols)
+    for loss_fn in (
+        nn.MSELoss(),
+        nn.MSELoss(reduction="sum"),
+        nn.BCEWithLogitsLoss(),
+        nn.BCEWithLogitsLoss(weight=[[0.5]], pos_weight=weight),
+        nn.BCEWithLogitsLoss(weight=weight[None], reduction="sum"),
+    ):
+        sizes = (20, 7, 1, 300) if cols < 5000 else (3, 19)
+        data = regression(cols, dtype, sizes)
+        assert_same_training(model, data, loss_fn, {"lr": 1e-4}, threads=3)
+
+
+def test_compiled_step_takes_targets_of_any_kind():
+    model = nn.Sequential(nn.Linear(6, 3, seed=0))
+    step = nn.compile_step(model, nn.BCEWithLogitsLoss(), sgd(model, lr=0.0))
+    ((x, y),) = regression(3, np.float32, (8,))
+    y = np.round(y)
+    want = step(x, y)
+    for target in (y.astype(np.float64), y.astype(bool), y.astype(int).tolist(), np.asfortranarray(y)):
+        assert_same_bits(step(x, target), want)
+
+
+def test_compiled_step_refuses_what_does_not_fit():
+    model = nn.Sequential(nn.Linear(6, 3, seed=0))
+    x, before = np.ones((8, 6), np.float32), model.state_dict()
+    step = nn.compile_step(model, nn.MSELoss(), sgd(model))
+    for target in (np.zeros(8), np.zeros((8, 1)), np.zeros((7, 3))):
+        with pytest.raises(ValueError, match=r"target must have the shape \(8, 3\), not \("):
+            step(x, target)
+    with pytest.raises(TypeError, match="target"):
+        step(x, np.zeros((8, 3), complex))
+    np.testing.assert_equal(model.state_dict(), before)
+    for loss_fn, text in (
+        (nn.MSELoss(reduction="none"), "reduction"),
+        (nn.BCEWithLogitsLoss(weight=np.ones((8, 1))), "weight"),
+        (nn.BCEWithLogitsLoss(weight=np.ones((2, 3))), "same for all rows"),
+        (nn.BCEWithLogitsLoss(pos_weight=np.ones(4)), "pos_weight"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            nn.compile_step(model, loss_fn, sgd(model))

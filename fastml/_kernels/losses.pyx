@@ -134,6 +134,16 @@ cdef object beside(object w, str name, cnp.ndarray x, Beside *b):
     return numbers
 
 
+def repeating(w, str name, Py_ssize_t cols, dtype):
+    """w's numbers for rows of `cols` elements as a table, and its period: for a training step, in which the number of
+    rows may change. ValueError where they differ from row to row."""
+    cdef Beside b
+    numbers = beside(w, name, np.empty((2, cols), dtype), &b)  # two rows stand for any number
+    if b.period == 0:
+        raise ValueError(f"compile_step needs a {name} that is the same for all rows, not of shape {np.shape(w)}")
+    return numbers, b.period
+
+
 cdef inline bint clear(object w, object out) noexcept:
     """w or out is None, or w is plain and shares no memory with out, a plain array."""
     return w is None or out is None or (is_plain(w) and apart(<cnp.ndarray>w, <cnp.ndarray>out)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .._kernels import step_cross_entropy
+from .._kernels import step_cross_entropy, step_losses
+from .._kernels.losses import repeating
 from ..ops.cross_entropy import cross_entropy_with_grad
 from ..ops.losses import binary_cross_entropy_with_logits_with_grad, mse_loss_with_grad
 from ._reuse import Results
@@ -96,6 +97,28 @@ class CrossEntropyLoss:
         )
 
 
+def _lower_elementwise(plan, x, kernel, reduction, factors):
+    """The stage of a loss of one term an element; ``factors``: its own parameters as (array or None, name)."""
+    if reduction == "none":
+        raise ValueError("compile_step needs a loss with reduction 'mean' or 'sum', not 'none'")
+    tables, periods = [], []
+    for factor, name in factors:
+        table, period = repeating(factor, name, x.cols, plan.dtype)
+        tables.append(plan.outside(table, name))
+        periods.append(period)
+    x.layout.dense = True
+    dx = plan.over(x)
+    target = plan.matrix("target", x.cols, array=GIVEN)
+    terms = plan.matrix("losses", x.cols, layout=x.layout)
+    terms.result = True
+    numbers = plan.emit(kernel, [dx, terms], [x, target, *tables], rows=tables, integers=periods)
+
+    def bind(program):
+        return step_losses.Targets(program, numbers, target.index, terms.index, x.cols, reduction == "mean")
+
+    return dx, bind
+
+
 class MSELoss:
     """Mean squared error and its gradient: ``loss, grad = loss_fn(y, target)``.
 
@@ -118,6 +141,10 @@ class MSELoss:
 
     def __call__(self, y, target):
         return mse_loss_with_grad(y, target, reduction=self.reduction, out=self._gradients.like(y))
+
+    def lower(self, plan, x):
+        factors = (None, ""), (None, "")
+        return _lower_elementwise(plan, x, step_losses.mse_loss, self.reduction, factors)
 
     def __repr__(self):
         return f"MSELoss(reduction={self.reduction!r})"
@@ -157,6 +184,11 @@ class BCEWithLogitsLoss:
             reduction=self.reduction,
             out=self._gradients.like(y),
         )
+
+    def lower(self, plan, x):
+        kernel = step_losses.binary_cross_entropy_with_logits
+        factors = (self.weight, "weight"), (self.pos_weight, "pos_weight")
+        return _lower_elementwise(plan, x, kernel, self.reduction, factors)
 
     def __repr__(self):
         weight, pos_weight = (

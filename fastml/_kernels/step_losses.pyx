@@ -1,0 +1,98 @@
+"""Losses of one term an element in a training step: a tile of rows gives its gradient and its terms.
+
+The terms are added after the step, block by block as losses.pyx adds its own, so the loss has the same bits as there
+although tiles and blocks end in different places.
+"""
+
+cimport numpy as cnp
+
+from .. import _check
+from .._check cimport is_plain
+from .._simd cimport fm32, fm64
+from .program cimport Args, Kernel, Numbers, Program, Tile, at, kernel
+
+import numpy as np
+
+cnp.import_array()
+
+cdef extern from "losses.h":
+    enum:
+        FM_LOSS_BLOCK
+        FM_LOSS_MSE
+        FM_LOSS_BCE
+
+
+cdef inline void rows_tile(int kind, const Args *p, const Tile *t) noexcept nogil:
+    """dx, terms (OUT) of x, target, a, b (tables or NULL), all rows dense; n: the tables' periods; x[0]: scale."""
+    cdef size_t cols = p.v[2].cols, n = (t.hi - t.lo) * cols, start = t.lo * cols
+    if p.size == sizeof(float):
+        fm32.loss_run(kind, <float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
+                      <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(p.v[3], t, t.lo, 0, p.size),
+                      <float *>at(p.v[4], t, 0, 0, p.size), p.n[0], <float *>at(p.v[5], t, 0, 0, p.size), p.n[1],
+                      start, n, <float>p.x[0], False)
+    else:
+        fm64.loss_run(kind, <double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
+                      <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(p.v[3], t, t.lo, 0, p.size),
+                      <double *>at(p.v[4], t, 0, 0, p.size), p.n[0], <double *>at(p.v[5], t, 0, 0, p.size), p.n[1],
+                      start, n, p.x[0], False)
+
+
+cdef void mse_tile(const Args *p, const Tile *t) noexcept nogil:
+    rows_tile(FM_LOSS_MSE, p, t)
+
+
+cdef void bce_tile(const Args *p, const Tile *t) noexcept nogil:
+    rows_tile(FM_LOSS_BCE, p, t)
+
+
+mse_loss = kernel(mse_tile, "mse_loss")
+binary_cross_entropy_with_logits = kernel(bce_tile, "binary_cross_entropy_with_logits")
+
+
+cdef double total(const char *terms, Py_ssize_t n, size_t size) noexcept nogil:
+    """The sum of n terms, block by block in order."""
+    cdef Py_ssize_t i, start, count
+    cdef double sum = 0
+    for i in range((n + FM_LOSS_BLOCK - 1) // FM_LOSS_BLOCK):
+        start = i * FM_LOSS_BLOCK
+        count = min(<Py_ssize_t>FM_LOSS_BLOCK, n - start)
+        if size == sizeof(float):
+            sum += fm32.loss_sum(<const float *>terms + start, count)
+        else:
+            sum += fm64.loss_sum(<const double *>terms + start, count)
+    return sum
+
+
+cdef class Targets:
+    """The target of a step: checks it, binds it, and reads the loss when the step is done."""
+
+    cdef Program program
+    cdef Numbers numbers
+    cdef int view, terms
+    cdef Py_ssize_t cols
+    cdef bint mean
+    cdef object dtype
+
+    def __init__(self, Program program, Numbers numbers, int view, int terms, Py_ssize_t cols, bint mean):
+        self.program, self.numbers, self.view, self.terms, self.cols = program, numbers, view, terms, cols
+        self.mean = mean
+        self.dtype = np.dtype(np.float64 if program.size == sizeof(double) else np.float32)
+
+    def bind(self, target, Py_ssize_t rows):
+        """ValueError or TypeError for a target that does not fit; nothing is written then."""
+        if not (is_plain(target) and cnp.PyArray_ITEMSIZE(<cnp.ndarray>target) == <Py_ssize_t>self.program.size):
+            target = _check.plain(_check.as_real(target, "target", self.dtype))
+        cdef cnp.ndarray array = <cnp.ndarray>target
+        if (cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_DIM(array, 0) != rows
+                or cnp.PyArray_DIM(array, 1) != self.cols):
+            raise ValueError(f"target must have the shape ({rows}, {self.cols}), not {target.shape}")
+        self.program.bind(self.view, array)
+        self.numbers.x[0] = 1 / <double>(rows * self.cols) if self.mean else 1
+
+    def loss(self, Py_ssize_t rows):
+        """The loss of the step that has just run."""
+        cdef Py_ssize_t n = rows * self.cols
+        cdef double sum = total(self.program.views[self.terms].data, n, self.program.size)
+        if self.mean:
+            sum /= n
+        return self.dtype.type(sum)
