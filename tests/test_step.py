@@ -50,9 +50,11 @@ def twins(model):
     return model, pickle.loads(pickle.dumps(model))
 
 
-def explicit(model, loss_fn, optimizer, x, y):
+def explicit(model, loss_fn, optimizer, x, y, max_norm=None):
     loss, grad = loss_fn(model(x), y)
     model.backward(grad)
+    if max_norm is not None:
+        fastml.clip_grad_norm([p.grad for p in model.parameters()], max_norm)
     optimizer.step()
     return loss
 
@@ -67,14 +69,14 @@ def assert_twins(a, b, what=""):
         assert np.array_equal(value, b[name], equal_nan=True), f"{what} {name}"
 
 
-def assert_same_training(model, data, loss_fn=None, options=None, threads=1):
+def assert_same_training(model, data, loss_fn=None, options=None, threads=1, max_norm=None):
     """Both ways give the same losses, parameters and statistics on these batches."""
     loss_fn = loss_fn or nn.CrossEntropyLoss()
     a, b = twins(model)
     slow, fast = sgd(a, **(options or {})), sgd(b, **(options or {}))
-    step = nn.compile_step(b, loss_fn, fast)
+    step = nn.compile_step(b, loss_fn, fast, max_norm=max_norm)
     for k, (x, y) in enumerate(data):
-        want = explicit(a, loss_fn, slow, x, y)
+        want = explicit(a, loss_fn, slow, x, y, max_norm)
         got = with_threads(threads, step, x, y)
         assert got.dtype == want.dtype and np.array_equal(got, want, equal_nan=True), (
             f"loss {k}\n{step.describe()}"
@@ -176,6 +178,23 @@ def test_the_loss_of_many_rows_is_added_in_the_same_order(classes):
 def test_options_of_sgd(options):
     model, width = random_model(3, np.float32)
     assert_same_training(model, batches(3, width, np.float32), options=options, threads=2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("max_norm", [1e-3, 1e3])
+def test_clipping(max_norm, dtype):
+    for seed in range(4):
+        model, width = random_model(seed, dtype)
+        data = batches(seed, width, dtype)
+        assert_same_training(model, data, options={"lr": 1.0}, threads=3, max_norm=max_norm)
+    data = batches(0, 200, np.float32, (130, 64))
+    assert_same_training(big_model(), data, threads=2, max_norm=max_norm)
+
+
+def test_a_bound_that_is_none():
+    model = big_model()
+    with pytest.raises(ValueError, match="max_norm"):
+        nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), max_norm=-1)
 
 
 def test_explicit_and_compiled_steps_may_alternate():

@@ -1,7 +1,11 @@
-"""Optimizers' updates in a training step: the rows of a parameter that a tile of columns makes."""
+"""Optimizers' updates in a training step, on the rows of a parameter that a tile of columns makes, and the bound of
+the gradients' norm before them, cut into blocks and added as in clip.pyx."""
+
+from libc.math cimport sqrt
 
 from .._simd cimport fm32, fm64
 from .program cimport Args, Kernel, Tile, View, at, kernel
+from .updates cimport CHUNK
 
 
 cdef void sgd_tile(const Args *p, const Tile *t) noexcept nogil:
@@ -30,5 +34,49 @@ cdef void adam_tile(const Args *p, const Tile *t) noexcept nogil:
                       p.x[0], p.x[1], p.x[2], p.x[3], p.x[4], p.x[5], p.x[6], p.x[7], <double>p.n[0])
 
 
+cdef void squares_tile(const Args *p, const Tile *t) noexcept nogil:
+    """sums (OUT): of the squares in each block of a gradient; n[0]: its elements. The columns of a tile are blocks."""
+    cdef double *sums = <double *>at(p.v[0], t, 0, 0, sizeof(double))
+    cdef Py_ssize_t block, start, length = CHUNK // p.size, n
+    for block in range(t.lo, t.hi):
+        start = block * length
+        n = min(length, p.n[0] - start)
+        if p.size == sizeof(float):
+            sums[block] = fm32.square_sum(<float *>at(p.v[1], t, 0, start, p.size), n)
+        else:
+            sums[block] = fm64.square_sum(<double *>at(p.v[1], t, 0, start, p.size), n)
+
+
+cdef void total_tile(const Args *p, const Tile *t) noexcept nogil:
+    """total (IN, OUT) gains the n[0] sums of one array; n[1]: it is the first."""
+    cdef double *total = <double *>at(p.v[0], t, 0, 0, sizeof(double))
+    cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
+    cdef double array = 0
+    cdef Py_ssize_t block
+    for block in range(p.n[0]):
+        array += sums[block]
+    total[0] = array if p.n[1] else total[0] + array
+
+
+cdef void scale_tile(const Args *p, const Tile *t) noexcept nogil:
+    """gradient (IN, OUT) bounded by x[0], the largest norm of all; total of squares."""
+    cdef double factor = p.x[0] / (sqrt((<double *>at(p.v[1], t, 0, 0, sizeof(double)))[0]) + 1e-6)
+    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
+    if factor >= 1:
+        return
+    if p.size == sizeof(float):
+        fm32.scale_run(<float *>at(p.v[0], t, t.lo, 0, p.size), n, <float>factor)
+    else:
+        fm64.scale_run(<double *>at(p.v[0], t, t.lo, 0, p.size), n, factor)
+
+
+def blocks(Py_ssize_t elements, Py_ssize_t itemsize):
+    """How many blocks an array has."""
+    return (elements * itemsize + CHUNK - 1) // CHUNK
+
+
 sgd = kernel(sgd_tile, "sgd")
 adam = kernel(adam_tile, "adam")
+squares = kernel(squares_tile, "squares")
+total = kernel(total_tile, "total")
+clip = kernel(scale_tile, "clip")

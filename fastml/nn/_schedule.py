@@ -179,8 +179,10 @@ class Schedule:
         """The program in words: phases, tiles, stages, memory."""
         plan = self.plan
         lines = [
-            (f"training step, batches of up to {plan.rows} rows, {plan.dtype}: {self.flops / 1e6:.3g} MFLOP in "
-            f"{len(self.levels)} phases, {self.bytes / 1e6:.3g} MB of operands, arena {self.arena_bytes / 1e6:.3g} MB")
+            (
+                f"training step, batches of up to {plan.rows} rows, {plan.dtype}: {self.flops / 1e6:.3g} MFLOP in "
+                f"{len(self.levels)} phases, {self.bytes / 1e6:.3g} MB of operands, arena {self.arena_bytes / 1e6:.3g} MB"
+            )
         ]
         for k, level in enumerate(self.levels):
             lines.append(f"phase {k + 1}")

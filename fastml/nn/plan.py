@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .._kernels import step_update
 from .._kernels.program import Numbers
 
 #: In the place of an array that every step brings along.
@@ -90,8 +91,9 @@ class Stage:
 class Plan:
     """The stages of one step on batches of up to ``rows`` rows."""
 
-    def __init__(self, rows, dtype):
+    def __init__(self, rows, dtype, max_norm=None):
         self.rows = rows
+        self.max_norm = max_norm
         self.dtype = np.dtype(dtype)
         self.matrices = []
         self.stages = []
@@ -147,19 +149,47 @@ class Plan:
         """Backward reads x: no later layer may write over it."""
         x.kept = True
 
-    def vector(self, name, n, cols=1):
+    def vector(self, name, n, cols=1, dtype=None):
         """One number, or ``cols`` of them, for each of n columns."""
-        return self.matrix(name, cols, rows=n)
+        return self.matrix(name, cols, rows=n, dtype=dtype)
 
     def update_with(self, update):
         """``update(parameter, value, gradient)`` writes down what the optimizer does with a gradient."""
         self._update = update
 
     def update(self):
-        """Let the optimizer have the gradients found so far."""
+        """Let the optimizer have the gradients found so far, unless their norm must be known first."""
+        if self.max_norm is None:
+            self._update_all()
+
+    def _update_all(self):
         for parameter, value, gradient in self.gradients:
             self._update(parameter, value, gradient)
         self.gradients.clear()
+
+    def clip(self, parameters):
+        """Bound the norm of all gradients, taken in the order of the parameters; then let the optimizer have them."""
+        order = {id(p): i for i, p in enumerate(parameters)}
+        self.gradients.sort(key=lambda found: order[id(found[0])])
+        total = self.vector("squares", 1, dtype=np.float64)
+        for k, (_, _, gradient) in enumerate(self.gradients):
+            elements = gradient.rows * gradient.cols
+            n = step_update.blocks(elements, self.dtype.itemsize)
+            sums = self.vector(f"squares of {gradient}", n, dtype=np.float64)
+            self.emit(
+                step_update.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements]
+            )
+            self.emit(step_update.total, [total], [sums], columns=[sums], integers=[n, k == 0])
+        for _, _, gradient in self.gradients:
+            self.emit(
+                step_update.clip,
+                [gradient],
+                [total],
+                cols=gradient.rows,
+                columns=[total],
+                reals=[self.max_norm],
+            )
+        self._update_all()
 
     def learns(self, parameter):
         """Whether the optimizer moves this parameter."""

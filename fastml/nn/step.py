@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._check import number
 from .._kernels.program import Caller, Program
 from ._schedule import Schedule
 from .plan import GIVEN, Plan
@@ -9,7 +10,7 @@ from .plan import GIVEN, Plan
 FIRST_ROWS = 128  # the batch that a program is made for before it has seen one
 
 
-def compile_step(model, loss_fn, optimizer):
+def compile_step(model, loss_fn, optimizer, *, max_norm=None):
     """A function ``loss = step(x, y)`` that does one whole training step as one native program.
 
     The same, to the bit, as
@@ -33,6 +34,8 @@ def compile_step(model, loss_fn, optimizer):
     loss_fn : loss with reduction "mean" or "sum"
     optimizer : optimizer over parameters of the model
         Parameters that it does not hold stay as they are.
+    max_norm : float, optional
+        Bound of the norm of all gradients together: :func:`fastml.clip_grad_norm` before ``optimizer.step()``.
 
     Returns
     -------
@@ -59,16 +62,19 @@ def compile_step(model, loss_fn, optimizer):
     for what, thing in (("loss", loss_fn), ("optimizer", optimizer), ("model", model)):
         if not hasattr(thing, "lower"):
             raise TypeError(f"compile_step has no program for the {what} {type(thing).__name__}")
-    return Step(model, loss_fn, optimizer)
+    if max_norm is not None:
+        max_norm = number(max_norm, "max_norm", 0)
+    return Step(model, loss_fn, optimizer, max_norm)
 
 
 class Step:
     """What :func:`compile_step` returns."""
 
-    def __init__(self, model, loss_fn, optimizer):
+    def __init__(self, model, loss_fn, optimizer, max_norm):
         self.model = model
         self.loss_fn = loss_fn
         self.optimizer = optimizer
+        self.max_norm = max_norm
         self._parameters = model.parameters()
         if not self._parameters:
             raise ValueError("the model has no parameters: there is nothing to train")
@@ -111,7 +117,7 @@ class Step:
         return self._schedule.describe()
 
     def _make(self, rows):
-        plan = Plan(rows, self._dtype)
+        plan = Plan(rows, self._dtype, self.max_norm)
         x = plan.matrix("x", self._features, array=GIVEN)
         plan.update_with(self.optimizer.lower(plan))
         if not any(map(plan.learns, self._parameters)):
@@ -119,6 +125,8 @@ class Step:
         y, backward = self.model.lower(plan, x, "")
         dy, bind = self.loss_fn.lower(plan, y)
         backward(dy, False)
+        if self.max_norm is not None:
+            plan.clip(self._parameters)
         schedule = Schedule(plan)
         program = Program(*schedule.lists())
         for m in plan.matrices:
