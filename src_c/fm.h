@@ -110,6 +110,10 @@ FM_PRIMITIVE(void, norm_backward_rows,
 FM_PRIMITIVE(void, gemm,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))
+/* c += a b: the chain goes on from what c holds, so a product in pieces of k has the bits of the whole. */
+FM_PRIMITIVE(void, gemm_add,
+             (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
+              ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch))
 /* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 64 added in double. n = 0 sums to 0. */
 FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width))
 

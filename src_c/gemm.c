@@ -226,9 +226,9 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
     }
 }
 
-static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
-                     ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
-                     real *scratch)
+static void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                            const real *b, ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m,
+                            size_t n, size_t k, real *scratch)
 {
     _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL], same[PANEL];
     const int column = n == 1 && c_row == 1 && m > 1; /* C is one run: computed as a row, A's rows are lanes */
@@ -242,7 +242,7 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
             same[j] = *bias;
     }
     size_t done = 0; /* columns */
-    if (m == 1 && b_row == 1 && k >= LANES)
+    if (m == 1 && b_row == 1 && k >= LANES && !add)
         for (; n - done >= PANEL; done += PANEL)
             FM(gemm_row)(c + done, a, a_col, b + (ptrdiff_t)done * b_col, b_col,
                          !bias ? NULL : column ? same : bias + done, relu, k);
@@ -259,7 +259,7 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
                 FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
             FM(gemm_stage) stage = {
                 .a_row = scratch ? 1 : a_row, .a_col = a_col, .c_row = c_row, .k = depth,
-                .relu = relu, .first = block == 0, .last = block + 1 == k_blocks,
+                .relu = relu, .first = block == 0 && !add, .last = block + 1 == k_blocks,
             };
             for (size_t j = done; j < n; j += PANEL) {
                 const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
@@ -282,6 +282,19 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
     }
 }
 #undef PANEL
+
+static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                     ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
+                     real *scratch)
+{
+    FM(gemm_blocks)(0, c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
+}
+
+static void FM(gemm_add)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                         ptrdiff_t b_row, ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch)
+{
+    FM(gemm_blocks)(1, c, c_row, a, a_row, a_col, b, b_row, b_col, NULL, 0, m, n, k, scratch);
+}
 
 /* ---- sums of columns ------------------------------------------------------------------------------------ */
 

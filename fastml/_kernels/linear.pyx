@@ -39,29 +39,6 @@ cdef enum:
 cdef double COST = 0.005      # nanoseconds a multiply-add on one thread, per byte of the element
 cdef double OVERHEAD = 0.05   # nanoseconds an element of B, per byte
 
-cdef struct Matrix:
-    void *data
-    Py_ssize_t rows
-    Py_ssize_t cols
-    Py_ssize_t row     # elements from one row to the next
-    Py_ssize_t col
-
-# c (OUT) = act(a b + bias)
-cdef struct Product:
-    Matrix c
-    Matrix a
-    Matrix b
-    void *bias
-    bint relu
-
-
-cdef inline Matrix transposed(const Matrix *a) noexcept nogil:
-    return Matrix(a.data, a.cols, a.rows, a.col, a.row)
-
-
-cdef inline void *at(const Matrix *a, Py_ssize_t i, Py_ssize_t j, size_t size) noexcept nogil:
-    return <char *>a.data + (i * a.row + j * a.col) * <Py_ssize_t>size
-
 
 cdef void rectangle(const Product *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t cols, size_t size,
                     void *scratch) noexcept nogil:
@@ -70,7 +47,13 @@ cdef void rectangle(const Product *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t row
     cdef void *a = at(&p.a, i, 0, size)
     cdef void *b = at(&p.b, 0, j, size)
     cdef void *bias = NULL if p.bias == NULL else <char *>p.bias + j * <Py_ssize_t>size
-    if size == sizeof(float):
+    if p.add and size == sizeof(float):
+        fm32.gemm_add(<float *>c, p.c.row, <float *>a, p.a.row, p.a.col, <float *>b, p.b.row, p.b.col, rows, cols,
+                      p.a.cols, <float *>scratch)
+    elif p.add:
+        fm64.gemm_add(<double *>c, p.c.row, <double *>a, p.a.row, p.a.col, <double *>b, p.b.row, p.b.col, rows, cols,
+                      p.a.cols, <double *>scratch)
+    elif size == sizeof(float):
         fm32.gemm(<float *>c, p.c.row, <float *>a, p.a.row, p.a.col, <float *>b, p.b.row, p.b.col, <float *>bias,
                   p.relu, rows, cols, p.a.cols, <float *>scratch)
     else:
@@ -78,7 +61,7 @@ cdef void rectangle(const Product *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t row
                   <double *>bias, p.relu, rows, cols, p.a.cols, <double *>scratch)
 
 
-cdef inline double cost(const Product *p, size_t size) noexcept nogil:
+cdef double cost(const Product *p, size_t size) noexcept nogil:
     return size * p.b.cols * <double>p.b.rows * (COST * p.a.rows + OVERHEAD)
 
 
@@ -158,13 +141,13 @@ cdef inline bint contiguous(cnp.ndarray x) noexcept:
     return cnp.PyArray_IS_C_CONTIGUOUS(x) or cnp.PyArray_IS_F_CONTIGUOUS(x)
 
 
-cdef inline bint takes(object x) noexcept:
+cdef bint takes(object x) noexcept:
     """An exact, aligned, native ndarray of float32 or float64 that `matrix` can see as it lies."""
     return (type(x) is cnp.ndarray and is_real(<cnp.ndarray>x) and PyArray_ISBEHAVED_RO(<cnp.ndarray>x)
             and (cnp.PyArray_NDIM(<cnp.ndarray>x) <= 2 or cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x)))
 
 
-cdef inline Matrix matrix(cnp.ndarray x) noexcept:
+cdef Matrix matrix(cnp.ndarray x) noexcept:
     """x as rows along its last axis."""
     cdef int ndim = cnp.PyArray_NDIM(x)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
@@ -265,6 +248,7 @@ def linear(x, weight, bias, activation, out):
     p.b = transposed(&p.b)
     p.bias = NULL if bias is None else cnp.PyArray_DATA(<cnp.ndarray>bias)
     p.relu = activation is not None
+    p.add = False
     multiply(&p, cnp.PyArray_ITEMSIZE(y))
     if out is not None and y is not <cnp.ndarray>out:
         out[...] = y
@@ -297,6 +281,6 @@ def linear_backward(grad, x, weight):
     dw.a = transposed(&dz)
     dw.b = matrix(<cnp.ndarray>x)
     dx.bias = dw.bias = NULL
-    dx.relu = dw.relu = False
+    dx.relu = dw.relu = dx.add = dw.add = False
     multiply_backward(&dx, &dw, cnp.PyArray_DATA(db_array), &dz, cnp.PyArray_ITEMSIZE(dx_array))
     return dx_array, dw_array, db_array
