@@ -11,6 +11,7 @@ from .ops.clip import clip_grad_norm
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.linear import linear, linear_backward
+from .ops.linear_cross_entropy import linear_cross_entropy_with_grad
 from .ops.losses import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_with_grad,
@@ -37,6 +38,7 @@ __all__ = [
     "get_num_threads",
     "linear",
     "linear_backward",
+    "linear_cross_entropy_with_grad",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

@@ -103,6 +103,19 @@ def linear_grad(shape, dtype, seed):
     return {"grad": grad, "x": args["x"], "weight": args["weight"]}
 
 
+def linear_cross_entropy(hard=True, **options):
+    def make(shape, dtype, seed):
+        args = linear()(shape, dtype, seed)
+        classes = len(args["bias"])
+        make_target = labels() if hard else probabilities()
+        target = make_target((*shape[:-1], classes), dtype, seed)["target"]
+        weight = args["weight"] * dtype(max(shape[-1], 1) ** -0.5)
+        class_weight = np.random.default_rng(seed + 1).uniform(0.5, 2, classes).astype(dtype)
+        return {**args, "weight": weight, "target": target, "class_weight": class_weight, **options}
+
+    return make
+
+
 def relu_grad(shape, dtype, seed):
     return {"grad": normal(shape, dtype, seed), "x": normal(shape, dtype, seed + 1)}
 
@@ -159,6 +172,24 @@ def cross_entropy_terms(args):
         weight = args.get("weight", np.ones(classes))
         total = weight[target].sum() if target.dtype.kind in "iu" else p.size / classes
     return None, np.max(args.get("weight", 1.0), initial=0) * (p + q) / total
+
+
+def linear_cross_entropy_terms(args):
+    """The loss of the largest logits, and the terms of the sums over classes and over samples.
+
+    A rounding error of a logit, which grows with its own terms, moves the gradient by as much, at most by 1.
+    """
+    x, w = (finite(np.abs(args[name], dtype=np.float64)) for name in ("x", "weight"))
+    samples = x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
+    size = 1 + (samples @ w.T).max(axis=1, keepdims=True, initial=0) + np.abs(args["bias"]).max(initial=0)
+    loss = np.max(args["class_weight"]) * size.max(initial=0)
+    size = np.minimum(size, 1 / np.finfo(args["x"].dtype).eps)
+    weight, total = np.max(args["class_weight"]), 1.0
+    if args.get("reduction", "mean") == "mean":
+        hard = args["target"].dtype.kind in "iu"
+        total = args["class_weight"][args["target"]].sum() if hard else len(samples)
+    dz = np.broadcast_to(weight * size / max(total, 1e-300), (len(samples), len(w)))
+    return loss, (dz @ w).reshape(x.shape), dz.T @ samples, dz.sum(axis=0)
 
 
 def predictions(shape, dtype, seed):

@@ -174,6 +174,10 @@ _ADAM = {
     "mutated": ("params", "exp_avgs", "exp_avg_sqs"),
 }
 _LINEAR = {"arrays": ("x", "weight", "bias"), "out": 0, "min_ndim": 1, "ulp": 64}
+_LINEAR_CE = {
+    "arrays": ("x", "weight", "target", "bias", "class_weight"),
+    "min_ndim": 1, "scales": arguments.linear_cross_entropy_terms, "big": ((517, 259), (1031, 67), (33, 1031)),
+}  # fmt: skip
 _IMAGES = {"big": ((32, 14, 14, 67), (4, 97, 131, 5), (1031, 517))}
 _LINEAR_BIG = ((517, 259), (4099, 67), (33, 1031))
 
@@ -233,6 +237,19 @@ OPS = (
     Op("linear", arguments.linear(activation="relu"), **_LINEAR, big=_LINEAR_BIG, case="relu"),
     Op(
         "linear_backward", arguments.linear_grad, ("grad", "x", "weight"), min_ndim=1, ulp=64, big=_LINEAR_BIG
+    ),
+    Op("linear_cross_entropy_with_grad", arguments.linear_cross_entropy(), **_LINEAR_CE),
+    Op(
+        "linear_cross_entropy_with_grad",
+        arguments.linear_cross_entropy(reduction="none", **_SMOOTH),
+        **_LINEAR_CE,
+        case="smooth",
+    ),
+    Op(
+        "linear_cross_entropy_with_grad",
+        arguments.linear_cross_entropy(hard=False, reduction="sum"),
+        **_LINEAR_CE,
+        case="probabilities",
     ),
     Op("relu", arguments.plain_x, ("x",), out=0, in_place="x", ulp=0),
     Op("relu_backward", arguments.relu_grad, ("grad", "x"), out=0, in_place="grad", ulp=0),

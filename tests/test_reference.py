@@ -121,6 +121,26 @@ def test_linear_backward():
     assert_gradient(dbias, lambda bias: (grad * reference.linear(x, weight, bias)).sum(), bias)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("kind", ["labels", "ignored", "probabilities"])
+def test_linear_cross_entropy_gradients(kind, reduction):
+    x, weight, bias = RNG.normal(size=(2, 3, 4)), RNG.normal(size=(5, 4)), RNG.normal(size=5)
+    target = RNG.integers(0, 5, (2, 3))
+    options = {"class_weight": RNG.uniform(0.5, 2, 5), "label_smoothing": 0.1, "reduction": reduction}
+    if kind == "ignored":
+        options["ignore_index"] = int(target[0, 0])
+    if kind == "probabilities":
+        target = reference.softmax(RNG.normal(size=(2, 3, 5)))
+
+    def loss(x, weight, bias):
+        return reference.linear_cross_entropy_with_grad(x, weight, target, bias=bias, **options)[0].sum()
+
+    _, *got = reference.linear_cross_entropy_with_grad(x, weight, target, bias=bias, **options)
+    assert_gradient(got[0], lambda x: loss(x, weight, bias), x)
+    assert_gradient(got[1], lambda weight: loss(x, weight, bias), weight)
+    assert_gradient(got[2], lambda bias: loss(x, weight, bias), bias)
+
+
 def test_relu_backward():
     x, grad = RNG.normal(size=(4, 5)), RNG.normal(size=(4, 5))
     assert_gradient(reference.relu_backward(grad, x), lambda x: (grad * reference.relu(x)).sum(), x)

@@ -1,10 +1,42 @@
-"""The cut of the losses' sum, which depends on the shape alone; a training step adds in the same order."""
+"""Options, rows and the cut of the sum of losses, for the kernels that are built on the cross-entropy.
+
+The cut depends on the shape alone; a training step adds in the same order.
+"""
+
+from libc.stdint cimport int64_t
+
+from .._simd cimport fm32, fm64
+
+ctypedef fused real:
+    float
+    double
 
 cdef enum:
     SMALL = 8192      # elements: one unit
     BLOCK = 16384     # elements of a unit of rows, about
     SLOTS = 256
     GROUP_ROWS = 8    # rows whose losses are added at once
+
+cdef struct Options:
+    int64_t ignored
+    double smoothing
+    double weight_sum
+    double scale
+
+
+cdef inline double rows(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
+                        const real *weight, size_t count, size_t n, const Options *o, bint stream) noexcept nogil:
+    """dx, loss (OUT or NULL), x (IN), label or target (IN), weight (IN or NULL): `count` rows of n."""
+    if real is float:
+        if target == NULL:
+            return fm32.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing,
+                                           o.weight_sum, o.scale, stream)
+        return fm32.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.scale, stream)
+    else:
+        if target == NULL:
+            return fm64.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing,
+                                           o.weight_sum, o.scale, stream)
+        return fm64.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.scale, stream)
 
 
 cdef inline Py_ssize_t unit_rows(Py_ssize_t n) noexcept nogil:
@@ -16,3 +48,8 @@ cdef inline Py_ssize_t unit_rows(Py_ssize_t n) noexcept nogil:
 cdef inline Py_ssize_t slot_units(Py_ssize_t units) noexcept nogil:
     """Units added in one place."""
     return max(1, (units + SLOTS - 1) // SLOTS)
+
+
+# The label that does not count (-1, which no checked label is, where None); the share of smoothing: both checked.
+cdef int64_t label_to_ignore(object ignore_index) except? -1
+cdef double smoothing_of(object label_smoothing) except? -1

@@ -29,37 +29,12 @@ cnp.import_array()
 cdef extern from "numpy/arrayobject.h":
     object PyArray_ToScalar(void *data, cnp.ndarray arr)
 
-ctypedef fused real:
-    float
-    double
-
 cdef enum:
     PANEL = 512       # bytes
     LONG_ROW = 1024   # bytes: shorter rows are not worth a store past the caches
 
 cdef double COST = 0.5      # nanoseconds an element on one thread
 cdef double ROW_COST = 6.0  # nanoseconds a sample
-
-cdef struct Options:
-    int64_t ignored
-    double smoothing
-    double weight_sum
-    double scale
-
-
-cdef inline double rows(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                        const real *weight, size_t count, size_t n, const Options *o, bint stream) noexcept nogil:
-    """dx, loss (OUT or NULL), x (IN), label or target (IN), weight (IN or NULL): `count` rows of n."""
-    if real is float:
-        if target == NULL:
-            return fm32.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing,
-                                           o.weight_sum, o.scale, stream)
-        return fm32.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.scale, stream)
-    else:
-        if target == NULL:
-            return fm64.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing,
-                                           o.weight_sum, o.scale, stream)
-        return fm64.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.scale, stream)
 
 
 cdef inline double cols(real *dx, real *loss, const real *x, const int64_t *label, const real *target,

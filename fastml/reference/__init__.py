@@ -10,6 +10,7 @@ from .clip import clip_grad_norm
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
 from .dropout import dropout, dropout_backward, dropout_mask
 from .linear import linear, linear_backward
+from .linear_cross_entropy import linear_cross_entropy_with_grad
 from .losses import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_with_grad,
@@ -33,6 +34,7 @@ __all__ = [
     "dropout_mask",
     "linear",
     "linear_backward",
+    "linear_cross_entropy_with_grad",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

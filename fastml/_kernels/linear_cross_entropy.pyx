@@ -1,0 +1,299 @@
+"""Linear map, cross-entropy and all gradients: blocks of rows, whose logits are all that is ever there of them.
+
+The logits of a block are made, turned into their gradient in place and used up, for dx of these rows and for a
+further piece of every sum in dweight and dbias, before the next block takes their memory. Sums go on where the last
+block left them: dx and dweight have the bits of linear, cross_entropy_with_grad and linear_backward in a row.
+A block has as many rows as WORKSPACE holds (one at least), and no more than ROWS, from where on nothing is gained;
+the cut depends on the shape alone. Three phases, a barrier after each: logits, losses, gradients.
+
+Rejected: tiles of the classes with an online log-sum-exp, where the logits are made twice. That is a fourth product
+(+ 33 %), where a block costs one more reading of weight and one of dweight, and a write.
+"""
+
+import math
+
+import numpy as np
+from cython.parallel import parallel, prange
+
+cimport numpy as cnp
+from libc.stdint cimport int64_t
+
+from .. import _check
+from .cross_entropy import wrong_label
+
+from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._simd cimport fm32, fm64
+from .cross_entropy cimport Options, label_to_ignore, rows, smoothing_of, unit_rows
+from .linear cimport Matrix, Product, at, cost, matrix, share, takes, transposed
+
+cnp.import_array()
+
+cdef enum:
+    WORKSPACE = 52 << 20  # bytes of logits: with the packed panels of 16 threads less than 64 MB
+    ROWS = 512            # of a block
+    SPAN = 512            # columns that are summed in a go
+    GROUP = 512           # classes: longer rows are worked on one at a time
+
+cdef double COST = 0.5    # nanoseconds a logit on one thread, besides the products
+
+# Samples and blocks: `step` samples and `units` losses a block.
+cdef struct Cut:
+    Py_ssize_t blocks
+    Py_ssize_t step
+    Py_ssize_t unit    # samples
+    Py_ssize_t units
+
+# (OUT) dx, dweight, dbias, loss (NULL: not asked for), sums: of the losses of each unit
+# (IN) x, weight, bias, label or target, class_weight (NULL: none)
+# (workspace) logits: of one block; total: of the columns of all gradients by the logits so far
+cdef struct Task:
+    Matrix dx
+    Matrix dweight
+    void *dbias
+    void *loss
+    double *sums
+    Matrix x
+    Matrix weight
+    void *bias
+    int64_t *label
+    void *target
+    void *class_weight
+    Matrix logits
+    double *total
+    Options options
+    Cut cut
+
+
+cdef Py_ssize_t pitch(Py_ssize_t classes, size_t size) noexcept:
+    """Elements from one row of logits to the next: an odd number of cache lines, to lie in different cache sets."""
+    cdef Py_ssize_t line = 64 // size
+    return classes if classes <= GROUP else ((classes + line - 1) // line | 1) * line
+
+
+cdef Cut cut_samples(Py_ssize_t samples, Py_ssize_t classes, size_t size) noexcept:
+    cdef Cut c
+    cdef Py_ssize_t most = max(1, WORKSPACE // max(1, pitch(classes, size) * <Py_ssize_t>size))
+    most = min(most, ROWS)
+    c.blocks = max(1, (samples + most - 1) // most)
+    c.step = (samples + c.blocks - 1) // c.blocks
+    c.unit = unit_rows(classes)
+    c.units = (c.step + c.unit - 1) // c.unit
+    return c
+
+
+cdef inline void *plus(const void *p, Py_ssize_t bytes) noexcept nogil:
+    """p + bytes, NULL staying NULL."""
+    return NULL if p == NULL else <char *>p + bytes
+
+
+cdef inline Matrix some_rows(const Matrix *a, Py_ssize_t i, Py_ssize_t count, size_t size) noexcept nogil:
+    return Matrix(at(a, i, 0, size), count, a.cols, a.row, a.col)
+
+
+cdef inline Py_ssize_t height(const Task *k, Py_ssize_t block) noexcept nogil:
+    """The number of samples in a block."""
+    return max(0, min(k.cut.step, k.x.rows - block * k.cut.step))
+
+
+cdef Product logits(const Task *k, Py_ssize_t block, size_t size) noexcept nogil:
+    cdef Product p
+    p.c = some_rows(&k.logits, 0, height(k, block), size)
+    p.a = some_rows(&k.x, block * k.cut.step, p.c.rows, size)
+    p.b = transposed(&k.weight)
+    p.bias = k.bias
+    p.relu = p.add = False
+    return p
+
+
+cdef Product gradient_of_x(const Task *k, Py_ssize_t block, size_t size) noexcept nogil:
+    cdef Product p
+    p.a = some_rows(&k.logits, 0, height(k, block), size)
+    p.b = k.weight
+    p.c = some_rows(&k.dx, block * k.cut.step, p.a.rows, size)
+    p.bias = NULL
+    p.relu = p.add = False
+    return p
+
+
+cdef Product gradient_of_weight(const Task *k, Py_ssize_t block, size_t size) noexcept nogil:
+    cdef Product p
+    cdef Matrix z = some_rows(&k.logits, 0, height(k, block), size)
+    p.a = transposed(&z)
+    p.b = some_rows(&k.x, block * k.cut.step, z.rows, size)
+    p.c = k.dweight
+    p.bias = NULL
+    p.relu = False
+    p.add = block > 0
+    return p
+
+
+cdef double losses(const Task *k, Py_ssize_t block, Py_ssize_t u, size_t size) noexcept nogil:
+    """The losses of unit u of a block; its logits become their gradient. Returns the sum."""
+    cdef Py_ssize_t row = u * k.cut.unit, n = k.logits.cols, count = min(k.cut.unit, height(k, block) - row)
+    cdef Py_ssize_t calls = 1 if k.logits.row == n else count, each = count // calls, call, sample
+    cdef double total = 0
+    cdef void *x
+    cdef void *loss
+    cdef void *target
+    cdef const int64_t *label
+    for call in range(calls):
+        sample = block * k.cut.step + row + call
+        x = at(&k.logits, row + call, 0, size)
+        loss = plus(k.loss, sample * size)
+        target = plus(k.target, sample * n * size)
+        label = <int64_t *>plus(k.label, sample * sizeof(int64_t))
+        if size == sizeof(float):
+            total += rows[float](<float *>x, <float *>loss, <float *>x, label, <float *>target, <float *>k.class_weight,
+                          each, n, &k.options, False)
+        else:
+            total += rows[double](<double *>x, <double *>loss, <double *>x, label, <double *>target,
+                          <double *>k.class_weight, each, n, &k.options, False)
+    return total
+
+
+cdef void bias_gradient(const Task *k, Py_ssize_t block, Py_ssize_t span, size_t size) noexcept nogil:
+    """The sums of SPAN columns of a block's gradient join their totals, which the last block leaves in dbias."""
+    cdef double[SPAN] part
+    cdef Py_ssize_t from_ = span * SPAN, width = min(SPAN, k.logits.cols - from_), samples = height(k, block), j
+    cdef void *z = at(&k.logits, 0, from_, size)
+    if size == sizeof(float):
+        fm32.column_sums(<float *>part, <float *>z, samples, k.logits.row, width)
+    else:
+        fm64.column_sums(part, <double *>z, samples, k.logits.row, width)
+    for j in range(width):
+        k.total[from_ + j] = ((k.total[from_ + j] if block else 0)
+                              + ((<float *>part)[j] if size == sizeof(float) else part[j]))
+    if block + 1 < k.cut.blocks:
+        return
+    for j in range(from_, from_ + width):
+        if size == sizeof(float):
+            (<float *>k.dbias)[j] = <float>k.total[j]
+        else:
+            (<double *>k.dbias)[j] = k.total[j]
+
+
+cdef void gradients(const Task *k, Py_ssize_t block, int t, int threads, size_t size) noexcept nogil:
+    """Thread t's part of what follows from a block's gradient by the logits."""
+    cdef Product dx = gradient_of_x(k, block, size), dweight = gradient_of_weight(k, block, size)
+    cdef Py_ssize_t spans = (k.logits.cols + SPAN - 1) // SPAN, span
+    share(&dx, t, threads, size)
+    share(&dweight, t, threads, size)
+    for span in range(spans * t // threads, spans * (t + 1) // threads):
+        bias_gradient(k, block, span, size)
+
+
+cdef void run(const Task *k, size_t size) noexcept:
+    cdef Product whole = gradient_of_weight(k, 0, size), p
+    cdef Py_ssize_t block = 0, u
+    cdef int t, cpu, threads = team(k.cut.blocks * 3 * cost(&whole, size) + COST * k.x.rows * k.logits.cols)
+    cpu = caller_cpu()
+    with nogil, parallel(num_threads=threads):
+        join_team(cpu)
+        for block in range(k.cut.blocks):
+            for t in prange(threads, schedule="static"):
+                p = logits(k, block, size)
+                share(&p, t, threads, size)
+            for u in prange((height(k, block) + k.cut.unit - 1) // k.cut.unit, schedule="static"):
+                k.sums[block * k.cut.units + u] = losses(k, block, u, size)
+            for t in prange(threads, schedule="static"):
+                gradients(k, block, t, threads, size)
+    team_done()
+
+
+# ---- arrays ---------------------------------------------------------------------------------------------------
+
+
+cdef inline void *data(object x) noexcept:
+    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
+
+
+cdef double folded(const double *sums, Py_ssize_t n) noexcept:
+    """The sum of n numbers, halves first."""
+    return 0 if n == 0 else sums[0] if n == 1 else folded(sums, n // 2) + folded(sums + n // 2, n - n // 2)
+
+
+cdef inline cnp.ndarray plain_vector(object x, name, Py_ssize_t length, dtype):
+    x = _check.as_real(x, name, dtype)
+    if x.shape != (length,):
+        raise ValueError(f"{name} must have the shape ({length},), one for each class, not {x.shape}")
+    return _check.plain(x)
+
+
+def checked_target(target, shape, classes, dtype, ignoring):
+    """(labels, None) as a plain int64 array, or (None, probabilities) as a plain array of dtype."""
+    try:
+        target = np.asarray(target)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"target cannot be made an array: {error}") from None
+    if target.dtype.kind in "iu":
+        if target.shape != shape:
+            raise ValueError(f"target must have the shape of x without its last axis, {shape}, not {target.shape}")
+        if target.dtype.kind == "u" and target.dtype.itemsize == 8:
+            target = np.minimum(target, np.uint64(2**63 - 1))
+        return np.ascontiguousarray(target, np.int64), None
+    if target.dtype.kind != "f" or target.shape == shape:
+        raise TypeError(f"target must be integer labels of shape {shape} or floating-point class probabilities of "
+                        f"shape {(*shape, classes)}, not {target.dtype} of shape {target.shape}")
+    if ignoring:
+        raise ValueError("ignore_index needs integer labels in target, not class probabilities")
+    target = _check.as_real(target, "target", dtype)
+    if target.shape != (*shape, classes):
+        raise ValueError(f"target must have the shape {(*shape, classes)} where it holds class probabilities, "
+                         f"not {target.shape}")
+    return None, _check.plain(target)
+
+
+def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore_index, label_smoothing, reduction):
+    cdef Task k
+    cdef size_t count, checked, size
+    cdef double total_weight, total
+    cdef const int64_t *ignored = NULL if ignore_index is None else &k.options.ignored
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    k.options.ignored = label_to_ignore(ignore_index)
+    k.options.smoothing = smoothing_of(label_smoothing)
+    x, weight = [a if takes(a) else _check.plain(a) for a in _check.as_reals([("x", x), ("weight", weight)])]
+    if weight.ndim != 2:
+        raise ValueError(f"weight must have the shape (classes, features), not {weight.shape}")
+    if x.ndim == 0 or x.shape[x.ndim - 1] != weight.shape[1]:
+        raise ValueError(f"x must have the shape (..., {weight.shape[1]}) for a weight of shape {weight.shape}, "
+                         f"not {x.shape}")
+    dtype, shape, classes = x.dtype, x.shape[: x.ndim - 1], weight.shape[0]
+    count = math.prod(shape)
+    size = dtype.itemsize
+    if classes == 0 and count:
+        raise ValueError(f"weight has no class, shape {weight.shape}, for {count} sample(s)")
+    if bias is not None:
+        bias = plain_vector(bias, "bias", classes, dtype)
+    labels, probabilities = checked_target(target, shape, classes, dtype, ignore_index is not None)
+    if class_weight is not None:
+        class_weight = plain_vector(class_weight, "class_weight", classes, dtype)
+    total_weight = <double>count
+    if labels is not None:
+        if size == sizeof(float):
+            checked = fm32.label_weights(&total_weight, <int64_t *>data(labels), <float *>data(class_weight), count,
+                                         classes, ignored)
+        else:
+            checked = fm64.label_weights(&total_weight, <int64_t *>data(labels), <double *>data(class_weight), count,
+                                         classes, ignored)
+        if checked < count:
+            raise wrong_label(target, classes, ignore_index)
+    k.options.weight_sum = classes if class_weight is None else class_weight.sum(dtype=np.float64)
+    k.options.scale = 1 / total_weight if reduction == "mean" else 1
+
+    dx, dweight, dbias = np.empty(x.shape, dtype), np.empty(weight.shape, dtype), np.empty(classes, dtype)
+    loss = np.empty(shape, dtype) if reduction == "none" else None
+    k.cut = cut_samples(count, classes, size)
+    workspace = np.empty((k.cut.step, pitch(classes, size)), dtype)
+    totals, sums = np.empty(classes), np.zeros(k.cut.blocks * k.cut.units)
+    k.dx, k.dweight, k.dbias = matrix(dx), matrix(dweight), data(dbias)
+    k.x, k.weight, k.bias = matrix(x), matrix(weight), data(bias)
+    k.label, k.target, k.class_weight = <int64_t *>data(labels), data(probabilities), data(class_weight)
+    k.loss, k.sums, k.total = data(loss), <double *>data(sums), <double *>data(totals)
+    k.logits = matrix(workspace)
+    k.logits.cols = classes
+    run(&k, size)
+    if loss is None:
+        total = folded(k.sums, sums.shape[0])
+        loss = dtype.type(total / total_weight if reduction == "mean" else total)
+    return loss, dx, dweight, dbias
