@@ -21,6 +21,7 @@ from libc.stdint cimport int64_t
 from .. import _check
 from .cross_entropy import wrong_label
 
+from .._check cimport PyArray_ISCARRAY_RO
 from .._openmp cimport caller_cpu, join_team, team, team_done
 from .._simd cimport fm32, fm64
 from .cross_entropy cimport Options, label_to_ignore, rows, smoothing_of, unit_rows
@@ -219,6 +220,20 @@ cdef inline cnp.ndarray plain_vector(object x, name, Py_ssize_t length, dtype):
     return _check.plain(x)
 
 
+cdef inline bint labels_fit(object target, cnp.ndarray x) noexcept:
+    """target is a plain int64 array of x's shape without the last axis."""
+    cdef int i, ndim = cnp.PyArray_NDIM(x) - 1
+    if type(target) is not cnp.ndarray:
+        return False
+    if (cnp.PyArray_TYPE(<cnp.ndarray>target) != cnp.NPY_INT64 or not PyArray_ISCARRAY_RO(<cnp.ndarray>target)
+            or cnp.PyArray_NDIM(<cnp.ndarray>target) != ndim):
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(<cnp.ndarray>target, i) != cnp.PyArray_DIM(x, i):
+            return False
+    return True
+
+
 def checked_target(target, shape, classes, dtype, ignoring):
     """(labels, None) as a plain int64 array, or (None, probabilities) as a plain array of dtype."""
     try:
@@ -252,7 +267,8 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     k.options.ignored = label_to_ignore(ignore_index)
     k.options.smoothing = smoothing_of(label_smoothing)
-    x, weight = [a if takes(a) else _check.plain(a) for a in _check.as_reals([("x", x), ("weight", weight)])]
+    if not (takes(x) and takes(weight) and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.PyArray_TYPE(<cnp.ndarray>weight)):
+        x, weight = [a if takes(a) else _check.plain(a) for a in _check.as_reals([("x", x), ("weight", weight)])]
     if weight.ndim != 2:
         raise ValueError(f"weight must have the shape (classes, features), not {weight.shape}")
     if x.ndim == 0 or x.shape[x.ndim - 1] != weight.shape[1]:
@@ -265,7 +281,9 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
         raise ValueError(f"weight has no class, shape {weight.shape}, for {count} sample(s)")
     if bias is not None:
         bias = plain_vector(bias, "bias", classes, dtype)
-    labels, probabilities = checked_target(target, shape, classes, dtype, ignore_index is not None)
+    labels, probabilities = target, None
+    if not labels_fit(target, <cnp.ndarray>x):
+        labels, probabilities = checked_target(target, shape, classes, dtype, ignore_index is not None)
     if class_weight is not None:
         class_weight = plain_vector(class_weight, "class_weight", classes, dtype)
     total_weight = <double>count
