@@ -252,11 +252,14 @@ static void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdi
             FM(gemm_row)(c + done, a, a_col, b + (ptrdiff_t)done * b_col, b_col,
                          !bias ? NULL : column ? same : bias + done, relu, k);
     const size_t row_blocks = (m + FM_GEMM_ROWS - 1) / FM_GEMM_ROWS;
-    const size_t k_blocks = k > FM_GEMM_DEPTH ? (k + FM_GEMM_DEPTH / 2) / FM_GEMM_DEPTH : 1;
+    const size_t aim = b_col != 1 && m <= 2 * FM_TILE_ROWS ? FM_GEMM_DEPTH / 2 : FM_GEMM_DEPTH;
+    const size_t k_blocks = k > aim ? (k + aim / 2) / aim : 1;
+    const size_t deep = ((k + k_blocks - 1) / k_blocks + LANES - 1) / LANES * LANES; /* whole cache lines of columns */
     for (size_t row_block = 0, i = 0, rows; row_block < row_blocks; row_block++, i += rows) {
         rows = (m - i) / (row_blocks - row_block);
-        for (size_t block = 0, p = 0, depth; block < k_blocks; block++, p += depth) {
-            depth = (k - p) / (k_blocks - block);
+        size_t p = 0, depth;
+        do {
+            depth = k - p < deep ? k - p : deep;
             const real *a_at = a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col;
             const ptrdiff_t span = (ptrdiff_t)(depth * sizeof(real)) * b_row;
             const int near = b_col == 1 && (rows <= FM_GEMM_FEW || span <= FM_GEMM_NEAR);
@@ -264,7 +267,7 @@ static void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdi
                 FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
             FM(gemm_stage) stage = {
                 .a_row = scratch ? 1 : a_row, .a_col = a_col, .c_row = c_row, .k = depth,
-                .relu = relu, .first = block == 0 && !add, .last = block + 1 == k_blocks,
+                .relu = relu, .first = p == 0 && !add, .last = p + depth == k,
             };
             for (size_t j = done; j < n; j += PANEL) {
                 const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
@@ -283,7 +286,8 @@ static void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdi
                 }
                 FM(gemm_strips)(c + i * c_row + j, scratch ? scratch : a_at, rows, !!scratch, &stage, next, b_row);
             }
-        }
+            p += depth;
+        } while (p < k);
     }
 }
 #undef PANEL

@@ -4,7 +4,8 @@
 
 /* Steps of k in a panel of B, and the most of them: k / FM_GEMM_DEPTH, rounded, is the number of blocks, so that 300
  * goes through C once (512 x 5000 x 300 gains a tenth). 32 KiB of 32 floats or 16 doubles a step, read from L1 or L2
- * in a stream. 128, 192, 320 and 400 were slower or no faster at 512 and 1024 cubed. */
+ * in a stream. 128, 192, 320 and 400 were slower or no faster at 512 and 1024 cubed; half of it, which leaves L1 room
+ * for the columns, is better by a tenth where at most two strips meet a panel of them. */
 #define FM_GEMM_DEPTH 256
 #define FM_GEMM_DEEPEST (FM_GEMM_DEPTH * 3 / 2)
 /* Bytes of a step of the widest panel: callers cut the columns of C at multiples of it. */
