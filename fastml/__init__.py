@@ -4,12 +4,13 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 
 # isort: split
 from ._info import show_config
-from .ops.activations import relu, relu_backward
+from .ops.activations import gelu, gelu_backward, relu, relu_backward
 from .ops.adam import adam_step
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.clip import clip_grad_norm
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
+from .ops.layer_norm import layer_norm, layer_norm_backward
 from .ops.linear import linear, linear_backward
 from .ops.linear_cross_entropy import linear_cross_entropy_with_grad
 from .ops.losses import (
@@ -35,7 +36,11 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_mask",
+    "gelu",
+    "gelu_backward",
     "get_num_threads",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
     "linear_cross_entropy_with_grad",

@@ -29,6 +29,9 @@ cdef extern from "dispatch.h" nogil:
         void (*relu_run)(float *y, const float *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(float *dx, const float *g, const float *x, size_t n, int stream) noexcept nogil
         void (*keep_run)(float *dx, const float *g, const float *y, size_t n, float scale) noexcept nogil
+        void (*gelu_run)(float *y, const float *x, size_t n, int tanh, int stream) noexcept nogil
+        void (*gelu_backward_run)(float *dx, const float *g, const float *x, size_t n, int tanh,
+                                  int stream) noexcept nogil
         void (*sgd_run)(float *p, float *v, const float *g, size_t n, float lr, float momentum, float damp,
                         float decay, float sign, int nesterov) noexcept nogil
         void (*adam_run)(float *p, float *m, float *v, const float *g, size_t n, float rate, float weight1,
@@ -68,6 +71,15 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_backward_rows)(float *dx, const float *g, const float *x, size_t rows, size_t n,
                                    size_t stride, float mean, float inv_std, float center, float slope,
                                    float scale, float shift, int stream) noexcept nogil
+        void (*layer_norm_rows)(float *y, float *mean, float *inv_std, const float *x, const float *weight,
+                                const float *bias, size_t rows, size_t n, size_t y_stride, size_t x_stride,
+                                double eps, int stream) noexcept nogil
+        void (*layer_norm_backward_rows)(float *dx, float *dweight, float *dbias, const float *g, const float *x,
+                                         const float *weight, const float *mean, const float *inv_std,
+                                         size_t rows, size_t n, size_t dx_stride, size_t g_stride,
+                                         size_t x_stride) noexcept nogil
+        void (*sums_gain)(double *total, const float *part, size_t n) noexcept nogil
+        void (*sums_join)(float *sum, const double *totals, size_t count, size_t stride, size_t width) noexcept nogil
         void (*gemm)(float *c, size_t c_row, const float *a, ptrdiff_t a_row, ptrdiff_t a_col, const float *b,
                      ptrdiff_t b_row, ptrdiff_t b_col, const float *bias, int relu, size_t m, size_t n, size_t k,
                      float *scratch) noexcept nogil
@@ -118,6 +130,9 @@ cdef extern from "dispatch.h" nogil:
         void (*relu_run)(double *y, const double *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(double *dx, const double *g, const double *x, size_t n, int stream) noexcept nogil
         void (*keep_run)(double *dx, const double *g, const double *y, size_t n, double scale) noexcept nogil
+        void (*gelu_run)(double *y, const double *x, size_t n, int tanh, int stream) noexcept nogil
+        void (*gelu_backward_run)(double *dx, const double *g, const double *x, size_t n, int tanh,
+                                  int stream) noexcept nogil
         void (*sgd_run)(double *p, double *v, const double *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov) noexcept nogil
         void (*adam_run)(double *p, double *m, double *v, const double *g, size_t n, double rate, double weight1,
@@ -157,6 +172,15 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_backward_rows)(double *dx, const double *g, const double *x, size_t rows, size_t n,
                                    size_t stride, double mean, double inv_std, double center, double slope,
                                    double scale, double shift, int stream) noexcept nogil
+        void (*layer_norm_rows)(double *y, double *mean, double *inv_std, const double *x, const double *weight,
+                                const double *bias, size_t rows, size_t n, size_t y_stride, size_t x_stride,
+                                double eps, int stream) noexcept nogil
+        void (*layer_norm_backward_rows)(double *dx, double *dweight, double *dbias, const double *g, const double *x,
+                                         const double *weight, const double *mean, const double *inv_std,
+                                         size_t rows, size_t n, size_t dx_stride, size_t g_stride,
+                                         size_t x_stride) noexcept nogil
+        void (*sums_gain)(double *total, const double *part, size_t n) noexcept nogil
+        void (*sums_join)(double *sum, const double *totals, size_t count, size_t stride, size_t width) noexcept nogil
         void (*gemm)(double *c, size_t c_row, const double *a, ptrdiff_t a_row, ptrdiff_t a_col, const double *b,
                      ptrdiff_t b_row, ptrdiff_t b_col, const double *bias, int relu, size_t m, size_t n, size_t k,
                      double *scratch) noexcept nogil

@@ -2,6 +2,7 @@
  * and includes this one; it is compiled with that target's flags (setup.py). */
 #include "dispatch.h"
 #include "exp.h"
+#include "gelu.h"
 #include "gemm.h"
 #include "loops.h"
 #include "losses.h"

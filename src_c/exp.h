@@ -14,27 +14,18 @@
 
 #include "simd.h"
 
-/* e^x 2^-n0, unclamped; n0 a whole number */
-FM_INLINE v32 v32_exp_over(v32 x, v32 n0)
+/* e^r - 1 for |r| <= ln 2 / 2, a little more allowed */
+FM_INLINE v32 v32_expm1_reduced(v32 r)
 {
-    const v32 magic = v32_set1(0x1.8p23f);
-    const v32 n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
-    v32 r = v32_fnma(n, v32_set1(0x1.62e4p-1f), x);
-    r = v32_fnma(n, v32_set1(0x1.7f7d1cp-20f), r);
     v32 q = v32_fma(v32_set1(0x1.6d754cp-10f), r, v32_set1(0x1.120b72p-7f));
     q = v32_fma(q, r, v32_set1(0x1.5554b8p-5f));
     q = v32_fma(q, r, v32_set1(0x1.5554dcp-3f));
     q = v32_fma(q, r, v32_set1(0.5f));
-    q = v32_fma(v32_mul(r, r), q, r);
-    return v32_scale2(v32_add(q, v32_set1(1.0f)), v32_sub(n, n0));
+    return v32_fma(v32_mul(r, r), q, r);
 }
 
-FM_INLINE v64 v64_exp_over(v64 x, v64 n0)
+FM_INLINE v64 v64_expm1_reduced(v64 r)
 {
-    const v64 magic = v64_set1(0x1.8p52);
-    const v64 n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
-    v64 r = v64_fnma(n, v64_set1(0x1.62e42fefa3800p-1), x);
-    r = v64_fnma(n, v64_set1(0x1.ef35793c76730p-45), r);
     v64 q = v64_fma(v64_set1(0x1.1f8b4e34e2489p-29), r, v64_set1(0x1.af4dea17e3fc2p-26));
     q = v64_fma(q, r, v64_set1(0x1.27e4ccccc090bp-22));
     q = v64_fma(q, r, v64_set1(0x1.71de023141a2ep-19));
@@ -45,8 +36,43 @@ FM_INLINE v64 v64_exp_over(v64 x, v64 n0)
     q = v64_fma(q, r, v64_set1(0x1.5555555555558p-5));
     q = v64_fma(q, r, v64_set1(0x1.5555555555557p-3));
     q = v64_fma(q, r, v64_set1(0.5));
-    q = v64_fma(v64_mul(r, r), q, r);
-    return v64_scale2(v64_add(q, v64_set1(1.0)), v64_sub(n, n0));
+    return v64_fma(v64_mul(r, r), q, r);
+}
+
+/* e^x 2^-n0, unclamped; n0 a whole number */
+FM_INLINE v32 v32_exp_over(v32 x, v32 n0)
+{
+    const v32 magic = v32_set1(0x1.8p23f);
+    const v32 n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
+    v32 r = v32_fnma(n, v32_set1(0x1.62e4p-1f), x);
+    r = v32_fnma(n, v32_set1(0x1.7f7d1cp-20f), r);
+    return v32_scale2(v32_add(v32_expm1_reduced(r), v32_set1(1.0f)), v32_sub(n, n0));
+}
+
+FM_INLINE v64 v64_exp_over(v64 x, v64 n0)
+{
+    const v64 magic = v64_set1(0x1.8p52);
+    const v64 n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
+    v64 r = v64_fnma(n, v64_set1(0x1.62e42fefa3800p-1), x);
+    r = v64_fnma(n, v64_set1(0x1.ef35793c76730p-45), r);
+    return v64_scale2(v64_add(v64_expm1_reduced(r), v64_set1(1.0)), v64_sub(n, n0));
+}
+
+/* e^(x + low) as (1 + the result) 2^n, n = round(x / ln 2); low is the rounding error of x, which a large x needs. */
+FM_INLINE v32 v32_exp_parts(v32 *n, v32 x, v32 low)
+{
+    const v32 magic = v32_set1(0x1.8p23f);
+    *n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
+    low = v32_fnma(*n, v32_set1(0x1.7f7d1cp-20f), low);
+    return v32_expm1_reduced(v32_add(v32_fnma(*n, v32_set1(0x1.62e4p-1f), x), low));
+}
+
+FM_INLINE v64 v64_exp_parts(v64 *n, v64 x, v64 low)
+{
+    const v64 magic = v64_set1(0x1.8p52);
+    *n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
+    low = v64_fnma(*n, v64_set1(0x1.ef35793c76730p-45), low);
+    return v64_expm1_reduced(v64_add(v64_fnma(*n, v64_set1(0x1.62e42fefa3800p-1), x), low));
 }
 
 FM_INLINE v32 v32_exp(v32 x)

@@ -100,6 +100,28 @@ FM_PRIMITIVE(void, norm_backward_rows,
              (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, real mean,
               real inv_std, real center, real slope, real scale, real shift, int stream))
 
+/* ---- layer_norm.c -------------------------------------------------------------------------------------
+ * Rows of n elements, their strides in elements; weight, bias: n of them, or NULL for ones and zeros. A row's result
+ * depends on that row alone. */
+
+/* y = (x - mean) inv_std weight + bias, mean and inv_std = 1 / sqrt(variance + eps) being each row's own, written for
+ * each. Infinity or NaN in a row makes all of its y NaN. y may be x. stream: y is written past the caches. */
+FM_PRIMITIVE(void, layer_norm_rows,
+             (real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias, size_t rows,
+              size_t n, size_t y_stride, size_t x_stride, double eps, int stream))
+/* With xhat = (x - mean) inv_std and means over the row: dx = (g weight - mean(g weight) - xhat mean(g weight xhat))
+ * inv_std, and over these rows, each column in their order: dweight = sum(g xhat), dbias = sum(g). Few rows a
+ * call (32), since these sums are of type real. dx may be g or x; dweight and dbias have memory of their own. */
+FM_PRIMITIVE(void, layer_norm_backward_rows,
+             (real *dx, real *dweight, real *dbias, const real *g, const real *x, const real *weight,
+              const real *mean, const real *inv_std, size_t rows, size_t n, size_t dx_stride, size_t g_stride,
+              size_t x_stride))
+/* total += part; n >= 0. */
+FM_PRIMITIVE(void, sums_gain, (double *restrict total, const real *restrict part, size_t n))
+/* sum[j] = totals[j] + totals[stride + j] + ... in this order, count >= 1 of them. */
+FM_PRIMITIVE(void, sums_join,
+             (real *restrict sum, const double *restrict totals, size_t count, size_t stride, size_t width))
+
 /* ---- gemm.c -------------------------------------------------------------------------------------------
  * Strides are in elements and may be anything, also 0 or negative. */
 
@@ -131,6 +153,14 @@ FM_PRIMITIVE(void, relu_run, (real *y, const real *x, size_t n, int stream))
 FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, size_t n, int stream))
 /* dx[i] = y[i] == 0 ? 0 : scale g[i]. Any of dx, g, y may be the same. */
 FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, real scale))
+
+/* ---- gelu.c ------------------------------------------------------------------------------------------ */
+
+/* y[i] = x[i] Phi(x[i]), or with tanh x[i] (1 + tanh(sqrt(2/pi) (x[i] + 0.044715 x[i]^3))) / 2; -inf gives NaN.
+ * stream: y is written past the caches. n >= 0. */
+FM_PRIMITIVE(void, gelu_run, (real *y, const real *x, size_t n, int tanh, int stream))
+/* dx[i] = g[i] times the derivative at x[i]; an infinite x gives NaN. Any of dx, g, x may be the same. */
+FM_PRIMITIVE(void, gelu_backward_run, (real *dx, const real *g, const real *x, size_t n, int tanh, int stream))
 
 /* ---- update.c ---------------------------------------------------------------------------------------- */
 

@@ -83,6 +83,40 @@ def dropout(name):
     }
 
 
+def gelu(**options):
+    return lambda shape, dtype, seed: {"x": normal(shape, dtype, seed, 3), **options}
+
+
+def gelu_grad(**options):
+    return lambda shape, dtype, seed: {
+        "grad": normal(shape, dtype, seed),
+        "x": normal(shape, dtype, seed + 1, 3),
+        **options,
+    }
+
+
+def layer_norm(axes=1):
+    """Over the last axis, or over as many of the last ones as there are up to `axes`."""
+
+    def make(shape, dtype, seed):
+        part = shape[-axes:]
+        weight = np.random.default_rng(seed + 1).uniform(0.5, 2, part).astype(dtype)
+        axis = -1 if axes == 1 else tuple(range(-len(part), 0))
+        return {"x": normal(shape, dtype, seed), "weight": weight, "bias": normal(part, dtype, seed + 2), "axis": axis}
+
+    return make
+
+
+def layer_norm_grad(axes=1):
+    def make(shape, dtype, seed):
+        args = layer_norm(axes)(shape, dtype, seed)
+        _, mean, inv_std = reference.layer_norm(args["x"], axis=args["axis"])
+        grad = normal(shape, dtype, seed + 2)
+        return {"grad": grad, "x": args["x"], "weight": args["weight"], "mean": mean, "inv_std": inv_std, "axis": args["axis"]}
+
+    return make
+
+
 def linear(**options):
     def make(shape, dtype, seed):
         features = shape[-1]
@@ -240,6 +274,38 @@ def batch_norm_backward_terms(args):
     factor = v["weight"] * v["inv_std"] * largest(grad, others)
     dx = factor * (1 + xhat.max(axis=others, keepdims=True, initial=0) ** 2)
     return finite(dx), dweight, dbias
+
+
+def gelu_terms(args):
+    """The two terms of the gradient of GELU: the share of x in y, and x times that share's derivative."""
+    x = finite(np.asarray(args["x"], np.float64))
+    slope = reference.gelu_backward(np.ones(x.shape), x, approximate=args.get("approximate", "none"))
+    return (np.abs(finite(args["grad"])) * np.maximum(np.abs(slope), np.exp(-np.abs(x))),)
+
+
+def over_axes(args):
+    """The axes of args as a tuple, those of the other axes, and weight in a form that broadcasts."""
+    ndim = args["x"].ndim
+    axis = args["axis"] if isinstance(args["axis"], tuple) else (args["axis"],)
+    axes = tuple(a % ndim for a in axis)
+    weight = np.abs(args["weight"], dtype=np.float64)
+    return axes, tuple(i for i in range(ndim) if i not in axes), weight
+
+
+def layer_norm_terms(args):
+    axes, _, weight = over_axes(args)
+    top = largest(args["x"], axes)
+    _, _, inv_std = reference.layer_norm(args["x"], axis=args["axis"])
+    return finite(2 * top * inv_std * weight) + np.abs(args["bias"]), top, 0.0
+
+
+def layer_norm_backward_terms(args):
+    axes, others, weight = over_axes(args)
+    grad, x, mean, inv_std = (np.abs(args[k], dtype=np.float64) for k in ("grad", "x", "mean", "inv_std"))
+    xhat = finite((x + mean) * inv_std)
+    top = largest(grad * weight, axes) * largest(inv_std, axes)
+    dx = finite(top * (1 + largest(xhat, axes) ** 2))
+    return dx, finite(grad * xhat).sum(axis=others), finite(grad).sum(axis=others)
 
 
 def has_classes(shape):

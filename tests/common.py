@@ -166,6 +166,18 @@ _BN_BACKWARD = {
 }
 _LOSS_OUT = {"out": 1, "in_place": "input"}
 _BCE_ARRAYS = ("input", "target", "weight", "pos_weight")
+_GELU_BACKWARD = {"out": 0, "in_place": "grad", "scales": arguments.gelu_terms}
+_LN = {
+    "arrays": ("x", "weight", "bias"),
+    "out": 0, "in_place": "x", "min_ndim": 1, "scales": arguments.layer_norm_terms, "ulp": 32,
+}  # fmt: skip
+_LN_BACKWARD = {
+    **_LN,
+    "arrays": ("grad", "x", "weight", "mean", "inv_std"),
+    "in_place": "grad",
+    "scales": arguments.layer_norm_backward_terms,
+}
+_LN_AXES = {"big": ((1031, 11, 47), (3, 200_003))}
 _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
@@ -253,6 +265,20 @@ OPS = (
     ),
     Op("relu", arguments.plain_x, ("x",), out=0, in_place="x", ulp=0),
     Op("relu_backward", arguments.relu_grad, ("grad", "x"), out=0, in_place="grad", ulp=0),
+    Op("gelu", arguments.gelu(), ("x",), out=0, in_place="x", ulp=4),
+    Op("gelu", arguments.gelu(approximate="tanh"), ("x",), out=0, in_place="x", ulp=4, case="tanh"),
+    Op("gelu_backward", arguments.gelu_grad(), ("grad", "x"), **_GELU_BACKWARD),
+    Op(
+        "gelu_backward",
+        arguments.gelu_grad(approximate="tanh"),
+        ("grad", "x"),
+        **_GELU_BACKWARD,
+        case="tanh",
+    ),
+    Op("layer_norm", arguments.layer_norm(), **_LN),
+    Op("layer_norm", arguments.layer_norm(2), **_LN, **_LN_AXES, case="two axes"),
+    Op("layer_norm_backward", arguments.layer_norm_grad(), **_LN_BACKWARD),
+    Op("layer_norm_backward", arguments.layer_norm_grad(2), **_LN_BACKWARD, **_LN_AXES, case="two axes"),
     Op("sgd_step", arguments.sgd(), **_SGD),
     Op(
         "sgd_step",

@@ -147,6 +147,31 @@ def test_relu_backward():
     np.testing.assert_array_equal(reference.relu_backward(np.ones(3), [0.0, -0.0, np.nan]), [0, 0, 1])
 
 
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_backward(approximate):
+    rng = np.random.default_rng(11)
+    x, grad = 3 * rng.normal(size=(4, 9)), rng.normal(size=(4, 9))
+    got = reference.gelu_backward(grad, x, approximate=approximate)
+    assert_gradient(got, lambda x: (grad * reference.gelu(x, approximate=approximate)).sum(), x)
+
+
+@pytest.mark.parametrize("axis", [-1, 1, 0, (-1,), (1, 2), (-3, -2, -1)])
+def test_layer_norm_backward(axis):
+    rng = np.random.default_rng(12)
+    x, grad = rng.normal(size=(2, 4, 3, 5))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    weight, bias = rng.normal(size=(2, *(x.shape[a] for a in axes)))
+
+    def value(x, weight, bias):
+        return (grad * reference.layer_norm(x, weight, bias, axis=axis)[0]).sum()
+
+    _, mean, inv_std = reference.layer_norm(x, weight, bias, axis=axis)
+    dx, dweight, dbias = reference.layer_norm_backward(grad, x, weight, mean, inv_std, axis=axis)
+    assert_gradient(dx, lambda x: value(x, weight, bias), x)
+    assert_gradient(dweight, lambda weight: value(x, weight, bias), weight)
+    assert_gradient(dbias, lambda bias: value(x, weight, bias), bias)
+
+
 # --- PyTorch -------------------------------------------------------------------------------------------------
 
 
@@ -309,7 +334,7 @@ def test_log_sum_keeps_small_terms():
     np.testing.assert_allclose(reference.log_softmax(x), [-np.exp(-40.0), -40.0], rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "relu"])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "relu", "gelu"])
 def test_dtypes(name):
     function = getattr(reference, name)
     for given, wanted in [("f4", "f4"), ("f8", "f8"), (">f8", "=f8"), ("i8", "f4"), ("?", "f4")]:

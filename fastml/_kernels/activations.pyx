@@ -1,4 +1,4 @@
-"""ReLU and its gradient: blocks and threads.
+"""ReLU, GELU and their gradients: blocks and threads.
 
 Elements are independent and keep their place in memory, so any contiguous order of the axes is taken as it
 lies. A call of at most SMALL elements goes straight to the primitive.
@@ -23,33 +23,55 @@ ctypedef fused real:
 cdef enum Op:
     RELU
     RELU_BACKWARD
+    GELU
+    GELU_BACKWARD
+    GELU_TANH
+    GELU_TANH_BACKWARD
 
 cdef enum:
     SMALL = 16384     # elements
     BLOCK = 16384     # elements
 
-cdef double COST = 0.0135  # nanoseconds a byte read or written on one thread
+# Nanoseconds on one thread: a byte that ReLU reads or writes; a float of GELU.
+cdef double COST = 0.0135
+cdef double GELU_COST = 0.5
 
 
 cdef inline void block(Op op, real *y, const real *a, const real *b, size_t n, bint stream) noexcept nogil:
-    """y (OUT), a, b (IN; b only in the gradient): n elements."""
+    """y (OUT), a, b (IN; b only in the gradients): n elements."""
+    cdef bint tanh = op == GELU_TANH or op == GELU_TANH_BACKWARD
     if real is float:
         if op == RELU:
             fm32.relu_run(y, a, n, stream)
-        else:
+        elif op == RELU_BACKWARD:
             fm32.relu_backward_run(y, a, b, n, stream)
+        elif op == GELU or op == GELU_TANH:
+            fm32.gelu_run(y, a, n, tanh, stream)
+        else:
+            fm32.gelu_backward_run(y, a, b, n, tanh, stream)
     else:
         if op == RELU:
             fm64.relu_run(y, a, n, stream)
-        else:
+        elif op == RELU_BACKWARD:
             fm64.relu_backward_run(y, a, b, n, stream)
+        elif op == GELU or op == GELU_TANH:
+            fm64.gelu_run(y, a, n, tanh, stream)
+        else:
+            fm64.gelu_backward_run(y, a, b, n, tanh, stream)
+
+
+cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
+    """Nanoseconds an element."""
+    if op == RELU or op == RELU_BACKWARD:
+        return COST * itemsize * (2 if op == RELU else 3)
+    return GELU_COST * itemsize * itemsize / 16
 
 
 cdef void run(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept:
     """y (OUT), a, b (IN), each (n,)."""
     cdef Py_ssize_t i, n = y.shape[0], blocks = (n + BLOCK - 1) // BLOCK
     cdef bint stream = n * sizeof(real) > cache_bytes
-    cdef int cpu = caller_cpu(), threads = team(COST * n * sizeof(real) * (2 if op == RELU else 3))
+    cdef int cpu = caller_cpu(), threads = team(n * cost(op, sizeof(real)))
     with nogil, parallel(num_threads=threads):
         join_team(cpu)
         for i in prange(blocks, schedule="static"):
@@ -74,22 +96,47 @@ cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b) except -1:
     return 0
 
 
-def relu(x, out):
+cdef object forward(Op op, object x, object out):
     call = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
         call = _check.arrange(("x",), (x,), None, out)
         (x,), out = call.arrays, call.out
     y = result_like(<cnp.ndarray>x, out)
-    launch(RELU, y, <cnp.ndarray>x, <cnp.ndarray>x)
+    launch(op, y, <cnp.ndarray>x, <cnp.ndarray>x)
     return y if call is None else call.finish(y)
 
 
-def relu_backward(grad, x, out):
+cdef object backward(Op op, object grad, object x, object out):
     call = None
     if not (is_plain(grad) and alike(<cnp.ndarray>grad, x) and fits(<cnp.ndarray>grad, out)
             and fits(<cnp.ndarray>x, out)):
         call = _check.arrange(("grad", "x"), (grad, x), None, out)
         (grad, x), out = call.arrays, call.out
     dx = result_like(<cnp.ndarray>grad, out)
-    launch(RELU_BACKWARD, dx, <cnp.ndarray>grad, <cnp.ndarray>x)
+    launch(op, dx, <cnp.ndarray>grad, <cnp.ndarray>x)
     return dx if call is None else call.finish(dx)
+
+
+cdef bint is_tanh(object approximate) except -1:
+    """Check approximate; whether it is the tanh form."""
+    if not isinstance(approximate, str):
+        raise TypeError(f"approximate must be 'none' or 'tanh', not {type(approximate).__name__}")
+    if approximate != "none" and approximate != "tanh":
+        raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
+    return approximate == "tanh"
+
+
+def relu(x, out):
+    return forward(RELU, x, out)
+
+
+def relu_backward(grad, x, out):
+    return backward(RELU_BACKWARD, grad, x, out)
+
+
+def gelu(x, approximate, out):
+    return forward(GELU_TANH if is_tanh(approximate) else GELU, x, out)
+
+
+def gelu_backward(grad, x, approximate, out):
+    return backward(GELU_TANH_BACKWARD if is_tanh(approximate) else GELU_BACKWARD, grad, x, out)

@@ -1,8 +1,9 @@
 """Layers, losses, initialisation by seed, and saved models."""
 
-from .activations import ReLU
+from .activations import GELU, ReLU
 from .batch_norm import BatchNorm
 from .dropout import Dropout
+from .layer_norm import LayerNorm
 from .linear import Linear
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from .module import Module, Parameter
@@ -12,10 +13,12 @@ from .serialization import load, load_metadata, save
 from .step import compile_step
 
 __all__ = [
+    "GELU",
     "BCEWithLogitsLoss",
     "BatchNorm",
     "CrossEntropyLoss",
     "Dropout",
+    "LayerNorm",
     "Linear",
     "MSELoss",
     "Module",

@@ -1,7 +1,7 @@
 """Activations as layers."""
 
 from .._kernels import step_elementwise, step_linear
-from ..ops.activations import relu, relu_backward
+from ..ops.activations import gelu, gelu_backward, relu, relu_backward
 from ._reuse import Results
 from .module import Module
 
@@ -46,3 +46,39 @@ class ReLU(Module):
             return dy
 
         return y, backward
+
+
+class GELU(Module):
+    """Gaussian error linear unit y = x Φ(x), elementwise, any shape.
+
+    ``approximate="tanh"`` takes x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 in its place.
+
+    Raises ValueError for any other ``approximate``.
+
+    Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units, 2016; ``torch.nn.GELU``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> layer = nn.GELU()
+    >>> layer(np.array([-1.0, 2.0])).round(4).tolist(), layer.backward(np.array([3.0, 3.0])).round(4).tolist()
+    ([-0.1587, 1.9545], [-0.25, 3.2557])
+    """
+
+    def __init__(self, approximate="none"):
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
+        self.approximate = approximate
+        self._results = Results()
+        self._gradients = Results()
+
+    def forward(self, x):
+        y = gelu(x, approximate=self.approximate, out=self._results.like(x))
+        self._saved = x
+        return y
+
+    def backward(self, grad):
+        x = self._last()
+        return gelu_backward(grad, x, approximate=self.approximate, out=self._gradients.like(grad, x))
+
+    def extra_repr(self):
+        return f"approximate={self.approximate!r}"

@@ -3,12 +3,13 @@
 The kernels are tested against these. Names and signatures are fastml's own.
 """
 
-from .activations import relu, relu_backward
+from .activations import gelu, gelu_backward, relu, relu_backward
 from .adam import adam_step
 from .batch_norm import batch_norm, batch_norm_backward
 from .clip import clip_grad_norm
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
 from .dropout import dropout, dropout_backward, dropout_mask
+from .layer_norm import layer_norm, layer_norm_backward
 from .linear import linear, linear_backward
 from .linear_cross_entropy import linear_cross_entropy_with_grad
 from .losses import (
@@ -32,6 +33,10 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_mask",
+    "gelu",
+    "gelu_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
     "linear_cross_entropy_with_grad",
