@@ -55,6 +55,10 @@ static double next(uint64_t *state)
             fm->log_softmax_cols(y##B, x##B, rows, n, n), show##B("log_softmax_cols");                       \
             fm->logsumexp_cols(y##B, x##B, rows, n, n), show##B("logsumexp_cols");                           \
             fm->relu_run(y##B, x##B, n, 0), show##B("relu");                                                 \
+            fm->gelu_run(y##B, x##B, n, 0, 0), show##B("gelu");                                              \
+            fm->gelu_run(y##B, x##B, n, 1, 0), show##B("gelu tanh");                                         \
+            fm->gelu_backward_run(y##B, g##B, x##B, n, 0, 0), show##B("gelu_backward");                      \
+            fm->gelu_backward_run(y##B, g##B, x##B, n, 1, 0), show##B("gelu_backward tanh");                 \
             fm->dropout_run(y##B, x##B, n, 7, 3, 1 << 30, (T)1.25, 0), show##B("dropout");                   \
             fm->gemm(y##B, n, x##B, 50, 1, g##B, 1, 50, g##B, 1, 60, n, 50, NULL), show##B("gemm");          \
             fm->column_sums(y##B, x##B, rows, n, n < 256 ? n : 256), show##B("column_sums");                 \
@@ -67,6 +71,11 @@ static double next(uint64_t *state)
         memcpy(y##B, sum##B, sizeof sum##B), memcpy(y##B + 1024, m2##B, sizeof m2##B), show##B("norm_sums_cols"); \
         fm->norm_backward_cols(y##B, g##B, x##B, 256, 256, 256, small##B[0], small##B[1], small##B[2],       \
                                small##B[3], small##B[1], small##B[0], 1, 0), show##B("norm_backward_cols");     \
+        fm->layer_norm_rows(y##B, small##B[0], small##B[1], x##B, g##B, x##B, 60, 1000, 1000, 1001, 1e-5, 0);   \
+        show##B("layer_norm_rows");                                                                          \
+        fm->layer_norm_backward_rows(y##B, w##B, w##B + 1000, g##B, x##B, x##B, small##B[0], small##B[1], 33, 1000, \
+                                     1000, 1000, 1001), show##B("layer_norm_backward_rows");                 \
+        memcpy(y##B, w##B, 2000 * sizeof(T)), show##B("layer_norm_backward_rows sums");                      \
         fm->moments_rows(sum##B, m2##B, x##B, 60, 1000, 1001);                                               \
         memcpy(y##B, sum##B, 8), memcpy(y##B + 8, m2##B, 8), show##B("moments_rows");                        \
     }
