@@ -61,7 +61,7 @@ class GELU(Module):
     >>> import numpy as np
     >>> layer = nn.GELU()
     >>> layer(np.array([-1.0, 2.0])).round(4).tolist(), layer.backward(np.array([3.0, 3.0])).round(4).tolist()
-    ([-0.1587, 1.9545], [-0.25, 3.2557])
+    ([-0.1587, 1.9545], [-0.2499, 3.2557])
     """
 
     def __init__(self, approximate="none"):
