@@ -3,9 +3,7 @@
 import itertools
 import json
 import math
-import os
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastml import data, nn, optim
+from fastml._progress import Progress
 from fastml.cli.errors import CommandError
 
 EVALUATION_ROWS = 4096  # rows of one forward pass outside training; bounds the memory
@@ -166,7 +165,11 @@ def fit(model, training, validation, arguments, interrupt):
             history.samples += rows
             history.losses.append(total / rows)
             history.val_accuracies.append(float(np.mean(predict(model, validation[0]) == validation[1])))
-            progress.end_epoch(epoch, history)
+            progress.end_epoch(
+                epoch,
+                f"loss {history.losses[-1]:.4f}",
+                f"validation accuracy {100 * history.val_accuracies[-1]:.2f} %",
+            )
             if interrupt.requested:
                 break
     return history
@@ -186,52 +189,6 @@ def predict(model, X):
             raise _diverged("the model's outputs are not finite")
         predicted[start : start + EVALUATION_ROWS] = logits.argmax(axis=1)
     return predicted
-
-
-class Progress:
-    """A bar over all samples in a terminal, about ten plain lines elsewhere, nothing when ``quiet``."""
-
-    def __init__(self, epochs, samples, quiet):
-        self._epochs = epochs
-        self._plain = not quiet and not sys.stderr.isatty()
-        self._bar = None
-        if not quiet and not self._plain:
-            from tqdm import tqdm
-
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 where nobody has set it
-            self._bar = tqdm(
-                total=epochs * samples,
-                desc=f"epoch 1/{epochs}",
-                bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-                ncols=None if columns else 80,
-                nrows=None if columns else 24,
-                dynamic_ncols=columns > 0,
-            )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self._bar is not None:
-            self._bar.close()
-
-    def advance(self, samples):
-        if self._bar is not None:
-            self._bar.update(samples)
-
-    def end_epoch(self, epoch, history):
-        loss, accuracy = history.losses[-1], 100 * history.val_accuracies[-1]
-        if self._bar is not None:
-            following = min(epoch + 2, self._epochs)
-            self._bar.set_description_str(f"epoch {following}/{self._epochs}", refresh=False)
-            self._bar.set_postfix_str(f"loss {loss:.4f}, validation accuracy {accuracy:.2f} %", refresh=False)
-        elif self._plain and (epoch + 1 == self._epochs or (epoch + 1) % max(1, self._epochs // 10) == 0):
-            print(
-                f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}  loss {loss:.4f}  "
-                f"validation accuracy {accuracy:.2f} %",
-                file=sys.stderr,
-                flush=True,
-            )
 
 
 # After training
