@@ -58,3 +58,18 @@ __all__ = [
     "softmax",
     "softmax_backward",
 ]
+
+# These need scikit-learn, which is an optional dependency: they load on first use.
+_ESTIMATORS = ("MLPClassifier", "MLPRegressor")
+
+
+def __getattr__(name):
+    if name in _ESTIMATORS:
+        from . import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_ESTIMATORS})

@@ -1,0 +1,13 @@
+"""Multi-layer perceptrons as scikit-learn estimators; ``fastml.MLPClassifier`` loads this on first use."""
+
+try:
+    import sklearn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "the estimators need scikit-learn 1.6 or later: pip install 'fastml-kernels[sklearn]'"
+    ) from error
+
+from .classifier import MLPClassifier
+from .regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,292 @@
+"""What classifier and regressor share: fit from validated input to a trained network.
+
+A subclass says what its targets are (``_encode``), which loss they take (``_loss``) and how a validation set
+is scored (``_score_outputs``).
+"""
+
+import math
+import warnings
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from .._progress import Progress
+from . import network
+from .options import resolve
+from .training import Plateau, Rate, Rows, Weighted, make_optimizer, make_step
+
+
+class BaseMLP(BaseEstimator, ABC):
+    """Base of the two estimators; constructors store their arguments and do nothing else."""
+
+    def fit(self, X, y, sample_weight=None):
+        """Train on X (n, features), dense or sparse, and y; returns self.
+
+        ``sample_weight``: (n,) non-negative; the loss of a batch is its weighted mean, and rows of weight 0
+        take no part. With ``warm_start=True`` training goes on from where the last fit ended.
+
+        Ctrl-C ends training with a warning; then, and after an exception, the estimator has the weights
+        after the last whole step. Raises ValueError for parameters, for input that does not fit, and as
+        soon as the loss is not finite; warns (ConvergenceWarning) where ``max_iter`` ends training.
+        """
+        return self._fit(X, y, sample_weight, once=False)
+
+    # Training
+
+    def _fit(self, X, y, sample_weight, once, classes=None):
+        o = resolve(self)
+        if once and o.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        fresh = not hasattr(self, "_model") or not (once or self.warm_start)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float32, np.float64] if fresh else self._dtype,
+            order="C",
+            multi_output=True,
+            y_numeric=self._numeric,
+            reset=fresh,
+        )
+        if issparse(y):
+            y = y.toarray()
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        weight = self._class_weighted(y, _weights(sample_weight, X), o, once)
+        if weight is not None and not weight.any():
+            raise ValueError("sample_weight (times class_weight) is zero for every row")
+        target = self._encode(y, X.dtype, fresh, once, classes)
+        mean_weight = 1.0
+        if weight is not None:
+            if not weight.all():
+                kept = np.flatnonzero(weight)
+                X, target, weight = X[kept], target[kept], weight[kept]
+            mean_weight = weight.mean()
+            weight = weight / weight.max()
+        rng = check_random_state(self.random_state)
+        widths = (X.shape[1], *o.hidden_layer_sizes, self.n_outputs_)
+        if fresh:
+            self._begin(widths, o, rng, X.dtype)
+        elif (self._widths, self._kind) != (widths, (o.activation, o.batch_norm, o.dropout)):
+            raise ValueError(
+                f"training cannot go on with layers {widths}, activation={o.activation!r}, batch_norm="
+                f"{o.batch_norm}, dropout={o.dropout}: the fitted network has layers {self._widths}, "
+                "activation={!r}, batch_norm={}, dropout={}".format(*self._kind)
+            )
+        held_out = None
+        if o.early_stopping:
+            X, target, weight, held_out = self._hold_out(X, target, weight, o.validation_fraction, rng)
+        # As in scikit-learn: the penalty is divided by the sum of a batch's weights.
+        o.alpha_by_row = o.alpha / mean_weight
+        self._train(X, target, weight, held_out, o, rng, once)
+        return self
+
+    def _begin(self, widths, o, rng, dtype):
+        """A new network, and the attributes as they are before the first epoch."""
+        self._model = network.build(widths, o.activation, o.batch_norm, o.dropout, rng, dtype)
+        self._widths, self._kind = widths, (o.activation, o.batch_norm, o.dropout)
+        self._optimizer = None
+        self.n_layers_ = len(widths)
+        self.n_iter_ = self.t_ = 0
+        self.loss_ = math.nan
+        self.loss_curve_ = []
+        self.best_loss_ = self.validation_scores_ = None
+
+    def _hold_out(self, X, target, weight, share, rng):
+        """(X, target, weight) without the validation set, and the validation set."""
+        n = X.shape[0]
+        n_val = math.ceil(share * n)
+        if n_val < 2:
+            raise ValueError(
+                f"validation_fraction={share} of {n} rows leaves {n_val} for validation; at least 2 are needed"
+            )
+        rows, rows_val = train_test_split(
+            np.arange(n), test_size=n_val, random_state=rng, stratify=self._strata(target, n_val)
+        )
+        held_out = X[rows_val], target[rows_val], None if weight is None else weight[rows_val]
+        return X[rows], target[rows], None if weight is None else weight[rows], held_out
+
+    def _train(self, X, target, weight, held_out, o, rng, once):
+        batch_size = _batch_size(o.batch_size, X.shape[0])
+        if o.batch_norm and batch_size == 1:
+            raise ValueError("batch_norm=True needs at least two rows, got 1")
+        params = self._model.parameters()
+        loss, scale, shown = self._loss()
+        if self._optimizer is None or not once:
+            self._optimizer = make_optimizer(params, o, scale, batch_size)
+            self._steps = {}
+        # Calls of partial_fit share one program.
+        weighted = weight is not None
+        if weighted not in self._steps:
+            loss_fn = Weighted(loss) if weighted else loss()
+            self._steps[weighted] = make_step(self._model, loss_fn, self._optimizer)
+        step = self._steps[weighted]
+        # A batch of one row has no variance to normalise by: that row waits for another epoch.
+        rows = Rows(X, target, weight, batch_size, 2 if o.batch_norm else 1, o.shuffle, rng)
+        rate = Rate(o)
+        rate_scale = scale if o.solver == "sgd" else 1.0
+        plateau = Plateau(o.tol, o.n_iter_no_change)
+        penalty = 0.0 if o.solver == "adamw" else 0.5 * o.alpha_by_row / batch_size
+        # One of the two is watched; a fit that goes on may watch the other.
+        if held_out is None:
+            self.best_loss_ = math.inf if self.best_loss_ is None else self.best_loss_
+            self.validation_scores_ = self.best_validation_score_ = None
+        else:
+            self.validation_scores_ = self.validation_scores_ or []
+            self.best_loss_, self.best_validation_score_ = None, -math.inf
+        best = None
+        epochs = 1 if once else o.max_iter
+        self.n_iter_ = 0
+        total = seen = 0
+        self._model.train()
+        try:
+            with Progress(epochs, rows.count, quiet=not o.verbose) as progress:
+                for epoch in range(epochs):
+                    self._optimizer.lr = rate.at(epoch, self.t_) * rate_scale
+                    total = seen = 0
+                    for x, t, w in rows.epoch():
+                        total += step(x, t if w is None else (t, w)) * len(x)
+                        seen += len(x)
+                        if not math.isfinite(total):
+                            raise ValueError(
+                                f"training diverged: the loss of epoch {epoch + 1} is {total / seen}; scale "
+                                "the input or lower learning_rate_init"
+                            )
+                        progress.advance(len(x))
+                    loss = shown * total / seen + penalty * _square(params)
+                    self.t_ += rows.count
+                    self.loss_ = loss
+                    self.loss_curve_.append(loss)
+                    self.n_iter_ += 1
+                    total = seen = 0
+                    figures = [f"loss {loss:.4f}"]
+                    if held_out is None:
+                        plateau.add(loss)
+                        self.best_loss_ = min(self.best_loss_, loss)
+                    else:
+                        score = self._score_outputs(network.outputs(self._model, held_out[0]), *held_out[1:])
+                        self._model.train()
+                        self.validation_scores_.append(score)
+                        figures.append(f"validation score {score:.4f}")
+                        if plateau.add(-score):
+                            best = self._model.state_dict()
+                            self.best_validation_score_ = score
+                    stop = plateau.reached() and not rate.lower()
+                    progress.end_epoch(epoch, *figures, last=stop)
+                    if stop:
+                        break
+                else:
+                    if not (once or o.ends_by_plan):
+                        warnings.warn(
+                            f"training ended after max_iter={epochs} epochs, before it converged",
+                            ConvergenceWarning,
+                            stacklevel=4,
+                        )
+        except KeyboardInterrupt:
+            warnings.warn("training interrupted: the model is that after the last whole step", stacklevel=4)
+        finally:
+            if seen:
+                self.loss_ = shown * total / seen  # of an epoch that did not end
+            if best is not None:
+                self._model.load_state_dict(best)
+            self._model.eval()
+            if not once:
+                self._steps = {}
+
+    def __getstate__(self):
+        # A program belongs to the memory it was made for.
+        state = dict(super().__getstate__())
+        return state | {"_steps": {}} if "_steps" in state else state
+
+    # Prediction
+
+    def _outputs(self, X):
+        """The network's outputs, (n, n_outputs_), for input as the user gives it."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=self._dtype, order="C", reset=False)
+        return network.outputs(self._model, X)
+
+    @property
+    def _dtype(self):
+        return self._model[0].weight.value.dtype
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_model")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @property
+    def coefs_(self):
+        """Weight matrix of each layer, (in, out); views, or with ``batch_norm`` arrays with it folded in."""
+        return [weight.T for weight, _ in self._maps()]
+
+    @property
+    def intercepts_(self):
+        """Bias of each layer, (out,); with ``batch_norm`` the normalisation's, mean and scale folded in."""
+        return [bias for _, bias in self._maps()]
+
+    def _maps(self):
+        if not hasattr(self, "_model"):
+            raise AttributeError(f"this {type(self).__name__} has no weights before fit")
+        return network.affine_maps(self._model)
+
+    # What a subclass says
+
+    _numeric = False
+
+    @abstractmethod
+    def _encode(self, y, dtype, fresh, once, classes):
+        """The target as the loss takes it (real ones in ``dtype``); where ``fresh`` it sets what depends on it, such as n_outputs_."""
+
+    def _class_weighted(self, y, weight, o, once):
+        """The rows' weights with those of their classes in them, or None."""
+        return weight
+
+    @abstractmethod
+    def _loss(self):
+        """(kind of loss, scale, shown): the gradient of scikit-learn's objective is ``scale`` times that of
+        the loss, the value that scikit-learn shows is ``shown`` times the loss."""
+
+    @abstractmethod
+    def _score_outputs(self, outputs, target, weight):
+        """Validation score of the network's outputs."""
+
+    def _strata(self, target, n_val):
+        """What the validation split is stratified by, or None."""
+
+
+def _weights(sample_weight, X):
+    if sample_weight is None:
+        return None
+    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight must have one axis, got shape {weight.shape}")
+    check_consistent_length(X, weight)
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
+    return weight
+
+
+def _batch_size(batch_size, n):
+    if batch_size is None:
+        return n
+    if batch_size == "auto":
+        return min(200, n)
+    if batch_size > n:
+        warnings.warn(f"batch_size={batch_size} is more than the {n} rows: it is taken as {n}", stacklevel=5)
+    return min(int(batch_size), n)
+
+
+def _square(params):
+    """Σ p² over all parameters, without BLAS and its threads."""
+    return sum(float(np.square(p.value).sum()) for p in params)

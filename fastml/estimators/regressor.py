@@ -1,0 +1,151 @@
+"""Regression."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from .. import nn
+from .base import BaseMLP
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron for regression, a scikit-learn estimator on fastml's kernels.
+
+    Minimises half the squared error; y may have several columns.
+
+    A drop-in for ``sklearn.neural_network.MLPRegressor``: the same parameters under the same names, other
+    than ``solver="lbfgs"`` and its ``max_fun``; ``loss`` is "squared_error" and goes by name. float32 input
+    is trained in float32, float64 in float64 at half the speed, anything else in float32; sparse input
+    becomes dense batch by batch.
+
+    hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
+    activation : "relu" or "identity", of the hidden layers.
+    solver : "adam", "adamw" or "sgd". ``optimizer`` is another name for it and wins where it is not None.
+    alpha : the penalty alpha / 2 · Σ p², divided by the rows of a batch; of all parameters, biases too. With
+        "adamw" the decoupled weight decay itself.
+    batch_size : rows of a batch; "auto" is min(200, n), None is n.
+    learning_rate : how the rate runs from ``learning_rate_init`` (a number stands for both): "constant";
+        "cosine", to zero over all epochs; and with "sgd" alone "invscaling", divided by t^power_t after t rows,
+        and "adaptive", divided by 5 where training would stop.
+    max_iter : epochs at most. ``epochs`` is another name for it and wins where it is not None; then, and with
+        "cosine", nothing warns that training has not converged.
+    tol, n_iter_no_change : training stops once more than ``n_iter_no_change`` epochs in a row have not
+        improved the loss (with early stopping: the score) by ``tol``.
+    early_stopping, validation_fraction : hold out that share of the rows (at random), score it after each
+        epoch (R²), and keep the weights of the best epoch.
+    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2, epsilon : of "adam" and "adamw".
+    batch_norm : batch normalisation between each hidden layer and its activation.
+    dropout : probability of dropping a hidden value in training.
+    shuffle : whether each epoch has an order of its own. random_state : an int, RandomState or None; the same
+        int gives the same bits, and begins with scikit-learn's weights and batches.
+    warm_start : whether fit goes on from the last fit. verbose : whether to show progress on standard error.
+
+    Attributes after fit: ``coefs_`` and ``intercepts_`` (each layer's (in, out) and (out,)), ``loss_curve_``,
+    ``loss_``, ``best_loss_``, ``validation_scores_``, ``best_validation_score_`` (None without early
+    stopping), ``n_iter_`` (epochs), ``t_`` (rows seen), ``n_features_in_``, ``feature_names_in_``,
+    ``n_layers_``, ``n_outputs_``, ``out_activation_``.
+
+    Source: ``sklearn.neural_network.MLPRegressor``; G. Hinton, Connectionist learning procedures, Artificial
+    Intelligence 40, 1989.
+
+    >>> import fastml
+    >>> X = np.linspace(-1, 1, 200, dtype=np.float32)[:, None]
+    >>> reg = fastml.MLPRegressor(hidden_layer_sizes=(32, 32), learning_rate_init=0.01, random_state=0)
+    >>> bool(reg.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99)
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        batch_norm=False,
+        dropout=0.0,
+        optimizer=None,
+        epochs=None,
+        loss="squared_error",
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.batch_norm = batch_norm
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.epochs = epochs
+        self.loss = loss
+
+    _numeric = True
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """One epoch over X and y; returns self. Raises as :meth:`fit`, and ValueError for early stopping."""
+        return self._fit(X, y, sample_weight, once=True)
+
+    def predict(self, X):
+        """Values for each row of X: (n,), or (n, outputs) where y has several columns."""
+        y = self._outputs(X)
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    def _encode(self, y, dtype, fresh, once, classes):
+        if self.loss != "squared_error":
+            raise ValueError(f"loss must be 'squared_error', got {self.loss!r}")
+        with np.errstate(over="ignore"):
+            target = y.astype(dtype).reshape(len(y), -1)
+        if not np.isfinite(target).all():
+            raise ValueError(f"y holds a value too large for {dtype}")
+        if fresh:
+            self.n_outputs_ = target.shape[1]
+            self.out_activation_ = "identity"
+        elif target.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y must have {self.n_outputs_} columns, as in the first fit, got shape {y.shape}"
+            )
+        return target
+
+    def _loss(self):
+        # scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows the mean.
+        return nn.MSELoss, self.n_outputs_ / 2, 0.5
+
+    def _score_outputs(self, outputs, target, weight):
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        return float(r2_score(target, outputs, sample_weight=weight))
