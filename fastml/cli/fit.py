@@ -139,6 +139,7 @@ def fit(model, training, validation, arguments, interrupt):
         momentum=arguments.momentum,
         weight_decay=arguments.weight_decay,
     )
+    step = nn.compile_step(model, loss_fn, optimizer)
     # A batch of one row has no variance to normalise by: that row waits for another epoch.
     single = int(len(y) % arguments.batch_size == 1)
     batches = data.batches(X, y, batch_size=arguments.batch_size, seed=arguments.seed, drop_last=bool(single))
@@ -150,12 +151,9 @@ def fit(model, training, validation, arguments, interrupt):
             total = rows = 0
             start = time.perf_counter()
             for X_batch, y_batch in batches:
-                loss, grad = loss_fn(model(X_batch), y_batch)
-                loss = float(loss)
+                loss = float(step(X_batch, y_batch))
                 if not math.isfinite(loss):
                     raise _diverged(f"the loss of epoch {epoch + 1} is {loss}")
-                model.backward(grad)
-                optimizer.step()
                 total += loss * len(y_batch)
                 rows += len(y_batch)
                 progress.advance(len(y_batch))
