@@ -368,3 +368,12 @@ def test_errors_name_the_argument_and_write_nothing(module, error, match, change
 def test_grad_of_another_shape(module, shape):
     with pytest.raises(ValueError, match="grad"):
         module.linear_backward(np.ones(shape), np.ones((3, 5)), np.ones((2, 5)))
+
+
+@pytest.mark.parametrize("module", [fastml, fastml.reference], ids=lambda m: m.__name__)
+def test_backward_without_dx(module):
+    grad, x, weight = normal((40, 7)), normal((40, 9), seed=1), normal((7, 9), seed=2)
+    _, dweight, dbias = module.linear_backward(grad, x, weight)
+    nothing, *same = module.linear_backward(grad, x, weight, input_grad=False)
+    assert nothing is None
+    assert np.array_equal(same[0], dweight) and np.array_equal(same[1], dbias)

@@ -371,3 +371,20 @@ def test_repr():
     )
     assert repr(nn.CrossEntropyLoss(weight=[1, 2])).startswith("CrossEntropyLoss(weight=array of 2")
     assert repr(nn.Parameter(np.zeros((2, 3)))) == "Parameter(shape=(2, 3), dtype=float64)"
+
+
+def test_backward_without_the_gradient_of_the_input():
+    x = np.random.default_rng(0).standard_normal((9, 5), dtype=np.float32)
+    model = nn.Sequential(
+        nn.Dropout(0.5, seed=1),
+        nn.Sequential(nn.ReLU(), nn.Linear(5, 4, seed=2)),
+        nn.BatchNorm(4),
+        nn.Linear(4, 3, seed=3),
+    )
+    y = model(x)
+    assert model.backward(y).shape == x.shape
+    want = [p.grad for p in model.parameters()]
+    assert model.backward(y, input_grad=False) is None
+    for parameter, grad in zip(model.parameters(), want, strict=True):
+        assert parameter.grad is not grad and np.array_equal(parameter.grad, grad)
+    assert nn.Sequential(nn.ReLU(), nn.Dropout(0.0)).backward(y, input_grad=False) is None

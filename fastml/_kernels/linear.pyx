@@ -115,11 +115,12 @@ cdef void multiply(const Product *p, size_t size) noexcept:
 
 cdef void multiply_backward(const Product *dx, const Product *dw, void *db, const Matrix *grad,
                             size_t size) noexcept:
-    """Both products and the sums of grad's columns in one region."""
-    cdef int t, cpu, threads = team(cost(dx, size) + cost(dw, size))
+    """Both products (dx may be NULL) and the sums of grad's columns in one region."""
+    cdef int t, cpu, threads = team((0 if dx == NULL else cost(dx, size)) + cost(dw, size))
     if threads == 1:
         with nogil:
-            share(dx, 0, 1, size)
+            if dx != NULL:
+                share(dx, 0, 1, size)
             share(dw, 0, 1, size)
             share_sums(db, grad, 0, 1, size)
         team_done()
@@ -128,7 +129,8 @@ cdef void multiply_backward(const Product *dx, const Product *dw, void *db, cons
     with nogil, parallel(num_threads=threads):
         join_team(cpu)
         for t in prange(threads, schedule="static"):
-            share(dx, t, threads, size)
+            if dx != NULL:
+                share(dx, t, threads, size)
             share(dw, t, threads, size)
             share_sums(db, grad, t, threads, size)
     team_done()
@@ -255,7 +257,7 @@ def linear(x, weight, bias, activation, out):
     return y if out is None else out
 
 
-def linear_backward(grad, x, weight):
+def linear_backward(grad, x, weight, bint input_grad):
     cdef Product dx, dw
     cdef Matrix dz
     cdef cnp.npy_intp features
@@ -270,11 +272,12 @@ def linear_backward(grad, x, weight):
     if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>grad):
         grad = _check.plain(grad)
 
-    dx_array = rows_like(<cnp.ndarray>x, cnp.PyArray_DIM(<cnp.ndarray>weight, 1))
+    dx_array = rows_like(<cnp.ndarray>x, cnp.PyArray_DIM(<cnp.ndarray>weight, 1)) if input_grad else None
     dw_array = PyArray_EMPTY(2, cnp.PyArray_DIMS(<cnp.ndarray>weight), cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
     db_array = PyArray_EMPTY(1, &features, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
     dz = matrix(<cnp.ndarray>grad)
-    dx.c = matrix(dx_array)
+    if input_grad:
+        dx.c = matrix(dx_array)
     dx.a = dz
     dx.b = matrix(<cnp.ndarray>weight)
     dw.c = matrix(dw_array)
@@ -282,5 +285,6 @@ def linear_backward(grad, x, weight):
     dw.b = matrix(<cnp.ndarray>x)
     dx.bias = dw.bias = NULL
     dx.relu = dw.relu = dx.add = dw.add = False
-    multiply_backward(&dx, &dw, cnp.PyArray_DATA(db_array), &dz, cnp.PyArray_ITEMSIZE(dx_array))
+    multiply_backward(&dx if input_grad else NULL, &dw, cnp.PyArray_DATA(db_array), &dz,
+                      cnp.PyArray_ITEMSIZE(dw_array))
     return dx_array, dw_array, db_array

@@ -52,8 +52,8 @@ class Linear(Module):
         self._saved = x
         return y
 
-    def backward(self, grad):
-        dx, dweight, dbias = linear_backward(grad, self._last(), self.weight.value)
+    def backward(self, grad, input_grad=True):
+        dx, dweight, dbias = linear_backward(grad, self._last(), self.weight.value, input_grad=input_grad)
         self.weight.grad = dweight
         if self.bias is not None:
             self.bias.grad = dbias

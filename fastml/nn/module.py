@@ -27,7 +27,8 @@ class Module:
     ``forward`` keeps what ``backward`` needs, by reference: an input changed in place between the two
     changes the gradient. ``backward`` returns the gradient with respect to the last input and sets every
     parameter's ``grad`` to the gradient of this one pass: each call replaces the last, nothing is added
-    up. It may be called again with another ``dy``; before the first forward it is a RuntimeError. Copies
+    up. ``Linear`` and ``Sequential`` take ``backward(dy, input_grad=False)`` where nobody wants the input's
+    gradient: the first layer of a network then does half the work. It may be called again with another ``dy``; before the first forward it is a RuntimeError. Copies
     and pickles carry parameters and buffers and not what forward kept.
 
     Results belong to the caller: the next call does not overwrite an array that is still referred to.

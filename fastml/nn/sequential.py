@@ -1,5 +1,6 @@
 """Layers one after the other."""
 
+from .linear import Linear
 from .module import Module
 
 
@@ -41,10 +42,19 @@ class Sequential(Module):
             x = layer.forward(x)
         return x
 
-    def backward(self, grad):
-        for layer in reversed(self.layers):
+    def backward(self, grad, input_grad=True):
+        """Gradient of the input; None with ``input_grad=False``, which saves the first layer the product for it."""
+        first = 0 if input_grad else self._first_learning()
+        for i in range(len(self.layers) - 1, first - 1, -1):
+            layer = self.layers[i]
+            if i == first and not input_grad and isinstance(layer, (Linear, Sequential)):
+                return layer.backward(grad, input_grad=False)
             grad = layer.backward(grad)
-        return grad
+        return grad if input_grad else None
+
+    def _first_learning(self):
+        """The first layer that has parameters."""
+        return next((i for i, layer in enumerate(self.layers) if layer.parameters()), len(self.layers))
 
     def lower(self, plan, x, name):
         backwards = []

@@ -50,7 +50,7 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     return _kernel.linear(x, weight, bias, activation, out)
 
 
-def linear_backward(grad, x, weight):
+def linear_backward(grad, x, weight, *, input_grad=True):
     r"""Gradients of linear without activation: from dL/dy to dL/dx, dL/dW and dL/db.
 
     .. math:: dx = g W, \qquad dW = g^\top x, \qquad db_j = \sum_i g_{ij}
@@ -63,6 +63,8 @@ def linear_backward(grad, x, weight):
         The loss's gradient by y. After activation="relu" pass relu_backward(grad, y).
     x : array_like, shape (..., in)
     weight : array_like, shape (out, in)
+    input_grad : bool
+        False leaves dx out, half of the arithmetic: None is returned in its place.
 
     Returns
     -------
@@ -87,4 +89,4 @@ def linear_backward(grad, x, weight):
     array([[3., 4.],
            [6., 8.]])
     """
-    return _kernel.linear_backward(grad, x, weight)
+    return _kernel.linear_backward(grad, x, weight, input_grad)

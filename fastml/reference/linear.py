@@ -33,8 +33,8 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     return finish(y, dtype, out)
 
 
-def linear_backward(grad, x, weight):
-    """dx = grad W, dW = grad^T x and db = sum grad, the last two over all leading axes."""
+def linear_backward(grad, x, weight, *, input_grad=True):
+    """dx = grad W, dW = grad^T x and db = sum grad, the last two over all leading axes; dx only with input_grad."""
     grad64, x64, w, dtype = as_float64s(grad=grad, x=x, weight=weight)
     _check_features(x64, w)
     if grad64.shape != (*x64.shape[:-1], len(w)):
@@ -42,5 +42,5 @@ def linear_backward(grad, x, weight):
     rows = int(np.prod(x64.shape[:-1]))
     g, a = grad64.reshape(rows, len(w)), x64.reshape(rows, w.shape[1])
     with np.errstate(all="ignore"):
-        dx = (g @ w).reshape(x64.shape)
-        return finish(dx, dtype), finish(g.T @ a, dtype), finish(np.ascontiguousarray(g.T).sum(axis=1), dtype)
+        dx = finish((g @ w).reshape(x64.shape), dtype) if input_grad else None
+        return dx, finish(g.T @ a, dtype), finish(np.ascontiguousarray(g.T).sum(axis=1), dtype)
