@@ -311,7 +311,7 @@ def test_partial_fit_errors():
         make("MLPClassifier", early_stopping=True).partial_fit(X, y, classes=range(10))
     with pytest.raises(ValueError, match="balanced"):
         make("MLPClassifier", class_weight="balanced").partial_fit(X, y, classes=range(10))
-    model = make("MLPClassifier").partial_fit(X, y, classes=range(10))
+    model = make("MLPClassifier").partial_fit(X, y, range(10))
     assert model.predict_proba(X).shape == (100, 10)
     with pytest.raises(ValueError, match="classes"):
         model.partial_fit(X, y, classes=range(11))

@@ -124,7 +124,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.optimizer = optimizer
         self.epochs = epochs
 
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch over X and y; returns self.
 
         ``classes``: all classes there will be, needed in the first call (not for multilabel targets).
