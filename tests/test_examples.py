@@ -12,6 +12,7 @@ import pytest
 from .common import ROOT
 
 EXAMPLES = ROOT / "tests" / "examples"
+CLASSIFIER = "from fastml import MLPClassifier"
 
 
 @functools.cache
@@ -55,6 +56,24 @@ def test_compiled_step():
     printed, explicit = run("compiled_step"), run("explicit_loop")
     assert set(explicit.splitlines()) <= set(printed.splitlines())
     assert "phase 1" in printed and "MFLOP" in printed
+
+
+def test_grid_search():
+    pytest.importorskip("sklearn")
+    printed = run("grid_search")
+    scores = numbers(r"(0\.\d+)  {'mlp__", printed)
+    assert len(scores) == 4 and max(scores) > 0.95
+    assert accuracy(printed) > 0.95
+
+
+def test_grid_search_with_the_other_import(tmp_path):
+    """The very same program runs with scikit-learn's own class, and finds as good a network."""
+    pytest.importorskip("sklearn")
+    source = (EXAMPLES / "grid_search.py").read_text()
+    path = tmp_path / "grid_search.py"
+    path.write_text(source.replace(CLASSIFIER, "from sklearn.neural_network import MLPClassifier"))
+    assert path.read_text() != source
+    assert abs(accuracy(run_file(path)) - accuracy(run("grid_search"))) < 0.02
 
 
 def test_from_pytorch():
