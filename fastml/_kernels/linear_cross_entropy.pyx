@@ -7,7 +7,8 @@ A block has as many rows as WORKSPACE holds (one at least), and no more than ROW
 the cut depends on the shape alone. Three phases, a barrier after each: logits, losses, gradients.
 
 Rejected: tiles of the classes with an online log-sum-exp, where the logits are made twice. That is a fourth product
-(+ 33 %), where a block costs one more reading of weight and one of dweight, and a write.
+(+ 33 %), where a block costs one more reading of weight, and one reading and writing of dweight: at 1024 features and
+131 072 classes, where a block has 103 rows, the three products run at 85 to 90 % of the speed they have with 512.
 """
 
 import math
