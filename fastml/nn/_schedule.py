@@ -6,6 +6,8 @@ what it reads, or read what it writes; its phase is the first one after all of t
 side by side. Matrices whose phases do not overlap share memory.
 """
 
+import math
+
 PANEL = 128  # bytes of a row in a tile of columns: a panel of the GEMM
 LITTLE = 30_000  # nanoseconds: a step this short is not worth cutting
 ROWS = 16  # rows of a tile: two strips of the GEMM
@@ -40,7 +42,7 @@ class Job:
 
     @property
     def multiple(self):
-        return max(stage.multiple for stage in self.stages)
+        return math.lcm(*(stage.multiple for stage in self.stages))
 
 
 def _conflict(job, stage):
