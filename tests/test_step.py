@@ -37,6 +37,11 @@ def others(rng, width, dtype):
         nn.ReLU,
         lambda: nn.Dropout(0.3),
         lambda: nn.Dropout(0.0),
+        nn.GELU,
+        lambda: nn.GELU("tanh"),
+        lambda: nn.LayerNorm(width, dtype=dtype),
+        lambda: nn.LayerNorm((width,), bias=False, dtype=dtype),
+        lambda: nn.LayerNorm(width, elementwise_affine=False, eps=1e-3, dtype=dtype),
     ]
     return [kinds[i]() for i in rng.integers(0, len(kinds), rng.integers(0, 4))]
 
@@ -105,6 +110,36 @@ def test_a_model_worth_cutting_gives_the_same_bits_for_any_threads(threads):
         big_model(), batches(0, 200, np.float32, (130, 64, 130, 300)), threads=threads
     )
     assert "8 × 32 columns" in step.describe()
+
+
+def block_model(dtype=np.float32):
+    """The feed-forward half of a transformer's block, twice."""
+    nn.manual_seed(2)
+    layers = []
+    for _ in range(2):
+        layers += [nn.LayerNorm(192, dtype=dtype), nn.Linear(192, 384, dtype=dtype), nn.GELU()]
+        layers += [nn.Linear(384, 192, dtype=dtype), nn.Dropout(0.1)]
+    return nn.Sequential(*layers, nn.LayerNorm(192, dtype=dtype), nn.Linear(192, CLASSES, dtype=dtype))
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_layer_norm_and_gelu_worth_cutting_give_the_same_bits_for_any_threads(threads):
+    sizes = (130, 64, 33, 130, 300, 31, 1)
+    step = assert_same_training(block_model(), batches(0, 192, np.float32, sizes), threads=threads)
+    text = step.describe()
+    assert "10 × 32 rows" in text and "12 × 32 columns" in text
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_sums_of_layer_norm_over_many_rows_are_added_in_the_same_order(dtype):
+    nn.manual_seed(3)
+    model = nn.Sequential(
+        nn.Linear(6, 10, dtype=dtype), nn.LayerNorm(10, dtype=dtype), nn.GELU("tanh"),
+        nn.LayerNorm(10, bias=False, dtype=dtype), nn.Linear(10, CLASSES, dtype=dtype),
+    )  # fmt: skip
+    assert_same_training(model, batches(3, 6, dtype, (3000, 2049, 2048, 4200, 97)), threads=2)
+    small = nn.Sequential(nn.LayerNorm(1, dtype=dtype), nn.Linear(1, CLASSES, dtype=dtype))
+    assert_same_training(small, batches(3, 1, dtype, (3000, 2500)), threads=1)
 
 
 def test_plain_layers_share_tiles_of_rows():
@@ -232,6 +267,24 @@ def test_parameters_that_the_optimizer_does_not_hold_stay():
         assert same == [i not in range(6)[chosen] for i in range(6)]
 
 
+def test_a_layer_norm_of_which_the_optimizer_holds_a_part():
+    a, b = twins(
+        nn.Sequential(
+            nn.LayerNorm(6), nn.Linear(6, 9, seed=0), nn.LayerNorm(9), nn.Linear(9, CLASSES, seed=1)
+        )
+    )
+    for chosen in (slice(0, 1), slice(1, 4), slice(5, 8), slice(2, 4), slice(6, 7)):
+        before = a.state_dict()
+        slow, fast = (optim.SGD(m.parameters()[chosen], lr=0.1, momentum=0.9) for m in (a, b))
+        step = nn.compile_step(b, nn.CrossEntropyLoss(), fast)
+        for x, y in batches(2, 6, np.float32, (70, 33)):
+            explicit(a, nn.CrossEntropyLoss(), slow, x, y)
+            step(x, y)
+        assert_twins(a, b)
+        same = [np.array_equal(before[name], a.state_dict()[name]) for name in before]
+        assert same == [i not in range(8)[chosen] for i in range(8)]
+
+
 def test_strided_input_and_any_labels_are_taken():
     model = nn.Sequential(nn.Linear(6, CLASSES, seed=0))
     (x, y), *_ = batches(0, 12, np.float32)
@@ -276,6 +329,12 @@ def test_layers_and_losses_that_do_not_fit():
     model = nn.Sequential(nn.Linear(6, 9), nn.BatchNorm(8))
     with pytest.raises(ValueError, match=r"1: BatchNorm has 8 features, the layer before gives 9"):
         nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
+    for layer, shape in ((nn.LayerNorm(8), r"\(8,\)"), (nn.LayerNorm((3, 3)), r"\(3, 3\)")):
+        model = nn.Sequential(nn.Linear(6, 9), layer)
+        with pytest.raises(
+            ValueError, match=rf"1: LayerNorm normalises {shape}, the layer before gives \(9,\)"
+        ):
+            nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
     model = nn.Sequential(nn.Linear(6, 9))
     with pytest.raises(ValueError, match="reduction"):
         nn.compile_step(model, nn.CrossEntropyLoss(reduction="none"), sgd(model))

@@ -80,5 +80,17 @@ class GELU(Module):
         x = self._last()
         return gelu_backward(grad, x, approximate=self.approximate, out=self._gradients.like(grad, x))
 
+    def lower(self, plan, x, name):
+        plan.keep(x)
+        y = plan.activation(x.cols)
+        form = [self.approximate == "tanh"]
+        plan.emit(step_elementwise.gelu, [y], [x], rows=[], columns=[], integers=form)
+
+        def backward(dy, wanted):
+            plan.emit(step_elementwise.gelu_backward, [dy], [dy, x], rows=[], columns=[], integers=form)
+            return dy
+
+        return y, backward
+
     def extra_repr(self):
         return f"approximate={self.approximate!r}"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._kernels import step_layer_norm
 from ..ops.layer_norm import layer_norm, layer_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, size
@@ -63,6 +64,45 @@ class LayerNorm(Module):
         if self.bias is not None:
             self.bias.grad = dbias
         return dx
+
+    def lower(self, plan, x, name):
+        if self.normalized_shape != (x.cols,):
+            raise ValueError(
+                f"{name}: LayerNorm normalises {self.normalized_shape}, the layer before gives ({x.cols},)"
+            )
+        n = x.cols
+        weight, bias = (
+            None if parameter is None else plan.outside(parameter.value, f"{name}.{what}")
+            for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
+        )
+        y, mean, inv_std = (
+            plan.activation(n), plan.matrix(f"{name}.mean", 1), plan.matrix(f"{name}.inv_std", 1)
+        )  # fmt: skip
+        plan.keep(x)
+        plan.emit(
+            step_layer_norm.layer_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps]
+        )  # fmt: skip
+
+        def backward(dy, wanted):
+            # The weight's sums begin a row of all sums, the bias's follow from column n on.
+            both = ((self.weight, weight, 0), (self.bias, bias, n))
+            learnt = [found for found in both if found[0] is not None and plan.learns(found[0])]
+            block = step_layer_norm.BLOCK_ROWS
+            sums = plan.vector(f"d{name}.sums", -(-plan.rows // block), 2 * n) if learnt else None
+            plan.emit(
+                step_layer_norm.layer_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
+                multiple=block if learnt else 1, scratch=None if learnt else lambda _: 2 * n * dy.itemsize,
+            )  # fmt: skip
+            for parameter, value, first in learnt:
+                gradient = plan.vector(f"d{value}", n)
+                plan.emit(
+                    step_layer_norm.layer_norm_join, [gradient], [sums], cols=n, columns=[sums], integers=[first],
+                    scratch=lambda _: step_layer_norm.JOIN_BYTES,
+                )  # fmt: skip
+                plan.learn(parameter, value, gradient)
+            return dy
+
+        return y, backward
 
     def extra_repr(self):
         shape = self.normalized_shape

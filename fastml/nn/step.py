@@ -148,4 +148,6 @@ def _features(model):
         for name in ("in_features", "num_features"):
             if hasattr(module, name):
                 return getattr(module, name)
+        if hasattr(module, "normalized_shape"):
+            return module.normalized_shape[-1]
     return None
