@@ -134,7 +134,11 @@ def test_verbose_shows_epochs(capsys):
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"activation": "tanh"}, ValueError, "activation must be one of 'identity', 'relu'.*, got 'tanh'"),
+        (
+            {"activation": "tanh"},
+            ValueError,
+            "activation must be one of 'identity', 'relu', 'gelu'.*, got 'tanh'",
+        ),
         ({"solver": "lbfgs"}, ValueError, "solver must be one of 'adam', 'adamw', 'sgd', got 'lbfgs'"),
         ({"optimizer": "rmsprop"}, ValueError, "optimizer must be one of"),
         ({"learning_rate": "fast"}, ValueError, "learning_rate must be one of.*'cosine'"),

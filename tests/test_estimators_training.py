@@ -91,7 +91,7 @@ def test_options_reach_training():
     usual = bits()
     assert usual == bits(epochs=3, optimizer="adam", max_iter=99, solver="sgd", learning_rate=0.001)
     for options in (
-        {"hidden_layer_sizes": (13,)}, {"activation": "identity"}, {"solver": "sgd"}, {"alpha": 1.0},
+        {"hidden_layer_sizes": (13,)}, {"activation": "identity"}, {"activation": "gelu"}, {"solver": "sgd"}, {"alpha": 1.0},
         {"batch_size": 51}, {"batch_size": None}, {"learning_rate": "cosine"}, {"learning_rate": 0.002},
         {"learning_rate_init": 0.002}, {"epochs": 2}, {"shuffle": False}, {"beta_1": 0.8}, {"beta_2": 0.9},
         {"epsilon": 0.1}, {"batch_norm": True}, {"dropout": 0.5}, {"class_weight": {3: 2.0}},
@@ -101,6 +101,19 @@ def test_options_reach_training():
     for options in ({"momentum": 0.5}, {"nesterovs_momentum": False}, {"learning_rate": "invscaling"}):
         assert bits(solver="sgd", **options) != sgd, options
     assert bits(solver="sgd", momentum=0.0) == bits(solver="sgd", momentum=0.0, nesterovs_momentum=False)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_gelu(name):
+    estimator, X, y = task(name)
+    options = {"hidden_layer_sizes": (20,), "activation": "gelu", "learning_rate": 0.02, "max_iter": 30}
+    model = make(estimator, **options).fit(X, y)
+    assert model.loss_curve_[-1] < 0.8 * model.loss_curve_[0]
+    z = fastml.gelu(X @ model.coefs_[0] + model.intercepts_[0]) @ model.coefs_[1] + model.intercepts_[1]
+    if model.out_activation_ == "softmax":
+        np.testing.assert_array_equal(model.predict(X), model.classes_[z.argmax(axis=1)])
+    elif model.out_activation_ == "identity":
+        np.testing.assert_allclose(model.predict(X), z.reshape(model.predict(X).shape), atol=1e-9)
 
 
 # Batch normalisation

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import nn
 
-ACTIVATIONS = {"identity": None, "relu": nn.ReLU}
+ACTIVATIONS = {"identity": None, "relu": nn.ReLU, "gelu": nn.GELU}
 ROWS = 4096  # of one forward pass outside training; bounds the memory
 
 
