@@ -77,7 +77,7 @@ cdef extern from "dispatch.h" nogil:
         void (*layer_norm_backward_rows)(float *dx, float *dweight, float *dbias, const float *g, const float *x,
                                          const float *weight, const float *mean, const float *inv_std,
                                          size_t rows, size_t n, size_t dx_stride, size_t g_stride,
-                                         size_t x_stride) noexcept nogil
+                                         size_t x_stride, int stream) noexcept nogil
         void (*sums_gain)(double *total, const float *part, size_t n) noexcept nogil
         void (*sums_join)(float *sum, const double *totals, size_t count, size_t stride, size_t width) noexcept nogil
         void (*gemm)(float *c, size_t c_row, const float *a, ptrdiff_t a_row, ptrdiff_t a_col, const float *b,
@@ -178,7 +178,7 @@ cdef extern from "dispatch.h" nogil:
         void (*layer_norm_backward_rows)(double *dx, double *dweight, double *dbias, const double *g, const double *x,
                                          const double *weight, const double *mean, const double *inv_std,
                                          size_t rows, size_t n, size_t dx_stride, size_t g_stride,
-                                         size_t x_stride) noexcept nogil
+                                         size_t x_stride, int stream) noexcept nogil
         void (*sums_gain)(double *total, const double *part, size_t n) noexcept nogil
         void (*sums_join)(double *sum, const double *totals, size_t count, size_t stride, size_t width) noexcept nogil
         void (*gemm)(double *c, size_t c_row, const double *a, ptrdiff_t a_row, ptrdiff_t a_col, const double *b,

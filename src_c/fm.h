@@ -111,11 +111,12 @@ FM_PRIMITIVE(void, layer_norm_rows,
               size_t n, size_t y_stride, size_t x_stride, double eps, int stream))
 /* With xhat = (x - mean) inv_std and means over the row: dx = (g weight - mean(g weight) - xhat mean(g weight xhat))
  * inv_std, and over these rows, each column in their order: dweight = sum(g xhat), dbias = sum(g). Few rows a
- * call (32), since these sums are of type real. dx may be g or x; dweight and dbias have memory of their own. */
+ * call (32), since these sums are of type real. dx may be g or x; dweight and dbias have memory of their own.
+ * stream: dx is written past the caches. */
 FM_PRIMITIVE(void, layer_norm_backward_rows,
              (real *dx, real *dweight, real *dbias, const real *g, const real *x, const real *weight,
               const real *mean, const real *inv_std, size_t rows, size_t n, size_t dx_stride, size_t g_stride,
-              size_t x_stride))
+              size_t x_stride, int stream))
 /* total += part; n >= 0. */
 FM_PRIMITIVE(void, sums_gain, (double *restrict total, const real *restrict part, size_t n))
 /* sum[j] = totals[j] + totals[stride + j] + ... in this order, count >= 1 of them. */

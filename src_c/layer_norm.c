@@ -62,9 +62,12 @@ FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, cons
 
 static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, const real *g, const real *x,
                                          const real *weight, const real *mean, const real *inv_std, size_t rows,
-                                         size_t n, size_t dx_stride, size_t g_stride, size_t x_stride)
+                                         size_t n, size_t dx_stride, size_t g_stride, size_t x_stride,
+                                         int stream)
 {
     const vec one = v_set1(1);
+    /* Only rows that begin alike have their lines at the same columns. */
+    const int past = stream && n >= 8 * LANES && dx_stride % LANES == 0;
     vec m[LAYER_ROWS], s[LAYER_ROWS], c[LAYER_ROWS], q[LAYER_ROWS];
     memset(dweight, 0, n * sizeof(real));
     memset(dbias, 0, n * sizeof(real));
@@ -80,20 +83,29 @@ static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, c
     total = v_add(total, g##k);                                                                              \
     product = v_fma(g##k, h##k, product);                                                                    \
     const vec d##k = v_mul(v_fnma(h##k, q[k], v_sub(v_mul(g##k, w), c[k])), s[k]);
+#define LAYER_PUT(y, value)                                                                                  \
+    if (k_ == LANES && past)                                                                                 \
+        v_stream((y) + i_, value);                                                                           \
+    else                                                                                                     \
+        PUT(y, value);
 #define LAYER_COLUMNS(...)                                                                                   \
     NORM_EACH(FM(head)(dx, n), n, const vec w = weight ? AT(weight) : one;                                   \
               vec total = AT(dbias), product = AT(dweight); __VA_ARGS__ PUT(dbias, total); PUT(dweight, product);)
         if (count == 1)
-            LAYER_COLUMNS(LAYER_ROW(0) PUT(dx, d0);)
+            LAYER_COLUMNS(LAYER_ROW(0) LAYER_PUT(dx, d0))
         else
-            LAYER_COLUMNS(LAYER_ROW(0) LAYER_ROW(1) LAYER_ROW(2) LAYER_ROW(3) PUT(dx, d0); PUT(dx + dx_stride, d1);
-                          PUT(dx + 2 * dx_stride, d2); PUT(dx + 3 * dx_stride, d3);)
+            LAYER_COLUMNS(LAYER_ROW(0) LAYER_ROW(1) LAYER_ROW(2) LAYER_ROW(3) LAYER_PUT(dx, d0)
+                          LAYER_PUT(dx + dx_stride, d1) LAYER_PUT(dx + 2 * dx_stride, d2)
+                          LAYER_PUT(dx + 3 * dx_stride, d3))
 #undef LAYER_COLUMNS
+#undef LAYER_PUT
 #undef LAYER_ROW
         dx += count * dx_stride;
         g += count * g_stride;
         x += count * x_stride;
     }
+    if (past)
+        fm_stream_end();
 }
 
 static void FM(sums_gain)(double *restrict total, const real *restrict part, size_t n)

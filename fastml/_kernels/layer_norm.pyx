@@ -79,6 +79,7 @@ cdef struct Gradient:
     void *sums
     Py_ssize_t outer, n
     Py_ssize_t rows    # of a chunk
+    bint stream        # dx goes past the caches
 
 
 cdef inline void chunk(const Gradient *job, Py_ssize_t k, const real *x) noexcept nogil:
@@ -94,13 +95,14 @@ cdef inline void chunk(const Gradient *job, Py_ssize_t k, const real *x) noexcep
         if real is float:
             fm32.layer_norm_backward_rows(
                 <float *>job.dx + r * n, sums, sums + n, <const float *>job.g + r * n, <const float *>job.x + r * n,
-                <const float *>job.weight, <const float *>job.mean + r, <const float *>job.inv_std + r, rows, n, n, n, n)
+                <const float *>job.weight, <const float *>job.mean + r, <const float *>job.inv_std + r, rows, n, n, n,
+                n, job.stream)
             fm32.sums_gain(totals, sums, 2 * n)
         else:
             fm64.layer_norm_backward_rows(
                 <double *>job.dx + r * n, sums, sums + n, <const double *>job.g + r * n,
                 <const double *>job.x + r * n, <const double *>job.weight, <const double *>job.mean + r,
-                <const double *>job.inv_std + r, rows, n, n, n, n)
+                <const double *>job.inv_std + r, rows, n, n, n, n, job.stream)
             fm64.sums_gain(totals, sums, 2 * n)
 
 
@@ -144,6 +146,8 @@ cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, cnp.ndarr
     job.mean, job.inv_std = cnp.PyArray_DATA(mean), cnp.PyArray_DATA(inv_std)
     job.weight = NULL if weight is None else cnp.PyArray_DATA(weight)
     job.outer, job.n = outer, n
+    # Where dx, g and x do not fit the cache together.
+    job.stream = job.dx != job.g and job.dx != job.x and 3 * <size_t>cnp.PyArray_NBYTES(dx) > cache_bytes
     job.rows = ceil_div(ceil_div(outer, ROWS), CHUNKS) * ROWS
     chunks = ceil_div(outer, job.rows)
     job.totals = <double *>malloc(2 * n * chunks * (sizeof(double) + cnp.PyArray_ITEMSIZE(dx)))

@@ -51,13 +51,13 @@ cdef void backward_tile(const Args *p, const Tile *t) noexcept nogil:
                 <float *>at(dx, t, i, 0, p.size), <float *>sums, <float *>sums + n, <float *>at(dy, t, i, 0, p.size),
                 <float *>at(x, t, i, 0, p.size), <float *>at(p.v[4], t, 0, 0, p.size),
                 <float *>at(p.v[5], t, i, 0, p.size), <float *>at(p.v[6], t, i, 0, p.size), count, n, dx.row, dy.row,
-                x.row)
+                x.row, False)
         else:
             fm64.layer_norm_backward_rows(
                 <double *>at(dx, t, i, 0, p.size), <double *>sums, <double *>sums + n,
                 <double *>at(dy, t, i, 0, p.size), <double *>at(x, t, i, 0, p.size),
                 <double *>at(p.v[4], t, 0, 0, p.size), <double *>at(p.v[5], t, i, 0, p.size),
-                <double *>at(p.v[6], t, i, 0, p.size), count, n, dx.row, dy.row, x.row)
+                <double *>at(p.v[6], t, i, 0, p.size), count, n, dx.row, dy.row, x.row, False)
         i += ROWS
 
 

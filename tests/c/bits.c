@@ -74,7 +74,7 @@ static double next(uint64_t *state)
         fm->layer_norm_rows(y##B, small##B[0], small##B[1], x##B, g##B, x##B, 60, 1000, 1000, 1001, 1e-5, 0);   \
         show##B("layer_norm_rows");                                                                          \
         fm->layer_norm_backward_rows(y##B, w##B, w##B + 1000, g##B, x##B, x##B, small##B[0], small##B[1], 33, 1000, \
-                                     1000, 1000, 1001), show##B("layer_norm_backward_rows");                 \
+                                     1000, 1000, 1001, 0), show##B("layer_norm_backward_rows");                 \
         memcpy(y##B, w##B, 2000 * sizeof(T)), show##B("layer_norm_backward_rows sums");                      \
         fm->moments_rows(sum##B, m2##B, x##B, 60, 1000, 1001);                                               \
         memcpy(y##B, sum##B, 8), memcpy(y##B + 8, m2##B, 8), show##B("moments_rows");                        \
