@@ -28,8 +28,10 @@ from .common import Case, calls_per_sample, load, time_calls
 
 LIMIT = "limit"
 
-# Threads that slept for long take milliseconds of work until they wake fast again and sit on cores of their own.
-WARM = 3e-3
+# Threads that slept for long take milliseconds of work until they wake fast again and sit on cores of their own, and
+# the peers have had the caches meanwhile: seconds of untimed calls before each sample, and how many calls at least,
+# unless that takes too long.
+WARM, WARM_CALLS, WARM_MOST = 3e-3, 10, 40e-3
 
 
 class Peer:
@@ -85,8 +87,10 @@ class Peer:
             return {"seconds": self.call()}
         gc.disable()
         start = time.perf_counter()
-        while time.perf_counter() - start < WARM:
+        calls, spent = 0, 0.0
+        while spent < WARM or (calls < WARM_CALLS and spent < WARM_MOST):
             time_calls(self.call, self.n)
+            calls, spent = calls + self.n, time.perf_counter() - start
         seconds = time_calls(self.call, self.n)
         gc.enable()
         settle()

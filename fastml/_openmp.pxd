@@ -1,8 +1,8 @@
 """How a kernel enters a parallel region.
 
-    cdef int threads = team(nanoseconds), cpu = caller_cpu()
+    cdef int threads = team(nanoseconds), me = caller()
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for b in prange(blocks, schedule="static"):
             ...
     team_done()
@@ -12,10 +12,10 @@
 cdef int team(double nanoseconds) noexcept nogil
 # Whether all work is to have a team, as tests want it.
 cdef bint forced() noexcept nogil
-# The CPU that the caller is on.
-cdef int caller_cpu() noexcept nogil
-# First in the region, by every thread: a worker that woke on the caller's CPU moves off it.
-cdef void join_team(int cpu) noexcept nogil
+# Who calls, and on which CPU.
+cdef int caller() noexcept nogil
+# First in the region, by every thread: a worker beside the caller moves off.
+cdef void join_team(int caller) noexcept nogil
 # After the region: how long it took tells the next call whether the team is awake.
 cdef void team_done() noexcept nogil
 

@@ -8,8 +8,9 @@ cdef extern from "threads.h" nogil:
     const char *fm_openmp_name()
     int fm_openmp_max_threads()
     int fm_openmp_usable()
-    int fm_current_cpu()
-    void fm_leave_cpu(int caller_cpu)
+    void fm_open_region(int threads)
+    int fm_caller()
+    void fm_join_region(int caller)
     int fm_local_threads()
     void fm_set_local_threads(int n)
     int fm_team_pays(double nanoseconds)
@@ -35,19 +36,22 @@ cdef int team(double nanoseconds) noexcept nogil:
     if nanoseconds < threshold or not fm_openmp_usable():
         return 1
     cdef int n = current()
-    return n if n == 1 or threshold == 0 or fm_team_pays(nanoseconds) else 1
+    if n == 1 or not (threshold == 0 or fm_team_pays(nanoseconds)):
+        return 1
+    fm_open_region(n)
+    return n
 
 
 cdef bint forced() noexcept nogil:
     return threshold == 0
 
 
-cdef int caller_cpu() noexcept nogil:
-    return fm_current_cpu()
+cdef int caller() noexcept nogil:
+    return fm_caller()
 
 
-cdef void join_team(int cpu) noexcept nogil:
-    fm_leave_cpu(cpu)
+cdef void join_team(int caller) noexcept nogil:
+    fm_join_region(caller)
 
 
 cdef void team_done() noexcept nogil:

@@ -16,10 +16,11 @@ int fm_team_pays(double nanoseconds);
 void fm_team_done(void);
 /* A clock that only goes forward, in nanoseconds. */
 double fm_clock(void);
-/* The CPU that the calling thread runs on, -1 if unknown. */
-int fm_current_cpu(void);
-/* First thing inside a parallel region: a worker that woke on the caller's CPU moves off it. */
-void fm_leave_cpu(int caller_cpu);
+/* Before a region of so many threads: workers that sleep are kept off the caller's CPU. */
+void fm_open_region(int threads);
+/* Who calls, and where it runs: what every thread of the region tells fm_join_region, first thing inside. */
+int fm_caller(void);
+void fm_join_region(int caller);
 /* Set and read the thread's own number of threads (0: none set), as num_threads() uses it. */
 int fm_local_threads(void);
 void fm_set_local_threads(int n);

@@ -11,7 +11,7 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport alike, as1d, fits, is_plain, result_like
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -71,9 +71,9 @@ cdef void run(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept
     """y (OUT), a, b (IN), each (n,)."""
     cdef Py_ssize_t i, n = y.shape[0], blocks = (n + BLOCK - 1) // BLOCK
     cdef bint stream = n * sizeof(real) > cache_bytes
-    cdef int cpu = caller_cpu(), threads = team(n * cost(op, sizeof(real)))
+    cdef int me = caller(), threads = team(n * cost(op, sizeof(real)))
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for i in prange(blocks, schedule="static"):
             block(op, &y[i * BLOCK], &a[i * BLOCK], &b[i * BLOCK], min(BLOCK, n - i * BLOCK), stream)
     team_done()

@@ -13,7 +13,7 @@ from libc.stdlib cimport free, malloc
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, lay, result_like
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
 
 cnp.import_array()

@@ -272,9 +272,9 @@ cdef void alone(const Job *job) noexcept nogil:
 
 cdef void together(const Job *job, int threads) noexcept nogil:
     """The whole call on a team, in as many parts."""
-    cdef int t, cpu = caller_cpu()
+    cdef int t, me = caller()
     with parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         if job.cut.by_panel:
             for t in prange(threads, schedule="static"):
                 by_panel(job, t, threads)

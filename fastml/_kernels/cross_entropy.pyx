@@ -21,7 +21,7 @@ from .. import _check
 from .._check cimport (
     Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, axis_index, fits, is_plain, lay, result_like
 )
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -101,7 +101,7 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
     cdef real *loss0 = NULL
     cdef double[SLOTS] sums
     cdef double total = 0
-    cdef int cpu = caller_cpu(), threads = team(COST * size + ROW_COST * at.outer * at.inner)
+    cdef int me = caller(), threads = team(COST * size + ROW_COST * at.outer * at.inner)
     if target is not None:
         target0 = &target[0, 0, 0]
     if weight is not None:
@@ -113,7 +113,7 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
     if loss is not None:
         loss0 = &loss[0, 0]
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for i in prange(slots, schedule="static"):
             sums[i] = 0
             for u in range(i * each, min(units, (i + 1) * each)):

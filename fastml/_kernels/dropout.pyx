@@ -14,7 +14,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from .. import _check
 
 from .._check cimport as1d, fits, is_plain, result_like
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -61,9 +61,9 @@ cdef void run(real[::1] y, const real[::1] x, const Draw *d) noexcept:
     """y (OUT), x (IN), each (n,)."""
     cdef Py_ssize_t i, n = x.shape[0], blocks = (n + BLOCK - 1) // BLOCK
     cdef bint stream = n * sizeof(real) > cache_bytes
-    cdef int cpu = caller_cpu(), threads = team(COST * n)
+    cdef int me = caller(), threads = team(COST * n)
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for i in prange(blocks, schedule="static"):
             block(&y[i * BLOCK], &x[i * BLOCK], min(BLOCK, n - i * BLOCK), d, i * BLOCK, stream)
     team_done()
@@ -72,9 +72,9 @@ cdef void run(real[::1] y, const real[::1] x, const Draw *d) noexcept:
 cdef void run_mask(uint8_t[::1] kept, const Draw *d) noexcept:
     """kept (OUT), (n,)."""
     cdef Py_ssize_t i, n = kept.shape[0], blocks = (n + BLOCK - 1) // BLOCK
-    cdef int cpu = caller_cpu(), threads = team(COST * n)
+    cdef int me = caller(), threads = team(COST * n)
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for i in prange(blocks, schedule="static"):
             fm32.dropout_mask_run(&kept[i * BLOCK], min(BLOCK, n - i * BLOCK), d.seed, d.offset + i * BLOCK,
                                   d.threshold)

@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, alike, fits, is_plain, result_like
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -53,12 +53,12 @@ cdef void forward(real *y, real *mean, real *inv_std, const real *x, const real 
     """y (OUT), x (IN): (outer, n); mean, inv_std (OUT): (outer,); weight, bias (IN, may be NULL): (n,)."""
     cdef Py_ssize_t step = max(1, BLOCK // n), i, r
     cdef bint stream = outer * n * sizeof(real) > cache_bytes
-    cdef int cpu = caller_cpu(), threads = team(FORWARD_COST * outer * n)
+    cdef int me = caller(), threads = team(FORWARD_COST * outer * n)
     if threads == 1:
         rows_forward(y, mean, inv_std, x, weight, bias, outer, n, eps, stream)
     else:
         with parallel(num_threads=threads):
-            join_team(cpu)
+            join_team(me)
             for i in prange(ceil_div(outer, step), schedule="static"):
                 r = i * step
                 rows_forward(y + r * n, mean + r, inv_std + r, x + r * n, weight, bias, min(step, outer - r), n, eps,
@@ -121,14 +121,14 @@ cdef inline void join(const Gradient *job, real *dweight, real *dbias, Py_ssize_
 cdef void backward(const Gradient *job, real *dweight, real *dbias) noexcept nogil:
     """The whole gradient."""
     cdef Py_ssize_t k, n = job.n, chunks = ceil_div(job.outer, job.rows)
-    cdef int cpu = caller_cpu(), threads = team(BACKWARD_COST * job.outer * n)
+    cdef int me = caller(), threads = team(BACKWARD_COST * job.outer * n)
     if threads == 1:
         for k in range(chunks):
             chunk(job, k, dweight)
         join(job, dweight, dbias, chunks, 0, n)
     else:
         with parallel(num_threads=threads):
-            join_team(cpu)
+            join_team(me)
             for k in prange(chunks, schedule="static"):
                 chunk(job, k, dweight)
             for k in prange(ceil_div(n, PANEL), schedule="static"):

@@ -17,7 +17,7 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, apart, is_real
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport fm32, fm64
 
 cnp.import_array()
@@ -99,15 +99,15 @@ cdef void share_sums(void *sums, const Matrix *x, int t, int threads, size_t siz
 
 
 cdef void multiply(const Product *p, size_t size) noexcept:
-    cdef int t, cpu, threads = team(cost(p, size))
+    cdef int t, me, threads = team(cost(p, size))
     if threads == 1:
         with nogil:
             share(p, 0, 1, size)
         team_done()
         return
-    cpu = caller_cpu()
+    me = caller()
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for t in prange(threads, schedule="static"):
             share(p, t, threads, size)
     team_done()
@@ -116,7 +116,7 @@ cdef void multiply(const Product *p, size_t size) noexcept:
 cdef void multiply_backward(const Product *dx, const Product *dw, void *db, const Matrix *grad,
                             size_t size) noexcept:
     """Both products (dx may be NULL) and the sums of grad's columns in one region."""
-    cdef int t, cpu, threads = team((0 if dx == NULL else cost(dx, size)) + cost(dw, size))
+    cdef int t, me, threads = team((0 if dx == NULL else cost(dx, size)) + cost(dw, size))
     if threads == 1:
         with nogil:
             if dx != NULL:
@@ -125,9 +125,9 @@ cdef void multiply_backward(const Product *dx, const Product *dw, void *db, cons
             share_sums(db, grad, 0, 1, size)
         team_done()
         return
-    cpu = caller_cpu()
+    me = caller()
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for t in prange(threads, schedule="static"):
             if dx != NULL:
                 share(dx, t, threads, size)

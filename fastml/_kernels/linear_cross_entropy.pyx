@@ -23,7 +23,7 @@ from .. import _check
 from .cross_entropy import wrong_label
 
 from .._check cimport PyArray_ISCARRAY_RO
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport fm32, fm64
 from .cross_entropy cimport Options, label_to_ignore, rows, smoothing_of, unit_rows
 from .linear cimport Matrix, Product, at, cost, matrix, share, takes, transposed
@@ -187,10 +187,10 @@ cdef void gradients(const Task *k, Py_ssize_t block, int t, int threads, size_t 
 cdef void run(const Task *k, size_t size) noexcept:
     cdef Product whole = gradient_of_weight(k, 0, size), p
     cdef Py_ssize_t block = 0, u
-    cdef int t, cpu, threads = team(k.cut.blocks * 3 * cost(&whole, size) + COST * k.x.rows * k.logits.cols)
-    cpu = caller_cpu()
+    cdef int t, me, threads = team(k.cut.blocks * 3 * cost(&whole, size) + COST * k.x.rows * k.logits.cols)
+    me = caller()
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for block in range(k.cut.blocks):
             for t in prange(threads, schedule="static"):
                 p = logits(k, block, size)

@@ -15,7 +15,7 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, alike, apart, fits, is_plain, result_like
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -71,7 +71,7 @@ cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, co
     cdef Py_ssize_t nbytes = min(n, SLOTS * FM_LOSS_BLOCK) * sizeof(real)
     cdef bint stream = dx != NULL and n * sizeof(real) > cache_bytes
     cdef double cost = BYTE_COST * nbytes * (2 if dx == NULL else 3), total = 0
-    cdef int cpu, threads
+    cdef int me, threads
     cdef double[SLOTS] sums
     if kind == FM_LOSS_BCE:
         cost += BCE_COST * nbytes / 64
@@ -79,9 +79,9 @@ cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, co
         return block(kind, dx, loss, x, t, a, b, 0, n, scale, False)
     for first in range(0, blocks, SLOTS):
         count = min(SLOTS, blocks - first)
-        cpu, threads = caller_cpu(), team(cost)
+        me, threads = caller(), team(cost)
         with nogil, parallel(num_threads=threads):
-            join_team(cpu)
+            join_team(me)
             for i in prange(count, schedule="static"):
                 sums[i] = block(kind, dx, loss, x, t, a, b, (first + i) * FM_LOSS_BLOCK, n, scale, stream)
         team_done()

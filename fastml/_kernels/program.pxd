@@ -101,12 +101,14 @@ cdef struct Habit:
     double alone        # the time on one thread over the estimate
     int known           # how many runs that is from
     int calm            # team runs in a row that paid
+    int slow            # and that did not
     int rest            # runs on one thread until the team is tried again
     int pause           # how many they are next time
 
 
 cdef class Program:
     cdef Habit habit
+    cdef double ended   # the last run
     cdef Stage *stages
     cdef Job *jobs
     cdef Phase *phases
@@ -125,8 +127,6 @@ cdef class Program:
 
     cpdef bind(self, int view, cnp.ndarray array)
     cpdef run(self, Py_ssize_t rows, double nanoseconds)
-    cdef bint joins(self) noexcept
-    cdef void learn(self, int threads, double ratio) noexcept
     cdef int resize(self, Py_ssize_t rows) except -1
     cdef int reserve(self, int threads) except -1
     cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil

@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from .._check cimport PyArray_ISCARRAY_RO
-from .._openmp cimport await_phase, caller_cpu, clock, fm_phase_finish, forced, fm_phase_take, join_team, team, team_done
+from .._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, team, team_done
 
 import numpy as np
 
@@ -21,11 +21,13 @@ cnp.import_array()
 
 cdef enum:
     ALIGNMENT = 64
-    KNOWN = 4           # runs on one thread before the team is tried
-    CALM = 20           # team runs that paid, in a row, until one that does not is no sign any more
-    FIRST_PAUSE = 2     # runs on one thread after a team run that was slower than one thread
+    KNOWN = 2           # runs on one thread before the team is tried
+    SLOW = 3            # team runs slower than one thread, in a row, after which the team rests
+    CALM = 20           # team runs that paid, in a row, after which a rest is short again
+    FIRST_PAUSE = 4     # runs on one thread
     LAST_PAUSE = 128
 
+cdef double PAUSE = 1e6   # nanoseconds since the last run: by then the team sleeps and the caches are another's
 cdef double LEAST = 30e3  # nanoseconds: below, phases are too short to be shared
 
 class Stale(Exception):
@@ -51,6 +53,33 @@ cdef class Numbers:
         for value in integers:
             self.n[i] = <int64_t><unsigned long long>(value & 0xFFFFFFFFFFFFFFFF)
             i += 1
+
+
+cdef bint joins(Habit *h, bint after_pause) noexcept:
+    """Whether the team is to run: not while it has to rest, nor before one thread's time is known."""
+    if h.rest > 0:
+        h.rest -= 1
+        return False
+    return after_pause or h.known == KNOWN
+
+
+cdef void learn(Habit *h, int threads, double ratio) noexcept:
+    """Take in how long a run took that followed another, over the estimate."""
+    if threads == 1:
+        h.alone = ratio if h.known == 0 else min(ratio, h.alone * 1.01)
+        h.known = min(h.known + 1, KNOWN)
+    elif ratio < h.alone:
+        h.calm += 1
+        h.slow = 0
+        if h.calm >= CALM:
+            h.pause = 0
+    else:
+        h.calm = 0
+        h.slow += 1
+        if h.slow >= SLOW:  # not after the first, which may have had to wake the team
+            h.slow = 0
+            h.pause = min(max(2 * h.pause, FIRST_PAUSE), LAST_PAUSE)
+            h.rest = h.pause
 
 
 cdef class Program:
@@ -145,51 +174,31 @@ cdef class Program:
 
     cpdef run(self, Py_ssize_t rows, double nanoseconds):
         """The whole step on `rows` rows, which take one thread about this long."""
-        cdef int t, p, cpu, threads = team(nanoseconds) if nanoseconds >= LEAST or forced() else 1
+        cdef int t, p, me, threads = 1
         cdef double start
+        cdef bint after_pause
         if rows != self.rows:
             self.resize(rows)
-        if threads > 1 and not forced() and not self.joins():
-            threads = 1
-        self.reserve(threads)
         start = clock()
+        after_pause = start - self.ended > PAUSE
+        if forced() or (nanoseconds >= LEAST and joins(&self.habit, after_pause)):
+            threads = team(nanoseconds)
+        self.reserve(threads)
         if threads == 1:
             with nogil:
                 self.alone()
         else:
-            cpu = caller_cpu()
+            me = caller()
             for p in range(self.n_phases):
                 self.sync[p].next = self.sync[p].done = 0
             with nogil, parallel(num_threads=threads):
-                join_team(cpu)
+                join_team(me)
                 for t in prange(threads, schedule="static"):
                     self.together(t)
         team_done()
-        self.learn(threads, (clock() - start) / nanoseconds)
-
-    cdef bint joins(self) noexcept:
-        """Whether the team is to run: not before one thread's time is known, and not while it has to rest."""
-        if self.habit.known < KNOWN:
-            return False
-        if self.habit.rest > 0:
-            self.habit.rest -= 1
-            return False
-        return True
-
-    cdef void learn(self, int threads, double ratio) noexcept:
-        """Take in how long a run took, over the estimate."""
-        cdef Habit *h = &self.habit
-        if threads == 1:
-            h.alone = ratio if h.known < 2 else min(ratio, h.alone * 1.01)
-            h.known = min(h.known + 1, KNOWN)
-        elif ratio < h.alone:
-            h.calm += 1
-        elif h.calm >= CALM:
-            h.calm = h.pause = 0
-        else:
-            h.calm = 0
-            h.pause = min(max(2 * h.pause, FIRST_PAUSE), LAST_PAUSE)
-            h.rest = h.pause
+        self.ended = clock()
+        if not after_pause:
+            learn(&self.habit, threads, (self.ended - start) / nanoseconds)
 
     cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil:
         """Tile i of a phase through its job's stages."""

@@ -14,7 +14,7 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport Layout, alike, as3d, fits, is_plain, lay, result_like
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -101,9 +101,9 @@ cdef void run(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const real[:, :
     cdef Py_ssize_t blocks = (outer + step - 1) // step if inner == 1 else outer * panels
     cdef Py_ssize_t i, o, j
     cdef bint stream = y.shape[0] * y.shape[1] * y.shape[2] * sizeof(real) > cache_bytes
-    cdef int cpu = caller_cpu(), threads = team(COST * outer * n * inner)
+    cdef int me = caller(), threads = team(COST * outer * n * inner)
     with nogil, parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for i in prange(blocks, schedule="static"):
             if inner == 1:
                 o = i * step

@@ -3,7 +3,7 @@
 from cython.parallel import parallel, prange
 
 from .._check cimport Layout
-from .._openmp cimport caller_cpu, join_team
+from .._openmp cimport caller, join_team
 from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
 from .program cimport Args, Kernel, Tile, View, at, kernel
 

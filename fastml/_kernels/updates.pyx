@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from .. import _check
 
 from .._check cimport PyArray_ISCARRAY, alike, apart, is_plain
-from .._openmp cimport caller_cpu, join_team, team, team_done
+from .._openmp cimport caller, join_team, team, team_done
 
 cnp.import_array()
 
@@ -35,15 +35,15 @@ cdef void update_chunk(const Places *here, size_t start, Update update, const vo
 
 cdef void run(const Places *here, double cost, Update update, const void *step) noexcept nogil:
     cdef Py_ssize_t i, chunks = (here.extent + CHUNK - 1) // CHUNK
-    cdef int cpu, threads = team(cost * here.bytes)
+    cdef int me, threads = team(cost * here.bytes)
     if threads == 1:
         for i in range(here.count):
             update(&here.at[i], 0, here.at[i].bytes, step)
         team_done()
         return
-    cpu = caller_cpu()
+    me = caller()
     with parallel(num_threads=threads):
-        join_team(cpu)
+        join_team(me)
         for i in prange(chunks, schedule="static"):
             update_chunk(here, i * CHUNK, update, step)
     team_done()
