@@ -1,6 +1,7 @@
 """A whole training step (forward, cross-entropy, backward, SGD with momentum) on one batch again and again.
 
-`step` is the compiled step, `step_explicit` the loop of model, loss_fn, backward and opt.step();
+`step` is the compiled step, `step_explicit` the loop of model, loss_fn, backward (without the input's gradient, which
+no peer computes) and opt.step();
 `step_scaling` is the compiled step over batch sizes and widths. The networks: 784-256-128-10 with batch norm,
 ReLU and dropout 0.2 behind each hidden layer, and two small ones with ReLU alone, all with biases.
 
@@ -90,7 +91,7 @@ def _fastml_explicit(net, p):
 
     def call():
         loss, grad = loss_fn(model(x), y)
-        model.backward(grad)
+        model.backward(grad, input_grad=False)
         opt.step()
         return loss
 

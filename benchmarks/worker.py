@@ -31,7 +31,7 @@ LIMIT = "limit"
 # Threads that slept for long take milliseconds of work until they wake fast again and sit on cores of their own, and
 # the peers have had the caches meanwhile: seconds of untimed calls before each sample, and how many calls at least,
 # unless that takes too long.
-WARM, WARM_CALLS, WARM_MOST = 3e-3, 10, 40e-3
+WARM, WARM_CALLS, WARM_MOST = 3e-3, 30, 50e-3
 
 
 class Peer:

@@ -102,8 +102,8 @@ cdef struct Habit:
     int known           # how many runs that is from
     int calm            # team runs in a row that paid
     int slow            # and that did not
-    int rest            # runs on one thread until the team is tried again
-    int pause           # how many they are next time
+    double rest         # how long the last rest of the team was
+    double until        # and when it ended: nanoseconds of the clock
 
 
 cdef class Program:

@@ -23,10 +23,9 @@ cdef enum:
     ALIGNMENT = 64
     KNOWN = 2           # runs on one thread before the team is tried
     SLOW = 3            # team runs slower than one thread, in a row, after which the team rests
-    CALM = 20           # team runs that paid, in a row, after which a rest is short again
-    FIRST_PAUSE = 4     # runs on one thread
-    LAST_PAUSE = 128
+    CALM = 20           # team runs that paid, in a row, after which the next rest is a short one
 
+cdef double FIRST_REST = 4e6, LAST_REST = 100e6  # nanoseconds
 cdef double PAUSE = 1e6   # nanoseconds since the last run: by then the team sleeps and the caches are another's
 cdef double LEAST = 30e3  # nanoseconds: below, phases are too short to be shared
 
@@ -55,15 +54,12 @@ cdef class Numbers:
             i += 1
 
 
-cdef bint joins(Habit *h, bint after_pause) noexcept:
+cdef bint joins(const Habit *h, double now, bint after_pause) noexcept:
     """Whether the team is to run: not while it has to rest, nor before one thread's time is known."""
-    if h.rest > 0:
-        h.rest -= 1
-        return False
-    return after_pause or h.known == KNOWN
+    return now >= h.until and (after_pause or h.known == KNOWN)
 
 
-cdef void learn(Habit *h, int threads, double ratio) noexcept:
+cdef void learn(Habit *h, int threads, double ratio, double now) noexcept:
     """Take in how long a run took that followed another, over the estimate."""
     if threads == 1:
         h.alone = ratio if h.known == 0 else min(ratio, h.alone * 1.01)
@@ -72,14 +68,14 @@ cdef void learn(Habit *h, int threads, double ratio) noexcept:
         h.calm += 1
         h.slow = 0
         if h.calm >= CALM:
-            h.pause = 0
+            h.rest = 0
     else:
         h.calm = 0
         h.slow += 1
         if h.slow >= SLOW:  # not after the first, which may have had to wake the team
             h.slow = 0
-            h.pause = min(max(2 * h.pause, FIRST_PAUSE), LAST_PAUSE)
-            h.rest = h.pause
+            h.rest = min(max(2 * h.rest, FIRST_REST), LAST_REST)
+            h.until = now + h.rest
 
 
 cdef class Program:
@@ -181,7 +177,7 @@ cdef class Program:
             self.resize(rows)
         start = clock()
         after_pause = start - self.ended > PAUSE
-        if forced() or (nanoseconds >= LEAST and joins(&self.habit, after_pause)):
+        if forced() or (nanoseconds >= LEAST and joins(&self.habit, start, after_pause)):
             threads = team(nanoseconds)
         self.reserve(threads)
         if threads == 1:
@@ -198,7 +194,7 @@ cdef class Program:
         team_done()
         self.ended = clock()
         if not after_pause:
-            learn(&self.habit, threads, (self.ended - start) / nanoseconds)
+            learn(&self.habit, threads, (self.ended - start) / nanoseconds, self.ended)
 
     cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil:
         """Tile i of a phase through its job's stages."""
