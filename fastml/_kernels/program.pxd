@@ -119,7 +119,6 @@ cdef class Program:
     cdef size_t scratch_bytes
     cdef int scratch_threads
     cdef int n_phases
-    cdef int n_views
     cdef size_t size
     cdef Py_ssize_t rows
     cdef list held

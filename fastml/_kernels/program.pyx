@@ -15,8 +15,6 @@ from libc.stdlib cimport calloc, free, malloc
 from .._check cimport PyArray_ISCARRAY_RO
 from .._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, team, team_done
 
-import numpy as np
-
 cnp.import_array()
 
 cdef enum:
@@ -88,7 +86,7 @@ cdef class Program:
         cdef KernelOf made
         cdef Numbers numbers
         self.size = itemsize
-        self.n_views, self.n_phases = len(views), len(phases)
+        self.n_phases = len(phases)
         self.arena_bytes = arena_bytes
         self.scratch_bytes = (scratch_bytes + 4096 + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         self.views = <View *>calloc(max(1, len(views)), sizeof(View))
@@ -135,13 +133,6 @@ cdef class Program:
         self.views[view].data = <char *>cnp.PyArray_DATA(array)
         if cnp.PyArray_NDIM(array) == 2 and cnp.PyArray_DIM(array, 0) > 1:
             self.views[view].row = cnp.PyArray_STRIDE(array, 0) // cnp.PyArray_ITEMSIZE(array)
-
-    def view(self, int view, Py_ssize_t count, dtype):
-        """`count` elements of a view in the arena as an array; for tests and for results."""
-        cdef cnp.npy_intp n = count * np.dtype(dtype).itemsize
-        made = cnp.PyArray_SimpleNewFromData(1, &n, cnp.NPY_UINT8, self.views[view].data)
-        cnp.set_array_base(made, self)
-        return made.view(dtype)
 
     cdef int resize(self, Py_ssize_t rows) except -1:
         """How many tiles each job has at this batch."""

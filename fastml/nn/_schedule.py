@@ -30,7 +30,7 @@ class Job:
         """Whether a stage of it reads, and whether one writes the matrix."""
         read = written = False
         for stage in self.stages:
-            for m, w in stage.touched():
+            for m, w in stage.touched:
                 if m is matrix:
                     written |= w
                     read |= not w
@@ -47,7 +47,7 @@ class Job:
 
 def _conflict(job, stage):
     """Whether the stage must not run beside the job, nor before it."""
-    for matrix, writes in stage.touched():
+    for matrix, writes in stage.touched:
         read, written = job.touches(matrix)
         if written or (writes and read):
             return True
@@ -62,10 +62,10 @@ def _common_cuts(job, stage):
             continue
         mine = stage.whole[cut]
         fits = True
-        for matrix, writes in stage.touched():
+        for matrix, writes in stage.touched:
             whole = any(matrix is m for m in mine)
             for other in job.stages:
-                shared = [w for m, w in other.touched() if m is matrix]
+                shared = [w for m, w in other.touched if m is matrix]
                 if shared and (writes or shared[0]) and (whole or any(matrix is m for m in other.whole[cut])):
                     fits = False
         if fits:
@@ -77,7 +77,7 @@ def jobs_of(stages):
     """The stages as jobs with their levels."""
     jobs = []
     for stage in stages:
-        touched = [m for m, _ in stage.touched()]
+        touched = [m for m, _ in stage.touched]
         for job in reversed(jobs):
             near = any(any(job.touches(m)) for m in touched if m.array is None)
             cuts = _common_cuts(job, stage) if near else []
@@ -110,7 +110,7 @@ class Schedule:
         self._place()
 
     def _matrices(self, job):
-        return {m.index: m for stage in job.stages for m, _ in stage.touched()}.values()
+        return {m.index: m for stage in job.stages for m, _ in stage.touched}.values()
 
     def _bytes(self, m):
         rows = self.plan.rows if m.rows is None else m.rows

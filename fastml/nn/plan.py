@@ -69,14 +69,13 @@ class Stage:
     multiple: int
     scratch: object
     note: str = ""
+    touched: list = field(init=False)
 
-    def touched(self):
-        """The operands, each with whether it is written."""
+    def __post_init__(self):
+        """``touched``: the operands, each with whether it is written."""
         written = {id(m) for m in (*self.outs, *self.also)}
-        return [
-            (m, id(m) in written)
-            for m in {id(m): m for m in (*self.outs, *self.ins) if m is not None}.values()
-        ]
+        operands = {id(m): m for m in (*self.outs, *self.ins) if m is not None}
+        self.touched = [(m, i in written) for i, m in operands.items()]
 
     def rectify(self):
         """Let a product's epilogue be a rectifier."""

@@ -25,7 +25,8 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None):
     update follows its gradient directly, and nothing of Python is touched in between. Parameters, running
     statistics and the optimizer's state are those of the objects themselves, so explicit steps, ``state_dict``
     and evaluation may come at any time; options such as ``optimizer.lr`` may be set between steps. Only the
-    parameters' ``grad`` is not filled.
+    parameters' ``grad`` is not filled. A loss that is not finite is returned as it is, and the update that follows
+    from it is made. A step belongs to one thread at a time.
 
     Parameters
     ----------
@@ -81,9 +82,10 @@ class Step:
         self._dtype = self._parameters[0].value.dtype
         self._features = _features(model)
         self._schedule = None
+        self._least_rows = 1
         self._rows = 0  # of the largest batch so far
         if self._features is not None:
-            self._make(FIRST_ROWS)
+            self._plan(FIRST_ROWS)  # for its errors
 
     def __call__(self, x, y):
         """One step on the batch (x, y); returns its loss, taken before the update."""
@@ -95,7 +97,7 @@ class Step:
         array = np.asarray(x)
         if array.dtype != self._dtype:
             raise ValueError(f"x must be {self._dtype} as the model's parameters are, not {array.dtype}")
-        least = 1 if self._schedule is None else self._schedule.plan.least_rows
+        least = self._least_rows
         if array.ndim != 2 or len(array) < least or self._features not in (None, array.shape[1]):
             rows = "n" if least == 1 else f"n >= {least}"
             raise ValueError(f"x must have the shape ({rows}, {self._features}), not {array.shape}")
@@ -112,11 +114,12 @@ class Step:
 
     def describe(self):
         """The program as text: phases, tiles, the stages of each, memory and arithmetic."""
-        if self._schedule is None:
+        if self._schedule is None and self._features is None:
             raise ValueError("the program is made with the first batch: call the step first")
-        return self._schedule.describe()
+        return (self._schedule or Schedule(self._plan(FIRST_ROWS)[0])).describe()
 
-    def _make(self, rows):
+    def _plan(self, rows):
+        """The plan for batches of up to ``rows`` rows, and what makes the loss's part of it."""
         plan = Plan(rows, self._dtype, self.max_norm)
         x = plan.matrix("x", self._features, array=GIVEN)
         plan.update_with(self.optimizer.lower(plan))
@@ -127,6 +130,11 @@ class Step:
         backward(dy, False)
         if self.max_norm is not None:
             plan.clip(self._parameters)
+        self._least_rows = plan.least_rows
+        return plan, bind
+
+    def _make(self, rows):
+        plan, bind = self._plan(rows)
         schedule = Schedule(plan)
         program = Program(*schedule.lists())
         for m in plan.matrices:
