@@ -71,6 +71,8 @@ cdef void share(const Product *p, int t, int threads, size_t size) noexcept nogi
     cdef Py_ssize_t panels = (p.c.cols + width - 1) // width
     while height > 32 and panels * ((p.c.rows + height - 1) // height) < 2 * threads and threads > 1:
         height //= 2
+    cdef Py_ssize_t strips = max(1, (p.c.rows + height - 1) // height)
+    height = max(1, ((p.c.rows + strips - 1) // strips + 7) // 8 * 8)  # even ones: 768 rows are not 512 and 256
     cdef Py_ssize_t blocks = panels * ((p.c.rows + height - 1) // height)
     cdef Py_ssize_t block = blocks * t // threads, end = blocks * (t + 1) // threads, i, j, count
     cdef void *scratch = NULL
