@@ -232,6 +232,13 @@ def test_a_bound_that_is_none():
         nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), max_norm=-1)
 
 
+def test_a_gradient_that_a_dropout_masked_is_masked_again_further_down():
+    nn.manual_seed(0)
+    norm = [nn.ReLU(), nn.BatchNorm(20), nn.ReLU(), nn.Dropout(0.3)]
+    model = nn.Sequential(nn.Linear(6, 20), *norm, nn.Linear(20, CLASSES))
+    assert_same_training(model, batches(4, 6, np.float32))
+
+
 def test_explicit_and_compiled_steps_may_alternate():
     a, b = twins(random_model(5, np.float32)[0])
     data = batches(5, random_model(5, np.float32)[1], np.float32, (12,) * 8)
