@@ -107,7 +107,8 @@ class Step:
         loss = self._call(plain, y) if self._rows and plain is not x else None
         if loss is None:
             self._features = array.shape[1]
-            self._rows = max(self._rows, len(array))
+            if len(array) > self._rows:  # room for more where batches keep growing
+                self._rows = max(len(array), 3 * self._rows // 2)
             self._make(self._rows)
             loss = self._call(plain, y)
         return loss
