@@ -14,7 +14,7 @@
  * Wake-up: after a pause a worker is often woken on the CPU of the thread that calls it, and cannot run until the
  * scheduler balances the two, milliseconds later: a 0.8 millisecond training step took 2.1 after 50 of sleep, and
  * the five steps behind it 1.5 to 1.9. So before it wakes workers that sleep, the caller takes its own CPU out
- * of their affinity masks (1 microsecond each), and every worker puts its mask back as it joins. A worker that
+ * of their affinity masks, and every worker puts its mask back as it joins. A worker that
  * still finds itself beside the caller takes itself off in the same way.
  */
 #ifndef _GNU_SOURCE

@@ -300,6 +300,32 @@ def test_strided_input_and_any_labels_are_taken():
     assert step(x[:, ::2], y.astype(np.int8)) == want == step(x[:, ::2], y.tolist())
 
 
+def test_labels_and_probabilities_may_alternate():
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(6, CLASSES, seed=0))
+    data = [
+        (x, y if k % 2 else rng.dirichlet(np.ones(CLASSES), len(x)))
+        for k, (x, y) in enumerate(batches(1, 6, np.float32))
+    ]
+    assert_same_training(model, data)
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_a_single_layer_in_evaluation_mode_is_refused(layer):
+    model = nn.Sequential(
+        nn.Linear(6, 9, seed=0), nn.BatchNorm(9), nn.Dropout(), nn.Linear(9, CLASSES, seed=1)
+    )
+    step = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
+    (x, y), *_ = batches(0, 6, np.float32)
+    step(x, y)
+    model.layers[layer].eval()
+    before, offset = model.state_dict(), model.layers[2].offset
+    with pytest.raises(ValueError, match="its (BatchNorm|Dropout) is in evaluation mode"):
+        step(x, y)
+    assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.layers[2].offset == offset
+
+
 def test_a_loss_that_is_not_finite_is_returned():
     model = nn.Sequential(nn.Linear(6, CLASSES, seed=0))
     step = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))

@@ -77,8 +77,8 @@ cdef void learn(Habit *h, int threads, double ratio, double now) noexcept:
 
 
 cdef class Program:
-    """views: (rows or -1, row, cols, itemsize) of each matrix; stages: (KernelOf, operands, Numbers);
-    jobs: (first stage, last, by_columns, extent or -1, tile); phases: (first job, last)."""
+    """views: (place in arena or scratch, or None; row; cols; private) of each matrix; stages: (KernelOf, operands,
+    Numbers); jobs: (first stage, last, by_columns, extent or -1, tile); phases: (first job, last)."""
 
     def __cinit__(self, list views, list stages, list jobs, list phases, size_t arena_bytes, size_t scratch_bytes,
                   size_t itemsize):
@@ -128,11 +128,10 @@ cdef class Program:
         free(self.scratch)
 
     cpdef bind(self, int view, cnp.ndarray array):
-        """The memory of a view that is not in the arena: rows of contiguous elements, or one run of them."""
+        """The memory of a view that is not in the arena: a contiguous matrix, or a vector of one element a row."""
         self.held[view] = array
         self.views[view].data = <char *>cnp.PyArray_DATA(array)
-        if cnp.PyArray_NDIM(array) == 2 and cnp.PyArray_DIM(array, 0) > 1:
-            self.views[view].row = cnp.PyArray_STRIDE(array, 0) // cnp.PyArray_ITEMSIZE(array)
+        self.views[view].row = cnp.PyArray_DIM(array, 1) if cnp.PyArray_NDIM(array) == 2 else 1
 
     cdef int resize(self, Py_ssize_t rows) except -1:
         """How many tiles each job has at this batch."""
@@ -228,15 +227,15 @@ cdef class Caller:
     """The short way from a Python call to a program and back, for batches that fit it."""
 
     cdef Program program
-    cdef object model, target
-    cdef list before, owners, arrays
+    cdef object target
+    cdef list modes, before, owners, arrays
     cdef Py_ssize_t capacity, features, least
     cdef int typenum
     cdef double nanoseconds
 
-    def __init__(self, Program program, model, target, list before, list owners, Py_ssize_t capacity,
+    def __init__(self, Program program, list modes, target, list before, list owners, Py_ssize_t capacity,
                  Py_ssize_t features, Py_ssize_t least, double nanoseconds):
-        self.program, self.model, self.target, self.before, self.owners = program, model, target, before, owners
+        self.program, self.modes, self.target, self.before, self.owners = program, modes, target, before, owners
         self.arrays = [owner.value for owner in owners]
         self.capacity, self.features, self.least, self.nanoseconds = capacity, features, least, nanoseconds
         self.typenum = cnp.NPY_FLOAT if program.size == sizeof(float) else cnp.NPY_DOUBLE
@@ -255,8 +254,9 @@ cdef class Caller:
         rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
         if not self.least <= rows <= self.capacity or cnp.PyArray_DIM(<cnp.ndarray>x, 1) != self.features:
             return None
-        if not self.model.training:
-            return None
+        for module in self.modes:
+            if not module.training:
+                return None
         for i in range(len(self.owners)):
             if self.owners[i].value is not self.arrays[i]:
                 return None

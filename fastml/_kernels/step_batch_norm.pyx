@@ -39,8 +39,8 @@ def scratch_bytes(Py_ssize_t width):
 
 
 cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
-    """y, mean, inv_std (OUT) = x with weight and bias (or NULL); x[0]: eps; x[1]: momentum; n[0]: by the batch's
-    statistics; running_mean and running_var (IN, OUT, or NULL)."""
+    """y, mean, inv_std (OUT) = x with weight and bias (or NULL); x[0]: eps; x[1]: momentum;
+    running_mean and running_var (IN, OUT, or NULL)."""
     cdef double n = t.rows
     cdef Py_ssize_t i
     if Job is Job32:

@@ -125,6 +125,7 @@ class BatchNorm(Module):
                 self.num_batches_tracked = seen + 1
 
         plan.before.append(count)
+        plan.modes.append(self)
         plan.least_rows = 2
 
         def backward(dy, wanted):

@@ -80,6 +80,7 @@ class Dropout(Module):
             self.offset = offset + rows * x.cols
 
         plan.before.append(draw)
+        plan.modes.append(self)
 
         def backward(dy, wanted):
             if gate:  # dropped or not above zero: either way no gradient, and no mask to draw again

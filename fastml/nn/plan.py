@@ -97,6 +97,7 @@ class Plan:
         self.matrices = []
         self.stages = []
         self.before = []  # functions of the number of rows, called before every step
+        self.modes = []  # modules that do something else in evaluation mode
         self.least_rows = 1
         self.learnt = set()  # ids of the parameters that the optimizer moves
         self.gradients = []  # (parameter, its array, its gradient), in the order in which they are found
@@ -204,9 +205,10 @@ class Plan:
     ):  # fmt: skip
         """Add a stage; returns its Numbers.
 
-        ``also``: inputs that are written too. ``rows`` and ``columns``: the operands that a tile of rows, a tile of columns needs whole; None where the
-        stage cannot be cut so. ``cols``: how many columns there are to cut, those of the first output unless
-        given. ``multiple``: a tile of rows holds a multiple of so many. ``flops``: for the whole batch. ``scratch``: bytes that a tile of so many columns needs.
+        ``also``: inputs that are written too. ``rows`` and ``columns``: the operands that a tile of rows, a tile
+        of columns needs whole; None where the stage cannot be cut so. ``cols``: how many columns there are to cut,
+        those of the first output unless given. ``multiple``: a tile of rows holds a multiple of so many.
+        ``flops``: for the whole batch. ``scratch``: a function of a tile's width, the bytes that it needs.
         """
         whole = {}
         if rows is not None:

@@ -83,6 +83,7 @@ class Step:
         self._features = _features(model)
         self._schedule = None
         self._least_rows = 1
+        self._modes = [model]
         self._rows = 0  # of the largest batch so far
         if self._features is not None:
             self._plan(FIRST_ROWS)  # for its errors
@@ -101,8 +102,10 @@ class Step:
         if array.ndim != 2 or len(array) < least or self._features not in (None, array.shape[1]):
             rows = "n" if least == 1 else f"n >= {least}"
             raise ValueError(f"x must have the shape ({rows}, {self._features}), not {array.shape}")
-        if not self.model.training:
-            raise ValueError("the model is in evaluation mode: call model.train() first")
+        for module in self._modes:
+            if not module.training:
+                what = "the model" if module is self.model else f"its {type(module).__name__}"
+                raise ValueError(f"{what} is in evaluation mode: call model.train() first")
         plain = np.require(array, requirements="CA")
         loss = self._call(plain, y) if self._rows and plain is not x else None
         if loss is None:
@@ -132,6 +135,7 @@ class Step:
         if self.max_norm is not None:
             plan.clip(self._parameters)
         self._least_rows = plan.least_rows
+        self._modes = [self.model, *plan.modes]
         return plan, bind
 
     def _make(self, rows):
@@ -143,7 +147,7 @@ class Step:
                 program.bind(m.index, m.array)
         self._schedule = schedule
         self._call = Caller(
-            program, self.model, bind(program), plan.before, self._parameters, rows, self._features,
+            program, self._modes, bind(program), plan.before, self._parameters, rows, self._features,
             plan.least_rows, schedule.nanoseconds / rows,
         )  # fmt: skip
 
