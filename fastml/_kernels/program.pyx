@@ -128,10 +128,13 @@ cdef class Program:
         free(self.scratch)
 
     cpdef bind(self, int view, cnp.ndarray array):
-        """The memory of a view that is not in the arena: a contiguous matrix, or a vector of one element a row."""
+        """The memory of a view that is not in the arena: a contiguous array, whose first axis counts the rows."""
+        cdef int axis
         self.held[view] = array
         self.views[view].data = <char *>cnp.PyArray_DATA(array)
-        self.views[view].row = cnp.PyArray_DIM(array, 1) if cnp.PyArray_NDIM(array) == 2 else 1
+        self.views[view].row = 1
+        for axis in range(1, cnp.PyArray_NDIM(array)):
+            self.views[view].row *= cnp.PyArray_DIM(array, axis)
 
     cdef int resize(self, Py_ssize_t rows) except -1:
         """How many tiles each job has at this batch."""
@@ -229,15 +232,17 @@ cdef class Caller:
     cdef Program program
     cdef object target
     cdef list modes, before, owners, arrays
-    cdef Py_ssize_t capacity, features, least
-    cdef int typenum
+    cdef Py_ssize_t capacity, least
+    cdef tuple sample
+    cdef int ndim, typenum
     cdef double nanoseconds
 
     def __init__(self, Program program, list modes, target, list before, list owners, Py_ssize_t capacity,
-                 Py_ssize_t features, Py_ssize_t least, double nanoseconds):
+                 tuple sample, Py_ssize_t least, double nanoseconds):
         self.program, self.modes, self.target, self.before, self.owners = program, modes, target, before, owners
         self.arrays = [owner.value for owner in owners]
-        self.capacity, self.features, self.least, self.nanoseconds = capacity, features, least, nanoseconds
+        self.capacity, self.least, self.nanoseconds = capacity, least, nanoseconds
+        self.sample, self.ndim = sample, 1 + len(sample)
         self.typenum = cnp.NPY_FLOAT if program.size == sizeof(float) else cnp.NPY_DOUBLE
 
     def __call__(self, x, y):
@@ -248,12 +253,15 @@ cdef class Caller:
         cdef Py_ssize_t rows, i
         if type(x) is not cnp.ndarray:
             return None
-        if (cnp.PyArray_TYPE(<cnp.ndarray>x) != self.typenum or cnp.PyArray_NDIM(<cnp.ndarray>x) != 2
+        if (cnp.PyArray_TYPE(<cnp.ndarray>x) != self.typenum or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.ndim
                 or not PyArray_ISCARRAY_RO(<cnp.ndarray>x)):
             return None
         rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
-        if not self.least <= rows <= self.capacity or cnp.PyArray_DIM(<cnp.ndarray>x, 1) != self.features:
+        if not self.least <= rows <= self.capacity:
             return None
+        for i in range(1, self.ndim):
+            if cnp.PyArray_DIM(<cnp.ndarray>x, <int>i) != <Py_ssize_t>self.sample[i - 1]:
+                return None
         for module in self.modes:
             if not module.training:
                 return None

@@ -3,6 +3,7 @@
 from .activations import GELU, ReLU
 from .batch_norm import BatchNorm
 from .dropout import Dropout
+from .flatten import Flatten
 from .layer_norm import LayerNorm
 from .linear import Linear
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -18,6 +19,7 @@ __all__ = [
     "BatchNorm",
     "CrossEntropyLoss",
     "Dropout",
+    "Flatten",
     "LayerNorm",
     "Linear",
     "MSELoss",

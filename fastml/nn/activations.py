@@ -82,7 +82,7 @@ class GELU(Module):
 
     def lower(self, plan, x, name):
         plan.keep(x)
-        y = plan.activation(x.cols)
+        y = plan.activation(x.cols, shape=x.shape)
         form = [self.approximate == "tanh"]
         plan.emit(step_elementwise.gelu, [y], [x], rows=[], columns=[], integers=form)
 

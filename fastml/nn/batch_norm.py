@@ -102,8 +102,9 @@ class BatchNorm(Module):
 
     def lower(self, plan, x, name):
         n = self.num_features
-        if x.cols != n:
-            raise ValueError(f"{name}: BatchNorm has {n} features, the layer before gives {x.cols}")
+        if x.shape != (n,):
+            shape = x.cols if len(x.shape) == 1 else x.shape
+            raise ValueError(f"{name}: BatchNorm has {n} features, the layer before gives {shape}")
         tracked = self.num_batches_tracked is not None
         arrays = ("weight", "bias", "running_mean", "running_var")
         weight, bias, running_mean, running_var = (

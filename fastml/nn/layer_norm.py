@@ -66,9 +66,9 @@ class LayerNorm(Module):
         return dx
 
     def lower(self, plan, x, name):
-        if self.normalized_shape != (x.cols,):
+        if len(self.normalized_shape) > 1 or self.normalized_shape != x.shape:
             raise ValueError(
-                f"{name}: LayerNorm normalises {self.normalized_shape}, the layer before gives ({x.cols},)"
+                f"{name}: LayerNorm normalises {self.normalized_shape}, the layer before gives {x.shape}"
             )
         n = x.cols
         weight, bias = (

@@ -60,9 +60,10 @@ class Linear(Module):
         return dx
 
     def lower(self, plan, x, name):
-        if x.cols != self.in_features:
+        if x.shape != (self.in_features,):
+            shape = x.cols if len(x.shape) == 1 else f"{x.shape}: put nn.Flatten() between them"
             raise ValueError(
-                f"{name}: Linear takes {self.in_features} features, the layer before gives {x.cols}"
+                f"{name}: Linear takes {self.in_features} features, the layer before gives {shape}"
             )
         weight = plan.outside(self.weight.value, f"{name}.weight")
         bias = None if self.bias is None else plan.outside(self.bias.value, f"{name}.bias")

@@ -35,6 +35,7 @@ class Matrix:
     itemsize: int
     array: object = None
     layout: Layout = field(default_factory=Layout)
+    shape: tuple = ()  # of a sample, as the layer that comes next sees it
     kept: bool = False  # backward needs it: nothing may be written over it
     gate: bool = False  # where it is zero, its gradient is zero
     result: bool = False  # read after the step
@@ -103,23 +104,23 @@ class Plan:
         self.gradients = []  # (parameter, its array, its gradient), in the order in which they are found
         self._activations = 0
 
-    def matrix(self, name, cols, rows=None, dtype=None, array=None, layout=None):
+    def matrix(self, name, cols, rows=None, dtype=None, array=None, layout=None, shape=None):
         """A new operand."""
         itemsize = (self.dtype if dtype is None else np.dtype(dtype)).itemsize
         if layout is None:
             layout = Layout(dense=array is not None)
-        made = Matrix(len(self.matrices), name, rows, cols, itemsize, array, layout)
+        made = Matrix(len(self.matrices), name, rows, cols, itemsize, array, layout, shape or (cols,))
         self.matrices.append(made)
         return made
 
-    def activation(self, cols, layout=None):
-        """A matrix of the batch with a row for every sample."""
+    def activation(self, cols, layout=None, shape=None):
+        """A matrix of the batch with a row for every sample, ``shape`` unless it is a plain row."""
         self._activations += 1
-        return self.matrix(f"h{self._activations}", cols, layout=layout)
+        return self.matrix(f"h{self._activations}", cols, layout=layout, shape=shape)
 
     def like(self, x):
         """A matrix of the batch whose rows lie as those of x."""
-        return self.activation(x.cols, x.layout)
+        return self.activation(x.cols, x.layout, x.shape)
 
     def over(self, x, adds_zeros=False):
         """Where the result of an element-wise layer goes: over x if nobody needs that any more.
@@ -131,7 +132,7 @@ class Plan:
 
     def gradient(self, x):
         """The gradient of x, in memory of its own."""
-        return self.matrix(f"d{x.name}", x.cols, layout=x.layout)
+        return self.matrix(f"d{x.name}", x.cols, layout=x.layout, shape=x.shape)
 
     def outside(self, array, name):
         """An array of parameters or statistics, read and written in place: one row for each column it makes."""

@@ -1,10 +1,14 @@
 """compile_step: forward, loss, backward and optimizer as one native program."""
 
+import math
+
 import numpy as np
 
 from .._check import number
 from .._kernels.program import Caller, Program
 from ._schedule import Schedule
+from .flatten import Flatten
+from .linear import Linear
 from .plan import GIVEN, Plan
 
 FIRST_ROWS = 128  # the batch that a program is made for before it has seen one
@@ -41,7 +45,8 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None):
     Returns
     -------
     Step
-        ``step(x, y)``: x of shape (n, features) in the model's dtype, y what the loss takes; n may change from call
+        ``step(x, y)``: x of shape (n, features) in the model's dtype, or (n, …) where the layers take samples of
+        more axes and an ``nn.Flatten`` comes before the first Linear; y what the loss takes. n may change from call
         to call. ``step.describe()`` is the program in words.
 
     Raises
@@ -80,13 +85,13 @@ class Step:
         if not self._parameters:
             raise ValueError("the model has no parameters: there is nothing to train")
         self._dtype = self._parameters[0].value.dtype
-        self._features = _features(model)
+        self._sample = _sample(model)
         self._schedule = None
         self._least_rows = 1
         self._modes = [model]
         self._rows = 0  # of the largest batch so far
-        if self._features is not None:
-            self._plan(FIRST_ROWS)  # for its errors
+        if self._sample is not None:
+            self._plan(FIRST_ROWS, self._sample)  # for its errors
 
     def __call__(self, x, y):
         """One step on the batch (x, y); returns its loss, taken before the update."""
@@ -99,9 +104,10 @@ class Step:
         if array.dtype != self._dtype:
             raise ValueError(f"x must be {self._dtype} as the model's parameters are, not {array.dtype}")
         least = self._least_rows
-        if array.ndim != 2 or len(array) < least or self._features not in (None, array.shape[1]):
+        if array.ndim < 2 or len(array) < least or self._sample not in (None, array.shape[1:]):
             rows = "n" if least == 1 else f"n >= {least}"
-            raise ValueError(f"x must have the shape ({rows}, {self._features}), not {array.shape}")
+            sample = "…" if self._sample is None else ", ".join(map(str, self._sample))
+            raise ValueError(f"x must have the shape ({rows}, {sample}), not {array.shape}")
         for module in self._modes:
             if not module.training:
                 what = "the model" if module is self.model else f"its {type(module).__name__}"
@@ -109,27 +115,32 @@ class Step:
         plain = np.require(array, requirements="CA")
         loss = self._call(plain, y) if self._rows and plain is not x else None
         if loss is None:
-            self._features = array.shape[1]
-            if len(array) > self._rows:  # room for more where batches keep growing
-                self._rows = max(len(array), 3 * self._rows // 2)
-            self._make(self._rows)
+            rows = self._rows
+            if len(array) > rows:  # room for more where batches keep growing
+                rows = max(len(array), 3 * rows // 2)
+            self._make(rows, array.shape[1:])
             loss = self._call(plain, y)
         return loss
 
     def describe(self):
         """The program as text: phases, tiles, the stages of each, memory and arithmetic."""
-        if self._schedule is None and self._features is None:
+        if self._schedule is None and self._sample is None:
             raise ValueError("the program is made with the first batch: call the step first")
-        return (self._schedule or Schedule(self._plan(FIRST_ROWS)[0])).describe()
+        return (self._schedule or Schedule(self._plan(FIRST_ROWS, self._sample)[0])).describe()
 
-    def _plan(self, rows):
-        """The plan for batches of up to ``rows`` rows, and what makes the loss's part of it."""
+    def _plan(self, rows, sample):
+        """The plan for batches of up to ``rows`` samples, and what makes the loss's part of it."""
         plan = Plan(rows, self._dtype, self.max_norm)
-        x = plan.matrix("x", self._features, array=GIVEN)
+        x = plan.matrix("x", math.prod(sample), array=GIVEN, shape=sample)
         plan.update_with(self.optimizer.lower(plan))
         if not any(map(plan.learns, self._parameters)):
             raise ValueError("the optimizer holds none of the model's parameters")
         y, backward = self.model.lower(plan, x, "")
+        if len(y.shape) > 1:
+            shape = f"(n, {str(y.shape)[1:]}"
+            raise ValueError(
+                f"compile_step needs a model that gives (n, features), not {shape}: end it in nn.Flatten()"
+            )
         dy, bind = self.loss_fn.lower(plan, y)
         backward(dy, False)
         if self.max_norm is not None:
@@ -138,16 +149,16 @@ class Step:
         self._modes = [self.model, *plan.modes]
         return plan, bind
 
-    def _make(self, rows):
-        plan, bind = self._plan(rows)
+    def _make(self, rows, sample):
+        plan, bind = self._plan(rows, sample)
         schedule = Schedule(plan)
         program = Program(*schedule.lists())
         for m in plan.matrices:
             if m.array is not None and m.array is not GIVEN:
                 program.bind(m.index, m.array)
-        self._schedule = schedule
+        self._schedule, self._rows, self._sample = schedule, rows, sample
         self._call = Caller(
-            program, self._modes, bind(program), plan.before, self._parameters, rows, self._features,
+            program, self._modes, bind(program), plan.before, self._parameters, rows, sample,
             plan.least_rows, schedule.nanoseconds / rows,
         )  # fmt: skip
 
@@ -155,12 +166,11 @@ class Step:
         return f"Step({self.model!r}, {self.loss_fn!r}, {self.optimizer!r})"
 
 
-def _features(model):
-    """The length of a row of the input, or None where no layer says it."""
+def _sample(model):
+    """The shape of a sample, or None where only the first batch tells: a Linear takes plain rows."""
     for module in model.modules():
-        for name in ("in_features", "num_features"):
-            if hasattr(module, name):
-                return getattr(module, name)
-        if hasattr(module, "normalized_shape"):
-            return module.normalized_shape[-1]
+        if isinstance(module, Flatten):
+            return None
+        if isinstance(module, Linear):
+            return (module.in_features,)
     return None

@@ -1,0 +1,35 @@
+"""Samples of several axes as plain rows."""
+
+import math
+
+import numpy as np
+
+from .module import Module
+
+
+class Flatten(Module):
+    """x: (n, ...) → y: (n, features), the axes of each sample as one; a view where x is contiguous.
+
+    Raises ValueError for an x without a first axis.
+
+    Source: ``torch.nn.Flatten``.
+
+    >>> from fastml import nn
+    >>> layer = nn.Flatten()
+    >>> layer(np.zeros((5, 28, 28), np.float32)).shape, layer.backward(np.zeros((5, 784), np.float32)).shape
+    ((5, 784), (5, 28, 28))
+    """
+
+    def forward(self, x):
+        x = np.asarray(x)
+        if x.ndim == 0:
+            raise ValueError("x must have a first axis that counts the samples, not the shape ()")
+        self._saved = x.shape
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+    def backward(self, grad):
+        return np.reshape(grad, self._last())
+
+    def lower(self, plan, x, name):
+        x.shape = (x.cols,)
+        return x, lambda dy, wanted: dy
