@@ -38,7 +38,6 @@ SHARED = "fastml._cyutility"
 #: 0.07 microseconds slower: so are built what no small call passes through, or what computes for longer anyway.
 FOR_SIZE = {
     SHARED,
-    "fastml._check",
     "fastml._openmp",
     "fastml._kernels.clip",
     "fastml._kernels.layer_norm",
@@ -141,6 +140,7 @@ setup(
             "cdivision": True,
             "initializedcheck": False,
             "freethreading_compatible": True,
+            "auto_pickle": False,
         },
         build_dir="build/cython",
     ),

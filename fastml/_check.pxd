@@ -1,10 +1,13 @@
-"""The gate for arrays: the inline fast path. The slow path and the error texts are in _check.pyx.
+"""The gate for arrays: the inline fast path. The slow path and the error texts are in _check.py.
 
 A kernel asks `is_plain` of its inputs and `fits` of out. Where the answer is yes it runs; otherwise it calls
 `_check.arrange`, which raises or returns plain stand-ins, runs itself on those and lets `finish` deliver.
 """
 
 cimport numpy as cnp
+
+cdef extern from "Python.h":
+    object PyImport_ImportModule(const char *name)
 
 cdef extern from "numpy/arrayobject.h":
     int PyArray_ISCARRAY(cnp.ndarray) noexcept
@@ -71,12 +74,12 @@ cdef inline bint lay(cnp.ndarray x, object axis, Layout *at) except -1:
     """Lay x out along `axis` (an integer; checked)."""
     cdef Py_ssize_t i, a, ndim = cnp.PyArray_NDIM(x)
     if type(axis) is not int:
-        axis = axis_index(axis)
+        axis = PyImport_ImportModule("fastml._check").axis_index(axis)
     a = axis
     if a < 0:
         a += ndim if ndim else 1
     if a < 0 or a >= (ndim if ndim else 1):
-        raise_axis(axis, ndim)
+        PyImport_ImportModule("fastml._check").raise_axis(axis, ndim)
     at.outer = at.n = at.inner = 1
     for i in range(ndim):
         if i < a:
@@ -99,7 +102,3 @@ cdef inline cnp.ndarray as1d(cnp.ndarray x):
     """A plain array's memory as one run; the caller keeps x alive."""
     cdef cnp.npy_intp size = cnp.PyArray_SIZE(x)
     return cnp.PyArray_SimpleNewFromData(1, &size, cnp.PyArray_TYPE(x), cnp.PyArray_DATA(x))
-
-
-cpdef object axis_index(object axis)
-cdef int raise_axis(object axis, Py_ssize_t ndim) except -1

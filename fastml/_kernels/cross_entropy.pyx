@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t
 from .. import _check
 
 from .._check cimport (
-    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, axis_index, fits, is_plain, lay, result_like
+    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, fits, is_plain, lay, result_like
 )
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
@@ -229,7 +229,7 @@ class Call:
         logits = _check.as_real(logits, "logits")
         if logits.ndim == 0:
             raise ValueError("logits must have at least one dimension, the class axis")
-        axis = axis_index(axis)
+        axis = _check.axis_index(axis)
         if not -logits.ndim <= axis < logits.ndim:
             raise ValueError(f"axis {axis} is out of bounds for logits of {logits.ndim} dimension(s)")
         axis %= logits.ndim

@@ -11,12 +11,7 @@ import sys
 
 import numpy as np
 
-cimport numpy as cnp
-
-cnp.import_array()
-
-
-cpdef object axis_index(object axis):
+def axis_index(axis):
     """axis as a Python int; TypeError otherwise."""
     try:
         return operator.index(axis)
@@ -24,7 +19,7 @@ cpdef object axis_index(object axis):
         raise TypeError(f"axis must be an integer, not {type(axis).__name__}") from None
 
 
-cdef int raise_axis(object axis, Py_ssize_t ndim) except -1:
+def raise_axis(axis, ndim):
     raise ValueError(f"axis {axis} is out of bounds for an array of {ndim} dimension(s)")
 
 
