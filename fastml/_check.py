@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 
+
 def axis_index(axis):
     """axis as a Python int; TypeError otherwise."""
     try:
@@ -160,7 +161,7 @@ def overlap(a, b):
 class Call:
     """Plain stand-ins for one call: `arrays`, `axis`, `out`; `finish(result)` delivers what was asked for."""
 
-    __slots__ = ("arrays", "axis", "out", "_asked", "back")
+    __slots__ = ("_asked", "arrays", "axis", "back", "out")
 
     def __init__(self, arrays, axis, out, asked, back):
         self.arrays, self.axis, self.out = arrays, axis, out
