@@ -19,17 +19,20 @@ from setuptools.errors import CompileError, LinkError
 
 ROOT = Path(__file__).parent
 CFLAGS = [
-    "-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fno-strict-aliasing",
+    "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fno-strict-aliasing",
     "-fno-asynchronous-unwind-tables",
 ]  # fmt: skip
 LDFLAGS = ["-Wl,--strip-all"] if sys.platform == "linux" else []
+#: The bodies are vectors by hand: beyond -O2 only the few plain loops gain, from being vectorized. -O3 makes v4 and v3
+#: a sixth larger and over all kernels no faster (0.2 %); batch norm's forward alone loses a tenth.
+SPEED = ["-O2", "-fvect-cost-model=dynamic"]
 TARGETS = {
     "x86_64": {
-        "v4": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mbmi2", "-mprefer-vector-width=512"],
-        "v3": ["-mavx2", "-mfma", "-mbmi2"],
+        "v4": [*SPEED, "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mbmi2", "-mprefer-vector-width=512"],
+        "v3": [*SPEED, "-mavx2", "-mfma", "-mbmi2"],
         "baseline": ["-Os"],
     },
-    "aarch64": {"neon": []},
+    "aarch64": {"neon": SPEED},
 }
 MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 #: Cython's memoryview code, once for all modules instead of once in each.
