@@ -112,15 +112,22 @@
         src = e = (real *)((uintptr_t)copy_ - at_ * sizeof(real));                                           \
         step = FM_PANEL * LANES;                                                                             \
     }
-/* The sum of `term` down each column into sum[j], a strip at a time, strips in runs of FM_RUN entries; `before` as
- * above, `also` for each entry. */
+/* The sum of `term` down each column into sum[j], what rounding took from it into low[j]: four entries at a time;
+ * `before` as above, `also` for each entry. */
+#define FM_COLS_SUMS(n, sum, low, before, also, term)                                                        \
+    {                                                                                                        \
+        FM_PANEL_EACH(sum[j] = low[j] = v_set1(0);)                                                          \
+        FM_COLS_EACH(n, const vec zero_ = v_set1(0); vec a_ = zero_; before,                                 \
+                     also a_ = v_add(a_, term);                                                              \
+                     if (i % 4 == 3) { sum[j] = FM(gain)(sum[j], a_, &low[j]); a_ = zero_; },                \
+                     sum[j] = FM(gain)(sum[j], a_, &low[j]);)                                                \
+    }
+/* The same as one number; infinite where the sum is. */
 #define FM_COLS_SUM(n, sum, before, also, term)                                                              \
     {                                                                                                        \
-        vec run_[FM_PANEL];                                                                                  \
-        FM_PANEL_EACH(sum[j] = run_[j] = v_set1(0);)                                                         \
-        FM_COLS_EACH(n, vec a_ = v_set1(0); before, also a_ = v_add(a_, term);, a_ = v_add(run_[j], a_);     \
-                     if (end_ % FM_RUN == 0 || end_ == (n)) { sum[j] = v_add(sum[j], a_); a_ = v_set1(0); }  \
-                     run_[j] = a_;)                                                                          \
+        vec low_[FM_PANEL];                                                                                  \
+        FM_COLS_SUMS(n, sum, low_, before, also, term)                                                       \
+        FM_PANEL_EACH(const vec all_ = v_add(sum[j], low_[j]); sum[j] = v_if_eq(v_sub(all_, all_), v_set1(0), all_, sum[j]);) \
     }
 
 #endif

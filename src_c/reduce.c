@@ -1,5 +1,34 @@
 /* Reductions over one contiguous run, inlined into the bodies that come after. */
 
+/* sum + x; *low gains what rounding takes from it. */
+FM_INLINE vec FM(gain)(vec sum, vec x, vec *low)
+{
+    const vec s = v_add(sum, x), b = v_sub(s, sum);
+    *low = v_add(*low, v_add(v_sub(sum, v_sub(s, b)), v_sub(x, b)));
+    return s;
+}
+
+/* The sum of sum's and low's lanes, rounded about once. */
+FM_INLINE double FM(sum_lanes)(vec sum, vec low)
+{
+    double rest = v64_sum(v_folded(low));
+#if FM_BITS == 32
+    return v64_sum(v_folded(sum)) + rest;
+#else
+    double s[LANES], taken[LANES];
+    v_store(s, sum);
+    for (size_t half = LANES / 2; half; half /= 2) {
+        for (size_t i = 0; i < half; i++) {
+            const double t = s[i] + s[half + i], b = t - s[i];
+            taken[half + i] = (s[i] - (t - b)) + (s[half + i] - b);
+            s[i] = t;
+        }
+    }
+    taken[0] = rest;
+    return s[0] + v64_sum(v_load(taken));
+#endif
+}
+
 FM_INLINE real FM(row_max)(const real *x, size_t n)
 {
     const vec first = v_set1(x[0]);

@@ -1,8 +1,8 @@
 /* Softmax, log-softmax and log-sum-exp of rows (contiguous runs of n) and of columns (n steps of stride).
  *
  * Rows: y = E / sum(E) with E = e^x relative to a power of two near the row's largest (exp.h). A row is read
- * three times; the caller hands in blocks that stay in cache. The sum is taken in runs of FM_RUN elements in
- * the lanes, run by run in double, so that its error does not grow with n. The logarithm forms leave the terms
+ * three times; the caller hands in blocks that stay in cache. Sums keep what rounding takes from them (loops.h), and
+ * so does the reciprocal of the sum. The logarithm forms leave the terms
  * equal to the maximum out of the lane sums and count them: log(count + s) through log1p keeps the digits of a
  * tiny s. What is done once a row (scale, logarithm) is done for FM_GROUP rows at once, a lane each.
  * Columns run lane by column, panel by panel.
@@ -27,63 +27,75 @@ FM_INLINE void FM(store_row)(real *y, size_t i, size_t n, vec e)
 /* y[i] = E(x[i]); returns the sum. y may be x or NULL (nothing stored). */
 FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
 {
-    double total = 0;
-    for (size_t from = 0; from < n; from += FM_RUN) {
-        const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
-        vec a = v_set1(0), b = v_set1(0);
-        size_t i = from;
-        for (; i + 2 * LANES <= to; i += 2 * LANES) {
-            const vec e = v_scaled(v_load(x + i), s), f = v_scaled(v_load(x + i + LANES), s);
-            a = v_add(a, e);
-            b = v_add(b, f);
-            if (y) {
-                v_store(y + i, e);
-                v_store(y + i + LANES, f);
-            }
+    vec sum = v_set1(0), low = sum, rest = sum;
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        const vec a = v_scaled(v_load(x + i), s), b = v_scaled(v_load(x + i + LANES), s);
+        const vec c = v_scaled(v_load(x + i + 2 * LANES), s), d = v_scaled(v_load(x + i + 3 * LANES), s);
+        sum = FM(gain)(sum, v_add(v_add(a, b), v_add(c, d)), &low);
+        if (y) {
+            v_store(y + i, a);
+            v_store(y + i + LANES, b);
+            v_store(y + i + 2 * LANES, c);
+            v_store(y + i + 3 * LANES, d);
         }
-        for (; i < to; i += LANES) {
-            const vec e = v_scaled(FM(load_row)(x, i, to), s);
-            a = v_add(a, e);
-            if (y)
-                FM(store_row)(y, i, to, e);
-        }
-        total += v_sum(v_add(a, b));
     }
-    return total;
+    for (; i < n; i += LANES) {
+        const vec e = v_scaled(FM(load_row)(x, i, n), s);
+        rest = v_add(rest, e);
+        if (y)
+            FM(store_row)(y, i, n, e);
+    }
+    sum = FM(gain)(sum, rest, &low);
+    return FM(sum_lanes)(sum, low);
 }
 
 /* As row_exp_sum, but the sum is that over x < m, and *count is how many equal m. */
 FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m, v_scale s, double *count)
 {
     const vec vm = v_set1(m), zero = v_set1(0), one = v_set1(1);
-    double total = 0, equal = 0;
+    vec sum = zero, low = zero;
+    double equal = 0;
     for (size_t from = 0; from < n; from += FM_RUN) {
         const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
-        vec a = zero, b = zero, c = zero;
+        vec c = zero, rest = zero;
         size_t i = from;
-        for (; i + 2 * LANES <= to; i += 2 * LANES) {
-            const vec v = v_load(x + i), w = v_load(x + i + LANES);
-            const vec e = v_scaled(v, s), f = v_scaled(w, s);
-            a = v_add(a, v_if_eq(v, vm, zero, e));
-            b = v_add(b, v_if_eq(w, vm, zero, f));
-            c = v_add(c, v_add(v_if_eq(v, vm, one, zero), v_if_eq(w, vm, one, zero)));
-            if (y) {
-                v_store(y + i, e);
-                v_store(y + i + LANES, f);
+        for (; i + 4 * LANES <= to; i += 4 * LANES) {
+            vec four = zero;
+            for (size_t k = i; k < i + 4 * LANES; k += LANES) {
+                const vec v = v_load(x + k), e = v_scaled(v, s);
+                four = v_add(four, v_if_eq(v, vm, zero, e));
+                c = v_add(c, v_if_eq(v, vm, one, zero));
+                if (y)
+                    v_store(y + k, e);
             }
+            sum = FM(gain)(sum, four, &low);
         }
         for (; i < to; i += LANES) {
             const vec v = FM(load_row)(x, i, to), e = v_scaled(v, s);
-            a = v_add(a, v_if_eq(v, vm, zero, e));
+            rest = v_add(rest, v_if_eq(v, vm, zero, e));
             c = v_add(c, v_if_eq(v, vm, one, zero));
             if (y)
                 FM(store_row)(y, i, to, e);
         }
-        total += v_sum(v_add(a, b));
+        sum = FM(gain)(sum, rest, &low);
         equal += v_sum(c);
     }
     *count = equal;
-    return total;
+    return FM(sum_lanes)(sum, low);
+}
+
+/* 1 / (sum + low), the second half of it to *rest. */
+FM_INLINE vec FM(inverse)(vec sum, vec low, vec *rest)
+{
+    const vec one = v_set1(1), inv = v_div(one, sum);
+    *rest = v_mul(inv, v_fnma(inv, low, v_fnma(inv, sum, one)));
+    return inv;
+}
+
+FM_INLINE vec FM(share)(vec e, vec inv, vec rest)
+{
+    return v_fma(e, inv, v_mul(e, rest));
 }
 
 /* What FM_GROUP rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
@@ -131,7 +143,7 @@ FM_INLINE void FM(group_exp)(FM(group) *g, size_t r, real *y, const real *x, siz
     const v_scale s = FM(scale_row)(g, r);
     if (n <= LANES) {
         const vec v = FM(load_row)(x, 0, n), m = v_set1(g->max[r]), e = v_scaled(v, s);
-        g->below[r] = v_sum(v_if_eq(v, m, v_set1(0), e));
+        g->below[r] = FM(sum_lanes)(v_if_eq(v, m, v_set1(0), e), v_set1(0));
         g->count[r] = v_count_eq(v, m);
         if (y)
             FM(store_row)(y, 0, n, e);
@@ -153,7 +165,8 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
         for (; rows; rows--, x += n, y += n) {
             const vec v = FM(load_row)(x, 0, n);
             const vec e = v_scaled(v, v_scale_of(v_set1(v_max_lane(v))));
-            FM(store_row)(y, 0, n, v_mul(e, v_set1((real)1 / v_sum(e))));
+            const double inv = 1 / FM(sum_lanes)(e, v_set1(0));
+            FM(store_row)(y, 0, n, FM(share)(e, v_set1((real)inv), v_set1((real)(inv - (real)inv))));
         }
         return;
     }
@@ -165,12 +178,13 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
         for (size_t r = 0; r < group; r++)
             sum[r] = FM(row_exp_sum)(stream ? NULL : y + r * n, x + r * n, n, FM(scale_row)(&g, r));
         for (size_t r = 0; r < group; r++, x += n, y += n) {
-            const vec inv = v_set1((real)(1 / sum[r]));
+            vec rest;
+            const vec inv = FM(inverse)(v_set1((real)sum[r]), v_set1((real)(sum[r] - (real)sum[r])), &rest);
             const v_scale s = FM(scale_row)(&g, r);
             if (stream) /* a second exponential is cheaper than a second trip to memory */
-                FM_ROW_STORE(y, n, 1, v_mul(v_scaled(AT(x), s), inv))
+                FM_ROW_STORE(y, n, 1, FM(share)(v_scaled(AT(x), s), inv, rest))
             else
-                FM_ROW_STORE(y, n, 0, v_mul(AT(y), inv))
+                FM_ROW_STORE(y, n, 0, FM(share)(AT(y), inv, rest))
         }
     }
 }
@@ -242,16 +256,16 @@ static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, si
 {
     FM_PANELS(width)
     {
-        vec max[FM_PANEL], sum[FM_PANEL];
+        vec max[FM_PANEL], sum[FM_PANEL], low[FM_PANEL];
         v_scale scale[FM_PANEL];
         FM_COLS_COPY(src, terms, step, x, y, n, stride)
         FM_COLS_MAX(src, n, step, max)
         FM_PANEL_EACH(scale[j] = v_scale_of(max[j]);)
-        FM_COLS_SUM(n, sum, const v_scale s = scale[j];
-                    , const vec e = v_scaled(AT(src + i * step), s); PUT(terms + i * step, e);, e)
-        FM_PANEL_EACH(sum[j] = v_div(v_set1(1), sum[j]);)
+        FM_COLS_SUMS(n, sum, low, const v_scale s = scale[j];
+                     , const vec e = v_scaled(AT(src + i * step), s); PUT(terms + i * step, e);, e)
+        FM_PANEL_EACH(sum[j] = FM(inverse)(sum[j], low[j], &low[j]);)
         for (size_t i = 0; i < n; i++)
-            FM_PANEL_EACH(PUT(y + i * stride, v_mul(AT(terms + i * step), sum[j]));)
+            FM_PANEL_EACH(PUT(y + i * stride, FM(share)(AT(terms + i * step), sum[j], low[j]));)
     }
 }
 
