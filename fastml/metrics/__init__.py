@@ -1,5 +1,36 @@
-"""Metrics of classification, as scikit-learn names and defines them."""
+"""Metrics of classification, as scikit-learn names and defines them, whole and as streams."""
 
-from .classification import accuracy_score, confusion_matrix
+from ._scores import UndefinedMetricWarning
+from .classification import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    confusion_matrix,
+    matthews_corrcoef,
+)
+from .precision_recall import (
+    classification_report,
+    f1_score,
+    fbeta_score,
+    precision_recall_fscore,
+    precision_score,
+    recall_score,
+)
+from .probabilities import log_loss, top_k_accuracy_score
 
-__all__ = ["accuracy_score", "confusion_matrix"]
+__all__ = [
+    "UndefinedMetricWarning",
+    "accuracy_score",
+    "balanced_accuracy_score",
+    "classification_report",
+    "cohen_kappa_score",
+    "confusion_matrix",
+    "f1_score",
+    "fbeta_score",
+    "log_loss",
+    "matthews_corrcoef",
+    "precision_recall_fscore",
+    "precision_score",
+    "recall_score",
+    "top_k_accuracy_score",
+]

@@ -1,13 +1,13 @@
-"""What kind of labels two arrays hold, and the labels as positions in a list of classes.
+"""What kind of labels two arrays hold, and how often each label is taken for each.
 
 The rules and the names of the kinds are those of scikit-learn's ``type_of_target``, so that its users
-meet the same refusals; the differences are in cost: integers need no sort, only one look-up table.
+meet the same refusals; the differences are in cost: integers in a small range are counted as they lie, and what
+occurs is read off the counts.
 """
 
 import numpy as np
 
-# Integers are counted through a table of their range when that has at most this many entries.
-_TABLE = 1 << 16
+from .._kernels.classification import count
 
 
 def check_targets(y_true, y_pred, sample_weight):
@@ -47,44 +47,136 @@ def check_targets(y_true, y_pred, sample_weight):
     return kinds[0] == "multilabel-indicator", y_true, y_pred, sample_weight
 
 
-def encode(y_true, y_pred, labels=None):
-    """Positions of both arrays' values in ``labels``, −1 for those outside, and how many labels there are.
+def tabulate(y_true, y_pred, sample_weight=None, labels=None):
+    """The sorted labels that occur in either array (k,), and the table (k, k) of counts or sums of weights.
 
-    ``labels=None`` stands for the sorted values that occur in either array.
+    Where the table of all labels would be large and ``labels`` are given, only those are in it.
     """
+    counted = weight = None
+    if sample_weight is None:
+        counted = count(y_true, y_pred, None)  # takes what needs no check
+    if counted is None:
+        y_true, y_pred, weight = check_classes(y_true, y_pred, sample_weight)
+        counted = count(y_true, y_pred, weight)
+    if counted is not None:
+        return _found(counted, y_true, y_pred)
+    values, true, pred = encode(y_true, y_pred)
     if labels is not None:
-        labels = np.asarray(labels)
-        if labels.ndim == 0:
-            raise TypeError(f"labels must be an array, got {labels.item()!r}")
-        if labels.ndim != 1:
-            raise ValueError(f"labels must be 1-dimensional, got shape {labels.shape}")
-        if labels.size == 0:
-            raise ValueError("labels should contain at least one label")
-    low = _table_start(y_true, y_pred)
-    if low is None:
-        values, inverse = np.unique(np.concatenate([y_true, y_pred]), return_inverse=True)
-        true, pred = inverse[: len(y_true)], inverse[len(y_true) :]
+        chosen = set(labels)
+        kept = np.array([value in chosen for value in values.tolist()])
+        values, place = values[kept], np.cumsum(kept) - 1
+        kept = kept[true] & kept[pred]
+        true, pred = place[true[kept]], place[pred[kept]]
+        weight = None if weight is None else weight[kept]
+    table = np.zeros((len(values),) * 2, np.int64 if weight is None else weight.dtype)
+    if len(true):
+        low, part, _ = count(true, pred, weight, wide=True)
+        table[low : low + len(part), low : low + len(part)] = part
+    return values, table
+
+
+def tally(y_true, y_pred, sample_weight=None):
+    """The sorted labels that occur, and for each of them the weight of the samples that are it and are taken for
+    it, that are taken for it, and that are it: four vectors; the last three float64 with weights.
+    """
+    counted = weight = None
+    if sample_weight is None:
+        counted = count(y_true, y_pred, None)
+    if counted is None:
+        y_true, y_pred, weight = check_classes(y_true, y_pred, sample_weight)
+        counted = count(y_true, y_pred, weight)
+    if counted is None:
+        values, true, pred = encode(y_true, y_pred)
+        hit = true == pred
+        sums = [
+            np.bincount(codes[chosen], None if weight is None else weight[chosen], len(values))
+            for codes, chosen in ((true, hit), (pred, ...), (true, ...))
+        ]
     else:
-        # Shifted, every value is its own row of the table.
-        true, pred = y_true.astype(np.intp), y_pred.astype(np.intp)
-        if low:
-            true -= low
-            pred -= low
-        seen = np.bincount(true)
-        seen_pred = np.bincount(pred)
-        values = np.arange(low, low + max(len(seen), len(seen_pred)))
-        if labels is None and len(seen) == len(values) and seen.all():
-            return true, pred, len(values)
-        if labels is None:
-            labels = np.union1d(np.flatnonzero(seen), np.flatnonzero(seen_pred)) + low
-    if labels is None:
-        return true, pred, len(values)
-    position = {label: i for i, label in enumerate(labels.tolist())}
-    table = np.array([position.get(value, -1) for value in values.tolist()], dtype=np.intp)
-    true, pred = table[true], table[pred]
-    if true.max() < 0:
-        raise ValueError("at least one of labels must occur in y_true")
-    return true, pred, len(labels)
+        values, *sums = margins(*_found(counted, y_true, y_pred))
+    return values, *(sums if weight is None else [x.astype(np.float64, copy=False) for x in sums])
+
+
+def margins(labels, table):
+    """What :func:`tally` returns, from what :func:`tabulate` does."""
+    return labels, table.diagonal(), table.sum(axis=0), table.sum(axis=1)
+
+
+def encode(*arrays):
+    """The sorted values that occur, and each array's values as places among them."""
+    values = np.unique(np.concatenate([np.unique(y) for y in arrays]))
+    return values, *(np.searchsorted(values, y) for y in arrays)
+
+
+def classes_of(y, name):
+    """Checked labels of one array: the sorted values that occur, and each label's place among them (int64)."""
+    y = _labels(y, name)
+    if len(y) == 0:
+        raise ValueError(f"{name} is empty, at least 1 sample is needed")
+    kind = _kind(y, name)
+    if kind != "labels":
+        raise ValueError(f"{kind} targets are not supported")
+    y = y.reshape(-1)
+    counted = count(y, y, None)
+    if counted is None:
+        values, codes = encode(y)
+    else:
+        values, _ = _found(counted, y, y)
+        low, _, occurs = counted
+        codes = y if y.dtype == np.int64 else y.astype(np.int64)
+        codes = codes - low if low else codes
+        if occurs is not None:
+            codes = (np.cumsum(occurs) - 1)[codes]
+    return values, np.ascontiguousarray(codes, dtype=np.int64)
+
+
+def label_list(labels):
+    """``labels`` as a vector, or TypeError, ValueError."""
+    labels = np.asarray(labels)
+    if labels.ndim == 0:
+        raise TypeError(f"labels must be an array, got {labels.item()!r}")
+    if labels.ndim != 1:
+        raise ValueError(f"labels must be 1-dimensional, got shape {labels.shape}")
+    if labels.size == 0:
+        raise ValueError("labels should contain at least one label")
+    return labels
+
+
+def places(labels, values):
+    """Where each of ``labels`` stands among ``values``; −1 for those that do not."""
+    place = {value: i for i, value in enumerate(values.tolist())}
+    return np.array([place.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+
+
+def check_classes(y_true, y_pred, sample_weight):
+    """Two vectors of labels of one class each, and the weights as int64 or float64 (or None)."""
+    multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight)
+    if multilabel:
+        raise ValueError("multilabel-indicator targets are not supported")
+    if weight is not None:
+        weight = np.ascontiguousarray(weight, dtype=np.float64 if weight.dtype.kind == "f" else np.int64)
+    return y_true, y_pred, weight
+
+
+def check_weights(sample_weight, n):
+    """n weights as an array, or ValueError, TypeError; None stays None."""
+    if sample_weight is None:
+        return None
+    sample_weight = np.asarray(sample_weight)
+    if sample_weight.ndim == 0:
+        raise TypeError(f"sample_weight must be an array, got {sample_weight.item()!r}")
+    if len(sample_weight) != n:
+        raise ValueError(f"inconsistent numbers of samples: {n} and {len(sample_weight)} in sample_weight")
+    return _weights(sample_weight)
+
+
+def _found(counted, y_true, y_pred):
+    """The labels and the table of those that occur."""
+    low, table, occurs = counted
+    labels = np.arange(low, low + len(table))
+    if occurs is not None:
+        labels, table = labels[occurs], table[occurs][:, occurs]
+    return (labels.astype(bool) if y_true.dtype == y_pred.dtype == bool else labels), table
 
 
 def _labels(y, name):
@@ -136,12 +228,3 @@ def _named(kind, y):
 
 def _is_text(y):
     return y.dtype.kind in "UTO"
-
-
-def _table_start(*arrays):
-    """The smallest value when the arrays hold integers of a range worth a table, else None."""
-    if any(y.dtype.kind not in "iub" for y in arrays):
-        return None
-    low = min(int(y.min()) for y in arrays)
-    high = max(int(y.max()) for y in arrays)
-    return low if high - low < _TABLE and high < 1 << 63 else None

@@ -1,10 +1,11 @@
-"""Accuracy and confusion matrix: scikit-learn's signatures, values, result types and errors."""
+"""Scores of predicted classes: scikit-learn's signatures, values, result types and errors."""
 
 import warnings
 
 import numpy as np
 
-from ._targets import check_targets, encode
+from . import _scores
+from ._targets import check_targets, label_list, places, tabulate
 
 
 def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
@@ -26,13 +27,16 @@ def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
     """
     if not isinstance(normalize, (bool, np.bool_)):
         raise TypeError(f"normalize must be a bool, got {normalize!r}")
+    if sample_weight is None and _are_plain(y_true, y_pred):
+        count = int(np.count_nonzero(y_true == y_pred))
+        return count / len(y_true) if normalize else float(count)
     multilabel, y_true, y_pred, sample_weight = check_targets(y_true, y_pred, sample_weight)
     correct = y_true == y_pred
     if multilabel:
         correct = correct.all(axis=1)
     if normalize:
         return float(np.average(correct, weights=sample_weight))
-    return float(correct.sum() if sample_weight is None else np.dot(correct, sample_weight))
+    return float(np.sum(correct if sample_weight is None else sample_weight[correct]))
 
 
 def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normalize=None):
@@ -53,35 +57,93 @@ def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normali
            [0, 0, 1],
            [1, 0, 2]])
     """
-    if normalize is not None and normalize not in ("true", "pred", "all"):
-        raise ValueError(f"normalize must be 'true', 'pred', 'all' or None, got {normalize!r}")
-    multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight)
-    if multilabel:
-        raise ValueError("multilabel-indicator targets are not supported")
-    true, pred, k = encode(y_true, y_pred, labels)
-    if labels is not None:
-        known = (true >= 0) & (pred >= 0)
-        true, pred = true[known], pred[known]
-        weight = weight if weight is None else weight[known]
-
-    cell = true * k + pred
-    if weight is None:
-        cm = np.bincount(cell, minlength=k * k)
-    elif weight.dtype.kind == "f":
-        cm = np.bincount(cell, weights=weight, minlength=k * k)
+    _scores.check_normalize(normalize)
+    if labels is None:
+        _, table = tabulate(y_true, y_pred, sample_weight)
     else:
-        cm = np.zeros(k * k, dtype=np.int64)
-        np.add.at(cm, cell, weight.astype(np.int64))
-    cm = cm.astype(np.float64 if cm.dtype.kind == "f" else np.int64, copy=False).reshape(k, k)
-
-    if normalize is not None:
-        axis = {"true": 1, "pred": 0, "all": None}[normalize]
-        with np.errstate(all="ignore"):
-            cm = np.nan_to_num(cm / cm.sum(axis=axis, keepdims=True))
-    if k == 1:
+        table = _chosen(y_true, y_pred, sample_weight, label_list(labels))
+    if len(table) == 1:
         warnings.warn(
             "only one label in y_true and y_pred: pass all known labels to get the matrix of all classes",
             UserWarning,
             stacklevel=2,
         )
-    return cm
+    return _scores.normalized(table, normalize)
+
+
+def balanced_accuracy_score(y_true, y_pred, *, sample_weight=None, adjusted=False):
+    """Mean of the recalls of the classes that occur in ``y_true``: (1/k) Σᵢ Cᵢᵢ / Σⱼ Cᵢⱼ.
+
+    ``adjusted=True`` rescales it so that chance gives 0 and perfection 1: (b − 1/k) / (1 − 1/k). Arguments and
+    errors as in :func:`confusion_matrix`; classes that occur in ``y_pred`` alone give a UserWarning, one single
+    class with ``adjusted`` an UndefinedMetricWarning and NaN. Returns a float.
+
+    Source: scikit-learn, ``sklearn.metrics.balanced_accuracy_score``; K. Brodersen et al., The balanced accuracy
+    and its posterior distribution, ICPR 2010.
+
+    >>> balanced_accuracy_score([0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1])
+    0.625
+    """
+    return _scores.balanced_accuracy(tabulate(y_true, y_pred, sample_weight)[1], adjusted)
+
+
+def cohen_kappa_score(y1, y2, *, labels=None, weights=None, sample_weight=None):
+    """Cohen's kappa, the agreement of two annotators beyond chance: 1 − Σ w C / Σ w E.
+
+    C is the confusion matrix of ``y1`` and ``y2`` and E = (row sums)(column sums) / n what chance would give; w
+    is 0 on the diagonal and elsewhere 1 (``weights=None``), |i − j| (``"linear"``) or (i − j)² (``"quadratic"``).
+    Arguments and errors as in :func:`confusion_matrix`. Returns a float: NaN, with an UndefinedMetricWarning,
+    where both know one and the same class only.
+
+    Source: scikit-learn, ``sklearn.metrics.cohen_kappa_score``; J. Cohen, A coefficient of agreement for nominal
+    scales, Educational and Psychological Measurement 20, 1960.
+
+    >>> round(cohen_kappa_score([0, 1, 2, 2], [0, 1, 1, 2]), 6)
+    0.636364
+    """
+    if labels is None:
+        table = tabulate(y1, y2, sample_weight)[1]
+    else:
+        table = _chosen(y1, y2, sample_weight, label_list(labels))
+    return _scores.cohen_kappa(table, weights)
+
+
+def matthews_corrcoef(y_true, y_pred, *, sample_weight=None):
+    """Matthews' correlation coefficient of true and predicted classes, −1 … 1: 0 for chance, 1 for perfection.
+
+    With c correct ones of n samples, tᵢ of class i and pᵢ taken for it:
+    (c n − Σ tᵢ pᵢ) / √((n² − Σ pᵢ²) (n² − Σ tᵢ²)), and 0 where that is 0/0. Arguments and errors as in
+    :func:`confusion_matrix`. Returns a float.
+
+    Source: scikit-learn, ``sklearn.metrics.matthews_corrcoef``; J. Gorodkin, Comparing two K-category assignments
+    by a K-category correlation coefficient, Computational Biology and Chemistry 28, 2004.
+
+    >>> round(matthews_corrcoef([1, 1, 1, 0], [1, 0, 1, 1]), 6)
+    -0.333333
+    """
+    return _scores.matthews(tabulate(y_true, y_pred, sample_weight)[1])
+
+
+def _are_plain(y_true, y_pred):
+    """Two vectors of integers of one length, which need no further check."""
+    return (
+        isinstance(y_true, np.ndarray)
+        and isinstance(y_pred, np.ndarray)
+        and y_true.ndim == 1
+        and y_true.shape == y_pred.shape
+        and y_true.dtype.kind in "iub"
+        and y_pred.dtype.kind in "iub"
+        and y_true.size > 0
+    )
+
+
+def _chosen(y_true, y_pred, sample_weight, labels):
+    """The table of these labels in this order; of a label that is listed twice, the last place counts."""
+    values, table = tabulate(y_true, y_pred, sample_weight, labels.tolist())
+    place = places(values, labels)
+    known = place >= 0
+    if not table[known].any() and not np.isin(values[known], y_true).any():
+        raise ValueError("at least one of labels must occur in y_true")
+    chosen = np.zeros((len(labels),) * 2, table.dtype)
+    chosen[np.ix_(place[known], place[known])] = table[np.ix_(known, known)]
+    return chosen

@@ -1,0 +1,120 @@
+"""A confusion matrix that takes the samples piece by piece, and the scores that follow from it."""
+
+import numpy as np
+
+from . import _scores, precision_recall
+from ._targets import label_list, margins, places, tabulate
+
+
+class ConfusionMatrix:
+    """Confusion matrix of a stream: C[i, j] = Σ of the weights of samples of class i predicted as class j.
+
+    ``ConfusionMatrix(k)`` knows the classes 0 … k − 1, ``ConfusionMatrix(labels=...)`` those listed, in this order;
+    with neither it takes up labels as they come, sorted. ``update`` counts samples, ``merge`` adds another matrix
+    (of another shard, process or machine: it can be pickled), ``compute`` returns the matrix so far. Counts
+    and sums of integer weights are int64 and exact, so no cut into pieces shows in them; weights of float make it
+    float64. The scores are those of the functions of the same name over all samples at once.
+
+    Raises ValueError for both or repeated labels, TypeError for ``num_classes`` that is no integer.
+
+    >>> stream = ConfusionMatrix(3)
+    >>> for y_true, y_pred in [([0, 1, 2], [0, 2, 2]), ([2, 1], [2, 1])]:
+    ...     stream.update(np.array(y_true), np.array(y_pred))
+    >>> stream.compute()
+    array([[1, 0, 0],
+           [0, 1, 1],
+           [0, 0, 2]])
+    >>> stream.accuracy()
+    0.8
+    """
+
+    def __init__(self, num_classes=None, *, labels=None):
+        if num_classes is not None:
+            if labels is not None:
+                raise ValueError("num_classes and labels say the same thing: pass one of them")
+            if isinstance(num_classes, (bool, np.bool_)) or not isinstance(num_classes, (int, np.integer)):
+                raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
+            if num_classes < 1:
+                raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+            labels = np.arange(num_classes)
+        self._open = labels is None
+        #: The classes, in the order of rows and columns.
+        self.labels = np.empty(0, np.int64) if self._open else label_list(labels).copy()
+        if len(np.unique(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must be distinct, got {self.labels.tolist()}")
+        self._table = np.zeros((len(self.labels),) * 2, np.int64)
+
+    def __repr__(self):
+        return f"ConfusionMatrix({len(self.labels)} classes, total {self._table.sum()})"
+
+    def update(self, y_true, y_pred, sample_weight=None):
+        """Count samples: (n,) true labels, predicted labels and, if given, weights.
+
+        Raises what :func:`confusion_matrix` does, and IndexError for a label that is no class; nothing is counted
+        then.
+        """
+        self._add(*tabulate(y_true, y_pred, sample_weight))
+
+    def merge(self, other):
+        """Add what another ConfusionMatrix has counted; ValueError where it has other classes."""
+        if not isinstance(other, ConfusionMatrix):
+            raise TypeError(f"other must be a ConfusionMatrix, got {type(other).__name__}")
+        if not self._open and not np.array_equal(self.labels, other.labels):
+            raise ValueError(f"the classes differ: {self.labels.tolist()} and {other.labels.tolist()}")
+        self._add(other.labels, other._table)
+
+    def compute(self, normalize=None):
+        """The matrix so far (a copy), its entries divided as in :func:`confusion_matrix`."""
+        _scores.check_normalize(normalize)
+        return _scores.normalized(self._table.copy(), normalize)
+
+    def accuracy(self):
+        """See :func:`accuracy_score`; NaN before the first sample."""
+        total = self._table.sum()
+        return float(self._table.trace() / total) if total else float("nan")
+
+    def balanced_accuracy(self, *, adjusted=False):
+        """See :func:`balanced_accuracy_score`."""
+        return _scores.balanced_accuracy(self._seen()[1], adjusted)
+
+    def cohen_kappa(self, *, weights=None):
+        """See :func:`cohen_kappa_score`, with this object's labels."""
+        return _scores.cohen_kappa(self._table, weights)
+
+    def matthews_corrcoef(self):
+        """See :func:`matthews_corrcoef`."""
+        return _scores.matthews(self._table)
+
+    def precision_recall_fscore(
+        self, *, beta=1.0, labels=None, pos_label=1, average=None, zero_division="warn"
+    ):
+        """See :func:`precision_recall_fscore`; with ``labels=None`` every class of this object is scored."""
+        _scores.check_beta(beta)
+        _scores.zero_divided(zero_division)
+        found, *sums = margins(self.labels, self._table)
+        sums = precision_recall.select(found, sums, labels, pos_label, average, 2)
+        return _scores.precision_recall_fscore(
+            *sums, beta, average, zero_division, precision_recall.ALL_SCORES, 2
+        )
+
+    def classification_report(self, *, target_names=None, digits=2, output_dict=False, zero_division="warn"):
+        """See :func:`classification_report`; every class of this object has a line."""
+        found, *sums = margins(self.labels, self._table)
+        return precision_recall.report(
+            found, sums, None, target_names, digits, output_dict, zero_division, 2
+        )
+
+    def _add(self, labels, table):
+        if self._open:
+            everything = np.union1d(self.labels, labels) if len(self.labels) else labels
+            if len(everything) > len(self.labels):
+                grown = np.zeros((len(everything),) * 2, self._table.dtype)
+                at = places(self.labels, everything)
+                grown[np.ix_(at, at)] = self._table
+                self.labels, self._table = everything, grown
+        at = places(labels, self.labels)
+        if (at < 0).any():
+            raise IndexError(f"labels {labels[at < 0].tolist()} are none of the classes {self.labels.tolist()}")
+        if table.dtype != self._table.dtype:
+            self._table = self._table.astype(np.float64)
+        self._table[np.ix_(at, at)] += table
