@@ -17,8 +17,10 @@ from .precision_recall import (
     recall_score,
 )
 from .probabilities import log_loss, top_k_accuracy_score
+from .streaming import ConfusionMatrix
 
 __all__ = [
+    "ConfusionMatrix",
     "UndefinedMetricWarning",
     "accuracy_score",
     "balanced_accuracy_score",

@@ -33,12 +33,12 @@ def balanced_accuracy(table, adjusted):
     if undefined.any():
         warnings.warn("y_pred contains classes not in y_true", UserWarning, stacklevel=3)
         recall = recall[~undefined]
+    if len(recall) <= bool(adjusted):
+        warn_undefined(f"The balanced accuracy of {len(recall)} classes is undefined and set to NaN", 4)
+        return float("nan")
     score = float(np.mean(recall))
     if not adjusted:
         return score
-    if len(recall) == 1:
-        warn_undefined("The adjusted balanced accuracy of one class is undefined and set to NaN", 4)
-        return float("nan")
     chance = 1 / len(recall)
     return (score - chance) / (1 - chance)
 
@@ -53,11 +53,8 @@ def cohen_kappa(table, weights):
     w = {None: apart > 0, "linear": apart, "quadratic": apart**2}[weights]
     with np.errstate(all="ignore"):
         expected = np.sum(w * (np.outer(columns, rows) / columns.sum()))
-    if not expected:
-        warn_undefined("Cohen's kappa of a single class is undefined and set to NaN", 4)
-        return float("nan")
-    if np.isnan(expected):
-        warn_undefined("Cohen's kappa of no sample with these labels is undefined and set to NaN", 4)
+    if not expected > 0 and not expected < 0:
+        warn_undefined("Cohen's kappa of a single class, or of no sample, is undefined and set to NaN", 4)
         return float("nan")
     return float(1 - np.sum(w * table) / expected)
 
@@ -83,8 +80,10 @@ def zero_divided(zero_division):
     if isinstance(zero_division, str):
         if zero_division == "warn":
             return 0.0
-    elif zero_division in (0, 1) or zero_division != zero_division:
+    elif zero_division in (0, 1):
         return float(zero_division)
+    elif isinstance(zero_division, (float, np.floating)) and np.isnan(zero_division):
+        return float("nan")
     raise ValueError(f"zero_division must be 'warn', 0, 1 or NaN, got {zero_division!r}")
 
 
@@ -105,7 +104,7 @@ def precision_recall_fscore(hits, pred, true, beta, average, zero_division, warn
             where = "for lack of" if len(b) == 1 else "for labels without"
             warn_undefined(
                 f"{name} is undefined and set to 0.0 {where} {missing} samples; zero_division= says what it is to be",
-                depth + 2,
+                depth + 3,
             )
         return np.where(undefined, instead, a / np.where(undefined, 1, b))
 

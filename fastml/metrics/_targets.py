@@ -38,7 +38,7 @@ def check_targets(y_true, y_pred, sample_weight):
         raise ValueError(f"{kinds[0]} targets are not supported")
     if kinds[0] == "labels":
         y_true, y_pred = y_true.reshape(-1), y_pred.reshape(-1)
-        if _is_text(y_true) != _is_text(y_pred):
+        if is_text(y_true) != is_text(y_pred):
             raise ValueError(
                 f"y_true and y_pred mix strings and numbers: {y_true[:3].tolist()}, {y_pred[:3].tolist()}"
             )
@@ -226,5 +226,5 @@ def _named(kind, y):
     return "multiclass" if len(np.unique(y)) > 2 else "binary"
 
 
-def _is_text(y):
+def is_text(y):
     return y.dtype.kind in "UTO"

@@ -165,7 +165,7 @@ def report(found, sums, labels, target_names, digits, output_dict, zero_division
         warnings.warn(text, UserWarning, stacklevel=depth + 1)
 
     def averaged(average):
-        return _scores.precision_recall_fscore(*sums, 1.0, average, zero_division, ALL_SCORES, depth + 1)
+        return _scores.precision_recall_fscore(*sums, 1.0, average, zero_division, ALL_SCORES, depth + 2)
 
     per_class = averaged(None)
     total = np.sum(per_class[-1])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _scores, precision_recall
-from ._targets import label_list, margins, places, tabulate
+from ._targets import is_text, label_list, margins, places, tabulate
 
 
 class ConfusionMatrix:
@@ -75,7 +75,8 @@ class ConfusionMatrix:
 
     def balanced_accuracy(self, *, adjusted=False):
         """See :func:`balanced_accuracy_score`."""
-        return _scores.balanced_accuracy(self._seen()[1], adjusted)
+        occurs = self._table.any(axis=0) | self._table.any(axis=1)
+        return _scores.balanced_accuracy(self._table[np.ix_(occurs, occurs)], adjusted)
 
     def cohen_kappa(self, *, weights=None):
         """See :func:`cohen_kappa_score`, with this object's labels."""
@@ -100,12 +101,14 @@ class ConfusionMatrix:
     def classification_report(self, *, target_names=None, digits=2, output_dict=False, zero_division="warn"):
         """See :func:`classification_report`; every class of this object has a line."""
         found, *sums = margins(self.labels, self._table)
-        return precision_recall.report(
-            found, sums, None, target_names, digits, output_dict, zero_division, 2
-        )
+        return precision_recall.report(found, sums, None, target_names, digits, output_dict, zero_division, 2)
 
     def _add(self, labels, table):
         if self._open:
+            if len(self.labels) and is_text(self.labels) != is_text(labels):
+                raise ValueError(
+                    f"labels mix strings and numbers: {self.labels.tolist()} and {labels.tolist()}"
+                )
             everything = np.union1d(self.labels, labels) if len(self.labels) else labels
             if len(everything) > len(self.labels):
                 grown = np.zeros((len(everything),) * 2, self._table.dtype)
@@ -114,7 +117,9 @@ class ConfusionMatrix:
                 self.labels, self._table = everything, grown
         at = places(labels, self.labels)
         if (at < 0).any():
-            raise IndexError(f"labels {labels[at < 0].tolist()} are none of the classes {self.labels.tolist()}")
+            raise IndexError(
+                f"labels {labels[at < 0].tolist()} are none of the classes {self.labels.tolist()}"
+            )
         if table.dtype != self._table.dtype:
             self._table = self._table.astype(np.float64)
         self._table[np.ix_(at, at)] += table
