@@ -8,6 +8,7 @@ from .classification import (
     confusion_matrix,
     matthews_corrcoef,
 )
+from .display import ConfusionMatrixDisplay
 from .precision_recall import (
     classification_report,
     f1_score,
@@ -21,6 +22,7 @@ from .streaming import ConfusionMatrix
 
 __all__ = [
     "ConfusionMatrix",
+    "ConfusionMatrixDisplay",
     "UndefinedMetricWarning",
     "accuracy_score",
     "balanced_accuracy_score",
