@@ -115,7 +115,7 @@ def precision_recall_fscore(hits, pred, true, beta, average, zero_division, warn
     elif beta == 0:
         fscore = precision
     else:
-        fscore = ratio((1 + beta**2) * hits, beta**2 * true + pred, "F-score", "true and predicted")
+        fscore = ratio((1 + beta**2) * hits, beta**2 * true + pred, "F-score", "true or predicted")
     if average is None:
         return precision, recall, fscore, true
     weights = true if average == "weighted" else None

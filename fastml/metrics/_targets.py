@@ -10,11 +10,11 @@ import numpy as np
 from .._kernels.classification import count
 
 
-def check_targets(y_true, y_pred, sample_weight):
+def check_targets(y_true, y_pred, sample_weight, zeros=False):
     """Both label arrays, 1-D (or 2-D when ``multilabel``), and the weights (or None): four values.
 
     Raises ValueError for empty input, different lengths, real-valued or mixed kinds of labels, weights
-    that are not finite or all zero; TypeError for scalars and bytes.
+    that are not finite or, without ``zeros``, all zero; TypeError for scalars and bytes.
     """
     y_true, y_pred = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
     lengths = {"y_true": len(y_true), "y_pred": len(y_pred)}
@@ -28,7 +28,7 @@ def check_targets(y_true, y_pred, sample_weight):
     if len(y_true) == 0:
         raise ValueError("y_true and y_pred are empty, at least 1 sample is needed")
     if sample_weight is not None:
-        sample_weight = _weights(sample_weight)
+        sample_weight = _weights(sample_weight, zeros)
 
     kinds = _kind(y_true, "y_true"), _kind(y_pred, "y_pred")
     if kinds[0] != kinds[1]:
@@ -47,16 +47,17 @@ def check_targets(y_true, y_pred, sample_weight):
     return kinds[0] == "multilabel-indicator", y_true, y_pred, sample_weight
 
 
-def tabulate(y_true, y_pred, sample_weight=None, labels=None):
+def tabulate(y_true, y_pred, sample_weight=None, labels=None, zeros=False):
     """The sorted labels that occur in either array (k,), and the table (k, k) of counts or sums of weights.
 
-    Where the table of all labels would be large and ``labels`` are given, only those are in it.
+    Where the table of all labels would be large and ``labels`` are given, only those are in it. ``zeros``: all weights
+    may be 0.
     """
     counted = weight = None
     if sample_weight is None:
         counted = count(y_true, y_pred, None)  # takes what needs no check
     if counted is None:
-        y_true, y_pred, weight = check_classes(y_true, y_pred, sample_weight)
+        y_true, y_pred, weight = check_classes(y_true, y_pred, sample_weight, zeros)
         counted = count(y_true, y_pred, weight)
     if counted is not None:
         return _found(counted, y_true, y_pred)
@@ -148,9 +149,9 @@ def places(labels, values):
     return np.array([place.get(label, -1) for label in labels.tolist()], dtype=np.intp)
 
 
-def check_classes(y_true, y_pred, sample_weight):
+def check_classes(y_true, y_pred, sample_weight, zeros=False):
     """Two vectors of labels of one class each, and the weights as int64 or float64 (or None)."""
-    multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight)
+    multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight, zeros)
     if multilabel:
         raise ValueError("multilabel-indicator targets are not supported")
     if weight is not None:
@@ -167,7 +168,7 @@ def check_weights(sample_weight, n):
         raise TypeError(f"sample_weight must be an array, got {sample_weight.item()!r}")
     if len(sample_weight) != n:
         raise ValueError(f"inconsistent numbers of samples: {n} and {len(sample_weight)} in sample_weight")
-    return _weights(sample_weight)
+    return _weights(sample_weight, False)
 
 
 def _found(counted, y_true, y_pred):
@@ -190,14 +191,14 @@ def _labels(y, name):
     return y
 
 
-def _weights(weight):
+def _weights(weight, zeros):
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must be 1-dimensional, got shape {weight.shape}")
     if weight.dtype.kind not in "fiub":
         raise ValueError(f"sample_weight must hold real numbers, got {weight.dtype}")
     if weight.dtype.kind == "f" and not np.isfinite(weight).all():
         raise ValueError("sample_weight contains NaN or infinity")
-    if not weight.any():
+    if not zeros and not weight.any():
         raise ValueError("sample_weight must contain at least one non-zero number")
     return weight
 

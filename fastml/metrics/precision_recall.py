@@ -174,7 +174,9 @@ def report(found, sums, labels, target_names, digits, output_dict, zero_division
         "macro": "macro avg",
         "weighted": "weighted avg",
     }
-    averages = {name: (*averaged(average)[:3], total) for average, name in rows.items()}
+    averages = {}
+    for average, name in rows.items():
+        averages[name] = (*averaged(average)[:3], total)
     classes = list(zip(target_names, *per_class, strict=False))
     if output_dict:
         heads = ("precision", "recall", "f1-score", "support")

@@ -51,9 +51,9 @@ class ConfusionMatrix:
         """Count samples: (n,) true labels, predicted labels and, if given, weights.
 
         Raises what :func:`confusion_matrix` does, and IndexError for a label that is no class; nothing is counted
-        then.
+        then. All weights of one piece may be 0.
         """
-        self._add(*tabulate(y_true, y_pred, sample_weight))
+        self._add(*tabulate(y_true, y_pred, sample_weight, zeros=True))
 
     def merge(self, other):
         """Add what another ConfusionMatrix has counted; ValueError where it has other classes."""
