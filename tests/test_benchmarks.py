@@ -57,7 +57,7 @@ def test_check_notices_a_wrong_result(stem, index, case):
         if first.dtype == bool:
             first[:] = True
         else:
-            first[...] = first * 1.01 + 0.01
+            first[...] = first * 1.01 + (1 if first.dtype.kind == "i" else 0.01)
     else:
         result = (first * 1.01, *result[1:]) if isinstance(result, tuple) else first * 1.01
     with pytest.raises(AssertionError, match=peer):
