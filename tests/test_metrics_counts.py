@@ -142,7 +142,7 @@ def test_scores_of_rows(n, dtype):
         for threads in THREADS:
             hits, strange = with_threads(threads, kernel.top_k_hits, scores, codes, 2)
             assert hits.tolist() == (want == codes[:, None]).any(axis=1).tolist() and strange == 0
-            picked, low, high, uneven = with_threads(threads, kernel.pick, scores, codes, 1e-3)
+            picked, outside, uneven = with_threads(threads, kernel.pick, scores, codes, 1e-3)
             assert_same_bits(picked, own)
-            assert low == min(scores.min(), 1) and high == scores.max()
+            assert outside == (scores > 1).any()
             assert uneven == np.sum(scores.sum(axis=1) != 1)

@@ -347,52 +347,55 @@ def count(y_true, y_pred, weight, bint wide=False):
 
 # --- scores --------------------------------------------------------------------------------------------------
 
-cdef struct Seen:
-    double low        # of all probabilities; NaN shows in `uneven`
-    double high
-    Py_ssize_t uneven  # rows that do not sum to 1
+cdef struct Faults:
+    Py_ssize_t outside  # pairs of probabilities not both in [0, 1]
+    Py_ssize_t uneven   # rows that do not sum to 1
 
 
 cdef Py_ssize_t top_k_rows(uint8_t *hit, const real *score, const int64_t *label, Py_ssize_t k, Py_ssize_t rows,
                            Py_ssize_t n) noexcept nogil:
     """hit (OUT), label (IN): rows; score (IN): (rows, n). Of equal scores the last one counts as the highest. Returns
     how many scores are not finite."""
-    cdef Py_ssize_t i, j, own_at, ahead, finite = 0
+    cdef Py_ssize_t i, j, above, level, strange = 0
     cdef real own
     for i in range(rows):
-        own_at = label[i]
-        own = score[own_at]
-        ahead = 0
-        for j in range(own_at):
-            ahead += score[j] > own
-            finite += score[j] - score[j] == 0
-        for j in range(own_at, n):
-            ahead += score[j] >= own
-            finite += score[j] - score[j] == 0
-        hit[i] = ahead <= k  # its own among them
+        own = score[label[i]]
+        above = level = 0
+        for j in range(n):  # the whole row: loops up to the label end where the processor does not expect it
+            above += score[j] > own
+            level += score[j] == own
+            if not score[j] - score[j] == 0:
+                strange += 1
+        if level > 1:
+            for j in range(label[i] + 1, n):
+                above += score[j] == own
+        hit[i] = above < k
         score += n
-    return rows * n - finite
+    return strange
 
 
-cdef Seen pick_rows(real *own, const real *p, const int64_t *label, double tolerance, Py_ssize_t rows,
-                    Py_ssize_t n) noexcept nogil:
+cdef Faults pick_rows(real *own, const real *p, const int64_t *label, double tolerance, Py_ssize_t rows,
+                      Py_ssize_t n) noexcept nogil:
     """own (OUT), label (IN): rows; p (IN): (rows, n)."""
     cdef Py_ssize_t i, j
-    cdef real low = 1, high = 0
-    cdef double total
-    cdef Seen seen
-    seen.uneven = 0
+    cdef double even, odd
+    cdef Faults faults
+    faults.outside = faults.uneven = 0
     for i in range(rows):
-        total = 0
-        for j in range(n):
-            total += p[j]
-            low = p[j] if p[j] < low else low
-            high = p[j] if p[j] > high else high
-        seen.uneven += not fabs(total - 1) <= tolerance
+        even = odd = 0
+        for j in range(0, n - 1, 2):
+            even += p[j]
+            odd += p[j + 1]
+            if not (p[j] >= 0 and p[j] <= 1 and p[j + 1] >= 0 and p[j + 1] <= 1):
+                faults.outside += 1
+        if n & 1:
+            even += p[n - 1]
+            if not (p[n - 1] >= 0 and p[n - 1] <= 1):
+                faults.outside += 1
+        faults.uneven += not fabs(even + odd - 1) <= tolerance
         own[i] = p[label[i]]
         p += n
-    seen.low, seen.high = low, high
-    return seen
+    return faults
 
 
 cdef struct Scores:
@@ -435,10 +438,10 @@ def top_k_hits(scores, label, Py_ssize_t k):
 
 
 def pick(p, label, double tolerance):
-    """Each row's p of its label; of all p the least and the greatest; how many rows do not sum to 1."""
+    """Each row's p of its label; whether any p is not in [0, 1]; how many rows do not sum to 1."""
     cdef Scores x
-    cdef Seen[SLOTS] seen
-    cdef Py_ssize_t slot, first, rows
+    cdef Faults part
+    cdef Py_ssize_t slot, first, rows, outside = 0, uneven = 0
     look_at(&x, p, label)
     picked = PyArray_EMPTY(1, <cnp.npy_intp *>&x.rows, cnp.NPY_DOUBLE if x.is_double else cnp.NPY_FLOAT, 0)
     cdef void *own = cnp.PyArray_DATA(<cnp.ndarray>picked)
@@ -449,14 +452,12 @@ def pick(p, label, double tolerance):
             first = slot * x.rows // SLOTS
             rows = (slot + 1) * x.rows // SLOTS - first
             if x.is_double:
-                seen[slot] = pick_rows(<double *>own + first, <const double *>x.p + first * x.n, x.label + first,
-                                       tolerance, rows, x.n)
+                part = pick_rows(<double *>own + first, <const double *>x.p + first * x.n, x.label + first, tolerance,
+                                 rows, x.n)
             else:
-                seen[slot] = pick_rows(<float *>own + first, <const float *>x.p + first * x.n, x.label + first,
-                                       tolerance, rows, x.n)
+                part = pick_rows(<float *>own + first, <const float *>x.p + first * x.n, x.label + first, tolerance,
+                                 rows, x.n)
+            outside += part.outside
+            uneven += part.uneven
     team_done()
-    for slot in range(1, SLOTS):
-        seen[0].low = min(seen[0].low, seen[slot].low)
-        seen[0].high = max(seen[0].high, seen[slot].high)
-        seen[0].uneven += seen[slot].uneven
-    return picked, seen[0].low, seen[0].high, seen[0].uneven
+    return picked, outside > 0, uneven

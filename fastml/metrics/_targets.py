@@ -177,7 +177,9 @@ def _found(counted, y_true, y_pred):
     labels = np.arange(low, low + len(table))
     if occurs is not None:
         labels, table = labels[occurs], table[occurs][:, occurs]
-    return (labels.astype(bool) if y_true.dtype == y_pred.dtype == bool else labels), table
+    if y_true.dtype.kind == y_pred.dtype.kind == "b":
+        labels = labels.astype(bool)
+    return labels, table
 
 
 def _labels(y, name):

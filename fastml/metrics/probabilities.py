@@ -113,19 +113,18 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
     if columns != len(values):
         raise ValueError(f"{len(values)} classes, but y_proba has {columns}: pass all of them as labels")
     if y_proba.size == len(codes):
-        y_proba = y_proba.reshape(-1)
-        low, high, uneven = y_proba.min(), y_proba.max(), 0
+        y_proba, uneven = y_proba.reshape(-1), 0
         own = np.where(codes == 1, y_proba, 1 - y_proba)
+        outside = not (y_proba.min() >= 0 and y_proba.max() <= 1)
     else:
-        own, low, high, uneven = _kernel.pick(y_proba, codes, np.sqrt(eps))
-    if np.isnan(low) or (uneven and np.isnan(y_proba).any()):
-        raise ValueError("y_proba contains NaN")
-    if low < 0 or high > 1:
-        raise ValueError(f"y_proba must lie in [0, 1], got {low if low < 0 else high}")
+        own, outside, uneven = _kernel.pick(y_proba, codes, np.sqrt(eps))
+    if outside:
+        raise ValueError(f"y_proba must lie in [0, 1], here it is from {y_proba.min()} to {y_proba.max()}")
     if uneven:
         warnings.warn("the rows of y_proba do not sum to 1", UserWarning, stacklevel=2)
-    loss = np.log(np.clip(own.astype(np.float64), eps, 1 - eps))
-    return _average(np.negative(loss, out=loss), weight, normalize)
+    loss = own.astype(np.float64, copy=False)
+    np.log(loss.clip(eps, 1 - eps, out=loss), out=loss)
+    return -_average(loss, weight, normalize)
 
 
 def _scores_array(y, name):

@@ -40,7 +40,7 @@ class ConfusionMatrix:
         self._open = labels is None
         #: The classes, in the order of rows and columns.
         self.labels = np.empty(0, np.int64) if self._open else label_list(labels).copy()
-        if len(np.unique(self.labels)) != len(self.labels):
+        if num_classes is None and len(np.unique(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be distinct, got {self.labels.tolist()}")
         self._table = np.zeros((len(self.labels),) * 2, np.int64)
 
@@ -113,7 +113,7 @@ class ConfusionMatrix:
             if len(everything) > len(self.labels):
                 grown = np.zeros((len(everything),) * 2, self._table.dtype)
                 at = places(self.labels, everything)
-                grown[np.ix_(at, at)] = self._table
+                grown[at[:, None], at] = self._table
                 self.labels, self._table = everything, grown
         at = places(labels, self.labels)
         if (at < 0).any():
@@ -122,4 +122,4 @@ class ConfusionMatrix:
             )
         if table.dtype != self._table.dtype:
             self._table = self._table.astype(np.float64)
-        self._table[np.ix_(at, at)] += table
+        self._table[at[:, None], at] += table
