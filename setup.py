@@ -46,6 +46,7 @@ FOR_SIZE = {
     "fastml._kernels.layer_norm",
     "fastml._kernels.linear_cross_entropy",
     "fastml._kernels.losses",
+    "fastml._kernels.scaling",
     "fastml._kernels.step_cross_entropy",
     "fastml._kernels.step_layer_norm",
     "fastml._kernels.step_losses",

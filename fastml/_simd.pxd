@@ -107,6 +107,13 @@ cdef extern from "dispatch.h" nogil:
                            const float *b, size_t b_period, size_t start, size_t n, float scale,
                            int stream) noexcept nogil
         double (*loss_sum)(const float *terms, size_t n) noexcept nogil
+        void (*widen_rows)(double *y, const float *x, size_t rows, size_t n, size_t stride) noexcept nogil
+        void (*extremes_cols)(float *low, float *high, const float *x, size_t n, size_t stride,
+                              size_t width) noexcept nogil
+        int (*scale_elements)(float *y, const float *x, size_t n, const float *table, size_t period, float low,
+                              float high, int undo, int stream) noexcept nogil
+        int (*normalize_rows)(float *y, const float *x, size_t rows, size_t n, int norm, float least,
+                              int stream) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -208,6 +215,13 @@ cdef extern from "dispatch.h" nogil:
                            const double *b, size_t b_period, size_t start, size_t n, double scale,
                            int stream) noexcept nogil
         double (*loss_sum)(const double *terms, size_t n) noexcept nogil
+        void (*widen_rows)(double *y, const double *x, size_t rows, size_t n, size_t stride) noexcept nogil
+        void (*extremes_cols)(double *low, double *high, const double *x, size_t n, size_t stride,
+                              size_t width) noexcept nogil
+        int (*scale_elements)(double *y, const double *x, size_t n, const double *table, size_t period, double low,
+                              double high, int undo, int stream) noexcept nogil
+        int (*normalize_rows)(double *y, const double *x, size_t rows, size_t n, int norm, double least,
+                              int stream) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

@@ -11,3 +11,4 @@
 #include "update.c"
 #include "cross_entropy.c"
 #include "losses.c"
+#include "scale.c"

@@ -227,3 +227,20 @@ FM_PRIMITIVE(double, loss_run,
               const real *b, size_t b_period, size_t start, size_t n, real scale, int stream))
 /* The sum of n terms as loss_run adds them. n >= 0. */
 FM_PRIMITIVE(double, loss_sum, (const real *terms, size_t n))
+
+/* ---- scale.c ------------------------------------------------------------------------------------------ */
+
+/* y = x as double, rows of n elements: x's are `stride` apart, y's one after the other. */
+FM_PRIMITIVE(void, widen_rows, (double *y, const real *x, size_t rows, size_t n, size_t stride))
+/* Least and greatest element of columns, without NaN: infinity and -infinity where nothing else is there. */
+FM_PRIMITIVE(void, extremes_cols, (real *low, real *high, const real *x, size_t n, size_t stride, size_t width))
+/* y[i] = ((x[i] - center[j]) - rest[j]) / scale[j], j = i mod period, or with undo x[i] scale[j] + center[j] rounded
+ * once; then low and high are its bounds (NaN stays). table: center, rest and scale, each of period + LANES elements
+ * (one vector) that repeat it. Returns whether an x is infinite or NaN. stream: y is written past the caches. n >= 0. */
+FM_PRIMITIVE(int, scale_elements,
+             (real *y, const real *x, size_t n, const real *table, size_t period, real low, real high, int undo,
+              int stream))
+/* Rows of n elements divided by their norm, sum |x| (norm 1), sqrt(sum x^2) (2) or max |x| (0), found in double;
+ * norms less than `least` count as 1. Returns whether an x is infinite or NaN. y: NULL only looks. */
+FM_PRIMITIVE(int, normalize_rows,
+             (real *y, const real *x, size_t rows, size_t n, int norm, real least, int stream))

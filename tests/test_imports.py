@@ -20,7 +20,7 @@ BELOW = {
     "nn": {"ops", "_kernels", "optim"},
     "data": {"ops"},
     "metrics": {"ops", "_kernels"},
-    "preprocessing": {"ops"},
+    "preprocessing": {"ops", "_kernels"},
     "estimators": {"ops", "nn", "optim", "data", "metrics", "preprocessing"},
     "cli": {"ops", "nn", "optim", "data", "metrics", "preprocessing", "estimators"},
 }

@@ -1,0 +1,204 @@
+"""Scales set by the least and the greatest value."""
+
+import numbers
+
+import numpy as np
+
+from .._kernels import scaling
+from ._base import Scaler, flag, without_zeros
+
+
+class _ByExtremes(Scaler):
+    """fit, partial_fit, transform and merge over the attributes data_min_, data_max_ or max_abs_."""
+
+    def fit(self, X, y=None):
+        """Learn from X (samples, features); returns self."""
+        self._learn(X, fresh=True)
+        return self
+
+    def partial_fit(self, X, y=None):
+        """Learn from a further batch: afterwards as if fitted on all batches at once."""
+        self._learn(X, fresh=not hasattr(self, "n_samples_seen_"))
+        return self
+
+    def fit_transform(self, X, y=None):
+        """``fit(X).transform(X)``, with X checked once."""
+        return self._deliver(self._scaled(X, self._learn(X, fresh=True)), X)
+
+    def _learn(self, X, fresh):
+        self._check_options()
+        x = self._seen(X, reset=fresh)
+        low, high = scaling.column_extremes(x)
+        if (low == -np.inf).any() or (high == np.inf).any():
+            raise ValueError(f"Input X contains infinity or a value too large for {x.dtype!r}.")
+        if (low > high).any():  # nothing but NaN in a column
+            low, high = np.where(low > high, np.nan, low), np.where(low > high, np.nan, high)
+        self._take(low, high, len(x), fresh)
+        return x
+
+    def transform(self, X):
+        """X scaled, of X's dtype."""
+        self._check_fitted()
+        return self._deliver(self._scaled(X, self._seen(X, reset=False)), X)
+
+    def inverse_transform(self, X):
+        """X taken back to the scale of the data; what was clipped stays clipped."""
+        center, scale = self._coefficients()
+        return self._rescaled(X, self._inverse(X), center, scale, flag(self.copy, "copy"), undo=True)
+
+
+class MinMaxScaler(_ByExtremes):
+    r"""Columns shifted and scaled so that they just fill a range.
+
+    .. math:: z = l + (x - \min x) \frac{h - l}{\max x - \min x}, \quad (l, h) = \text{feature range}
+
+    Parameters, methods and attributes are those of ``sklearn.preprocessing.MinMaxScaler``, of which it is a drop-in
+    replacement; scikit-learn is not needed. float32 stays float32 (float16 becomes it), float64 stays, everything else
+    becomes float64. NaN is left out in fit and stays in transform. A range (0, 1) is met exactly at both ends.
+
+    Parameters
+    ----------
+    feature_range : tuple (l, h)
+        l < h.
+    copy : bool
+        False: transform works in place where X is a writable, contiguous array of float32 or float64.
+    clip : bool
+        Whether values beyond those of fit become l or h.
+
+    Attributes
+    ----------
+    data_min_, data_max_, data_range_, scale_, min_ : ndarray (features,) of the data's dtype
+        Least and greatest value and their difference; :math:`z = x \cdot \text{scale\_} + \text{min\_}`. A constant
+        column has the scale of one whose range is 1.
+    n_samples_seen_, n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where X was a DataFrame with names.
+
+    Raises ValueError for infinite values, a feature_range that is none, and for input as `StandardScaler` does.
+
+    Examples
+    --------
+    >>> from fastml.preprocessing import MinMaxScaler
+    >>> scaler = MinMaxScaler(clip=True).fit([[1.0, 3.0], [5.0, 3.0]])
+    >>> scaler.transform([[2.0, 3.5], [9.0, 3.0]])
+    array([[0.25, 0.5 ],
+           [1.  , 0.  ]])
+    """
+
+    def __init__(self, feature_range=(0, 1), *, copy=True, clip=False):
+        self.feature_range = feature_range
+        self.copy = copy
+        self.clip = clip
+
+    def _check_options(self):
+        flag(self.copy, "copy")
+        flag(self.clip, "clip")
+        try:
+            low, high = self.feature_range
+        except (TypeError, ValueError):
+            raise ValueError(f"feature_range must be a pair of numbers, got {self.feature_range!r}") from None
+        if not (isinstance(low, numbers.Real) and isinstance(high, numbers.Real)) or not low < high:
+            raise ValueError(
+                f"Minimum of desired feature range must be smaller than maximum. Got feature_range={self.feature_range}."
+            )
+        return float(low), float(high)
+
+    def _take(self, low, high, count, fresh):
+        if not fresh:
+            low, high = np.fmin(self.data_min_, low), np.fmax(self.data_max_, high)
+            count += self.n_samples_seen_
+        self.data_min_, self.data_max_, self.data_range_ = low, high, high - low
+        self.n_samples_seen_ = count
+        center, scale = self._coefficients()
+        self.scale_ = (1 / scale).astype(low.dtype)
+        self.min_ = (-center / scale).astype(low.dtype)
+
+    def _coefficients(self):
+        """z = (x - center) / scale, in float64."""
+        self._check_fitted()
+        low, high = self._check_options()
+        spread = self.data_max_.astype(np.float64) - self.data_min_
+        scale = np.where(self.data_range_ == without_zeros(self.data_range_), spread, 1.0)
+        scale = np.where(np.isnan(spread), spread, scale) / (high - low)
+        return self.data_min_ - low * scale, scale
+
+    def _scaled(self, X, x):
+        bounds = self._check_options() if self.clip else (-np.inf, np.inf)
+        return self._rescaled(X, x, *self._coefficients(), self.copy, *bounds)
+
+    def merge(self, other):
+        """Take in what another fitted MinMaxScaler saw, as if this one had been fitted on both; returns self.
+
+        ValueError where the other has other columns or another feature_range.
+        """
+        self._check_mergeable(other, "feature_range")
+        self._take(other.data_min_, other.data_max_, other.n_samples_seen_, fresh=False)
+        return self
+
+
+class MaxAbsScaler(_ByExtremes):
+    r"""Columns divided by their greatest absolute value: zero stays zero, and all lies in -1 ... 1.
+
+    .. math:: z = \frac{x}{\max |x|}
+
+    Parameters, methods and attributes are those of ``sklearn.preprocessing.MaxAbsScaler``, of which it is a drop-in
+    replacement for dense data; scikit-learn is not needed. Types and NaN as in `MinMaxScaler`.
+
+    Parameters
+    ----------
+    copy : bool
+        False: transform works in place where X is a writable, contiguous array of float32 or float64.
+    clip : bool
+        Whether values beyond those of fit become -1 or 1.
+
+    Attributes
+    ----------
+    max_abs_, scale_ : ndarray (features,) of the data's dtype
+        The greatest absolute value, and what is divided by: 1 instead of 0.
+    n_samples_seen_, n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where X was a DataFrame with names.
+
+    Raises ValueError for infinite values and for input as `StandardScaler` does; TypeError for sparse matrices.
+
+    Examples
+    --------
+    >>> from fastml.preprocessing import MaxAbsScaler
+    >>> MaxAbsScaler().fit_transform([[1.0, 0.0], [-4.0, 0.0]])
+    array([[ 0.25,  0.  ],
+           [-1.  ,  0.  ]])
+    """
+
+    def __init__(self, *, copy=True, clip=False):
+        self.copy = copy
+        self.clip = clip
+
+    def _check_options(self):
+        flag(self.copy, "copy")
+        flag(self.clip, "clip")
+
+    def _take(self, low, high, count, fresh):
+        most = np.maximum(np.abs(low), np.abs(high))
+        if not fresh:
+            most = np.fmax(self.max_abs_, most)
+            count += self.n_samples_seen_
+        self.max_abs_, self.scale_ = most, without_zeros(most)
+        self.n_samples_seen_ = count
+
+    def _coefficients(self):
+        self._check_fitted()
+        return None, self.scale_
+
+    def _scaled(self, X, x):
+        self._check_options()
+        bounds = (-1.0, 1.0) if self.clip else (-np.inf, np.inf)
+        return self._rescaled(X, x, None, self.scale_, self.copy, *bounds)
+
+    def merge(self, other):
+        """Take in what another fitted MaxAbsScaler saw, as if this one had been fitted on both; returns self.
+
+        ValueError where the other has other columns.
+        """
+        self._check_mergeable(other)
+        self._take(other.max_abs_, other.max_abs_, other.n_samples_seen_, fresh=False)
+        return self
