@@ -102,7 +102,8 @@ def test_as_scikit_learn(kind, options):
     assert a.get_feature_names_out().tolist() == b.get_feature_names_out().tolist()
     if hasattr(b, "infrequent_categories_"):
         assert str(a.infrequent_categories_) == str(b.infrequent_categories_)
-    np.testing.assert_array_equal(a.inverse_transform(y).astype(str), b.inverse_transform(y).astype(str))
+    if y.shape[1]:
+        np.testing.assert_array_equal(a.inverse_transform(y).astype(str), b.inverse_transform(y).astype(str))
     if kind in ("int", "str", "object") and options.get("handle_unknown", "error") != "error":
         other = np.concatenate(
             [x, np.array([[99, 98]]) if kind == "int" else np.array([["a longer one", "?"]])]

@@ -164,7 +164,7 @@ def test_almost_constant_columns_are_told_as_scikit_learn_tells_them():
             x[::2] += value * step
             for name in ("StandardScaler", "MinMaxScaler", "RobustScaler"):
                 a, b = make(ours, name).fit(x), make(theirs, name).fit(x)
-                np.testing.assert_allclose(a.scale_, b.scale_, rtol=1e-6, err_msg=f"{name} {value} {step}")
+                np.testing.assert_allclose(a.scale_, b.scale_, rtol=1e-4, err_msg=f"{name} {value} {step}")
 
 
 # With the rest of scikit-learn
