@@ -112,8 +112,7 @@ cdef extern from "dispatch.h" nogil:
                               size_t width) noexcept nogil
         int (*scale_elements)(float *y, const float *x, size_t n, const float *table, size_t period, float low,
                               float high, int undo, int stream) noexcept nogil
-        int (*normalize_rows)(float *y, const float *x, size_t rows, size_t n, int norm, float least,
-                              int stream) noexcept nogil
+        int (*normalize_rows)(float *y, const float *x, size_t rows, size_t n, int norm, float least) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -220,8 +219,7 @@ cdef extern from "dispatch.h" nogil:
                               size_t width) noexcept nogil
         int (*scale_elements)(double *y, const double *x, size_t n, const double *table, size_t period, double low,
                               double high, int undo, int stream) noexcept nogil
-        int (*normalize_rows)(double *y, const double *x, size_t rows, size_t n, int norm, double least,
-                              int stream) noexcept nogil
+        int (*normalize_rows)(double *y, const double *x, size_t rows, size_t n, int norm, double least) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

@@ -242,5 +242,4 @@ FM_PRIMITIVE(int, scale_elements,
               int stream))
 /* Rows of n elements divided by their norm, sum |x| (norm 1), sqrt(sum x^2) (2) or max |x| (0), found in double;
  * norms less than `least` count as 1. Returns whether an x is infinite or NaN. y: NULL only looks. */
-FM_PRIMITIVE(int, normalize_rows,
-             (real *y, const real *x, size_t rows, size_t n, int norm, real least, int stream))
+FM_PRIMITIVE(int, normalize_rows, (real *y, const real *x, size_t rows, size_t n, int norm, real least))

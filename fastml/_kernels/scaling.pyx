@@ -3,10 +3,10 @@
 Matrices come checked: float32 or float64, 2-D, contiguous in C or Fortran order. One in Fortran order is as many
 matrices of one column ("parts"), one after the other. A part is cut into at most CHUNKS chunks of rows by the shape
 alone, each with its results in a place of its own, joined in order: no bit depends on the threads. Narrow rows are
-taken `group` at a time as one row of about WIDE columns, whose moments are joined as those of further chunks.
+taken `group` at a time as one row of about WIDE columns, whose results are joined as those of further chunks.
 
-float32 is summed in float64, a block at a time, widened into the first cache. NaN is not looked for in this pass: it
-shows in the sums, and `weighted_moments` counts per column.
+float32 is summed in float64, a block at a time, widened into the first cache. NaN is not looked for in the pass for
+moments: it shows in the sums, and the pass for weighted ones counts per column.
 """
 
 import numpy as np
@@ -28,17 +28,22 @@ cdef enum:
     WIDE = 48    # columns of a block
     VECTOR = 64  # bytes
 
-# Nanoseconds an element on one thread.
-cdef double GATHER_COST = 0.15
-cdef double WEIGHTED_COST = 3
-cdef double SCALE_COST = 0.15
+# What is gathered, three numbers a column: (weights, sum, m2) or (least, greatest, nothing).
+cdef enum:
+    MOMENTS
+    WEIGHTED
+    EXTREMES
 
-ctypedef fused real:
-    float
-    double
+# Nanoseconds an element on one thread.
+cdef double GATHER_COST = 0.2
+cdef double WEIGHTED_COST = 2
+cdef double SCALE_COST = 0.15
+cdef double NORMALIZE_COST = 0.5
 
 
 cdef struct Cut:
+    bint wide                   # float64
+    Py_ssize_t size             # bytes of an element
     Py_ssize_t parts, rows, cols
     Py_ssize_t group
     Py_ssize_t chunk, chunks    # rows of a chunk, chunks of a part
@@ -53,6 +58,8 @@ cdef int lay_out(Cut *cut, cnp.ndarray x) except -1:
     cdef Py_ssize_t lanes = 8
     if cnp.PyArray_NDIM(x) != 2 or not is_real(x) or not x.flags.forc or not x.flags.aligned:
         raise ValueError(f"a contiguous float matrix is needed, not {x.dtype} of shape {(<object>x).shape}")
+    cut.wide = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    cut.size = cnp.PyArray_ITEMSIZE(x)
     cut.parts, cut.rows, cut.cols = 1, cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
     if not x.flags.c_contiguous:
         cut.parts, cut.cols = cut.cols, 1
@@ -76,8 +83,8 @@ cdef inline Py_ssize_t chunk_rows(const Cut *cut, Py_ssize_t task) noexcept nogi
 
 
 cdef inline Py_ssize_t chunk_start(const Cut *cut, Py_ssize_t task) noexcept nogil:
-    """The element with which a task's chunk begins."""
-    return task // cut.chunks * cut.rows * cut.cols + first_row(cut, task) * cut.cols
+    """The byte with which a task's chunk begins."""
+    return (task // cut.chunks * cut.rows + first_row(cut, task)) * cut.cols * cut.size
 
 
 cdef int check_vector(object a, str name, Py_ssize_t n) except -1:
@@ -93,305 +100,223 @@ cdef void *room(size_t size) except NULL:
     return memory
 
 
-# ---- moments --------------------------------------------------------------------------------------------------
+# ---- what is gathered -----------------------------------------------------------------------------------------
+# s: the three numbers of each of `width` columns, one kind after the other, `stride` apart.
 
 
-cdef void moments(double *sums, double *m2, const real *x, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
-    """Moments of contiguous rows."""
-    cdef double block[ROWS * WIDE]
-    cdef double block_sums[WIDE]
-    cdef double block_m2[WIDE]
-    cdef Py_ssize_t i, j, r, c, n, w
-    if real is double:
-        fm64.moments_cols(sums, m2, x, rows, width, width)
-    else:
-        for i in range(ceil_div(rows, ROWS)):
-            r = i * ROWS
-            n = min(ROWS, rows - r)
-            for j in range(ceil_div(width, WIDE)):
-                c = j * WIDE
-                w = min(WIDE, width - c)
-                if w == width:
-                    fm32.widen_rows(block, <float *>x + r * width, 1, n * w, 0)
-                else:
-                    fm32.widen_rows(block, <float *>x + r * width + c, n, w, width)
-                fm64.moments_cols(block_sums, block_m2, block, n, w, w)
-                fm64.moments_merge(sums + c, m2 + c, r, block_sums, block_m2, n, w)
+cdef void clear(int kind, double *s, Py_ssize_t stride, Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t c
+    for c in range(width):
+        s[c] = INFINITY if kind == EXTREMES else 0
+        s[stride + c] = -INFINITY if kind == EXTREMES else 0
+        s[2 * stride + c] = 0
 
 
-cdef void gather(double *sums, double *m2, const real *x, Py_ssize_t rows, Py_ssize_t group,
-                 Py_ssize_t width) noexcept nogil:
-    """Moments of contiguous rows, `group` of them side by side."""
-    cdef double wide_sums[WIDE]
-    cdef double wide_m2[WIDE]
-    cdef Py_ssize_t i, n = rows // group
-    if group == 1:
-        moments(sums, m2, x, rows, width)
-        return
-    if n:
-        moments(wide_sums, wide_m2, x, n, group * width)
-        for i in range(group):
-            fm64.moments_merge(sums, m2, i * n, wide_sums + i * width, wide_m2 + i * width, n, width)
-    if rows % group:
-        moments(wide_sums, wide_m2, x + n * group * width, rows % group, width)
-        fm64.moments_merge(sums, m2, n * group, wide_sums, wide_m2, rows % group, width)
+cdef void join(int kind, double *s, Py_ssize_t stride, const double *b, Py_ssize_t b_stride,
+               Py_ssize_t width) noexcept nogil:
+    """s takes b in: updating formulae of Chan, Golub and LeVeque."""
+    cdef Py_ssize_t c
+    cdef double apart, n, m
+    for c in range(width):
+        n, m = s[c], b[c]
+        if kind == EXTREMES:
+            s[c], s[stride + c] = min(n, m), max(s[stride + c], b[b_stride + c])
+            continue
+        if m == 0:
+            continue
+        if n != 0:
+            apart = b[b_stride + c] / m - s[stride + c] / n
+            s[2 * stride + c] += apart * apart * (n * m / (n + m))
+        s[2 * stride + c] += b[2 * b_stride + c]
+        s[stride + c] += b[b_stride + c]
+        s[c] = n + m
 
 
-cdef int all_moments(double *total, double *total_m2, const real *x, const Cut *cut) except -1:
-    cdef Py_ssize_t p, k, width = cut.cols
-    cdef double *sums = <double *>room(2 * cut.tasks * width * sizeof(double))
-    cdef double *m2 = sums + cut.tasks * width
-    cdef int me = caller(), threads = team(GATHER_COST * cut.parts * cut.rows * width)
-    if threads > 1:
-        with nogil, parallel(num_threads=threads):
-            join_team(me)
-            for k in prange(cut.tasks, schedule="static"):
-                gather(sums + k * width, m2 + k * width, x + chunk_start(cut, k), chunk_rows(cut, k), cut.group, width)
-    else:
-        with nogil:
-            for k in range(cut.tasks):
-                gather(sums + k * width, m2 + k * width, x + chunk_start(cut, k), chunk_rows(cut, k), cut.group, width)
-    team_done()
-    for p in range(cut.parts):
-        for k in range(p * cut.chunks, (p + 1) * cut.chunks):
-            fm64.moments_merge(total + p * width, total_m2 + p * width, first_row(cut, k), sums + k * width,
-                               m2 + k * width, chunk_rows(cut, k), width)
-    free(sums)
-    return 0
+cdef void weigh(double *s, const double *x, Py_ssize_t x_stride, const double *weight, Py_ssize_t first,
+                Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+    """Moments of a block in the first cache, NaN left out, in two passes; a mean's rounding is taken from the squares.
 
-
-def column_moments(cnp.ndarray x):
-    """(sum, m2) of every column, m2 the squared deviations from its mean; not finite where an element is not."""
-    cdef Cut cut
-    lay_out(&cut, x)
-    cdef cnp.ndarray result = np.zeros((2, cut.parts * cut.cols))
-    cdef double *total = <double *>cnp.PyArray_DATA(result)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        all_moments(total, total + cut.parts * cut.cols, <const float *>cnp.PyArray_DATA(x), &cut)
-    else:
-        all_moments(total, total + cut.parts * cut.cols, <const double *>cnp.PyArray_DATA(x), &cut)
-    return result[0], result[1]
-
-
-# The moments of weighted elements, NaN left out. s: `width` weights' sums, then sums, then squared deviations.
-
-
-cdef void weigh(double *s, const real *x, const double *weight, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
-    """Two passes over a block in the first cache; a mean's rounding is taken from the squares."""
+    s: room for five numbers a column, WIDE apart; first: the block's first row among the weights, or weight is NULL.
+    """
     cdef Py_ssize_t r, c
     cdef double w = 1, v
-    cdef double *counts = s
-    cdef double *sums = s + width
-    cdef double *m2 = s + 2 * width
-    cdef double *means = s + 3 * width
-    cdef double *rests = s + 4 * width
-    for c in range(5 * width):
+    for c in range(5 * WIDE):
         s[c] = 0
     for r in range(rows):
         if weight != NULL:
-            w = weight[r]
+            w = weight[first + r]
         for c in range(width):
-            v = x[r * width + c]
+            v = x[r * x_stride + c]
             if v == v:
-                counts[c] += w
-                sums[c] += w * v
+                s[c] += w
+                s[WIDE + c] += w * v
     for c in range(width):
-        means[c] = sums[c] / counts[c] if counts[c] != 0 else 0
+        s[3 * WIDE + c] = s[WIDE + c] / s[c] if s[c] != 0 else 0
     for r in range(rows):
         if weight != NULL:
-            w = weight[r]
+            w = weight[first + r]
         for c in range(width):
-            v = x[r * width + c] - means[c]
+            v = x[r * x_stride + c] - s[3 * WIDE + c]
             if v == v:
-                rests[c] += w * v
-                m2[c] += w * v * v
+                s[4 * WIDE + c] += w * v
+                s[2 * WIDE + c] += w * v * v
     for c in range(width):
-        if counts[c] != 0:
-            m2[c] -= rests[c] * rests[c] / counts[c]
+        if s[c] != 0:
+            s[2 * WIDE + c] -= s[4 * WIDE + c] * s[4 * WIDE + c] / s[c]
 
 
-cdef void join(double *s, const double *b, Py_ssize_t width) noexcept nogil:
-    """s takes the moments b in."""
-    cdef Py_ssize_t c
-    cdef double apart
-    for c in range(width):
-        if b[c] == 0:
-            continue
-        if s[c] == 0:
-            s[2 * width + c] = b[2 * width + c]
-        else:
-            apart = b[width + c] / b[c] - s[width + c] / s[c]
-            s[2 * width + c] += b[2 * width + c] + apart * apart * (s[c] * b[c] / (s[c] + b[c]))
-        s[width + c] += b[width + c]
-        s[c] += b[c]
-
-
-cdef void weigh_chunk(double *s, const real *x, const double *weight, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
-    """s: 8 width elements, of which the first three are the result."""
-    cdef Py_ssize_t block, r, c
-    for c in range(3 * width):
-        s[c] = 0
-    for block in range(ceil_div(rows, ROWS)):
-        r = block * ROWS
-        weigh(s + 3 * width, x + r * width, NULL if weight == NULL else weight + r, min(ROWS, rows - r), width)
-        join(s, s + 3 * width, width)
-
-
-cdef int all_weighted(double *total, const real *x, const double *weight, const Cut *cut) except -1:
-    cdef Py_ssize_t p, c, k, width = cut.cols
-    cdef double *sums = <double *>room((8 * cut.tasks + 3) * width * sizeof(double))
-    cdef double *part = sums + 8 * cut.tasks * width
-    cdef int me = caller(), threads = team(WEIGHTED_COST * cut.parts * cut.rows * width)
-    with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for k in prange(cut.tasks, schedule="static"):
-            weigh_chunk(sums + 8 * k * width, x + chunk_start(cut, k),
-                        NULL if weight == NULL else weight + first_row(cut, k), chunk_rows(cut, k), width)
-    team_done()
-    for p in range(cut.parts):
-        for c in range(3 * width):
-            part[c] = 0
-        for k in range(p * cut.chunks, (p + 1) * cut.chunks):
-            join(part, sums + 8 * k * width, width)
+cdef void gather_rows(int kind, double *s, const char *x, bint wide, const double *weight, Py_ssize_t rows,
+                      Py_ssize_t width) noexcept nogil:
+    """Contiguous rows, in blocks of WIDE columns, and of ROWS where more than one look is taken at each."""
+    cdef double block[ROWS * WIDE]
+    cdef double b[5 * WIDE]
+    cdef float f[2 * WIDE]
+    cdef const double *d
+    cdef Py_ssize_t i, j, r, c, k, n, w, stride, step = rows if kind == EXTREMES else ROWS
+    clear(kind, s, width, width)
+    for i in range(ceil_div(rows, max(1, step))):
+        r = i * step
+        n = min(step, rows - r)
+        for j in range(ceil_div(width, WIDE)):
+            c = j * WIDE
+            w = min(WIDE, width - c)
+            d, stride = <const double *>x + r * width + c, width
+            if not wide and kind == EXTREMES:
+                fm32.extremes_cols(f, f + WIDE, <const float *>x + r * width + c, n, width, w)
+                for k in range(w):
+                    b[k], b[WIDE + k] = f[k], f[WIDE + k]
+            elif not wide:
+                d, stride = block, w
+                if w == width:
+                    fm32.widen_rows(block, <const float *>x + r * width, 1, n * w, 0)
+                else:
+                    fm32.widen_rows(block, <const float *>x + r * width + c, n, w, width)
+            if kind == MOMENTS:
+                fm64.moments_cols(b, b + WIDE, d, n, stride, w)
+                fm64.moments_merge(s + width + c, s + 2 * width + c, r, b, b + WIDE, n, w)
+                continue
+            if kind == WEIGHTED:
+                weigh(b, d, stride, weight, r, n, w)
+            elif wide:
+                fm64.extremes_cols(b, b + WIDE, d, n, stride, w)
+            join(kind, s + c, width, b, WIDE, w)
+    if kind == MOMENTS:
         for c in range(width):
-            for k in range(3):
-                total[k * cut.parts * width + p * width + c] = part[k * width + c]
-    free(sums)
-    return 0
+            s[c] = rows
 
 
-def weighted_moments(cnp.ndarray x, cnp.ndarray weight):
-    """(sum of weights, weighted sum, weighted m2) of every column's elements but NaN; weight: None or float64."""
+cdef void gather_chunk(int kind, double *s, const char *x, const double *weight, const Cut *cut,
+                       Py_ssize_t task) noexcept nogil:
+    cdef double wide[3 * WIDE]
+    cdef Py_ssize_t i, rows = chunk_rows(cut, task), width = cut.cols, group = cut.group
+    x += chunk_start(cut, task)
+    if weight != NULL:
+        weight += first_row(cut, task)
+    if group == 1 or kind == WEIGHTED:
+        gather_rows(kind, s, x, cut.wide, weight, rows, width)
+        return
+    clear(kind, s, width, width)
+    gather_rows(kind, wide, x, cut.wide, NULL, rows // group, group * width)
+    for i in range(group):
+        join(kind, s, width, wide + i * width, group * width, width)
+    gather_rows(kind, wide, x + rows // group * group * width * cut.size, cut.wide, NULL, rows % group, width)
+    join(kind, s, width, wide, width, width)
+
+
+def gather(cnp.ndarray x, int kind, weight):
+    """(3, columns) numbers of float64, of what an enumeration above lists; weight: None or float64 (WEIGHTED only)."""
     cdef Cut cut
-    lay_out(&cut, x)
-    cdef cnp.ndarray result = np.zeros((3, cut.parts * cut.cols))
-    cdef double *total = <double *>cnp.PyArray_DATA(result)
+    cdef cnp.ndarray result
+    cdef double *s
+    cdef double *total
+    cdef const char *data
     cdef const double *w = NULL
+    cdef Py_ssize_t k, width, columns
+    cdef int threads, me = caller()
+    lay_out(&cut, x)
     if weight is not None:
         check_vector(weight, "weight", cut.rows)
-        w = <const double *>cnp.PyArray_DATA(weight)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        all_weighted(total, <const float *>cnp.PyArray_DATA(x), w, &cut)
-    else:
-        all_weighted(total, <const double *>cnp.PyArray_DATA(x), w, &cut)
-    return result[0], result[1], result[2]
-
-
-# ---- extremes -------------------------------------------------------------------------------------------------
-
-
-cdef inline void extremes(real *low, real *high, const real *x, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
-    if real is float:
-        fm32.extremes_cols(low, high, x, rows, width, width)
-    else:
-        fm64.extremes_cols(low, high, x, rows, width, width)
-
-
-cdef void widest(real *low, real *high, const real *x, Py_ssize_t rows, Py_ssize_t group,
-                 Py_ssize_t width) noexcept nogil:
-    """Extremes of contiguous rows, `group` of them side by side, join those in low and high."""
-    cdef real lows[WIDE]
-    cdef real highs[WIDE]
-    cdef Py_ssize_t c, n = rows // group
-    if group == 1:
-        extremes(low, high, x, rows, width)
-        return
-    for c in range(width):
-        low[c], high[c] = INFINITY, -INFINITY
-    if n:
-        extremes(lows, highs, x, n, group * width)
-        for c in range(group * width):
-            low[c % width] = min(low[c % width], lows[c])
-            high[c % width] = max(high[c % width], highs[c])
-    if rows % group:
-        extremes(lows, highs, x + n * group * width, rows % group, width)
-        for c in range(width):
-            low[c], high[c] = min(low[c], lows[c]), max(high[c], highs[c])
-
-
-cdef int all_extremes(real *total_low, real *total_high, const real *x, const Cut *cut) except -1:
-    cdef Py_ssize_t p, c, k, width = cut.cols
-    cdef real *low = <real *>room(2 * cut.tasks * width * sizeof(real))
-    cdef real *high = low + cut.tasks * width
-    cdef int me = caller(), threads = team(GATHER_COST * cut.parts * cut.rows * width)
-    if threads > 1:
-        with nogil, parallel(num_threads=threads):
-            join_team(me)
-            for k in prange(cut.tasks, schedule="static"):
-                widest(low + k * width, high + k * width, x + chunk_start(cut, k), chunk_rows(cut, k), cut.group, width)
-    else:
-        with nogil:
+        w = <const double *>cnp.PyArray_DATA(<cnp.ndarray>weight)
+    width, columns = cut.cols, cut.parts * cut.cols
+    result = np.empty((3, columns))
+    total = <double *>cnp.PyArray_DATA(result)
+    data = cnp.PyArray_BYTES(x)
+    s = <double *>room(max(1, cut.tasks) * 3 * width * sizeof(double))
+    threads = team((WEIGHTED_COST if kind == WEIGHTED else GATHER_COST) * columns * cut.rows)
+    with nogil:
+        if threads > 1:
+            with parallel(num_threads=threads):
+                join_team(me)
+                for k in prange(cut.tasks, schedule="static"):
+                    gather_chunk(kind, s + 3 * k * width, data, w, &cut, k)
+        else:
             for k in range(cut.tasks):
-                widest(low + k * width, high + k * width, x + chunk_start(cut, k), chunk_rows(cut, k), cut.group, width)
-    team_done()
-    for k in range(cut.tasks):
-        p = k // cut.chunks * width
-        for c in range(width):
-            if k % cut.chunks == 0:
-                total_low[p + c], total_high[p + c] = low[k * width + c], high[k * width + c]
-            else:
-                total_low[p + c] = min(total_low[p + c], low[k * width + c])
-                total_high[p + c] = max(total_high[p + c], high[k * width + c])
-    free(low)
-    return 0
-
-
-def column_extremes(cnp.ndarray x):
-    """(least, greatest) element of every column but NaN, in x's dtype; inf and -inf where there is nothing else."""
-    cdef Cut cut
-    lay_out(&cut, x)
-    cdef cnp.ndarray result = np.empty((2, cut.parts * cut.cols), x.dtype)
-    cdef void *total = cnp.PyArray_DATA(result)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        all_extremes(<float *>total, <float *>total + cut.parts * cut.cols, <const float *>cnp.PyArray_DATA(x), &cut)
-    else:
-        all_extremes(<double *>total, <double *>total + cut.parts * cut.cols, <const double *>cnp.PyArray_DATA(x), &cut)
-    return result[0], result[1]
+                gather_chunk(kind, s + 3 * k * width, data, w, &cut, k)
+        team_done()
+        clear(kind, total, columns, columns)
+        for k in range(cut.tasks):
+            join(kind, total + k // cut.chunks * width, columns, s + 3 * k * width, width, width)
+        free(s)
+    return result
 
 
 # ---- a new scale ----------------------------------------------------------------------------------------------
 
 
 cdef struct Scale:
-    double low, high
+    char *y
+    const char *x
+    char *table              # of a part: center, rest, scale, each of `period` elements
+    Py_ssize_t period
+    double low, high, least
+    int norm                 # -1: by the table
     bint undo, stream
 
 
-cdef int scale_all(real *y, const real *x, const double *center, const double *scale, const Scale *how,
-                   const Cut *cut) except -1:
-    cdef Py_ssize_t k, p, i, period = cut.cols, size = period + VECTOR // sizeof(real)
-    cdef real *table = <real *>room(3 * cut.parts * size * sizeof(real))
-    cdef real *t = table
-    cdef int bad = 0, me = caller(), threads = team(SCALE_COST * cut.parts * cut.rows * period)
-    for p in range(cut.parts):
-        for i in range(size):
-            k = p * period + i % period
-            t[i] = <real>center[k]
-            t[size + i] = <real>(center[k] - t[i])
-            t[2 * size + i] = <real>scale[k]
-        t += 3 * size
+cdef int scale_chunk(const Scale *how, const Cut *cut, Py_ssize_t k) noexcept nogil:
+    """Whether something in the chunk is not finite."""
+    cdef Py_ssize_t i = chunk_start(cut, k), rows = chunk_rows(cut, k), n = rows * cut.cols
+    cdef const char *table = how.table + k // cut.chunks * 3 * how.period * cut.size
+    cdef char *y = NULL if how.y == NULL else how.y + i
+    cdef const char *x = how.x + i
+    if how.norm >= 0:
+        if cut.wide:
+            return fm64.normalize_rows(<double *>y, <const double *>x, rows, cut.cols, how.norm, how.least)
+        return fm32.normalize_rows(<float *>y, <const float *>x, rows, cut.cols, how.norm, <float>how.least)
+    if cut.wide:
+        return fm64.scale_elements(<double *>y, <const double *>x, n, <const double *>table, cut.cols, how.low,
+                                   how.high, how.undo, how.stream)
+    return fm32.scale_elements(<float *>y, <const float *>x, n, <const float *>table, cut.cols, <float>how.low,
+                               <float>how.high, how.undo, how.stream)
+
+
+cdef bint scale_all(const Scale *how, const Cut *cut) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef int bad = 0, me = caller()
+    cdef int threads = team((SCALE_COST if how.norm < 0 else NORMALIZE_COST) * cut.parts * cut.rows * cut.cols)
     if threads > 1:
-        with nogil, parallel(num_threads=threads):
+        with parallel(num_threads=threads):
             join_team(me)
             for k in prange(cut.tasks, schedule="static"):
-                bad |= scale_chunk(y, x, table + k // cut.chunks * 3 * size, how, cut, k)
+                bad |= scale_chunk(how, cut, k)
     else:
-        with nogil:
-            for k in range(cut.tasks):
-                bad |= scale_chunk(y, x, table + k // cut.chunks * 3 * size, how, cut, k)
+        for k in range(cut.tasks):
+            bad |= scale_chunk(how, cut, k)
     team_done()
-    free(table)
-    return bad
+    return bad != 0
 
 
-cdef inline int scale_chunk(real *y, const real *x, const real *table, const Scale *how, const Cut *cut,
-                            Py_ssize_t k) noexcept nogil:
-    cdef Py_ssize_t i = chunk_start(cut, k), n = chunk_rows(cut, k) * cut.cols
-    if real is float:
-        return fm32.scale_elements(y + i, x + i, n, table, cut.cols, <float>how.low, <float>how.high, how.undo,
-                                   how.stream)
-    else:
-        return fm64.scale_elements(y + i, x + i, n, table, cut.cols, how.low, how.high, how.undo, how.stream)
+cdef int begin(Scale *how, Cut *cut, object y, cnp.ndarray x) except -1:
+    lay_out(cut, x)
+    if y is not None and (y.dtype != x.dtype or y.shape != (<object>x).shape or not y.flags.writeable
+                          or not (y.flags.c_contiguous if cut.parts == 1 else y.flags.f_contiguous)):
+        raise ValueError(f"y must be writable and laid out as x, {x.dtype} of shape {(<object>x).shape}")
+    how.y = NULL if y is None else cnp.PyArray_BYTES(<cnp.ndarray>y)
+    how.x = cnp.PyArray_BYTES(x)
+    how.stream = y is not x and cnp.PyArray_NBYTES(x) > cache_bytes
+    how.table = NULL
+    how.norm = -1
+    return 0
 
 
 def rescale(cnp.ndarray y, cnp.ndarray x, cnp.ndarray center, cnp.ndarray scale, double low, double high, bint undo):
@@ -401,57 +326,46 @@ def rescale(cnp.ndarray y, cnp.ndarray x, cnp.ndarray center, cnp.ndarray scale,
     """
     cdef Cut cut
     cdef Scale how
-    lay_out(&cut, x)
+    cdef Py_ssize_t p, i, k
+    cdef double c
+    cdef char *t
+    begin(&how, &cut, y, x)
     check_vector(center, "center", cut.parts * cut.cols)
     check_vector(scale, "scale", cut.parts * cut.cols)
-    if (y.dtype != x.dtype or (<object>y).shape != (<object>x).shape or not y.flags.writeable
-            or not (y.flags.c_contiguous if cut.parts == 1 else y.flags.f_contiguous)):
-        raise ValueError(f"y must be writable and laid out as x, {x.dtype} of shape {(<object>x).shape}")
     how.low, how.high, how.undo = low, high, undo
-    how.stream = y is not x and cnp.PyArray_NBYTES(x) > cache_bytes
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        return scale_all(<float *>cnp.PyArray_DATA(y), <const float *>cnp.PyArray_DATA(x),
-                         <const double *>cnp.PyArray_DATA(center), <const double *>cnp.PyArray_DATA(scale), &how,
-                         &cut) != 0
-    return scale_all(<double *>cnp.PyArray_DATA(y), <const double *>cnp.PyArray_DATA(x),
-                     <const double *>cnp.PyArray_DATA(center), <const double *>cnp.PyArray_DATA(scale), &how,
-                     &cut) != 0
-
-
-cdef int normalize_all(real *y, const real *x, int norm, double least, bint stream, const Cut *cut) except -1:
-    cdef Py_ssize_t k
-    cdef int bad = 0, me = caller(), threads = team(4 * SCALE_COST * cut.parts * cut.rows * cut.cols)
-    with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for k in prange(cut.tasks, schedule="static"):
-            bad |= normalize_chunk(y, x, norm, least, stream, cut, k)
-    team_done()
-    return bad
-
-
-cdef inline int normalize_chunk(real *y, const real *x, int norm, double least, bint stream, const Cut *cut,
-                                Py_ssize_t k) noexcept nogil:
-    cdef Py_ssize_t i = chunk_start(cut, k)
-    cdef real *to = NULL if y == NULL else y + i
-    if real is float:
-        return fm32.normalize_rows(to, x + i, chunk_rows(cut, k), cut.cols, norm, <float>least, stream)
-    else:
-        return fm64.normalize_rows(to, x + i, chunk_rows(cut, k), cut.cols, norm, least, stream)
+    how.period = cut.cols + VECTOR // cut.size
+    how.table = t = <char *>room(3 * cut.parts * how.period * cut.size)
+    for p in range(cut.parts):
+        for i in range(how.period):
+            k = p * cut.cols + i % cut.cols
+            c = (<double *>cnp.PyArray_DATA(center))[k]
+            if cut.wide:
+                (<double *>t)[i] = c
+                (<double *>t)[how.period + i] = 0
+                (<double *>t)[2 * how.period + i] = (<double *>cnp.PyArray_DATA(scale))[k]
+            else:
+                (<float *>t)[i] = <float>c
+                (<float *>t)[how.period + i] = <float>(c - (<float *>t)[i])
+                (<float *>t)[2 * how.period + i] = <float>(<double *>cnp.PyArray_DATA(scale))[k]
+        t += 3 * how.period * cut.size
+    with nogil:
+        undo = scale_all(&how, &cut)
+        free(how.table)
+    return undo
 
 
 def normalize(y, cnp.ndarray x, int norm, double least):
     """Rows of x divided by their norm (1, 2, or 0 for the greatest) to y (None: nowhere); whether x is not all finite.
 
-    x, y: in C order, y may be x itself. Norms less than `least` count as 1.
+    x, y: in C order (x in either where there is no y); y may be x itself. Norms less than `least` count as 1.
     """
     cdef Cut cut
-    lay_out(&cut, x)
-    if y is not None and (y.dtype != x.dtype or y.shape != (<object>x).shape or not y.flags.carray
-                          or not x.flags.c_contiguous):
-        raise ValueError(f"y must be C-contiguous, writable, {x.dtype} of shape {(<object>x).shape}")
-    # A short row ends within a line of memory, which a store past the caches cannot share with the next.
-    cdef bint stream = y is not x and cnp.PyArray_NBYTES(x) > cache_bytes and cut.cols >= 512
-    cdef void *to = NULL if y is None else cnp.PyArray_DATA(<cnp.ndarray>y)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        return normalize_all(<float *>to, <const float *>cnp.PyArray_DATA(x), norm, least, stream, &cut) != 0
-    return normalize_all(<double *>to, <const double *>cnp.PyArray_DATA(x), norm, least, stream, &cut) != 0
+    cdef Scale how
+    cdef bint bad
+    begin(&how, &cut, y, x)
+    if y is not None and cut.parts > 1:
+        raise ValueError("x must be C-contiguous")
+    how.norm, how.least = norm, least
+    with nogil:
+        bad = scale_all(&how, &cut)
+    return bad

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._kernels import scaling
 from ._input import as_matrix, check_names, set_names
+from ._passes import check_infinity
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -188,13 +189,6 @@ class Scaler(Transformer):
         mine, theirs = getattr(self, "feature_names_in_", None), getattr(other, "feature_names_in_", None)
         if mine is not None and theirs is not None and not np.array_equal(mine, theirs):
             raise ValueError(f"other must have the same feature names, {list(mine)}, not {list(theirs)}")
-
-
-def check_infinity(x):
-    """ValueError where x has an infinite element; NaN may be there."""
-    low, high = scaling.column_extremes(x)
-    if (low == -np.inf).any() or (high == np.inf).any():
-        raise ValueError(f"Input X contains infinity or a value too large for {x.dtype!r}.")
 
 
 def without_zeros(scale):

@@ -4,8 +4,8 @@ import numbers
 
 import numpy as np
 
-from .._kernels import scaling
 from ._base import Scaler, flag, without_zeros
+from ._passes import check_infinity
 
 
 class _ByExtremes(Scaler):
@@ -28,9 +28,7 @@ class _ByExtremes(Scaler):
     def _learn(self, X, fresh):
         self._check_options()
         x = self._seen(X, reset=fresh)
-        low, high = scaling.column_extremes(x)
-        if (low == -np.inf).any() or (high == np.inf).any():
-            raise ValueError(f"Input X contains infinity or a value too large for {x.dtype!r}.")
+        low, high = check_infinity(x)
         if (low > high).any():  # nothing but NaN in a column
             low, high = np.where(low > high, np.nan, low), np.where(low > high, np.nan, high)
         self._take(low, high, len(x), fresh)

@@ -6,7 +6,8 @@ from statistics import NormalDist
 import numpy as np
 
 from .._threads import get_num_threads
-from ._base import Scaler, check_infinity, flag, without_zeros
+from ._base import Scaler, flag, without_zeros
+from ._passes import check_infinity
 
 #: Columns of a task and rows of a piece: what is turned round at once stays in the caches.
 _COLUMNS, _ROWS = 8, 2048

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .._kernels import scaling
-from ._base import Scaler, check_infinity, flag
+from ._base import Scaler, flag
 from ._input import as_weights
+from ._passes import check_infinity, column_moments, weighted_moments
 
 
 class StandardScaler(Scaler):
@@ -128,11 +128,11 @@ class StandardScaler(Scaler):
 def moments(x, weight):
     """(count, sum, sum of squared deviations) of the columns, NaN left out; ValueError for infinity."""
     if weight is None:
-        total, m2 = scaling.column_moments(x)
+        total, m2 = column_moments(x)
         if np.isfinite(total).all() and np.isfinite(m2).all():
             return np.float64(len(x)), total, m2
     check_infinity(x)
-    return scaling.weighted_moments(x, weight)
+    return weighted_moments(x, weight)
 
 
 def joined(a, b):
