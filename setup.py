@@ -43,11 +43,13 @@ FOR_SIZE = {
     SHARED,
     "fastml._openmp",
     "fastml._kernels.clip",
+    "fastml._kernels.group_norm",
     "fastml._kernels.layer_norm",
     "fastml._kernels.linear_cross_entropy",
     "fastml._kernels.losses",
     "fastml._kernels.scaling",
     "fastml._kernels.step_cross_entropy",
+    "fastml._kernels.step_group_norm",
     "fastml._kernels.step_layer_norm",
     "fastml._kernels.step_losses",
 }

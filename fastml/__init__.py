@@ -10,6 +10,7 @@ from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.clip import clip_grad_norm
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
+from .ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from .ops.layer_norm import layer_norm, layer_norm_backward
 from .ops.linear import linear, linear_backward
 from .ops.linear_cross_entropy import linear_cross_entropy_with_grad
@@ -39,6 +40,10 @@ __all__ = [
     "gelu",
     "gelu_backward",
     "get_num_threads",
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",

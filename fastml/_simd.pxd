@@ -80,6 +80,14 @@ cdef extern from "dispatch.h" nogil:
                                          size_t x_stride, int stream) noexcept nogil
         void (*sums_gain)(double *total, const float *part, size_t n) noexcept nogil
         void (*sums_join)(float *sum, const double *totals, size_t count, size_t stride, size_t width) noexcept nogil
+        void (*group_norm_rows)(float *y, float *mean, float *inv_std, const float *x, const float *weight,
+                                const float *bias, size_t rows, size_t groups, size_t channels, size_t n,
+                                size_t y_stride, size_t x_stride, size_t step, double eps, int stream, float *room) noexcept nogil
+        void (*group_norm_backward_rows)(float *dx, double *dweight, double *dbias, const float *g, const float *x,
+                                         const float *weight, const float *mean, const float *inv_std, size_t rows,
+                                         size_t groups, size_t channels, size_t n, size_t dx_stride,
+                                         size_t g_stride, size_t x_stride, size_t step, int stream,
+                                         float *room) noexcept nogil
         void (*gemm)(float *c, size_t c_row, const float *a, ptrdiff_t a_row, ptrdiff_t a_col, const float *b,
                      ptrdiff_t b_row, ptrdiff_t b_col, const float *bias, int relu, size_t m, size_t n, size_t k,
                      float *scratch) noexcept nogil
@@ -187,6 +195,14 @@ cdef extern from "dispatch.h" nogil:
                                          size_t x_stride, int stream) noexcept nogil
         void (*sums_gain)(double *total, const double *part, size_t n) noexcept nogil
         void (*sums_join)(double *sum, const double *totals, size_t count, size_t stride, size_t width) noexcept nogil
+        void (*group_norm_rows)(double *y, double *mean, double *inv_std, const double *x, const double *weight,
+                                const double *bias, size_t rows, size_t groups, size_t channels, size_t n,
+                                size_t y_stride, size_t x_stride, size_t step, double eps, int stream, double *room) noexcept nogil
+        void (*group_norm_backward_rows)(double *dx, double *dweight, double *dbias, const double *g, const double *x,
+                                         const double *weight, const double *mean, const double *inv_std, size_t rows,
+                                         size_t groups, size_t channels, size_t n, size_t dx_stride,
+                                         size_t g_stride, size_t x_stride, size_t step, int stream,
+                                         double *room) noexcept nogil
         void (*gemm)(double *c, size_t c_row, const double *a, ptrdiff_t a_row, ptrdiff_t a_col, const double *b,
                      ptrdiff_t b_row, ptrdiff_t b_col, const double *bias, int relu, size_t m, size_t n, size_t k,
                      double *scratch) noexcept nogil

@@ -4,6 +4,7 @@
 #include "random.c"
 #include "norm.c"
 #include "layer_norm.c"
+#include "group_norm.c"
 #include "gemm.c"
 #include "peak.c"
 #include "activation.c"

@@ -123,6 +123,26 @@ FM_PRIMITIVE(void, sums_gain, (double *restrict total, const real *restrict part
 FM_PRIMITIVE(void, sums_join,
              (real *restrict sum, const double *restrict totals, size_t count, size_t stride, size_t width))
 
+/* ---- group_norm.c -------------------------------------------------------------------------------------
+ * `groups` neighbouring groups in each of `rows` samples, strides in elements between those: a group is `channels` runs
+ * of n elements, one after the other, with a weight and a bias each (NULL: ones and zeros). mean and inv_std: one for
+ * each group, `step` further on for the next sample. room: NULL, or for short runs scratch of 2 groups channels n
+ * elements, and no fewer than 3 channels n; then rows <= 32 in the gradient. Which of them shows in the bits, as does
+ * the number of rows in the gradient's sums. A group's y and dx depend on that group alone. */
+
+/* y = (x - mean) inv_std weight + bias, mean and inv_std = 1 / sqrt(variance + eps) being each group's own, written for
+ * each. Infinity or NaN in a group makes all of its y NaN. stream: y is written past the caches. y may be x. */
+FM_PRIMITIVE(void, group_norm_rows,
+             (real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias, size_t rows,
+              size_t groups, size_t channels, size_t n, size_t y_stride, size_t x_stride, size_t step, double eps,
+              int stream, real *room))
+/* With xhat = (x - mean) inv_std and means over the group: dx = (g weight - mean(g weight) - xhat mean(g weight xhat))
+ * inv_std, and over these samples and each channel's run dweight = sum(g xhat), dbias = sum(g). dx may be g or x. */
+FM_PRIMITIVE(void, group_norm_backward_rows,
+             (real *dx, double *dweight, double *dbias, const real *g, const real *x, const real *weight,
+              const real *mean, const real *inv_std, size_t rows, size_t groups, size_t channels, size_t n,
+              size_t dx_stride, size_t g_stride, size_t x_stride, size_t step, int stream, real *room))
+
 /* ---- gemm.c -------------------------------------------------------------------------------------------
  * Strides are in elements and may be anything, also 0 or negative. */
 

@@ -95,6 +95,35 @@ def gelu_grad(**options):
     }
 
 
+def groups_of(channels):
+    """The largest proper divisor of the channels, so that groups have some each."""
+    return next((g for g in range(channels // 2, 0, -1) if channels % g == 0), 1)
+
+
+def group_norm(each=False):
+    """In groups, or with `each` channel a group, on one further axis."""
+
+    def make(shape, dtype, seed):
+        rng = np.random.default_rng(seed + 1)
+        shape = (shape[0], shape[-1], *shape[1:-1], *((9,) if each else ()))
+        made = {"x": normal(shape, dtype, seed), "weight": rng.uniform(0.5, 2, shape[1]).astype(dtype)}
+        made["bias"] = rng.normal(size=shape[1]).astype(dtype)
+        return made if each else {**made, "num_groups": groups_of(shape[1])}
+
+    return make
+
+
+def group_norm_grad(each=False):
+    def make(shape, dtype, seed):
+        args = group_norm(each)(shape, dtype, seed)
+        del args["bias"]
+        forward = reference.instance_norm if each else reference.group_norm
+        _, mean, inv_std = forward(**args)
+        return {"grad": normal(args["x"].shape, dtype, seed + 2), **args, "mean": mean, "inv_std": inv_std}
+
+    return make
+
+
 def layer_norm(axes=1):
     """Over the last axis, or over as many of the last ones as there are up to `axes`."""
 
@@ -292,6 +321,37 @@ def over_axes(args):
     return axes, tuple(i for i in range(ndim) if i not in axes), weight
 
 
+def by_group(args):
+    """Return the array as (sample, group, channel, place), and the weight of each channel in a form like it."""
+    n, c, *places = args["x"].shape
+    groups = args.get("num_groups", c)
+    shape = (n, groups, c // max(groups, 1), int(np.prod(places)))
+    return shape, np.abs(args["weight"], dtype=np.float64).reshape(*shape[1:3], 1)
+
+
+def group_norm_terms(args):
+    shape, weight = by_group(args)
+    top = largest(args["x"].reshape(shape), (2, 3))
+    forward = reference.group_norm if "num_groups" in args else reference.instance_norm
+    inv_std = forward(**{**args, "weight": None, "bias": None})[2][..., None, None]
+    terms = np.broadcast_to(finite(2 * top * inv_std * weight), shape).reshape(args["x"].shape)
+    bias = np.abs(args["bias"]).reshape(-1, *(1,) * (args["x"].ndim - 2))
+    return terms + bias, top[..., 0, 0], 0.0
+
+
+def group_norm_backward_terms(args):
+    shape, weight = by_group(args)
+    grad, x = (np.abs(args[k], dtype=np.float64).reshape(shape) for k in ("grad", "x"))
+    mean, inv_std = (np.abs(args[k], dtype=np.float64)[..., None, None] for k in ("mean", "inv_std"))
+    xhat = finite((x + mean) * inv_std)
+    top = largest(grad * weight, (2, 3)) * inv_std
+    # inv_std multiplies what denormals were rounded by
+    terms = finite(top * (1 + largest(xhat, (2, 3)) ** 2)) + finite(inv_std) * np.finfo(args["x"].dtype).tiny
+    dx = np.broadcast_to(terms, shape).reshape(args["x"].shape)
+    sums = (finite(grad * xhat).sum(axis=(0, 3)), finite(grad).sum(axis=(0, 3)))
+    return dx, *(s.reshape(args["x"].shape[1]) for s in sums)
+
+
 def layer_norm_terms(args):
     axes, _, weight = over_axes(args)
     top = largest(args["x"], axes)
@@ -310,6 +370,10 @@ def layer_norm_backward_terms(args):
 
 def has_classes(shape):
     return shape[-1] > 0 or 0 in shape[:-1]
+
+
+def several_in_groups(shape):
+    return 0 in shape or np.prod(shape) != groups_of(shape[-1])
 
 
 def several_values(shape):

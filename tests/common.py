@@ -178,6 +178,18 @@ _LN_BACKWARD = {
     "scales": arguments.layer_norm_backward_terms,
 }
 _LN_AXES = {"big": ((1031, 11, 47), (3, 200_003))}
+_GN = {
+    "arrays": ("x", "weight", "bias"),
+    "out": 0, "in_place": "x", "min_ndim": 2, "accepts": arguments.several_in_groups,
+    "scales": arguments.group_norm_terms, "ulp": 32, "big": ((33, 14, 14, 64), (4, 97, 131, 6), (1030, 516)),
+}  # fmt: skip
+_GN_BACKWARD = {
+    **_GN,
+    "arrays": ("grad", "x", "weight", "mean", "inv_std"),
+    "in_place": "grad",
+    "scales": arguments.group_norm_backward_terms,
+}
+_EACH = {"accepts": lambda shape: True, "big": ((33, 7, 7, 67), (3, 97, 31, 5), (2, 30_001, 3))}
 _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
@@ -275,6 +287,10 @@ OPS = (
         **_GELU_BACKWARD,
         case="tanh",
     ),
+    Op("group_norm", arguments.group_norm(), **_GN),
+    Op("group_norm_backward", arguments.group_norm_grad(), **_GN_BACKWARD),
+    Op("instance_norm", arguments.group_norm(each=True), **{**_GN, **_EACH}),
+    Op("instance_norm_backward", arguments.group_norm_grad(each=True), **{**_GN_BACKWARD, **_EACH}),
     Op("layer_norm", arguments.layer_norm(), **_LN),
     Op("layer_norm", arguments.layer_norm(2), **_LN, **_LN_AXES, case="two axes"),
     Op("layer_norm_backward", arguments.layer_norm_grad(), **_LN_BACKWARD),

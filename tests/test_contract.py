@@ -317,7 +317,7 @@ def test_out_that_overlaps_itself_is_no_crash(op):
     shape = op.run(copy_args(args))[op.out].shape
     memory = np.zeros(shape[-1], np.float32)
     try:
-        op.run({**args, "out": np.lib.stride_tricks.as_strided(memory, shape, (0, 4))})
+        op.run({**args, "out": np.lib.stride_tricks.as_strided(memory, shape, (*(0,) * (len(shape) - 1), 4))})
     except ValueError as error:
         assert "out" in str(error)
 

@@ -172,6 +172,38 @@ def test_layer_norm_backward(axis):
     assert_gradient(dbias, lambda bias: value(x, weight, bias), bias)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("places", [(), (3,), (2, 2)])
+def test_group_norm_backward(places, groups):
+    rng = np.random.default_rng(13)
+    x, grad = rng.normal(size=(2, 3, 8, *places))
+    weight, bias = rng.normal(size=(2, 8))
+
+    def value(x, weight, bias):
+        return (grad * reference.group_norm(x, groups, weight, bias)[0]).sum()
+
+    _, mean, inv_std = reference.group_norm(x, groups, weight, bias)
+    dx, dweight, dbias = reference.group_norm_backward(grad, x, groups, weight, mean, inv_std)
+    assert_gradient(dx, lambda x: value(x, weight, bias), x)
+    assert_gradient(dweight, lambda weight: value(x, weight, bias), weight)
+    assert_gradient(dbias, lambda bias: value(x, weight, bias), bias)
+
+
+def test_instance_norm_backward():
+    rng = np.random.default_rng(14)
+    x, grad = rng.normal(size=(2, 2, 3, 2, 4))
+    weight, bias = rng.normal(size=(2, 3))
+
+    def value(x, weight, bias):
+        return (grad * reference.instance_norm(x, weight, bias)[0]).sum()
+
+    _, mean, inv_std = reference.instance_norm(x, weight, bias)
+    dx, dweight, dbias = reference.instance_norm_backward(grad, x, weight, mean, inv_std)
+    assert_gradient(dx, lambda x: value(x, weight, bias), x)
+    assert_gradient(dweight, lambda weight: value(x, weight, bias), weight)
+    assert_gradient(dbias, lambda bias: value(x, weight, bias), bias)
+
+
 # --- PyTorch -------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +291,25 @@ def test_batch_norm_is_pytorchs(shape, training):
     if x.size:
         for g, t in zip(got, tensors, strict=True):
             np.testing.assert_allclose(g, t.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("groups", [1, 3, None])
+def test_group_norm_is_pytorchs(groups):
+    torch = pytest.importorskip("torch")
+    x, grad = RNG.normal(2, 3, size=(2, 4, 6, 5))
+    weight, bias = RNG.normal(size=(2, 6))
+    tensors = [torch.tensor(v, requires_grad=True) for v in (x, weight, bias)]
+    if groups is None:
+        want = torch.nn.functional.instance_norm(tensors[0], None, None, *tensors[1:], True, 0.1, 1e-3)
+        y, mean, inv_std = reference.instance_norm(x, weight, bias, eps=1e-3)
+    else:
+        want = torch.nn.functional.group_norm(tensors[0], groups, *tensors[1:], 1e-3)
+        y, mean, inv_std = reference.group_norm(x, groups, weight, bias, eps=1e-3)
+    want.backward(torch.tensor(grad))
+    got = reference.group_norm_backward(grad, x, groups or 6, weight, mean, inv_std)
+    np.testing.assert_allclose(y, want.detach().numpy(), rtol=1e-11, atol=1e-12)
+    for g, t in zip(got, tensors, strict=True):
+        np.testing.assert_allclose(g, t.grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(

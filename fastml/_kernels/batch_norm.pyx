@@ -173,13 +173,14 @@ def channel_index(axis, ndim):
     return index % ndim
 
 
-def vector(value, name, channels, dtype, out):
-    """One number per channel as a plain vector (dtype None: its own), or None."""
+def part(value, name, shape, dtype, out):
+    """An argument of this shape as a plain array (dtype None: its own), or None."""
     if value is None:
         return None
     a = _check.as_real(value, name, dtype)
-    if a.shape != (channels,):
-        raise ValueError(f"{name} must have one value per channel, shape ({channels},), not {a.shape}")
+    if a.shape != shape:
+        per = "one value per channel, shape " if len(shape) == 1 else "shape "
+        raise ValueError(f"{name} must have {per}{shape}, not {a.shape}")
     if out is not None and isinstance(value, np.ndarray) and _check.overlap(out, value):
         raise ValueError(f"out overlaps {name}; it may be the first input itself or separate memory")
     return _check.plain(a)
@@ -195,7 +196,7 @@ def running_vector(value, name, channels, out):
         raise TypeError(f"{name} must be float32 or float64, not {value.dtype}")
     if not value.flags.writeable:
         raise ValueError(f"{name} is read-only")
-    return vector(value, name, channels, None, out)
+    return part(value, name, (channels,), None, out)
 
 
 # ---- batch_norm and batch_norm_backward -------------------------------------------------------------------
@@ -223,15 +224,15 @@ def batch_norm(x, weight, bias, running_mean, running_var, bint training, moment
         call = _check.arrange(("x",), (x,), channel_index(axis, np.ndim(x)), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         x = call.arrays[0]
-        weight = vector(weight, "weight", at.n, x.dtype, out)
-        bias = vector(bias, "bias", at.n, x.dtype, out)
+        weight = part(weight, "weight", (at.n,), x.dtype, out)
+        bias = part(bias, "bias", (at.n,), x.dtype, out)
         if training:
             updated = running_mean, running_var
             running_mean = running_vector(running_mean, "running_mean", at.n, out)
             running_var = running_vector(running_var, "running_var", at.n, out)
         else:
-            running_mean = vector(running_mean, "running_mean", at.n, None, out)
-            running_var = vector(running_var, "running_var", at.n, None, out)
+            running_mean = part(running_mean, "running_mean", (at.n,), None, out)
+            running_var = part(running_var, "running_var", (at.n,), None, out)
         out = call.out
     if training and at.n > 0 and at.outer * at.inner == 1:
         raise ValueError(f"x must have more than one value per channel in training, not {x.shape}")
@@ -270,12 +271,12 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, bint training, axis, out
         call = _check.arrange(("grad", "x"), (grad, x), channel_index(axis, np.ndim(grad)), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         grad, x = call.arrays
-        weight = vector(weight, "weight", at.n, grad.dtype, out)
+        weight = part(weight, "weight", (at.n,), grad.dtype, out)
         for name, value in (("mean", mean), ("inv_std", inv_std)):
             if value is None:
                 raise TypeError(f"{name} must be an array of one value per channel, not None")
-        mean = vector(mean, "mean", at.n, grad.dtype, out)
-        inv_std = vector(inv_std, "inv_std", at.n, grad.dtype, out)
+        mean = part(mean, "mean", (at.n,), grad.dtype, out)
+        inv_std = part(inv_std, "inv_std", (at.n,), grad.dtype, out)
         out = call.out
     if training and at.n > 0 and at.outer * at.inner == 1:
         raise ValueError(f"x must have more than one value per channel in training, not {x.shape}")

@@ -9,6 +9,7 @@ from .batch_norm import batch_norm, batch_norm_backward
 from .clip import clip_grad_norm
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
 from .dropout import dropout, dropout_backward, dropout_mask
+from .group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from .layer_norm import layer_norm, layer_norm_backward
 from .linear import linear, linear_backward
 from .linear_cross_entropy import linear_cross_entropy_with_grad
@@ -35,6 +36,10 @@ __all__ = [
     "dropout_mask",
     "gelu",
     "gelu_backward",
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",
