@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import reference
+from fastml import nn, optim, reference
 
 from .common import DTYPES, THREADS, assert_same_bits, normal, run_python, with_threads
+from .test_step import CLASSES, assert_same_training, assert_twins, explicit, twins
 
 # (shape, groups): runs shorter and longer than two vectors, groups beyond a batch, blocks of one to many samples
 CASES = [
@@ -277,3 +278,129 @@ def test_errors_of_the_others(module):
         with pytest.raises(ValueError, match="more than one spatial element"):
             module.instance_norm_backward(*np.zeros((2, *shape), np.float32), None, mean, inv_std)
     assert (out == 7).all()
+
+
+# --- layers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_layers_as_pytorchs(affine):
+    torch = pytest.importorskip("torch")
+    pairs = [
+        (
+            nn.GroupNorm(3, 6, 1e-3, affine, dtype=np.float64),
+            torch.nn.GroupNorm(3, 6, 1e-3, affine),
+            (4, 6, 5, 2),
+        ),
+        (
+            nn.GroupNorm(1, 6, affine=affine, dtype=np.float64),
+            torch.nn.GroupNorm(1, 6, affine=affine),
+            (4, 6),
+        ),
+        (
+            nn.InstanceNorm(6, affine=affine, dtype=np.float64),
+            torch.nn.InstanceNorm1d(6, affine=affine),
+            (4, 6, 5),
+        ),
+        (
+            nn.InstanceNorm(6, affine=affine, dtype=np.float64),
+            torch.nn.InstanceNorm3d(6, affine=affine),
+            (2, 6, 3, 1, 2),
+        ),
+    ]
+    for layer, peer, shape in pairs:
+        peer = peer.double()
+        x, weight, bias, grad = make(shape)
+        if affine:
+            layer.load_state_dict({"weight": weight, "bias": bias})
+        peer.load_state_dict({k: torch.tensor(v) for k, v in layer.state_dict().items()})
+        for mode in (True, False):
+            layer.train(mode)
+            t = torch.tensor(x, requires_grad=True)
+            want = peer.train(mode)(t)
+            np.testing.assert_allclose(layer(x), want.detach().numpy(), rtol=1e-10, atol=1e-11)
+        want.backward(torch.tensor(grad))
+        np.testing.assert_allclose(layer.backward(grad), t.grad.numpy(), rtol=1e-9, atol=1e-10)
+        for name, p in layer.named_parameters():
+            np.testing.assert_allclose(p.grad, getattr(peer, name).grad.numpy(), rtol=1e-10, atol=1e-11)
+
+
+def test_wrong_layers_and_inputs():
+    for make_layer, error, match in [
+        (lambda: nn.GroupNorm(4, 6), ValueError, "num_groups"),
+        (lambda: nn.GroupNorm(0, 6), ValueError, "num_groups"),
+        (lambda: nn.GroupNorm(2.0, 6), TypeError, "num_groups"),
+        (lambda: nn.GroupNorm(2, 0), ValueError, "num_channels"),
+        (lambda: nn.GroupNorm(2, 6, eps=-1), ValueError, "eps"),
+        (lambda: nn.InstanceNorm(0), ValueError, "num_features"),
+        (lambda: nn.InstanceNorm(6, dtype="float16"), TypeError, "float16"),
+    ]:
+        with pytest.raises(error, match=match):
+            make_layer()
+    for shape in ((4, 5, 2), (6,), ()):
+        with pytest.raises(ValueError, match="N, 6"):
+            nn.GroupNorm(2, 6)(np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="spatial"):
+        nn.InstanceNorm(6)(np.zeros((4, 6, 1), np.float32))
+    with pytest.raises(RuntimeError, match="forward"):
+        nn.GroupNorm(2, 6).backward(np.zeros((4, 6), np.float32))
+    assert repr(nn.GroupNorm(2, 6)) == "GroupNorm(2, 6, eps=1e-05, affine=True)"
+    assert repr(nn.InstanceNorm(6)) == "InstanceNorm(6, eps=1e-05, affine=False)"
+
+
+def samples(shape, dtype, sizes):
+    rng = np.random.default_rng(0)
+    return [(rng.standard_normal((n, *shape)).astype(dtype), rng.integers(0, CLASSES, n)) for n in sizes]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("places", [(), (3,), (5, 7), (20, 3)])
+def test_a_compiled_step_gives_the_bits_of_the_explicit_calls(places, dtype):
+    nn.manual_seed(0)
+    features = 12 * int(np.prod(places))
+    layers = [nn.GroupNorm(3, 12, dtype=dtype), nn.ReLU(), nn.GroupNorm(1, 12, affine=False, dtype=dtype)]
+    if places:
+        layers += [
+            nn.InstanceNorm(12, affine=True, dtype=dtype),
+            nn.GELU(),
+            nn.InstanceNorm(12, eps=1e-2, dtype=dtype),
+        ]
+    layers += [nn.GroupNorm(12, 12, dtype=dtype), nn.Flatten(), nn.Linear(features, CLASSES, dtype=dtype)]
+    for threads in THREADS:
+        assert_same_training(
+            nn.Sequential(*layers), samples((12, *places), dtype, (20, 3, 45, 70)), threads=threads
+        )
+
+
+def test_the_sums_over_many_samples_are_added_in_the_same_order():
+    nn.manual_seed(0)
+    for shape, sizes in (((8,), (3000, 2049, 97)), ((4, 70, 70), (150, 33)), ((8, 5, 5), (700, 9))):
+        model = [nn.GroupNorm(4, shape[0]), nn.Flatten(), nn.Linear(int(np.prod(shape)), CLASSES)]
+        assert_same_training(nn.Sequential(*model), samples(shape, np.float32, sizes), threads=2)
+
+
+def test_a_group_norm_of_which_the_optimizer_holds_a_part():
+    a, b = twins(nn.Sequential(nn.Linear(6, 12, seed=0), nn.GroupNorm(3, 12), nn.Linear(12, CLASSES, seed=1)))
+    for chosen in (slice(0, 2), slice(2, 3), slice(3, 5), slice(4, 6)):
+        slow, fast = (optim.SGD(m.parameters()[chosen], lr=0.1, momentum=0.9) for m in (a, b))
+        step = nn.compile_step(b, nn.CrossEntropyLoss(), fast)
+        for x, y in samples((6,), np.float32, (70, 33)):
+            explicit(a, nn.CrossEntropyLoss(), slow, x, y)
+            step(x, y)
+        assert_twins(a, b)
+
+
+def test_samples_that_do_not_fit_a_step():
+    (x, y), *_ = samples((6, 1), np.float32, (5,))
+    for layer, match in (
+        (nn.GroupNorm(2, 8), "0: GroupNorm has 8 channels"),
+        (nn.InstanceNorm(6), "0: InstanceNorm takes"),
+    ):
+        model = nn.Sequential(layer, nn.Flatten(), nn.Linear(6, CLASSES))
+        with pytest.raises(ValueError, match=match):
+            nn.compile_step(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1))(x, y)
+    model = nn.Sequential(nn.GroupNorm(6, 6), nn.Flatten(), nn.Linear(6, CLASSES))
+    step = nn.compile_step(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1))
+    step(x, y)
+    with pytest.raises(ValueError, match="n >= 2"):
+        step(x[:1], y[:1])

@@ -4,6 +4,7 @@ from .activations import GELU, ReLU
 from .batch_norm import BatchNorm
 from .dropout import Dropout
 from .flatten import Flatten
+from .group_norm import GroupNorm, InstanceNorm
 from .layer_norm import LayerNorm
 from .linear import Linear
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -20,6 +21,8 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GroupNorm",
+    "InstanceNorm",
     "LayerNorm",
     "Linear",
     "MSELoss",

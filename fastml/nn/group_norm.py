@@ -1,0 +1,161 @@
+"""Group and instance normalisation."""
+
+import math
+
+import numpy as np
+
+from .._kernels import step_group_norm
+from ..ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
+from ._reuse import Results
+from .module import Module, Parameter, float_dtype, size
+
+
+class _Grouped(Module):
+    """What both have: weight and bias per channel, statistics per group of a sample."""
+
+    def __init__(self, groups, channels, eps, affine, dtype):
+        if not eps >= 0:
+            raise ValueError(f"eps must not be negative, got {eps}")
+        dtype = float_dtype(dtype)
+        self._groups, self._channels = groups, channels
+        self.eps = eps
+        self.affine = bool(affine)
+        self.weight = Parameter(np.ones(channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(channels, dtype)) if affine else None
+        self._results = Results()
+        self._gradients = Results()
+
+    def forward(self, x):
+        shape = np.shape(x)
+        if len(shape) < 2 or shape[1] != self._channels:
+            raise ValueError(f"x must have the shape (N, {self._channels}, ...), got {shape}")
+        weight = None if self.weight is None else self.weight.value
+        bias = None if self.bias is None else self.bias.value
+        y, mean, inv_std = self._normalise(x, weight, bias, self._results.like(x, weight))
+        self._saved = x, mean, inv_std
+        return y
+
+    def backward(self, grad):
+        x, mean, inv_std = self._last()
+        weight = None if self.weight is None else self.weight.value
+        dx, dweight, dbias = self._differentiate(
+            grad, x, weight, mean, inv_std, self._gradients.like(grad, x)
+        )
+        if self.weight is not None:
+            self.weight.grad, self.bias.grad = dweight, dbias
+        return dx
+
+    def lower(self, plan, x, name):
+        groups, channels, n = self._groups, self._channels, math.prod(x.shape[1:])
+        if x.shape[0] != channels:
+            raise ValueError(
+                f"{name}: {type(self).__name__} has {channels} channels, the layer before gives {x.shape}"
+            )
+        form = (groups, channels // groups, n)
+        if form[1] * n == 1:
+            plan.least_rows = max(plan.least_rows, 2)
+        block, scratch = step_group_norm.rows_of_block(*form), step_group_norm.scratch_bytes(*form)
+        weight, bias = (
+            None if parameter is None else plan.outside(parameter.value, f"{name}.{what}")
+            for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
+        )
+        y = plan.activation(x.cols, shape=x.shape)
+        mean, inv_std = plan.matrix(f"{name}.mean", groups), plan.matrix(f"{name}.inv_std", groups)
+        plan.keep(x)
+        plan.emit(
+            step_group_norm.group_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps],
+            integers=form, scratch=lambda _: scratch,
+        )  # fmt: skip
+
+        def backward(dy, wanted):
+            # The weight's sums begin a row of all sums, the bias's follow from column `channels` on.
+            both = ((self.weight, weight, 0), (self.bias, bias, channels))
+            learnt = [found for found in both if found[0] is not None and plan.learns(found[0])]
+            sums = None
+            if learnt:
+                sums = plan.vector(f"d{name}.sums", -(-plan.rows // block), 2 * channels, np.float64)
+            plan.emit(
+                step_group_norm.group_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
+                integers=form, multiple=block if learnt else 1, scratch=lambda _: scratch,
+            )  # fmt: skip
+            for parameter, value, first in learnt:
+                gradient = plan.vector(f"d{value}", channels)
+                plan.emit(
+                    step_group_norm.group_norm_join, [gradient], [sums], cols=channels, columns=[sums],
+                    integers=[first, block], scratch=lambda _: step_group_norm.JOIN_BYTES,
+                )  # fmt: skip
+                plan.learn(parameter, value, gradient)
+            return dy
+
+        return y, backward
+
+
+class GroupNorm(_Grouped):
+    """Group normalisation y = (x − mean) / √(var + eps) · weight + bias, per sample over groups of channels.
+
+    x: (N, num_channels, ...), its channels in num_groups groups of neighbours; ``weight``, ``bias``: (num_channels,),
+    ones and zeros at first, None with ``affine=False``. Training and evaluation do the same.
+
+    Raises ValueError for a size under 1, channels that num_groups does not divide, a negative eps, and an x of other
+    channels or with a single value in all of a group.
+
+    Source: Y. Wu, K. He, Group normalization, 2018; ``torch.nn.GroupNorm``.
+
+    >>> from fastml import nn
+    >>> layer = nn.GroupNorm(2, 4)
+    >>> layer(np.array([[0, 2, 10, 10], [1, 3, 6, 2]], np.float32)).round(3).tolist()
+    [[-1.0, 1.0, 0.0, 0.0], [-1.0, 1.0, 1.0, -1.0]]
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, dtype=np.float32):
+        self.num_groups = size(num_groups, "num_groups")
+        self.num_channels = size(num_channels, "num_channels")
+        if self.num_channels % self.num_groups:
+            raise ValueError(f"num_groups must divide num_channels, got {num_groups} and {num_channels}")
+        super().__init__(self.num_groups, self.num_channels, eps, affine, dtype)
+
+    def _normalise(self, x, weight, bias, out):
+        return group_norm(x, self.num_groups, weight, bias, eps=self.eps, out=out)
+
+    def _differentiate(self, grad, x, weight, mean, inv_std, out):
+        return group_norm_backward(grad, x, self.num_groups, weight, mean, inv_std, out=out)
+
+    def extra_repr(self):
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+
+
+class InstanceNorm(_Grouped):
+    """Instance normalisation y = (x − mean) / √(var + eps) · weight + bias, per sample and channel.
+
+    x: (N, num_features, ...) of any rank above two; ``weight``, ``bias``: (num_features,), ones and zeros at first,
+    there with ``affine=True`` only. Training and evaluation do the same: there are no running statistics, which
+    PyTorch's layer keeps on request.
+
+    Raises ValueError for a size under 1, a negative eps, and an x of other channels or with one spatial element.
+
+    Source: D. Ulyanov, A. Vedaldi, V. Lempitsky, Instance normalization, 2016; ``torch.nn.InstanceNorm2d``.
+
+    >>> from fastml import nn
+    >>> nn.InstanceNorm(2)(np.array([[[0, 2, 4], [1, 1, 1]]], np.float32)).round(3).tolist()
+    [[[-1.225000023841858, 0.0, 1.225000023841858], [0.0, 0.0, 0.0]]]
+    """
+
+    def __init__(self, num_features, eps=1e-5, affine=False, *, dtype=np.float32):
+        self.num_features = n = size(num_features, "num_features")
+        super().__init__(n, n, eps, affine, dtype)
+
+    def _normalise(self, x, weight, bias, out):
+        return instance_norm(x, weight, bias, eps=self.eps, out=out)
+
+    def _differentiate(self, grad, x, weight, mean, inv_std, out):
+        return instance_norm_backward(grad, x, weight, mean, inv_std, out=out)
+
+    def lower(self, plan, x, name):
+        if math.prod(x.shape[1:]) == 1:
+            raise ValueError(
+                f"{name}: InstanceNorm takes more than one spatial element, the layer before gives {x.shape}"
+            )
+        return super().lower(plan, x, name)
+
+    def extra_repr(self):
+        return f"{self.num_features}, eps={self.eps}, affine={self.affine}"
