@@ -56,20 +56,20 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_rows)(float *y, const float *x, size_t rows, size_t n, size_t stride, float center,
                           float scale, float shift, int stream) noexcept nogil
         void (*norm_sums_cols)(double *sum, double *dot, const float *g, const float *x, size_t n,
-                               size_t stride, size_t width, const float *mean, const float *inv_std,
+                               size_t stride, size_t x_stride, size_t width, const float *mean, const float *inv_std,
                                int near) noexcept nogil
         void (*norm_sums_rows)(double *sum, double *dot, const float *g, const float *x, size_t rows,
-                               size_t n, size_t stride, float mean, float inv_std) noexcept nogil
+                               size_t n, size_t stride, size_t x_stride, float mean, float inv_std) noexcept nogil
         void (*norm_backward_coefficients)(float *dweight, float *dbias, float *scale, float *shift,
                                            float *center, float *slope, const double *sum, const double *dot,
                                            double n, const float *weight, const float *inv_std,
                                            size_t width) noexcept nogil
         void (*norm_backward_cols)(float *dx, const float *g, const float *x, size_t n, size_t stride,
-                                   size_t width, const float *mean, const float *inv_std, const float *center,
+                                   size_t x_stride, size_t width, const float *mean, const float *inv_std, const float *center,
                                    const float *slope, const float *scale, const float *shift, int near,
                                    int stream) noexcept nogil
         void (*norm_backward_rows)(float *dx, const float *g, const float *x, size_t rows, size_t n,
-                                   size_t stride, float mean, float inv_std, float center, float slope,
+                                   size_t stride, size_t x_stride, float mean, float inv_std, float center, float slope,
                                    float scale, float shift, int stream) noexcept nogil
         void (*layer_norm_rows)(float *y, float *mean, float *inv_std, const float *x, const float *weight,
                                 const float *bias, size_t rows, size_t n, size_t y_stride, size_t x_stride,
@@ -171,20 +171,20 @@ cdef extern from "dispatch.h" nogil:
         void (*norm_rows)(double *y, const double *x, size_t rows, size_t n, size_t stride, double center,
                           double scale, double shift, int stream) noexcept nogil
         void (*norm_sums_cols)(double *sum, double *dot, const double *g, const double *x, size_t n,
-                               size_t stride, size_t width, const double *mean, const double *inv_std,
+                               size_t stride, size_t x_stride, size_t width, const double *mean, const double *inv_std,
                                int near) noexcept nogil
         void (*norm_sums_rows)(double *sum, double *dot, const double *g, const double *x, size_t rows,
-                               size_t n, size_t stride, double mean, double inv_std) noexcept nogil
+                               size_t n, size_t stride, size_t x_stride, double mean, double inv_std) noexcept nogil
         void (*norm_backward_coefficients)(double *dweight, double *dbias, double *scale, double *shift,
                                            double *center, double *slope, const double *sum,
                                            const double *dot, double n, const double *weight,
                                            const double *inv_std, size_t width) noexcept nogil
         void (*norm_backward_cols)(double *dx, const double *g, const double *x, size_t n, size_t stride,
-                                   size_t width, const double *mean, const double *inv_std,
+                                   size_t x_stride, size_t width, const double *mean, const double *inv_std,
                                    const double *center, const double *slope, const double *scale,
                                    const double *shift, int near, int stream) noexcept nogil
         void (*norm_backward_rows)(double *dx, const double *g, const double *x, size_t rows, size_t n,
-                                   size_t stride, double mean, double inv_std, double center, double slope,
+                                   size_t stride, size_t x_stride, double mean, double inv_std, double center, double slope,
                                    double scale, double shift, int stream) noexcept nogil
         void (*layer_norm_rows)(double *y, double *mean, double *inv_std, const double *x, const double *weight,
                                 const double *bias, size_t rows, size_t n, size_t y_stride, size_t x_stride,

@@ -78,13 +78,13 @@ FM_PRIMITIVE(void, norm_rows,
              (real *y, const real *x, size_t rows, size_t n, size_t stride, real center, real scale, real shift,
               int stream))
 
-/* sum = sum(g), dot = sum(g xhat), xhat = (x - mean) inv_std, in blocks of real lanes added in double. */
+/* sum = sum(g), dot = sum(g xhat), xhat = (x - mean) inv_std, x having a stride of its own, in blocks of real lanes added in double. */
 FM_PRIMITIVE(void, norm_sums_cols,
-             (double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride, size_t width,
-              const real *mean, const real *inv_std, int near))
+             (double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride, size_t x_stride,
+              size_t width, const real *mean, const real *inv_std, int near))
 FM_PRIMITIVE(void, norm_sums_rows,
              (double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n, size_t stride,
-              real mean, real inv_std))
+              size_t x_stride, real mean, real inv_std))
 /* dweight = dot, dbias = sum, and scale = weight inv_std, center = sum / n, slope = dot / n, with shift for
  * the rounding of center. weight: NULL is 1. Every output has memory of its own. */
 FM_PRIMITIVE(void, norm_backward_coefficients,
@@ -93,12 +93,12 @@ FM_PRIMITIVE(void, norm_backward_coefficients,
               double n, const real *restrict weight, const real *restrict inv_std, size_t width))
 /* dx = ((g - center) - xhat slope) scale + shift. Any of dx, g, x may be the same. */
 FM_PRIMITIVE(void, norm_backward_cols,
-             (real *dx, const real *g, const real *x, size_t n, size_t stride, size_t width, const real *mean,
-              const real *inv_std, const real *center, const real *slope, const real *scale, const real *shift,
+             (real *dx, const real *g, const real *x, size_t n, size_t stride, size_t x_stride, size_t width,
+              const real *mean, const real *inv_std, const real *center, const real *slope, const real *scale, const real *shift,
               int near, int stream))
 FM_PRIMITIVE(void, norm_backward_rows,
-             (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, real mean,
-              real inv_std, real center, real slope, real scale, real shift, int stream))
+             (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, size_t x_stride,
+              real mean, real inv_std, real center, real slope, real scale, real shift, int stream))
 
 /* ---- layer_norm.c -------------------------------------------------------------------------------------
  * Rows of n elements, their strides in elements; weight, bias: n of them, or NULL for ones and zeros. A row's result

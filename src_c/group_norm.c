@@ -103,7 +103,7 @@ static void FM(group_norm_backward_rows)(real *dx, double *dweight, double *dbia
                 for (size_t c = k * channels; c < (k + 1) * channels; c++) {
                     const double w = weight ? weight[c] : 1;
                     double sum, dot;
-                    FM(norm_sums_rows)(&sum, &dot, g + c * n, x + c * n, 1, n, n, mean[k], inv_std[k]);
+                    FM(norm_sums_rows)(&sum, &dot, g + c * n, x + c * n, 1, n, n, n, mean[k], inv_std[k]);
                     dbias[c] += sum;
                     dweight[c] += dot;
                     a += w * sum;

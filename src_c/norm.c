@@ -282,7 +282,7 @@ static void FM(norm_rows)(real *y, const real *x, size_t rows, size_t n, size_t 
 /* ---- backward ----------------------------------------------------------------------------------------- */
 
 static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride,
-                               size_t width, const real *mean, const real *inv_std, int near)
+                               size_t x_stride, size_t width, const real *mean, const real *inv_std, int near)
 {
     NORM_SPACE real room[4][NORM_ROOM];
     const vec zero = v_set1(0);
@@ -299,14 +299,14 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
 #define GAIN(k)                                                                                              \
     const vec g##k = AT(g + (r + k) * stride);                                                               \
     total = v_add(total, g##k);                                                                              \
-    product = v_fma(g##k, v_mul(v_sub(AT(x + (r + k) * stride), mv), sv), product);
+    product = v_fma(g##k, v_mul(v_sub(AT(x + (r + k) * x_stride), mv), sv), product);
             for (; near && r + 4 <= to; r += 4)
                 NORM_EACH(head, w, const vec mv = AT(m), sv = AT(s); vec total = AT(sum_b), product = AT(dot_b);
                           GAIN(0) GAIN(1) GAIN(2) GAIN(3) PUT(sum_b, total); PUT(dot_b, product);)
 #undef GAIN
             for (; r < to; r++)
                 NORM_EACH(head, w, const vec g0 = AT(g + r * stride);
-                          const vec xhat = v_mul(v_sub(AT(x + r * stride), AT(m)), AT(s));
+                          const vec xhat = v_mul(v_sub(AT(x + r * x_stride), AT(m)), AT(s));
                           PUT(sum_b, v_add(AT(sum_b), g0)); PUT(dot_b, v_fma(g0, xhat, AT(dot_b)));)
             for (size_t c = 0; c < w; c++) {
                 sum[c] += sum_b[c];
@@ -324,7 +324,7 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
 }
 
 static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n,
-                               size_t stride, real mean, real inv_std)
+                               size_t stride, size_t x_stride, real mean, real inv_std)
 {
     const size_t group = n < NORM_RUN ? NORM_RUN / n : 1;
     const vec m = v_set1(mean), s = v_set1(inv_std), zero = v_set1(0);
@@ -335,7 +335,7 @@ static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const re
             const size_t len = n - from < NORM_RUN ? n - from : NORM_RUN;
             vec a = zero, b = zero, p = zero, q = zero;
             for (size_t r = row; r < row + runs; r++) {
-                const real *gr = g + r * stride + from, *xr = x + r * stride + from;
+                const real *gr = g + r * stride + from, *xr = x + r * x_stride + from;
                 size_t i = 0;
                 for (; i + 2 * LANES <= len; i += 2 * LANES) {
                     const vec g0 = v_load(gr + i), g1 = v_load(gr + i + LANES);
@@ -376,9 +376,9 @@ static void FM(norm_backward_coefficients)(real *restrict dweight, real *restric
 /* ((g - center) - xhat slope) scale + shift */
 #define NORM_DX(g, x, m, s, c, q, a, b) v_fma(v_fnma(v_mul(v_sub(x, m), s), q, v_sub(g, c)), a, b)
 
-static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_t n, size_t stride, size_t width,
-                                   const real *mean, const real *inv_std, const real *center, const real *slope,
-                                   const real *scale, const real *shift, int near, int stream)
+static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_t n, size_t stride, size_t x_stride,
+                                   size_t width, const real *mean, const real *inv_std, const real *center,
+                                   const real *slope, const real *scale, const real *shift, int near, int stream)
 {
     NORM_SPACE real room[6][NORM_ROOM];
     for (size_t at = 0; at < width; at += NORM_WIDE) {
@@ -389,23 +389,23 @@ static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_
         const real *gr = g + at, *xr = x + at;
         real *dr = dx + at;
         size_t r = 0;
-#define VALUE(k) NORM_DX(AT(gr + (k) * stride), AT(xr + (k) * stride), mv, sv, cv, qv, av, bv)
-        for (; near && r + 4 <= n; r += 4, dr += 4 * stride, gr += 4 * stride, xr += 4 * stride)
+#define VALUE(k) NORM_DX(AT(gr + (k) * stride), AT(xr + (k) * x_stride), mv, sv, cv, qv, av, bv)
+        for (; near && r + 4 <= n; r += 4, dr += 4 * stride, gr += 4 * stride, xr += 4 * x_stride)
             NORM_EACH(0, w, const vec mv = AT(m), sv = AT(s), cv = AT(c), qv = AT(q), av = AT(a), bv = AT(b);
                       NORM_PUT4(dr, VALUE(0), VALUE(1), VALUE(2), VALUE(3)))
 #undef VALUE
-        for (; r < n; r++, dr += stride, gr += stride, xr += stride)
+        for (; r < n; r++, dr += stride, gr += stride, xr += x_stride)
             NORM_ROW_STORE(dr, w, stream,
                            NORM_DX(AT(gr), AT(xr), AT(m), AT(s), AT(c), AT(q), AT(a), AT(b)))
     }
 }
 
 static void FM(norm_backward_rows)(real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride,
-                                   real mean, real inv_std, real center, real slope, real scale, real shift,
+                                   size_t x_stride, real mean, real inv_std, real center, real slope, real scale, real shift,
                                    int stream)
 {
     const vec m = v_set1(mean), s = v_set1(inv_std), c = v_set1(center), q = v_set1(slope);
     const vec a = v_set1(scale), b = v_set1(shift);
-    for (; rows; rows--, dx += stride, g += stride, x += stride)
+    for (; rows; rows--, dx += stride, g += stride, x += x_stride)
         FM_ROW_STORE(dx, n, stream, NORM_DX(AT(g), AT(x), m, s, c, q, a, b))
 }

@@ -244,6 +244,7 @@ OPS = (
     ),
     Op("batch_norm", arguments.batch_norm(), **_BN, mutated=_RUNNING),
     Op("batch_norm", arguments.batch_norm(1), **_BN, **_IMAGES, mutated=_RUNNING, case="axis 1"),
+    Op("batch_norm", arguments.batch_norm(1, unbiased=False), **_BN, **_IMAGES, mutated=_RUNNING, case="biased"),
     Op("batch_norm", arguments.batch_norm(1, training=False), **_BN, **_IMAGES, case="eval"),
     Op("batch_norm_backward", arguments.batch_norm_grad(), **_BN_BACKWARD),
     Op("batch_norm_backward", arguments.batch_norm_grad(1), **_BN_BACKWARD, **_IMAGES, case="axis 1"),

@@ -38,7 +38,7 @@ cdef inline void place(real **field, char **memory, size_t count) noexcept nogil
 
 
 cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, object running_var,
-             double momentum) except -1:
+             double momentum, bint unbiased) except -1:
     """Scratch, schedule and the three phases; then the running statistics."""
     cdef Cut *cut = &job.cut
     cdef double count = at.outer * at.inner
@@ -70,7 +70,7 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
     team_done()
     if job.training and job.g == NULL:
         update(<cnp.ndarray>running_mean, job.sum, count, momentum)
-        update(<cnp.ndarray>running_var, job.m2, count - 1, momentum)
+        update(<cnp.ndarray>running_var, job.m2, count - unbiased, momentum)
     free(scratch)
     return 0
 
@@ -202,7 +202,8 @@ def running_vector(value, name, channels, out):
 # ---- batch_norm and batch_norm_backward -------------------------------------------------------------------
 
 
-def batch_norm(x, weight, bias, running_mean, running_var, bint training, momentum, eps, axis, out):
+def batch_norm(x, weight, bias, running_mean, running_var, bint training, momentum, eps, axis, bint unbiased,
+               out):
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
@@ -244,10 +245,10 @@ def batch_norm(x, weight, bias, running_mean, running_var, bint training, moment
         inv_std.fill(np.nan)
     elif cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.NPY_FLOAT:
         prepare[Job32](&job32, y, None, x, weight, bias, mean, inv_std, None, None, training, epsilon)
-        run[Job32](&job32, sizeof(float), &at, running_mean, running_var, rate)
+        run[Job32](&job32, sizeof(float), &at, running_mean, running_var, rate, unbiased)
     else:
         prepare[Job64](&job64, y, None, x, weight, bias, mean, inv_std, None, None, training, epsilon)
-        run[Job64](&job64, sizeof(double), &at, running_mean, running_var, rate)
+        run[Job64](&job64, sizeof(double), &at, running_mean, running_var, rate, unbiased)
     for asked, done in zip(updated, (running_mean, running_var)):
         if asked is not None and asked is not done:
             asked[...] = done
@@ -288,8 +289,8 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, bint training, axis, out
         dbias.fill(0)
     elif cnp.PyArray_TYPE(<cnp.ndarray>grad) == cnp.NPY_FLOAT:
         prepare[Job32](&job32, dx, grad, x, weight, None, mean, inv_std, dweight, dbias, training, 0)
-        run[Job32](&job32, sizeof(float), &at, None, None, 0)
+        run[Job32](&job32, sizeof(float), &at, None, None, 0, False)
     else:
         prepare[Job64](&job64, dx, grad, x, weight, None, mean, inv_std, dweight, dbias, training, 0)
-        run[Job64](&job64, sizeof(double), &at, None, None, 0)
+        run[Job64](&job64, sizeof(double), &at, None, None, 0, False)
     return dx if call is None else call.finish(dx), dweight, dbias

@@ -26,6 +26,7 @@ cdef double BACKWARD_COST = 0.25
 cdef struct Cut:
     Py_ssize_t outer, channels, inner
     Py_ssize_t stride                # elements from one row of outer to the next
+    Py_ssize_t x_stride              # and in x where it is not the gradient's
     Py_ssize_t rows, row_chunks      # a chunk: `rows` of outer ...
     Py_ssize_t width, width_chunks   # ... by `width` of inner
     Py_ssize_t chunks
@@ -87,7 +88,7 @@ cdef void lay_out(Cut *cut, const Layout *at, size_t itemsize) noexcept nogil:
     """Cut the shape into chunks."""
     cdef Py_ssize_t outer = at.outer, channels = at.n, inner = at.inner
     cut.outer, cut.channels, cut.inner = outer, channels, inner
-    cut.stride = channels * inner
+    cut.stride = cut.x_stride = channels * inner
     if inner == 1:
         cut.width, cut.width_chunks = 1, 1
         cut.rows = max(1, ceil_div(ceil_div(outer, CHUNKS), ROWS)) * ROWS
@@ -130,33 +131,33 @@ cdef inline Py_ssize_t chunk_width(const Cut *cut, Py_ssize_t k) noexcept nogil:
     return min(cut.width, cut.inner - k % cut.width_chunks * cut.width)
 
 
-cdef inline Py_ssize_t chunk_start(const Cut *cut, Py_ssize_t k, Py_ssize_t c) noexcept nogil:
+cdef inline Py_ssize_t chunk_start(const Cut *cut, Py_ssize_t k, Py_ssize_t c, Py_ssize_t stride) noexcept nogil:
     """Where chunk k of channel c begins."""
-    return k // cut.width_chunks * cut.rows * cut.stride + c * cut.inner + k % cut.width_chunks * cut.width
+    return k // cut.width_chunks * cut.rows * stride + c * cut.inner + k % cut.width_chunks * cut.width
 
 
 cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     """Partial sums of chunk k of the channels of panel p."""
     cdef const Cut *cut = &job.cut
-    cdef Py_ssize_t stride = cut.stride, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
-    cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i
+    cdef Py_ssize_t stride = cut.stride, x_stride = cut.x_stride, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
+    cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i, j
     cdef double *sums = job.sum + k * cut.channels
     cdef double *m2 = job.m2 + k * cut.channels
     if cut.inner == 1:
-        i = chunk_start(cut, k, first)
+        i, j = chunk_start(cut, k, first, stride), chunk_start(cut, k, first, x_stride)
         if job.g == NULL:
-            job.fm.moments_cols(sums + first, m2 + first, job.x + i, rows, stride, last - first)
+            job.fm.moments_cols(sums + first, m2 + first, job.x + j, rows, x_stride, last - first)
         else:
-            job.fm.norm_sums_cols(sums + first, m2 + first, job.g + i, job.x + i, rows, stride, last - first,
+            job.fm.norm_sums_cols(sums + first, m2 + first, job.g + i, job.x + j, rows, stride, x_stride, last - first,
                                   job.mean + first, job.inv_std + first, cut.by_panel)
         return
     for c in range(first, last):
-        i = chunk_start(cut, k, c)
+        i, j = chunk_start(cut, k, c, stride), chunk_start(cut, k, c, x_stride)
         if job.g == NULL:
-            job.fm.moments_rows(sums + c, m2 + c, job.x + i, rows, n, stride)
+            job.fm.moments_rows(sums + c, m2 + c, job.x + j, rows, n, x_stride)
         else:
-            job.fm.norm_sums_rows(sums + c, m2 + c, job.g + i, job.x + i, rows, n, stride, job.mean[c],
-                                  job.inv_std[c])
+            job.fm.norm_sums_rows(sums + c, m2 + c, job.g + i, job.x + j, rows, n, stride, x_stride,
+                                  job.mean[c], job.inv_std[c])
 
 
 cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
@@ -194,16 +195,16 @@ cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
 cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     """The result in chunk k of the channels of panel p."""
     cdef const Cut *cut = &job.cut
-    cdef Py_ssize_t stride = cut.stride, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
-    cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i
+    cdef Py_ssize_t stride = cut.stride, x_stride = cut.x_stride, rows = chunk_rows(cut, k), n = chunk_width(cut, k)
+    cdef Py_ssize_t first = p * cut.panel, last = min(first + cut.panel, cut.channels), c, i, j
     if cut.inner == 1:
-        i = chunk_start(cut, k, first)
+        i, j = chunk_start(cut, k, first, stride), chunk_start(cut, k, first, x_stride)
         if job.g == NULL:
             job.fm.norm_cols(job.y + i, job.x + i, rows, stride, last - first, job.mean + first,
                              job.scale + first, job.shift + first, cut.by_panel, cut.stream)
         elif job.training:
             job.fm.norm_backward_cols(
-                job.y + i, job.g + i, job.x + i, rows, stride, last - first, job.mean + first,
+                job.y + i, job.g + i, job.x + j, rows, stride, x_stride, last - first, job.mean + first,
                 job.inv_std + first, job.center + first, job.slope + first, job.scale + first,
                 job.shift + first, cut.by_panel, cut.stream)
         else:
@@ -211,13 +212,13 @@ cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
                              job.scale + first, job.shift + first, cut.by_panel, cut.stream)
         return
     for c in range(first, last):
-        i = chunk_start(cut, k, c)
+        i, j = chunk_start(cut, k, c, stride), chunk_start(cut, k, c, x_stride)
         if job.g == NULL:
             job.fm.norm_rows(job.y + i, job.x + i, rows, n, stride, job.mean[c], job.scale[c], job.shift[c],
                              cut.stream)
         elif job.training:
             job.fm.norm_backward_rows(
-                job.y + i, job.g + i, job.x + i, rows, n, stride, job.mean[c], job.inv_std[c], job.center[c],
+                job.y + i, job.g + i, job.x + j, rows, n, stride, x_stride, job.mean[c], job.inv_std[c], job.center[c],
                 job.slope[c], job.scale[c], job.shift[c], cut.stream)
         else:
             job.fm.norm_rows(job.y + i, job.g + i, rows, n, stride, job.center[c], job.scale[c],

@@ -38,10 +38,10 @@ cdef double BACKWARD_COST = 0.25
 # each thread's scratch, or NULL.
 cdef struct Job:
     char *y
-    const char *g
-    const char *x
-    const char *weight
-    const char *bias
+    char *g
+    char *x
+    char *weight
+    char *bias
     char *mean
     char *inv_std
     double *totals
@@ -60,7 +60,7 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
 
 
-cdef inline const char *from_group(const Job *job, const char *v, Py_ssize_t group) noexcept nogil:
+cdef inline char *from_group(const Job *job, char *v, Py_ssize_t group) noexcept nogil:
     """A vector per channel from this group on; NULL of None."""
     return NULL if v == NULL else v + group * job.channels * job.itemsize
 

@@ -10,11 +10,14 @@ from .program cimport Args, Kernel, Tile, View, at, kernel
 include "batch_norm_phases.pxi"
 
 
-cdef void prepare(Cut *cut, const Tile *t, Py_ssize_t stride, size_t size) noexcept nogil:
-    cdef Layout layout = Layout(t.rows, t.hi - t.lo, 1)
-    lay_out(cut, &layout, size)
-    cut.stride = stride
-    cut.panel, cut.panels = t.hi - t.lo, 1
+cdef void prepare(Cut *cut, const Args *p, const Tile *t, const View *y, const View *x) noexcept nogil:
+    """The tile's cut; n[0]: elements of a channel in a sample."""
+    cdef Py_ssize_t channels = t.hi - t.lo
+    cdef Layout layout = Layout(t.rows, channels, p.n[0])
+    lay_out(cut, &layout, p.size)
+    cut.stride, cut.x_stride = y.row, x.row
+    cut.panel = channels if p.n[0] == 1 else 1
+    cut.panels = channels // cut.panel
     cut.by_panel, cut.stream = True, False
 
 
@@ -40,18 +43,18 @@ def scratch_bytes(Py_ssize_t width):
 
 cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
     """y, mean, inv_std (OUT) = x with weight and bias (or NULL); x[0]: eps; x[1]: momentum;
-    running_mean and running_var (IN, OUT, or NULL)."""
-    cdef double n = t.rows
-    cdef Py_ssize_t i
+    running_mean and running_var (IN, OUT, or NULL); n[1]: how many values fewer than there are var divides by."""
+    cdef double n = t.rows * p.n[0]
+    cdef Py_ssize_t j = t.lo * p.n[0]
     if Job is Job32:
         job.fm = fm32
-        job.y, job.x = <float *>at(p.v[0], t, 0, t.lo, p.size), <float *>at(p.v[3], t, 0, t.lo, p.size)
+        job.y, job.x = <float *>at(p.v[0], t, 0, j, p.size), <float *>at(p.v[3], t, 0, j, p.size)
         job.mean, job.inv_std = <float *>at(p.v[1], t, t.lo, 0, p.size), <float *>at(p.v[2], t, t.lo, 0, p.size)
         job.weight, job.bias = <float *>at(p.v[4], t, t.lo, 0, p.size), <float *>at(p.v[5], t, t.lo, 0, p.size)
         job.g = NULL
     else:
         job.fm = fm64
-        job.y, job.x = <double *>at(p.v[0], t, 0, t.lo, p.size), <double *>at(p.v[3], t, 0, t.lo, p.size)
+        job.y, job.x = <double *>at(p.v[0], t, 0, j, p.size), <double *>at(p.v[3], t, 0, j, p.size)
         job.mean, job.inv_std = <double *>at(p.v[1], t, t.lo, 0, p.size), <double *>at(p.v[2], t, t.lo, 0, p.size)
         job.weight, job.bias = <double *>at(p.v[4], t, t.lo, 0, p.size), <double *>at(p.v[5], t, t.lo, 0, p.size)
         job.g = NULL
@@ -62,25 +65,26 @@ cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
         return
     if Job is Job32:
         fm32.norm_running(<float *>at(p.v[6], t, t.lo, 0, p.size), job.sum, n, p.x[1], job.cut.channels)
-        fm32.norm_running(<float *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - 1, p.x[1], job.cut.channels)
+        fm32.norm_running(<float *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - p.n[1], p.x[1], job.cut.channels)
     else:
         fm64.norm_running(<double *>at(p.v[6], t, t.lo, 0, p.size), job.sum, n, p.x[1], job.cut.channels)
-        fm64.norm_running(<double *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - 1, p.x[1], job.cut.channels)
+        fm64.norm_running(<double *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - p.n[1], p.x[1], job.cut.channels)
 
 
 cdef void norm_backward(Job *job, const Args *p, const Tile *t) noexcept nogil:
-    """dx, dweight, dbias (OUT) from dy, x, weight (or NULL), mean and inv_std."""
+    """dx, dweight, dbias (OUT) from dy, x, weight (or NULL), mean and inv_std; dx lies as dy does."""
+    cdef Py_ssize_t j = t.lo * p.n[0]
     if Job is Job32:
         job.fm = fm32
-        job.y, job.g = <float *>at(p.v[0], t, 0, t.lo, p.size), <float *>at(p.v[3], t, 0, t.lo, p.size)
+        job.y, job.g = <float *>at(p.v[0], t, 0, j, p.size), <float *>at(p.v[3], t, 0, j, p.size)
         job.dweight, job.dbias = <float *>at(p.v[1], t, t.lo, 0, p.size), <float *>at(p.v[2], t, t.lo, 0, p.size)
-        job.x, job.weight = <float *>at(p.v[4], t, 0, t.lo, p.size), <float *>at(p.v[5], t, t.lo, 0, p.size)
+        job.x, job.weight = <float *>at(p.v[4], t, 0, j, p.size), <float *>at(p.v[5], t, t.lo, 0, p.size)
         job.mean, job.inv_std = <float *>at(p.v[6], t, t.lo, 0, p.size), <float *>at(p.v[7], t, t.lo, 0, p.size)
     else:
         job.fm = fm64
-        job.y, job.g = <double *>at(p.v[0], t, 0, t.lo, p.size), <double *>at(p.v[3], t, 0, t.lo, p.size)
+        job.y, job.g = <double *>at(p.v[0], t, 0, j, p.size), <double *>at(p.v[3], t, 0, j, p.size)
         job.dweight, job.dbias = <double *>at(p.v[1], t, t.lo, 0, p.size), <double *>at(p.v[2], t, t.lo, 0, p.size)
-        job.x, job.weight = <double *>at(p.v[4], t, 0, t.lo, p.size), <double *>at(p.v[5], t, t.lo, 0, p.size)
+        job.x, job.weight = <double *>at(p.v[4], t, 0, j, p.size), <double *>at(p.v[5], t, t.lo, 0, p.size)
         job.mean, job.inv_std = <double *>at(p.v[6], t, t.lo, 0, p.size), <double *>at(p.v[7], t, t.lo, 0, p.size)
     job.bias = NULL
     job.training, job.eps = True, 0
@@ -92,10 +96,10 @@ cdef void forward_tile(const Args *p, const Tile *t) noexcept nogil:
     cdef Job32 job32
     cdef Job64 job64
     if p.size == sizeof(float):
-        prepare(&job32.cut, t, p.v[3].row, p.size)
+        prepare(&job32.cut, p, t, p.v[0], p.v[3])
         norm(&job32, p, t)
     else:
-        prepare(&job64.cut, t, p.v[3].row, p.size)
+        prepare(&job64.cut, p, t, p.v[0], p.v[3])
         norm(&job64, p, t)
 
 
@@ -103,10 +107,10 @@ cdef void backward_tile(const Args *p, const Tile *t) noexcept nogil:
     cdef Job32 job32
     cdef Job64 job64
     if p.size == sizeof(float):
-        prepare(&job32.cut, t, p.v[4].row, p.size)
+        prepare(&job32.cut, p, t, p.v[3], p.v[4])
         norm_backward(&job32, p, t)
     else:
-        prepare(&job64.cut, t, p.v[4].row, p.size)
+        prepare(&job64.cut, p, t, p.v[3], p.v[4])
         norm_backward(&job64, p, t)
 
 

@@ -7,6 +7,8 @@ from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, size
 
+_MOMENTUM = {"torch": 0.1, "onnx": 0.9}
+
 
 class BatchNorm(Module):
     """Batch normalisation y = (x − mean) / √(var + eps) · weight + bias, per channel.
@@ -14,14 +16,20 @@ class BatchNorm(Module):
     x: any rank, channels on ``channel_axis`` (1: (N, C), (N, C, L), (N, C, H, W); −1: channels last);
     ``weight``, ``bias``: (num_features,), ones and zeros at first, None with ``affine=False``.
 
-    Training takes mean and (biased) variance of the batch and moves ``running_mean`` and ``running_var``
-    (unbiased) by ``momentum`` towards them; ``momentum=None`` keeps the plain average over all batches.
-    Evaluation uses the running ones, or the batch's where ``track_running_stats=False`` keeps none.
-    ``num_batches_tracked`` counts the batches seen in training.
+    Training takes mean and (biased) variance of the batch and moves ``running_mean`` and ``running_var`` towards them;
+    ``momentum=None`` keeps the plain average over all batches. Evaluation uses the running ones, or the batch's where
+    ``track_running_stats=False`` keeps none. ``num_batches_tracked`` counts the batches seen in training.
 
-    Raises ValueError for a size under 1, a negative eps, and in training for one value per channel.
+    ``convention`` says how they are moved. "torch": running · (1 − momentum) + batch · momentum, 0.1 where no momentum
+    is given, with the unbiased variance of the batch. "onnx": running · momentum + batch · (1 − momentum), 0.9 where
+    none is given, with the biased one.
 
-    Source: S. Ioffe, C. Szegedy, Batch Normalization, 2015; ``torch.nn.BatchNorm1d``.
+    In a compiled step a sample is (num_features,) or (num_features, ...), the channels first.
+
+    Raises ValueError for a size under 1, a negative eps, another convention, and in training for one value per channel.
+
+    Source: S. Ioffe, C. Szegedy, Batch Normalization, 2015; ``torch.nn.BatchNorm1d``; ONNX operator
+    BatchNormalization, version 15.
 
     >>> from fastml import nn
     >>> layer = nn.BatchNorm(2)
@@ -37,20 +45,24 @@ class BatchNorm(Module):
         self,
         num_features,
         eps=1e-5,
-        momentum=0.1,
+        momentum="default",
         affine=True,
         track_running_stats=True,
         *,
         channel_axis=1,
+        convention="torch",
         dtype=np.float32,
     ):
         self.num_features = n = size(num_features, "num_features")
         if not eps >= 0:
             raise ValueError(f"eps must not be negative, got {eps}")
+        if convention not in _MOMENTUM:
+            raise ValueError(f"convention must be 'torch' or 'onnx', got {convention!r}")
         dtype = float_dtype(dtype)
         self.eps = eps
-        self.momentum = momentum
+        self.momentum = _MOMENTUM[convention] if momentum == "default" else momentum
         self.channel_axis = channel_axis
+        self.convention = convention
         self.weight = Parameter(np.ones(n, dtype)) if affine else None
         self.bias = Parameter(np.zeros(n, dtype)) if affine else None
         self.running_mean = np.zeros(n, dtype) if track_running_stats else None
@@ -59,13 +71,17 @@ class BatchNorm(Module):
         self._results = Results()
         self._gradients = Results()
 
+    def _share(self):
+        """The share of the next batch in the running statistics."""
+        if self.momentum is None:
+            return 1 / (self.num_batches_tracked + 1)
+        return self.momentum if self.convention == "torch" else 1 - self.momentum
+
     def forward(self, x):
         weight = None if self.weight is None else self.weight.value
         bias = None if self.bias is None else self.bias.value
-        tracked, momentum = self.num_batches_tracked, self.momentum
+        tracked = self.num_batches_tracked
         by_batch = self.training or tracked is None
-        if momentum is None:
-            momentum = 0.0 if tracked is None else 1 / (tracked + 1)
         y, mean, inv_std = batch_norm(
             x,
             weight,
@@ -73,9 +89,10 @@ class BatchNorm(Module):
             self.running_mean,
             self.running_var,
             training=by_batch,
-            momentum=momentum,
+            momentum=0.0 if tracked is None else self._share(),
             eps=self.eps,
             channel_axis=self.channel_axis,
+            unbiased=self.convention == "torch",
             out=self._results.like(x, weight),
         )
         if self.training and tracked is not None:
@@ -102,9 +119,14 @@ class BatchNorm(Module):
 
     def lower(self, plan, x, name):
         n = self.num_features
-        if x.shape != (n,):
+        if self.channel_axis not in (1, -len(x.shape)):
+            raise ValueError(
+                f"{name}: a compiled step takes BatchNorm with channel_axis=1, not {self.channel_axis}"
+            )
+        if x.shape[0] != n:
             shape = x.cols if len(x.shape) == 1 else x.shape
             raise ValueError(f"{name}: BatchNorm has {n} features, the layer before gives {shape}")
+        places = x.cols // n
         tracked = self.num_batches_tracked is not None
         arrays = ("weight", "bias", "running_mean", "running_var")
         weight, bias, running_mean, running_var = (
@@ -116,24 +138,25 @@ class BatchNorm(Module):
         moved = [running_mean, running_var] if tracked else []
         numbers = plan.emit(
             step_batch_norm.batch_norm, [y, mean, inv_std], [x, weight, bias, running_mean, running_var],
-            also=moved, columns=[], scratch=scratch, reals=[self.eps, self.momentum or 0],
+            cols=n, also=moved, columns=[], scratch=scratch, reals=[self.eps, 0],
+            integers=[places, self.convention == "torch"],
         )  # fmt: skip
 
         def count(rows):
             if tracked:
-                seen = self.num_batches_tracked
-                numbers.set((self.eps, 1 / (seen + 1) if self.momentum is None else self.momentum))
-                self.num_batches_tracked = seen + 1
+                numbers.set((self.eps, self._share()))
+                self.num_batches_tracked += 1
 
         plan.before.append(count)
         plan.modes.append(self)
-        plan.least_rows = 2
+        if places == 1:
+            plan.least_rows = 2
 
         def backward(dy, wanted):
             dweight, dbias = plan.vector(f"d{name}.weight", n), plan.vector(f"d{name}.bias", n)
             plan.emit(
                 step_batch_norm.batch_norm_backward, [dy, dweight, dbias], [dy, x, weight, mean, inv_std],
-                columns=[], scratch=scratch,
+                cols=n, columns=[], scratch=scratch, integers=[places],
             )  # fmt: skip
             for parameter, value, gradient in ((self.weight, weight, dweight), (self.bias, bias, dbias)):
                 if parameter is not None and plan.learns(parameter):
@@ -147,4 +170,5 @@ class BatchNorm(Module):
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
             f"affine={self.weight is not None}, track_running_stats={self.running_mean is not None}, "
             f"channel_axis={self.channel_axis}"
+            + ("" if self.convention == "torch" else f", convention={self.convention!r}")
         )

@@ -14,6 +14,7 @@ def batch_norm(
     momentum=0.1,
     eps=1e-5,
     channel_axis=1,
+    unbiased=True,
     out=None,
 ):
     r"""Values of each channel shifted and scaled to mean 0 and variance 1, then by weight and bias.
@@ -24,7 +25,7 @@ def batch_norm(
     the batch, and the running statistics are moved towards the batch's:
 
     .. math:: r \leftarrow (1 - \text{momentum}) \, r + \text{momentum} \cdot s,
-              \quad s = \mu_c, \; \tfrac{m}{m - 1} \sigma_c^2
+              \quad s = \mu_c, \; \tfrac{m}{m - 1} \sigma_c^2 \; (\sigma_c^2 \text{ with unbiased=False})
 
     In evaluation (training=False) the running statistics take the batch's place and stay as they are.
 
@@ -43,6 +44,8 @@ def batch_norm(
         Added to the variance, at least 0.
     channel_axis : int
         The axis of the channels; -1 for channels last.
+    unbiased : bool
+        Whether running_var moves towards the unbiased variance, as PyTorch's does, or the biased one, as ONNX's.
     out : ndarray, optional
         x's shape and dtype, writable; may be x itself.
 
@@ -78,7 +81,7 @@ def batch_norm(
     (array([2., 2.]), array([0.2, 0.2]), array([1.7, 0.9]))
     """
     return _kernel.batch_norm(
-        x, weight, bias, running_mean, running_var, training, momentum, eps, channel_axis, out
+        x, weight, bias, running_mean, running_var, training, momentum, eps, channel_axis, unbiased, out
     )
 
 

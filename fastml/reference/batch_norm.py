@@ -38,12 +38,13 @@ def batch_norm(
     momentum=0.1,
     eps=1e-5,
     channel_axis=1,
+    unbiased=True,
     out=None,
 ):
     """y = (x - mean) * inv_std * weight + bias per channel, inv_std = 1 / sqrt(var + eps).
 
     In training mean and var are the batch's (var divides by m values per channel), and the running
-    statistics become (1 - momentum) * running + momentum * batch, there with var dividing by m - 1. In
+    statistics become (1 - momentum) * running + momentum * batch, there with var dividing by m - 1 if unbiased. In
     evaluation the running statistics take the batch's place.
     """
     x64, dtype = as_float64(x, "x")
@@ -80,9 +81,9 @@ def batch_norm(
                 previous = running_mean.astype(np.float64)
                 finish((1 - momentum) * previous + momentum * mean, dtype, running_mean)
             if running_var is not None:
-                unbiased = squares / (m - 1)
+                variance = squares / (m - 1) if unbiased else var
                 previous = running_var.astype(np.float64)
-                finish((1 - momentum) * previous + momentum * unbiased, dtype, running_var)
+                finish((1 - momentum) * previous + momentum * variance, dtype, running_var)
     y = np.moveaxis(y.reshape(shape), 0, axis)
     return finish(y, dtype, out), finish(mean, dtype), finish(inv_std, dtype)
 
