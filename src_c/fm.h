@@ -101,8 +101,8 @@ FM_PRIMITIVE(void, norm_backward_rows,
               real mean, real inv_std, real center, real slope, real scale, real shift, int stream))
 
 /* ---- layer_norm.c -------------------------------------------------------------------------------------
- * Rows of n elements, their strides in elements; weight, bias: n of them, or NULL for ones and zeros. A row's result
- * depends on that row alone. */
+ * Rows of n elements, their strides in elements; weight, bias: n of them, or NULL for ones and zeros. mean = NULL: RMS
+ * norm, where the mean is 0 and the mean of squares stands for the variance. A row's result depends on that row alone. */
 
 /* y = (x - mean) inv_std weight + bias, mean and inv_std = 1 / sqrt(variance + eps) being each row's own, written for
  * each. Infinity or NaN in a row makes all of its y NaN. y may be x. stream: y is written past the caches. */

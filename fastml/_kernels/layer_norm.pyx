@@ -1,8 +1,9 @@
-"""Layer normalisation and its gradient: the gate, blocks of rows and threads.
+"""Layer and RMS normalisation and their gradients: the gate, blocks of rows and threads.
 
 The array is (outer, n), n elements being normalised together. Rows are independent but for dweight and dbias, whose
 partial sums are cut by the shape alone: blocks of ROWS rows are summed in their own precision and added in order in
-double, a chunk of blocks into a place of its own; chunks are added in order. Up to CHUNKS blocks a chunk is a block.
+double, a chunk of blocks into a place of its own; chunks are added in order. Up to CHUNKS blocks a chunk is a block,
+and its sums need no totals. RMS norm is layer norm without mean, bias and dbias: they are NULL and None here.
 """
 
 import numpy as np
@@ -10,6 +11,7 @@ from cython.parallel import parallel, prange
 
 cimport numpy as cnp
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from .. import _check
 
@@ -41,7 +43,7 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 cdef inline void rows_forward(real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias,
                               size_t rows, size_t n, double eps, bint stream) noexcept nogil:
-    """y, mean, inv_std (OUT), x (IN): `rows` rows of n; weight, bias (IN, may be NULL): (n,)."""
+    """y, inv_std, mean (OUT, may be NULL), x (IN): `rows` rows of n; weight, bias (IN, may be NULL): (n,)."""
     if real is float:
         fm32.layer_norm_rows(y, mean, inv_std, x, weight, bias, rows, n, n, n, eps, stream)
     else:
@@ -50,7 +52,7 @@ cdef inline void rows_forward(real *y, real *mean, real *inv_std, const real *x,
 
 cdef void forward(real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias,
                   Py_ssize_t outer, Py_ssize_t n, double eps) noexcept nogil:
-    """y (OUT), x (IN): (outer, n); mean, inv_std (OUT): (outer,); weight, bias (IN, may be NULL): (n,)."""
+    """y (OUT), x (IN): (outer, n); inv_std, mean (OUT, may be NULL): (outer,); weight, bias (IN, may be NULL): (n,)."""
     cdef Py_ssize_t step = max(1, BLOCK // n), i, r
     cdef bint stream = outer * n * sizeof(real) > cache_bytes
     cdef int me = caller(), threads = team(FORWARD_COST * outer * n)
@@ -61,13 +63,13 @@ cdef void forward(real *y, real *mean, real *inv_std, const real *x, const real 
             join_team(me)
             for i in prange(ceil_div(outer, step), schedule="static"):
                 r = i * step
-                rows_forward(y + r * n, mean + r, inv_std + r, x + r * n, weight, bias, min(step, outer - r), n, eps,
+                rows_forward(y + r * n, mean + r if mean else NULL, inv_std + r, x + r * n, weight, bias, min(step, outer - r), n, eps,
                              stream)
     team_done()
 
 
-# The gradient of one call. dx, dweight, dbias (OUT); g, x, weight, mean, inv_std (IN, weight may be NULL); for each
-# chunk 2 n totals (dweight, dbias) and 2 n sums of its current block.
+# The gradient of one call. dx (OUT); g, x, weight, mean, inv_std (IN, weight and mean may be NULL); for each chunk
+# 2 n totals (dweight, dbias; NULL where a chunk is a block) and 2 n sums of its current block.
 cdef struct Gradient:
     void *dx
     const void *g
@@ -85,55 +87,84 @@ cdef struct Gradient:
 cdef inline void chunk(const Gradient *job, Py_ssize_t k, const real *x) noexcept nogil:
     """dx and the totals of chunk k."""
     cdef Py_ssize_t n = job.n, i, r, rows, first = k * job.rows, end = min(job.outer, first + job.rows)
-    cdef double *totals = job.totals + 2 * n * k
+    cdef double *totals = job.totals + 2 * n * k if job.totals else NULL
     cdef real *sums = <real *>job.sums + 2 * n * k
-    for i in range(2 * n):
-        totals[i] = 0
+    cdef real *mean
+    if totals:
+        memset(totals, 0, 2 * n * sizeof(double))
     for i in range(ceil_div(end - first, ROWS)):
         r = first + i * ROWS
         rows = min(ROWS, end - r)
+        mean = <real *>job.mean + r if job.mean else NULL
         if real is float:
             fm32.layer_norm_backward_rows(
                 <float *>job.dx + r * n, sums, sums + n, <const float *>job.g + r * n, <const float *>job.x + r * n,
-                <const float *>job.weight, <const float *>job.mean + r, <const float *>job.inv_std + r, rows, n, n, n,
-                n, job.stream)
-            fm32.sums_gain(totals, sums, 2 * n)
+                <const float *>job.weight, mean, <const float *>job.inv_std + r, rows, n, n, n, n, job.stream)
+            if totals:
+                fm32.sums_gain(totals, sums, 2 * n)
         else:
             fm64.layer_norm_backward_rows(
                 <double *>job.dx + r * n, sums, sums + n, <const double *>job.g + r * n,
-                <const double *>job.x + r * n, <const double *>job.weight, <const double *>job.mean + r,
-                <const double *>job.inv_std + r, rows, n, n, n, n, job.stream)
-            fm64.sums_gain(totals, sums, 2 * n)
+                <const double *>job.x + r * n, <const double *>job.weight, mean, <const double *>job.inv_std + r,
+                rows, n, n, n, n, job.stream)
+            if totals:
+                fm64.sums_gain(totals, sums, 2 * n)
 
 
-cdef inline void join(const Gradient *job, real *dweight, real *dbias, Py_ssize_t chunks, Py_ssize_t at,
+cdef inline void join(const Gradient *job, real *total, Py_ssize_t chunks, Py_ssize_t at, Py_ssize_t j,
                       Py_ssize_t width) noexcept nogil:
-    """dweight and dbias of `width` columns from column `at`."""
-    cdef Py_ssize_t n = job.n
-    if real is float:
-        fm32.sums_join(dweight + at, job.totals + at, chunks, 2 * n, width)
-        fm32.sums_join(dbias + at, job.totals + n + at, chunks, 2 * n, width)
+    """dweight (at = 0) or dbias (at = n) of `width` columns from column j; no dbias, nothing to do."""
+    cdef double joint[PANEL]
+    cdef double *first = joint
+    cdef Py_ssize_t n = job.n, k
+    if total == NULL:
+        return
+    if job.totals:
+        first = job.totals + at + j
     else:
-        fm64.sums_join(dweight + at, job.totals + at, chunks, 2 * n, width)
-        fm64.sums_join(dbias + at, job.totals + n + at, chunks, 2 * n, width)
+        memset(joint, 0, width * sizeof(double))
+        for k in range(chunks):
+            if real is float:
+                fm32.sums_gain(joint, <float *>job.sums + 2 * n * k + at + j, width)
+            else:
+                fm64.sums_gain(joint, <double *>job.sums + 2 * n * k + at + j, width)
+        chunks = 1
+    if real is float:
+        fm32.sums_join(total + j, first, chunks, 2 * n, width)
+    else:
+        fm64.sums_join(total + j, first, chunks, 2 * n, width)
+
+
+cdef inline void join_panel(const Gradient *job, real *dweight, real *dbias, Py_ssize_t chunks,
+                            Py_ssize_t j) noexcept nogil:
+    """The columns of the panel that begins at column j."""
+    cdef Py_ssize_t width = min(PANEL, job.n - j)
+    join(job, dweight, chunks, 0, j, width)
+    join(job, dbias, chunks, job.n, j, width)
 
 
 cdef void backward(const Gradient *job, real *dweight, real *dbias) noexcept nogil:
-    """The whole gradient."""
-    cdef Py_ssize_t k, n = job.n, chunks = ceil_div(job.outer, job.rows)
+    """The whole gradient; dweight, dbias (OUT, dbias may be NULL): (n,)."""
+    cdef Py_ssize_t k, n = job.n, chunks = ceil_div(job.outer, job.rows), panels = ceil_div(n, PANEL)
     cdef int me = caller(), threads = team(BACKWARD_COST * job.outer * n)
     if threads == 1:
         for k in range(chunks):
             chunk(job, k, dweight)
-        join(job, dweight, dbias, chunks, 0, n)
+        for k in range(panels):
+            join_panel(job, dweight, dbias, chunks, k * PANEL)
     else:
         with parallel(num_threads=threads):
             join_team(me)
             for k in prange(chunks, schedule="static"):
                 chunk(job, k, dweight)
-            for k in prange(ceil_div(n, PANEL), schedule="static"):
-                join(job, dweight, dbias, chunks, k * PANEL, min(PANEL, n - k * PANEL))
+            for k in prange(panels, schedule="static"):
+                join_panel(job, dweight, dbias, chunks, k * PANEL)
     team_done()
+
+
+cdef inline void *data(cnp.ndarray a) noexcept:
+    """Where a's elements are; NULL for None."""
+    return NULL if a is None else cnp.PyArray_DATA(a)
 
 
 cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray mean,
@@ -141,51 +172,59 @@ cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, cnp.ndarr
                       Py_ssize_t n) except -1:
     """Cut the rows into chunks, find scratch and run; all arrays are plain and of one dtype."""
     cdef Gradient job
-    cdef Py_ssize_t chunks
-    job.dx, job.g, job.x = cnp.PyArray_DATA(dx), cnp.PyArray_DATA(grad), cnp.PyArray_DATA(x)
-    job.mean, job.inv_std = cnp.PyArray_DATA(mean), cnp.PyArray_DATA(inv_std)
-    job.weight = NULL if weight is None else cnp.PyArray_DATA(weight)
+    cdef Py_ssize_t chunks, totals, size = cnp.PyArray_ITEMSIZE(dx)
+    cdef void *dw = data(dweight)
+    cdef void *db = data(dbias)
+    cdef char *scratch
+    job.dx, job.g, job.x, job.weight, job.mean, job.inv_std = (
+        data(dx), data(grad), data(x), data(weight), data(mean), data(inv_std)
+    )
     job.outer, job.n = outer, n
-    # Where dx, g and x do not fit the cache together.
-    job.stream = job.dx != job.g and job.dx != job.x and 3 * <size_t>cnp.PyArray_NBYTES(dx) > cache_bytes
+    # From half the cache on (dx, g and x together) a quarter faster: what others leave of it is less than the whole.
+    job.stream = job.dx != job.g and job.dx != job.x and 6 * <size_t>cnp.PyArray_NBYTES(dx) > cache_bytes
     job.rows = ceil_div(ceil_div(outer, ROWS), CHUNKS) * ROWS
     chunks = ceil_div(outer, job.rows)
-    job.totals = <double *>malloc(2 * n * chunks * (sizeof(double) + cnp.PyArray_ITEMSIZE(dx)))
-    if job.totals == NULL:
-        raise MemoryError("no memory for layer_norm's partial sums")
-    job.sums = job.totals + 2 * n * chunks
-    if cnp.PyArray_TYPE(dx) == cnp.NPY_FLOAT:
+    totals = 0 if job.rows == ROWS else 2 * n * chunks * <Py_ssize_t>sizeof(double)
+    scratch = <char *>malloc(totals + 2 * n * chunks * size + 128)
+    if scratch == NULL:
+        raise MemoryError("no memory for the partial sums")
+    job.totals = <double *>scratch if totals else NULL
+    # As far from a line of the cache as dx: a kernel's stores to both begin lines together.
+    job.sums = scratch + totals + 63 - (<size_t>scratch + totals + 63) % 64 + <size_t>job.dx % 64
+    if size == sizeof(float):
         if outer * n <= SMALL:
-            backward[float](&job, <float *>cnp.PyArray_DATA(dweight), <float *>cnp.PyArray_DATA(dbias))
+            backward[float](&job, <float *>dw, <float *>db)
         else:
             with nogil:
-                backward[float](&job, <float *>cnp.PyArray_DATA(dweight), <float *>cnp.PyArray_DATA(dbias))
+                backward[float](&job, <float *>dw, <float *>db)
     else:
         with nogil:
-            backward[double](&job, <double *>cnp.PyArray_DATA(dweight), <double *>cnp.PyArray_DATA(dbias))
-    free(job.totals)
+            backward[double](&job, <double *>dw, <double *>db)
+    free(scratch)
     return 0
 
 
 cdef int run_forward(cnp.ndarray y, cnp.ndarray mean, cnp.ndarray inv_std, cnp.ndarray x, cnp.ndarray weight,
                      cnp.ndarray bias, Py_ssize_t outer, Py_ssize_t n, double eps) except -1:
     """All arrays are plain and of one dtype."""
-    cdef void *w = NULL if weight is None else cnp.PyArray_DATA(weight)
-    cdef void *b = NULL if bias is None else cnp.PyArray_DATA(bias)
+    cdef void *to = data(y)
+    cdef void *m = data(mean)
+    cdef void *s = data(inv_std)
+    cdef void *of = data(x)
+    cdef void *w = data(weight)
+    cdef void *b = data(bias)
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
         if outer * n <= SMALL:
-            forward(<float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(mean), <float *>cnp.PyArray_DATA(inv_std),
-                    <const float *>cnp.PyArray_DATA(x), <const float *>w, <const float *>b, outer, n, eps)
+            forward(<float *>to, <float *>m, <float *>s, <const float *>of, <const float *>w, <const float *>b, outer,
+                    n, eps)
         else:
             with nogil:
-                forward(<float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(mean),
-                        <float *>cnp.PyArray_DATA(inv_std), <const float *>cnp.PyArray_DATA(x), <const float *>w,
-                        <const float *>b, outer, n, eps)
+                forward(<float *>to, <float *>m, <float *>s, <const float *>of, <const float *>w, <const float *>b,
+                        outer, n, eps)
     else:
         with nogil:
-            forward(<double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(mean),
-                    <double *>cnp.PyArray_DATA(inv_std), <const double *>cnp.PyArray_DATA(x), <const double *>w,
-                    <const double *>b, outer, n, eps)
+            forward(<double *>to, <double *>m, <double *>s, <const double *>of, <const double *>w, <const double *>b,
+                    outer, n, eps)
     return 0
 
 
@@ -303,67 +342,95 @@ class Plain:
         return self.asked
 
 
-# ---- layer_norm and layer_norm_backward -------------------------------------------------------------------
+# ---- the ops ----------------------------------------------------------------------------------------------
 
 
-def layer_norm(x, weight, bias, axis, eps, out):
+cdef tuple forward_call(object x, object weight, object bias, object axis, object eps, object out, bint rms):
+    """(y, mean, inv_std); mean is None for RMS norm."""
     cdef Py_ssize_t outer, n
     cdef double epsilon
     cdef bint plain
     if type(eps) is not float or not eps >= 0:
         eps = _check.number(eps, "eps", 0)
     epsilon = eps
-    call = None
+    call = mean = None
     plain = is_plain(x) and is_last(axis, <cnp.ndarray>x) and fits(<cnp.ndarray>x, out)
     if plain:
         n = cnp.PyArray_DIM(<cnp.ndarray>x, cnp.PyArray_NDIM(<cnp.ndarray>x) - 1)
         plain = is_vector(weight, <cnp.ndarray>x, n, out) and is_vector(bias, <cnp.ndarray>x, n, out)
     if plain:
-        mean, inv_std = statistic_like(<cnp.ndarray>x), statistic_like(<cnp.ndarray>x)
+        inv_std = statistic_like(<cnp.ndarray>x)
     else:
         call = Plain(("x",), (x,), axis, out)
         n, (x,), out = call.n, call.arrays, call.out
         weight = part(weight, "weight", call.normalised, call.dtype, call.asked)
         bias = part(bias, "bias", call.normalised, call.dtype, call.asked)
-        mean, inv_std = np.empty(call.kept, call.dtype), np.empty(call.kept, call.dtype)
+        inv_std = np.empty(call.kept, call.dtype)
+    if not rms:
+        mean = statistic_like(<cnp.ndarray>x) if call is None else np.empty(call.kept, call.dtype)
     y = result_like(<cnp.ndarray>x, out)
-    outer = cnp.PyArray_SIZE(<cnp.ndarray>mean)
+    outer = cnp.PyArray_SIZE(<cnp.ndarray>inv_std)
     if n == 0:
-        mean.fill(np.nan)
         inv_std.fill(np.nan)
+        if not rms:
+            mean.fill(np.nan)
     elif outer:
         run_forward(y, mean, inv_std, <cnp.ndarray>x, weight, bias, outer, n, epsilon)
     return y if call is None else call.finish(y), mean, inv_std
 
 
-def layer_norm_backward(grad, x, weight, mean, inv_std, axis, out):
+cdef tuple backward_call(object grad, object x, object weight, object mean, object inv_std, object axis, object out,
+                         bint rms):
+    """(dx, dweight, dbias); for RMS norm mean and dbias are None."""
     cdef Py_ssize_t outer, n
     cdef bint plain
-    call = None
+    call = dbias = None
     plain = (is_plain(grad) and alike(<cnp.ndarray>grad, x) and is_last(axis, <cnp.ndarray>grad)
              and fits(<cnp.ndarray>grad, out) and fits(<cnp.ndarray>x, out)
-             and is_statistic(mean, <cnp.ndarray>grad, out) and is_statistic(inv_std, <cnp.ndarray>grad, out))
+             and (rms or is_statistic(mean, <cnp.ndarray>grad, out)) and is_statistic(inv_std, <cnp.ndarray>grad, out))
     if plain:
         n = cnp.PyArray_DIM(<cnp.ndarray>grad, cnp.PyArray_NDIM(<cnp.ndarray>grad) - 1)
         plain = is_vector(weight, <cnp.ndarray>grad, n, out)
     if plain:
-        dweight, dbias = vector_like(<cnp.ndarray>grad, n), vector_like(<cnp.ndarray>grad, n)
+        dweight = vector_like(<cnp.ndarray>grad, n)
     else:
         call = Plain(("grad", "x"), (grad, x), axis, out)
         n, (grad, x), out = call.n, call.arrays, call.out
         weight = part(weight, "weight", call.normalised, call.dtype, call.asked)
-        for name, value in (("mean", mean), ("inv_std", inv_std)):
+        inv_name = "inv_rms" if rms else "inv_std"
+        for name, value in ((inv_name, inv_std),) if rms else (("mean", mean), (inv_name, inv_std)):
             if value is None:
                 raise TypeError(f"{name} must be an array of one value per row, not None")
         mean = part(mean, "mean", call.kept, call.dtype, call.asked)
-        inv_std = part(inv_std, "inv_std", call.kept, call.dtype, call.asked)
-        dweight, dbias = np.empty(call.normalised, call.dtype), np.empty(call.normalised, call.dtype)
+        inv_std = part(inv_std, inv_name, call.kept, call.dtype, call.asked)
+        dweight = np.empty(call.normalised, call.dtype)
+    if not rms:
+        dbias = vector_like(<cnp.ndarray>grad, n) if call is None else np.empty(call.normalised, call.dtype)
     dx = result_like(<cnp.ndarray>grad, out)
-    outer = cnp.PyArray_SIZE(<cnp.ndarray>mean)
+    outer = cnp.PyArray_SIZE(<cnp.ndarray>inv_std)
     if outer == 0:
         dweight.fill(0)
-        dbias.fill(0)
+        if not rms:
+            dbias.fill(0)
     elif n:
-        run_backward(dx, <cnp.ndarray>grad, <cnp.ndarray>x, weight, <cnp.ndarray>mean, <cnp.ndarray>inv_std, dweight,
-                     dbias, outer, n)
+        run_backward(dx, <cnp.ndarray>grad, <cnp.ndarray>x, weight, mean, <cnp.ndarray>inv_std, dweight, dbias, outer,
+                     n)
     return dx if call is None else call.finish(dx), dweight, dbias
+
+
+def layer_norm(x, weight, bias, axis, eps, out):
+    return forward_call(x, weight, bias, axis, eps, out, False)
+
+
+def layer_norm_backward(grad, x, weight, mean, inv_std, axis, out):
+    return backward_call(grad, x, weight, mean, inv_std, axis, out, False)
+
+
+def rms_norm(x, weight, axis, eps, out):
+    y, _, inv_rms = forward_call(x, weight, None, axis, eps, out, True)
+    return y, inv_rms
+
+
+def rms_norm_backward(grad, x, weight, inv_rms, axis, out):
+    dx, dweight, _ = backward_call(grad, x, weight, None, inv_rms, axis, out, True)
+    return dx, dweight
