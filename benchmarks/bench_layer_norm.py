@@ -136,7 +136,7 @@ def _backward_case(shape, dtype="float32"):
     return Case("layer_norm_backward", shape_label(shape), dtype, setup, nbytes=nbytes)
 
 
-SHAPES = ((128, 256), (512, 4096), (4096, 1024))
+SHAPES = ((32, 64), (128, 256), (512, 4096), (4096, 1024))
 CASES = [
     *(_forward_case(shape) for shape in SHAPES),
     _forward_case((128, 256), dtype="float64"),

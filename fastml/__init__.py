@@ -20,6 +20,7 @@ from .ops.losses import (
     mse_loss,
     mse_loss_with_grad,
 )
+from .ops.rms_norm import rms_norm, rms_norm_backward
 from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -57,6 +58,8 @@ __all__ = [
     "num_threads",
     "relu",
     "relu_backward",
+    "rms_norm",
+    "rms_norm_backward",
     "set_num_threads",
     "sgd_step",
     "show_config",

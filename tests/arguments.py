@@ -146,6 +146,23 @@ def layer_norm_grad(axes=1):
     return make
 
 
+def rms_norm(axes=1):
+    def make(shape, dtype, seed):
+        args = layer_norm(axes)(shape, dtype, seed)
+        return {name: args[name] for name in ("x", "weight", "axis")}
+
+    return make
+
+
+def rms_norm_grad(axes=1):
+    def make(shape, dtype, seed):
+        args = rms_norm(axes)(shape, dtype, seed)
+        _, inv_rms = reference.rms_norm(args["x"], axis=args["axis"])
+        return {"grad": normal(shape, dtype, seed + 2), **args, "inv_rms": inv_rms}
+
+    return make
+
+
 def linear(**options):
     def make(shape, dtype, seed):
         features = shape[-1]
@@ -366,6 +383,14 @@ def layer_norm_backward_terms(args):
     top = largest(grad * weight, axes) * largest(inv_std, axes)
     dx = finite(top * (1 + largest(xhat, axes) ** 2))
     return dx, finite(grad * xhat).sum(axis=others), finite(grad).sum(axis=others)
+
+
+def rms_norm_backward_terms(args):
+    axes, others, weight = over_axes(args)
+    grad, x, inv_rms = (np.abs(args[k], dtype=np.float64) for k in ("grad", "x", "inv_rms"))
+    xhat = finite(x * inv_rms)
+    top = largest(grad * weight, axes) * largest(inv_rms, axes)
+    return finite(top * (1 + largest(xhat, axes) ** 2)), finite(grad * xhat).sum(axis=others)
 
 
 def has_classes(shape):

@@ -177,6 +177,14 @@ _LN_BACKWARD = {
     "in_place": "grad",
     "scales": arguments.layer_norm_backward_terms,
 }
+_RMS = {"arrays": ("x", "weight"), "out": 0, "in_place": "x", "min_ndim": 1}
+_RMS_BACKWARD = {
+    **_RMS,
+    "arrays": ("grad", "x", "weight", "inv_rms"),
+    "in_place": "grad",
+    "scales": arguments.rms_norm_backward_terms,
+    "ulp": 32,
+}
 _LN_AXES = {"big": ((1031, 11, 47), (3, 200_003))}
 _GN = {
     "arrays": ("x", "weight", "bias"),
@@ -296,6 +304,10 @@ OPS = (
     Op("layer_norm", arguments.layer_norm(2), **_LN, **_LN_AXES, case="two axes"),
     Op("layer_norm_backward", arguments.layer_norm_grad(), **_LN_BACKWARD),
     Op("layer_norm_backward", arguments.layer_norm_grad(2), **_LN_BACKWARD, **_LN_AXES, case="two axes"),
+    Op("rms_norm", arguments.rms_norm(), **_RMS),
+    Op("rms_norm", arguments.rms_norm(2), **_RMS, **_LN_AXES, case="two axes"),
+    Op("rms_norm_backward", arguments.rms_norm_grad(), **_RMS_BACKWARD),
+    Op("rms_norm_backward", arguments.rms_norm_grad(2), **_RMS_BACKWARD, **_LN_AXES, case="two axes"),
     Op("sgd_step", arguments.sgd(), **_SGD),
     Op(
         "sgd_step",

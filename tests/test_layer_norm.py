@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import _simd, nn, reference
+from fastml import _simd, nn, optim, reference
 
 from .common import (
     DTYPES,
@@ -16,6 +16,7 @@ from .common import (
     run_python,
     with_threads,
 )
+from .test_step import assert_same_training
 
 # (shape, axis): rows of every tail length, several groups and blocks of rows, long rows, several and other axes
 CASES = [
@@ -281,6 +282,24 @@ def test_layer_as_pytorchs(shape, options):
     np.testing.assert_allclose(layer.backward(grad), t.grad, rtol=1e-9, atol=1e-12)
     for ours, parameter in zip(layer.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(ours.grad, parameter.grad, rtol=1e-9, atol=1e-12)
+
+
+@every_dtype
+@pytest.mark.parametrize("max_norm", [None, 0.5])
+def test_a_step_normalises_samples_of_several_axes(dtype, max_norm):
+    shape = (3, 4, 5)
+    nn.manual_seed(4)
+    model = nn.Sequential(
+        nn.LayerNorm(shape, dtype=dtype), nn.GELU(), nn.RMSNorm(shape, dtype=dtype), nn.LayerNorm(shape, bias=False, dtype=dtype),
+        nn.RMSNorm(shape, elementwise_affine=False), nn.Flatten(), nn.Linear(60, 5, dtype=dtype),
+    )  # fmt: skip
+    rng = np.random.default_rng(5)
+    data = [(rng.standard_normal((n, *shape)).astype(dtype), rng.integers(0, 5, n)) for n in (40, 7, 100, 1)]
+    assert_same_training(model, data, threads=2, max_norm=max_norm)
+    wrong = nn.Sequential(nn.LayerNorm((4, 5)), nn.Flatten(), nn.Linear(60, 5))
+    step = nn.compile_step(wrong, nn.CrossEntropyLoss(), optim.SGD(wrong.parameters(), lr=0.1))
+    with pytest.raises(ValueError, match=r"0: LayerNorm normalises \(4, 5\), the layer before gives \(3, 4, 5\)"):
+        step(data[0][0].astype(np.float32), data[0][1])
 
 
 @pytest.mark.parametrize("approximate", ["none", "tanh"])

@@ -202,6 +202,19 @@ def test_instance_norm_backward():
     assert_gradient(dx, lambda x: value(x, weight, bias), x)
     assert_gradient(dweight, lambda weight: value(x, weight, bias), weight)
     assert_gradient(dbias, lambda bias: value(x, weight, bias), bias)
+@pytest.mark.parametrize("axis", [-1, 1, 0, (-1,), (1, 2), (-3, -2, -1)])
+def test_rms_norm_backward(axis):
+    rng = np.random.default_rng(13)
+    x, grad = rng.normal(size=(2, 4, 3, 5))
+    weight = rng.normal(size=[x.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,))])
+
+    def value(x, weight):
+        return (grad * reference.rms_norm(x, weight, axis=axis)[0]).sum()
+
+    _, inv_rms = reference.rms_norm(x, weight, axis=axis)
+    dx, dweight = reference.rms_norm_backward(grad, x, weight, inv_rms, axis=axis)
+    assert_gradient(dx, lambda x: value(x, weight), x)
+    assert_gradient(dweight, lambda weight: value(x, weight), weight)
 
 
 # --- PyTorch -------------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ def others(rng, width, dtype):
         lambda: nn.LayerNorm(width, dtype=dtype),
         lambda: nn.LayerNorm((width,), bias=False, dtype=dtype),
         lambda: nn.LayerNorm(width, elementwise_affine=False, eps=1e-3, dtype=dtype),
+        lambda: nn.RMSNorm(width, dtype=dtype),
+        lambda: nn.RMSNorm((width,), eps=1e-3, elementwise_affine=False, dtype=dtype),
     ]
     return [kinds[i]() for i in rng.integers(0, len(kinds), rng.integers(0, 4))]
 
@@ -135,7 +137,7 @@ def test_the_sums_of_layer_norm_over_many_rows_are_added_in_the_same_order(dtype
     nn.manual_seed(3)
     model = nn.Sequential(
         nn.Linear(6, 10, dtype=dtype), nn.LayerNorm(10, dtype=dtype), nn.GELU("tanh"),
-        nn.LayerNorm(10, bias=False, dtype=dtype), nn.Linear(10, CLASSES, dtype=dtype),
+        nn.LayerNorm(10, bias=False, dtype=dtype), nn.RMSNorm(10, dtype=dtype), nn.Linear(10, CLASSES, dtype=dtype),
     )  # fmt: skip
     assert_same_training(model, batches(3, 6, dtype, (3000, 2049, 2048, 4200, 97)), threads=2)
     small = nn.Sequential(nn.LayerNorm(1, dtype=dtype), nn.Linear(1, CLASSES, dtype=dtype))

@@ -1,4 +1,5 @@
-"""Layer normalisation in a training step: tiles of rows; dweight and dbias are joined afterwards by columns.
+"""Layer and RMS normalisation (no mean, no bias) in a training step: tiles of rows; dweight and dbias are joined
+afterwards by columns.
 
 The sums of every block of ROWS rows have a place of their own, so a tile may be any multiple of a block. Only the
 join looks at the number of rows: it adds the blocks chunk by chunk, as layer_norm.pyx does, to the same bits.
@@ -17,7 +18,7 @@ JOIN_BYTES = CHUNKS * PANEL * sizeof(double)
 
 
 cdef void forward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y, mean, inv_std (OUT) of x, weight and bias (or NULL); x[0]: eps."""
+    """y, mean (or NULL: RMS norm), inv_std (OUT) of x, weight and bias (or NULL); x[0]: eps."""
     cdef View *y = p.v[0]
     cdef View *x = p.v[3]
     if p.size == sizeof(float):
@@ -36,7 +37,7 @@ cdef void forward_tile(const Args *p, const Tile *t) noexcept nogil:
 
 cdef void backward_tile(const Args *p, const Tile *t) noexcept nogil:
     """dx (OUT) and the blocks' sums (OUT; NULL: nobody wants them), n of dweight and n of dbias in a row, from dy, x,
-    weight (or NULL), mean and inv_std."""
+    weight (or NULL), mean (or NULL: RMS norm) and inv_std."""
     cdef View *dx = p.v[0]
     cdef View *dy = p.v[2]
     cdef View *x = p.v[3]
@@ -66,10 +67,12 @@ cdef void join_tile(const Args *p, const Tile *t) noexcept nogil:
     cdef View *sums = p.v[1]
     cdef Py_ssize_t blocks = (t.rows + ROWS - 1) // ROWS
     cdef Py_ssize_t chunk = (blocks + CHUNKS - 1) // CHUNKS  # blocks in one
-    cdef Py_ssize_t i, k, width, j = t.lo
+    cdef Py_ssize_t first = t.lo * p.v[0].cols, end = t.hi * p.v[0].cols
+    cdef Py_ssize_t i, k, width, j = first
+    cdef char *sum = <char *>at(p.v[0], t, t.lo, 0, p.size)
     cdef double *totals = <double *>t.scratch
-    while j < t.hi:
-        width = min(<Py_ssize_t>PANEL, t.hi - j)
+    while j < end:
+        width = min(<Py_ssize_t>PANEL, end - j)
         for i in range(blocks):
             k = i // chunk * width
             if i % chunk == 0:
@@ -79,9 +82,9 @@ cdef void join_tile(const Args *p, const Tile *t) noexcept nogil:
             else:
                 fm64.sums_gain(totals + k, <double *>at(sums, t, i, p.n[0] + j, p.size), width)
         if p.size == sizeof(float):
-            fm32.sums_join(<float *>at(p.v[0], t, j, 0, p.size), totals, (blocks + chunk - 1) // chunk, width, width)
+            fm32.sums_join(<float *>sum + j - first, totals, (blocks + chunk - 1) // chunk, width, width)
         else:
-            fm64.sums_join(<double *>at(p.v[0], t, j, 0, p.size), totals, (blocks + chunk - 1) // chunk, width, width)
+            fm64.sums_join(<double *>sum + j - first, totals, (blocks + chunk - 1) // chunk, width, width)
         j += PANEL
 
 

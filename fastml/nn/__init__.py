@@ -9,6 +9,7 @@ from .layer_norm import LayerNorm
 from .linear import Linear
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from .module import Module, Parameter
+from .rms_norm import RMSNorm
 from .seeding import manual_seed
 from .sequential import Sequential
 from .serialization import load, load_metadata, save
@@ -28,6 +29,7 @@ __all__ = [
     "MSELoss",
     "Module",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "compile_step",

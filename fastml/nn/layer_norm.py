@@ -1,4 +1,4 @@
-"""Layer normalisation."""
+"""Layer normalisation, and what it shares with RMS normalisation."""
 
 import numpy as np
 
@@ -8,22 +8,10 @@ from ._reuse import Results
 from .module import Module, Parameter, float_dtype, size
 
 
-class LayerNorm(Module):
-    """Layer normalisation y = (x − mean) / √(var + eps) · weight + bias, per sample over the last axes.
+class TrailingNorm(Module):
+    """A normalisation of each sample over its last axes; ``weight`` and ``bias`` may be None."""
 
-    x: (..., *normalized_shape); ``normalized_shape``: an int or a tuple of ints; ``weight``, ``bias``: of that shape,
-    ones and zeros at first, both None with ``elementwise_affine=False``, ``bias`` None with ``bias=False``.
-
-    Raises ValueError for a size under 1, no size, a negative eps, and an x that does not end in normalized_shape.
-
-    Source: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer Normalization, 2016; ``torch.nn.LayerNorm``.
-
-    >>> from fastml import nn
-    >>> nn.LayerNorm(3)(np.array([[0, 2, 4], [1, 1, 1]], np.float32)).round(3).tolist()
-    [[-1.225000023841858, 0.0, 1.225000023841858], [0.0, 0.0, 0.0]]
-    """
-
-    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, *, dtype=np.float32):
+    def __init__(self, normalized_shape, eps, weight, bias, dtype):
         if not isinstance(normalized_shape, (tuple, list)):
             normalized_shape = (normalized_shape,)
         self.normalized_shape = shape = tuple([size(n, "normalized_shape") for n in normalized_shape])
@@ -33,51 +21,33 @@ class LayerNorm(Module):
             raise ValueError(f"eps must not be negative, got {eps}")
         dtype = float_dtype(dtype)
         self.eps = eps
-        self.elementwise_affine = bool(elementwise_affine)
-        self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(shape, dtype)) if elementwise_affine and bias else None
+        self.elementwise_affine = bool(weight)
+        self.weight = Parameter(np.ones(shape, dtype)) if weight else None
+        self.bias = Parameter(np.zeros(shape, dtype)) if bias else None
         # One axis as an int: the kernel's fast path.
         self._axis = -1 if len(shape) == 1 else tuple(range(-len(shape), 0))
         self._results = Results()
         self._gradients = Results()
 
-    def forward(self, x):
-        shape = np.shape(x)
-        if shape[max(len(shape) - len(self.normalized_shape), 0) :] != self.normalized_shape:
-            raise ValueError(f"x must have the shape (..., {str(self.normalized_shape)[1:]}, got {shape}")
-        weight = None if self.weight is None else self.weight.value
-        bias = None if self.bias is None else self.bias.value
-        y, mean, inv_std = layer_norm(
-            x, weight, bias, axis=self._axis, eps=self.eps, out=self._results.like(x, weight)
-        )
-        self._saved = x, mean, inv_std
-        return y
-
-    def backward(self, grad):
-        x, mean, inv_std = self._last()
-        weight = None if self.weight is None else self.weight.value
-        dx, dweight, dbias = layer_norm_backward(
-            grad, x, weight, mean, inv_std, axis=self._axis, out=self._gradients.like(grad, x)
-        )
-        if self.weight is not None:
-            self.weight.grad = dweight
-        if self.bias is not None:
-            self.bias.grad = dbias
-        return dx
+    def _values(self, x=None):
+        """The arrays of weight and bias; x, where it is given, ends in normalized_shape."""
+        if x is not None:
+            shape = np.shape(x)
+            if shape[max(len(shape) - len(self.normalized_shape), 0) :] != self.normalized_shape:
+                raise ValueError(f"x must have the shape (..., {str(self.normalized_shape)[1:]}, got {shape}")
+        return [None if parameter is None else parameter.value for parameter in (self.weight, self.bias)]
 
     def lower(self, plan, x, name):
-        if len(self.normalized_shape) > 1 or self.normalized_shape != x.shape:
-            raise ValueError(
-                f"{name}: LayerNorm normalises {self.normalized_shape}, the layer before gives {x.shape}"
-            )
+        if self.normalized_shape != x.shape:
+            kind = type(self).__name__
+            raise ValueError(f"{name}: {kind} normalises {self.normalized_shape}, the layer before gives {x.shape}")
         n = x.cols
         weight, bias = (
-            None if parameter is None else plan.outside(parameter.value, f"{name}.{what}")
-            for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
+            plan.outside(value, f"{name}.{what}")
+            for value, what in zip(self._values(), ("weight", "bias"), strict=True)
         )
-        y, mean, inv_std = (
-            plan.activation(n), plan.matrix(f"{name}.mean", 1), plan.matrix(f"{name}.inv_std", 1)
-        )  # fmt: skip
+        y, inv_std = plan.activation(n, shape=x.shape), plan.matrix(f"{name}.inv_std", 1)
+        mean = plan.matrix(f"{name}.mean", 1) if isinstance(self, LayerNorm) else None
         plan.keep(x)
         plan.emit(
             step_layer_norm.layer_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps]
@@ -94,15 +64,54 @@ class LayerNorm(Module):
                 multiple=block if learnt else 1, scratch=None if learnt else lambda _: 2 * n * dy.itemsize,
             )  # fmt: skip
             for parameter, value, first in learnt:
-                gradient = plan.vector(f"d{value}", n)
+                gradient = plan.vector(f"d{value}", value.rows, value.cols)
                 plan.emit(
-                    step_layer_norm.layer_norm_join, [gradient], [sums], cols=n, columns=[sums], integers=[first],
-                    scratch=lambda _: step_layer_norm.JOIN_BYTES,
+                    step_layer_norm.layer_norm_join, [gradient], [sums], cols=value.rows, columns=[sums],
+                    integers=[first], scratch=lambda _: step_layer_norm.JOIN_BYTES,
                 )  # fmt: skip
                 plan.learn(parameter, value, gradient)
             return dy
 
         return y, backward
+
+
+class LayerNorm(TrailingNorm):
+    """Layer normalisation y = (x − mean) / √(var + eps) · weight + bias, per sample over the last axes.
+
+    x: (..., *normalized_shape); ``normalized_shape``: an int or a tuple of ints; ``weight``, ``bias``: of that shape,
+    ones and zeros at first, both None with ``elementwise_affine=False``, ``bias`` None with ``bias=False``.
+
+    Raises ValueError for a size under 1, no size, a negative eps, and an x that does not end in normalized_shape.
+
+    Source: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer Normalization, 2016; ``torch.nn.LayerNorm``.
+
+    >>> from fastml import nn
+    >>> nn.LayerNorm(3)(np.array([[0, 2, 4], [1, 1, 1]], np.float32)).round(3).tolist()
+    [[-1.225000023841858, 0.0, 1.225000023841858], [0.0, 0.0, 0.0]]
+    """
+
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, *, dtype=np.float32):
+        super().__init__(normalized_shape, eps, elementwise_affine, elementwise_affine and bias, dtype)
+
+    def forward(self, x):
+        weight, bias = self._values(x)
+        y, mean, inv_std = layer_norm(
+            x, weight, bias, axis=self._axis, eps=self.eps, out=self._results.like(x, weight)
+        )
+        self._saved = x, mean, inv_std
+        return y
+
+    def backward(self, grad):
+        x, mean, inv_std = self._last()
+        weight, _ = self._values()
+        dx, dweight, dbias = layer_norm_backward(
+            grad, x, weight, mean, inv_std, axis=self._axis, out=self._gradients.like(grad, x)
+        )
+        if self.weight is not None:
+            self.weight.grad = dweight
+        if self.bias is not None:
+            self.bias.grad = dbias
+        return dx
 
     def extra_repr(self):
         shape = self.normalized_shape

@@ -19,6 +19,7 @@ from .losses import (
     mse_loss,
     mse_loss_with_grad,
 )
+from .rms_norm import rms_norm, rms_norm_backward
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -52,6 +53,8 @@ __all__ = [
     "mse_loss_with_grad",
     "relu",
     "relu_backward",
+    "rms_norm",
+    "rms_norm_backward",
     "sgd_step",
     "softmax",
     "softmax_backward",
