@@ -1,4 +1,4 @@
-"""Mean squared error and binary cross-entropy of logits, with their gradients with respect to the input."""
+"""Losses of one term an element, with their gradients with respect to the input."""
 
 import numpy as np
 
@@ -42,6 +42,66 @@ def _bce_numpy(x, t):
     return call
 
 
+def _l1_numpy(x, t):
+    d, terms = np.empty_like(x), np.empty_like(x)
+
+    def call():
+        np.subtract(x, t, out=d)
+        np.abs(d, out=terms)
+        np.sign(d, out=d)
+        np.multiply(d, x.dtype.type(1 / d.size), out=d)
+        return terms.mean(), d
+
+    return call
+
+
+def _huber_numpy(x, t):
+    d, c = np.empty_like(x), np.empty_like(x)
+
+    def call():
+        np.subtract(x, t, out=d)
+        np.clip(d, -1, 1, out=c)
+        np.subtract(d, c * x.dtype.type(0.5), out=d)
+        loss = np.vdot(d, c) / d.size
+        np.multiply(c, x.dtype.type(1 / d.size), out=d)
+        return loss, d
+
+    return call
+
+
+def _kl_numpy(x, t):
+    d, terms = np.empty_like(x), np.empty_like(x)
+
+    def call():
+        with np.errstate(divide="ignore"):
+            np.log(t, out=d)
+        np.copyto(d, 0, where=t == 0)
+        np.subtract(d, x, out=d)
+        np.multiply(t, d, out=terms)
+        np.multiply(t, x.dtype.type(-1 / d.size), out=d)
+        return terms.mean(), d
+
+    return call
+
+
+def _jax_l1(x, t):
+    return abs(x - t).mean()
+
+
+def _jax_huber(x, t):
+    import jax
+
+    d = x - t
+    c = jax.numpy.clip(d, -1, 1)
+    return (c * (d - c / 2)).mean()
+
+
+def _jax_kl(x, t):
+    import jax
+
+    return (jax.scipy.special.xlogy(t, t) - t * x).mean()
+
+
 def _jax_mse(x, t):
     return ((x - t) ** 2).mean()
 
@@ -52,8 +112,20 @@ def _jax_bce(x, t):
     return (jax.nn.softplus(x) - x * t).mean()
 
 
-NUMPY = {"mse_loss": _mse_numpy, "binary_cross_entropy_with_logits": _bce_numpy}
-JAX = {"mse_loss": _jax_mse, "binary_cross_entropy_with_logits": _jax_bce}
+NUMPY = {
+    "mse_loss": _mse_numpy,
+    "l1_loss": _l1_numpy,
+    "huber_loss": _huber_numpy,
+    "binary_cross_entropy_with_logits": _bce_numpy,
+    "kl_div_loss": _kl_numpy,
+}
+JAX = {
+    "mse_loss": _jax_mse,
+    "l1_loss": _jax_l1,
+    "huber_loss": _jax_huber,
+    "binary_cross_entropy_with_logits": _jax_bce,
+    "kl_div_loss": _jax_kl,
+}
 
 
 def _case(name, shape, dtype="float32"):
@@ -68,7 +140,7 @@ def _case(name, shape, dtype="float32"):
             import torch
 
             a, b = torch.from_numpy(x).requires_grad_(), torch.from_numpy(t)
-            function = getattr(torch.nn.functional, name)
+            function = getattr(torch.nn.functional, name.replace("kl_div_loss", "kl_div"))
 
             def call():
                 loss = function(a, b)

@@ -97,17 +97,23 @@ cdef extern from "dispatch.h" nogil:
         void (*column_sums)(float *sum, const float *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
         size_t (*fma_chains)(float *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
-                                     size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
-                                     double scale, int stream) noexcept nogil
+                                     size_t rows, size_t n, int64_t ignored, double smoothing, double z_loss,
+                                     double weight_sum, double scale, int stream) noexcept nogil
         double (*cross_entropy_cols)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
                                      size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
-                                     double weight_sum, double scale) noexcept nogil
+                                     double z_loss, double weight_sum, double scale) noexcept nogil
         double (*cross_entropy_soft_rows)(float *dx, float *loss, const float *x, const float *target,
-                                          const float *weight, size_t rows, size_t n, double smoothing, double scale,
-                                          int stream) noexcept nogil
+                                          const float *weight, size_t rows, size_t n, double smoothing, double z_loss,
+                                          double scale, int stream) noexcept nogil
         double (*cross_entropy_soft_cols)(float *dx, float *loss, const float *x, const float *target,
                                           const float *weight, size_t n, size_t stride, size_t width,
-                                          double smoothing, double scale) noexcept nogil
+                                          double smoothing, double z_loss, double scale) noexcept nogil
+        double (*nll_rows)(float *dx, float *loss, const float *x, const int64_t *label, const float *target,
+                           const float *weight, size_t rows, size_t n, int64_t ignored, double smoothing, double scale,
+                           int stream) noexcept nogil
+        double (*nll_cols)(float *dx, float *loss, const float *x, const int64_t *label, const float *target,
+                           const float *weight, size_t n, size_t stride, size_t width, int64_t ignored,
+                           double smoothing, double scale) noexcept nogil
         double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const float *weight, size_t count, size_t n,
                                 const int64_t *ignored) noexcept nogil
@@ -212,17 +218,23 @@ cdef extern from "dispatch.h" nogil:
         void (*column_sums)(double *sum, const double *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
         size_t (*fma_chains)(double *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,
-                                     size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
-                                     double scale, int stream) noexcept nogil
+                                     size_t rows, size_t n, int64_t ignored, double smoothing, double z_loss,
+                                     double weight_sum, double scale, int stream) noexcept nogil
         double (*cross_entropy_cols)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,
                                      size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
-                                     double weight_sum, double scale) noexcept nogil
+                                     double z_loss, double weight_sum, double scale) noexcept nogil
         double (*cross_entropy_soft_rows)(double *dx, double *loss, const double *x, const double *target,
-                                          const double *weight, size_t rows, size_t n, double smoothing, double scale,
-                                          int stream) noexcept nogil
+                                          const double *weight, size_t rows, size_t n, double smoothing, double z_loss,
+                                          double scale, int stream) noexcept nogil
         double (*cross_entropy_soft_cols)(double *dx, double *loss, const double *x, const double *target,
                                           const double *weight, size_t n, size_t stride, size_t width,
-                                          double smoothing, double scale) noexcept nogil
+                                          double smoothing, double z_loss, double scale) noexcept nogil
+        double (*nll_rows)(double *dx, double *loss, const double *x, const int64_t *label, const double *target,
+                           const double *weight, size_t rows, size_t n, int64_t ignored, double smoothing, double scale,
+                           int stream) noexcept nogil
+        double (*nll_cols)(double *dx, double *loss, const double *x, const int64_t *label, const double *target,
+                           const double *weight, size_t n, size_t stride, size_t width, int64_t ignored,
+                           double smoothing, double scale) noexcept nogil
         double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const double *weight, size_t count, size_t n,
                                 const int64_t *ignored) noexcept nogil

@@ -4,6 +4,8 @@
  * sum(q (max - x)) + Q log(sum(e^(x - max))), two sums without cancellation, and the gradient Q p - q. The
  * exponentials of the one pass stay in dx until the sum is known. At the label, Q p - q is taken from the sum
  * of the other terms, so that the gradient of a well classified sample keeps its digits as its loss does.
+ * z_loss adds z w lse^2, w being what the sample counts in the mean (the label's weight, 1 with probabilities), and
+ * 2 z w lse p to the gradient: the log-sum-exp is there already, and a gradient of all of p is a larger slope.
  * Losses are added row by row in double; the caller cuts blocks by shape and adds them in order.
  * Rejected: softmax, then log(p) and p - q, which has neither property and reads everything once more.
  */
@@ -54,7 +56,7 @@ static double FM(tally)(const double *x, size_t n)
 /* l->loss, slope and fix of a group whose exponentials are summed. spread and share belong to the smoothing:
  * share of every class's weight goes to q. */
 FM_INLINE void FM(group_labels)(FM(labelled) *l, const FM(group) *g, const real *at_label, const double *spread,
-                                double own, double share, double weight_sum, double scale)
+                                double own, double share, double z_loss, double weight_sum, double scale)
 {
     const v64 top = v64_load(g->top), count = v64_load(g->count), below = v64_load(g->below);
     const v64 max = v_wide_lo(v_load(g->max)), x = v_wide_lo(v_load(at_label)), w = v64_load(l->weight);
@@ -71,14 +73,20 @@ FM_INLINE void FM(group_labels)(FM(labelled) *l, const FM(group) *g, const real 
         rest = v64_sub(part, v64_mul(w, v64_set1(share)));
     }
     const v64 slope = v64_div(v64_mul(all, v64_set1(scale)), total);
+    v64 more = v64_set1(0);
+    if (z_loss != 0) {
+        const v64 lse = v64_add(max, log_sum), pull = v64_mul(v64_mul(w, v64_set1(z_loss)), lse);
+        loss = v64_fma(pull, lse, loss);
+        more = v64_div(v64_mul(pull, v64_set1(2 * scale)), total);
+    }
     v64_store(l->loss, loss);
-    v64_store(l->slope, slope);
-    v64_store(l->fix, v64_fnma(slope, others, v64_mul(rest, v64_set1(scale))));
+    v64_store(l->slope, v64_add(slope, more));
+    v64_store(l->fix, v64_fnma(slope, others, v64_fma(more, e, v64_mul(rest, v64_set1(scale)))));
 }
 
 static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *weight,
-                                     size_t rows, size_t n, int64_t ignored, double smoothing, double weight_sum,
-                                     double scale, int stream)
+                                     size_t rows, size_t n, int64_t ignored, double smoothing, double z_loss,
+                                     double weight_sum, double scale, int stream)
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec base = v_set1((real)(-share * scale));
@@ -102,7 +110,7 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
                 spread[r] = FM(row_spread)(row, weight, n, g.max[r]);
             FM(group_exp)(&g, r, n <= LANES ? terms + r * LANES : dx && !stream ? dx + r * n : NULL, row, n);
         }
-        FM(group_labels)(&l, &g, at_label, spread, own, share, weight_sum, scale);
+        FM(group_labels)(&l, &g, at_label, spread, own, share, z_loss, weight_sum, scale);
         for (size_t r = 0; r < group; r++) {
             const int counted = label[r] != ignored;
             if (!counted)
@@ -139,8 +147,8 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
     (weight ? v_mul(v_fma(AT(target), own, share), AT(weight)) : v_fma(AT(target), own, share))
 
 static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, const real *target,
-                                          const real *weight, size_t rows, size_t n, double smoothing, double scale,
-                                          int stream)
+                                          const real *weight, size_t rows, size_t n, double smoothing, double z_loss,
+                                          double scale, int stream)
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec vscale = v_set1((real)scale);
@@ -162,13 +170,16 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
         }
         v64_store(log_sum, FM(group_log_sum)(&g));
         for (size_t r = 0; r < group; r++, x += n, target += n) {
+            const double lse = (double)g.max[r] + log_sum[r], pull = z_loss != 0 ? z_loss * lse : 0;
             values[r] = all[r] * log_sum[r] + spread[r];
+            if (z_loss != 0)
+                values[r] += pull * lse;
             if (loss)
                 *loss++ = (real)values[r];
             if (!dx)
                 continue;
             const v_scale s = FM(scale_row)(&g, r);
-            const vec slope = v_set1((real)(all[r] * scale / (g.count[r] * g.top[r] + g.below[r])));
+            const vec slope = v_set1((real)((all[r] + 2 * pull) * scale / (g.count[r] * g.top[r] + g.below[r])));
             FM_ROW_STORE(dx, n, stream,
                          v_fnma(FM_SHARES(target, weight), vscale, v_mul(v_scaled(AT(x), s), slope)))
             dx += n;
@@ -182,7 +193,7 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
 
 static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const int64_t *label, const real *weight,
                                      size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
-                                     double weight_sum, double scale)
+                                     double z_loss, double weight_sum, double scale)
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec zero = v_set1(0), one = v_set1(1), part = v_set1((real)(share * weight_sum));
@@ -220,16 +231,24 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             const vec total = v_fma(count[j], top[j], below[j]), mine = v_mul(wide_w[j], v_set1((real)own));
             const vec others = v_if_eq(wide_x[j], max[j], v_fma(v_sub(count[j], one), top[j], below[j]),
                                        v_sub(total, v_scaled(wide_x[j], sc[j])));
-            vec all = mine, rest = zero;
+            vec all = mine, rest = zero, more = zero;
             value[j] = v_mul(mine, v_add(v_sub(max[j], wide_x[j]), log_sum));
             if (share != 0) {
                 all = v_add(mine, part);
                 value[j] = v_add(value[j], v_fma(part, log_sum, v_mul(vshare, spread[j])));
                 rest = v_sub(part, v_mul(wide_w[j], vshare));
             }
-            value[j] = v_if_eq(keep[j], zero, zero, value[j]);
             slope[j] = v_div(v_mul(all, v_set1((real)scale)), total);
-            fix[j] = v_fnma(slope[j], others, v_mul(rest, v_set1((real)scale)));)
+            if (z_loss != 0) {
+                const vec lse = v_add(max[j], log_sum), pull = v_mul(v_mul(wide_w[j], v_set1((real)z_loss)), lse);
+                value[j] = v_fma(pull, lse, value[j]);
+                more = v_div(v_add(pull, pull), total);
+                rest = v_fma(more, v_scaled(wide_x[j], sc[j]), rest);
+                more = v_mul(more, v_set1((real)scale));
+            }
+            value[j] = v_if_eq(keep[j], zero, zero, value[j]);
+            fix[j] = v_fnma(slope[j], others, v_mul(rest, v_set1((real)scale)));
+            slope[j] = v_add(slope[j], more);)
         for (size_t c = 0; c < w; c++)
             FM(tally_add)(&sum, value_[c]);
         if (loss)
@@ -258,7 +277,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
 
 static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, const real *target,
                                           const real *weight, size_t n, size_t stride, size_t width,
-                                          double smoothing, double scale)
+                                          double smoothing, double z_loss, double scale)
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec one = v_set1(1), vscale = v_set1((real)scale);
@@ -274,7 +293,13 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
                     , , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
         FM_COLS_SUM(n, all, , , FM_SHARES_DOWN(target))
         FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, top, count, below, )
-        FM_PANEL_EACH(value[j] = v_fma(all[j], v_log_sum(count[j], v_div(below[j], top[j])), spread[j]);
+        FM_PANEL_EACH(const vec log_sum = v_log_sum(count[j], v_div(below[j], top[j]));
+                      value[j] = v_fma(all[j], log_sum, spread[j]);
+                      if (z_loss != 0) {
+                          const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
+                          value[j] = v_fma(pull, lse, value[j]);
+                          all[j] = v_add(all[j], v_add(pull, pull));
+                      }
                       slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top[j], below[j]));)
         for (size_t c = 0; c < w; c++)
             FM(tally_add)(&sum, value_[c]);
@@ -284,6 +309,85 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
             FM_COLS_EACH(n, const v_scale s = sc[j]; const vec a = slope[j];
                          , PUT(dx + i * stride, v_fnma(FM_SHARES_DOWN(target), vscale,
                                                        v_mul(v_scaled(AT(x + i * stride), s), a)));, )
+    }
+    return FM(tally_sum)(&sum);
+}
+
+/* ---- log-probabilities -------------------------------------------------------------------------------- */
+
+/* q of a row, and down columns, where x are log-probabilities already; without a target the labels' own shares come
+ * on top. */
+#define FM_NLL_SHARES(target, weight)                                                                        \
+    v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
+#define FM_NLL_SHARES_DOWN(target)                                                                           \
+    v_mul(v_fma(target ? AT(target + i * stride) : zero, own, share), weight ? v_set1(weight[i]) : one)
+
+static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
+                           const real *weight, size_t rows, size_t n, int64_t ignored, double smoothing, double scale,
+                           int stream)
+{
+    const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
+    const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
+    FM(compensated) sum = {0, 0};
+    for (size_t r = 0; r < rows; r++, x += n) {
+        const int counted = target || label[r] != ignored, spread = counted && (target || smoothing != 0);
+        const double w = target || !counted ? 0 : weight ? (double)weight[label[r]] : 1;
+        double value = 0;
+        if (spread)
+            FM_ROW_SUM(value, n, v_mul(FM_NLL_SHARES(target, weight), AT(x)))
+        if (!target && counted)
+            value += (1 - smoothing) * w * x[label[r]];
+        FM(tally_add)(&sum, 0 - value);
+        if (loss)
+            loss[r] = (real)(0 - value);
+        if (dx) {
+            FM_ROW_STORE(dx, n, stream, spread ? v_mul(FM_NLL_SHARES(target, weight), minus) : zero)
+            if (!target && counted)
+                dx[label[r]] = (real)(-scale * w * (1 - smoothing + smoothing / (double)n));
+            dx += n;
+        }
+        if (target)
+            target += n;
+    }
+    return FM(tally_sum)(&sum);
+}
+
+static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
+                           const real *weight, size_t n, size_t stride, size_t width, int64_t ignored,
+                           double smoothing, double scale)
+{
+    const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
+    const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
+    const int spread = target || smoothing != 0;
+    FM(compensated) sum = {0, 0};
+    FM_PANELS(width)
+    {
+        vec value[FM_PANEL], keep[FM_PANEL];
+        real *value_ = (real *)value, *keep_ = (real *)keep;
+        FM_PANEL_EACH(value[j] = zero; keep[j] = one;)
+        if (spread)
+            FM_COLS_SUM(n, value, , , v_mul(FM_NLL_SHARES_DOWN(target), AT(x + i * stride)))
+        for (size_t c = 0; c < w; c++) {
+            const int64_t k = target ? 0 : label[at_ + c];
+            if (!target && k == ignored)
+                value_[c] = keep_[c] = 0;
+            else if (!target)
+                value_[c] += (real)((1 - smoothing) * (weight ? (double)weight[k] : 1) * x[(size_t)k * stride + at_ + c]);
+            value_[c] = 0 - value_[c];
+            FM(tally_add)(&sum, value_[c]);
+        }
+        if (loss)
+            FM_PANEL_EACH(PUT(loss, value[j]);)
+        if (!dx)
+            continue;
+        FM_COLS_EACH(n, const vec kept = spread ? keep[j] : zero;
+                     , PUT(dx + i * stride, v_if_eq(kept, zero, zero, v_mul(FM_NLL_SHARES_DOWN(target), minus)));, )
+        for (size_t c = 0; c < w && !target; c++)
+            if (keep_[c] != 0) {
+                const size_t k = (size_t)label[at_ + c];
+                dx[k * stride + at_ + c] =
+                    (real)(-scale * (weight ? (double)weight[k] : 1) * (1 - smoothing + smoothing / (double)n));
+            }
     }
     return FM(tally_sum)(&sum);
 }

@@ -138,6 +138,24 @@ FM_INLINE v32 v32_log_near1(v32 e, v32 f, v32 c)
     return v32_fma(e, v32_set1(0x1.62e4p-1f), v32_sub(f, v32_sub(hfsq, low)));
 }
 
+/* log(x) for any x: -inf at 0, NaN below, denormals included. Max error 1.5 ulp. */
+#define FM_LOG(B, LEAST, UP, SHIFT, ROOT2)                                                                   \
+    FM_INLINE v##B v##B##_log(v##B x)                                                                        \
+    {                                                                                                        \
+        const v##B zero = v##B##_set1(0), one = v##B##_set1(1), least = v##B##_set1(LEAST);                  \
+        const v##B root2 = v##B##_set1(ROOT2), inf = v##B##_set1(INFINITY);                                  \
+        const v##B y = v##B##_if_lt(x, least, v##B##_mul(x, v##B##_set1(UP)), x);                            \
+        v##B e = v##B##_sub(v##B##_exponent(y), v##B##_if_lt(x, least, v##B##_set1(SHIFT), zero));           \
+        v##B m = v##B##_mantissa(y);                                                                         \
+        e = v##B##_if_lt(root2, m, v##B##_add(e, one), e);                                                   \
+        m = v##B##_if_lt(root2, m, v##B##_mul(m, v##B##_set1(0.5)), m);                                      \
+        const v##B r = v##B##_log_near1(e, v##B##_sub(m, one), zero);                                        \
+        const v##B other = v##B##_if_eq(x, zero, v##B##_sub(zero, inf), v##B##_set1(NAN));                   \
+        return v##B##_if_lt(zero, x, v##B##_if_lt(x, inf, r, x), other);                                     \
+    }
+FM_LOG(32, 0x1p-126f, 0x1p24f, 24, 0x1.6a09e6p+0f)
+FM_LOG(64, 0x1p-1022, 0x1p54, 54, 0x1.6a09e667f3bcdp+0)
+
 /* log(u) + c / u for u >= 1, u finite; NaN and infinity in c give NaN. */
 FM_INLINE v64 v64_log_above1(v64 u, v64 c)
 {

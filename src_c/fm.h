@@ -208,23 +208,32 @@ FM_PRIMITIVE(void, scale_run, (real *x, size_t n, real factor))
  * (NULL: nowhere) and scale (sum(q) softmax(x) - q) to dx (NULL: not computed). q is the target with smoothing,
  * (1 - smoothing) target + smoothing / n, times weight (n of them; NULL: ones). Max error 4 ulp of each loss where
  * weights are positive; of dx, 4 ulp of the larger of its two terms, and at an unsmoothed label 4 ulp of dx
- * itself. loss must not overlap any other. */
+ * itself. z_loss: so many times w log(sum(e^x))^2 is added to each loss, w being the label's weight, or 1 where there
+ * is none. loss must not overlap any other. */
 
 /* Labels in 0 .. n - 1 or equal to ignored (loss and dx 0). weight_sum: sum of weight, or n. dx may be x. */
 FM_PRIMITIVE(double, cross_entropy_rows,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *weight, size_t rows, size_t n,
-              int64_t ignored, double smoothing, double weight_sum, double scale, int stream))
+              int64_t ignored, double smoothing, double z_loss, double weight_sum, double scale, int stream))
 /* label and loss: one for each of the width columns. */
 FM_PRIMITIVE(double, cross_entropy_cols,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *weight, size_t n, size_t stride,
-              size_t width, int64_t ignored, double smoothing, double weight_sum, double scale))
+              size_t width, int64_t ignored, double smoothing, double z_loss, double weight_sum, double scale))
 /* target lies as x does. dx may be x or target. */
 FM_PRIMITIVE(double, cross_entropy_soft_rows,
              (real *dx, real *loss, const real *x, const real *target, const real *weight, size_t rows, size_t n,
-              double smoothing, double scale, int stream))
+              double smoothing, double z_loss, double scale, int stream))
 FM_PRIMITIVE(double, cross_entropy_soft_cols,
              (real *dx, real *loss, const real *x, const real *target, const real *weight, size_t n, size_t stride,
-              size_t width, double smoothing, double scale))
+              size_t width, double smoothing, double z_loss, double scale))
+/* The same of log-probabilities x: the sum of sum_c q_c (-x_c), and -scale q. label (target NULL) or target (label
+ * not read). Max error of a loss 4 ulp of its largest term, of dx 2 ulp. dx may be x or target. */
+FM_PRIMITIVE(double, nll_rows,
+             (real *dx, real *loss, const real *x, const int64_t *label, const real *target, const real *weight,
+              size_t rows, size_t n, int64_t ignored, double smoothing, double scale, int stream))
+FM_PRIMITIVE(double, nll_cols,
+             (real *dx, real *loss, const real *x, const int64_t *label, const real *target, const real *weight,
+              size_t n, size_t stride, size_t width, int64_t ignored, double smoothing, double scale))
 /* The sum of n doubles, with what rounding took from it; the same in both tables. n >= 0. */
 FM_PRIMITIVE(double, tally, (const double *x, size_t n))
 /* The index of the first label that is neither in 0 .. n - 1 nor *ignored (NULL: none is); else count, and *total is
@@ -236,11 +245,16 @@ FM_PRIMITIVE(size_t, label_weights,
 
 /* The sum of the losses of n elements x with targets t, returned in double; every single one to loss (NULL: nowhere)
  * and scale times its slope by x to dx (NULL: not computed). kind: FM_LOSS_..., losses.h.
- *     MSE  (x - t)^2
- *     BCE  a (b t log(1 + e^-x) + (1 - t) log(1 + e^x))
+ *     MSE     (x - t)^2
+ *     L1      |x - t|
+ *     HUBER   c (d - c / 2), d = x - t, c = d within -a ... a
+ *     BCE     a (b t log(1 + e^-x) + (1 - t) log(1 + e^x))
+ *     KL      t (log(t) - x), 0 where t = 0
+ *     KL_LOG  e^t (t - x), 0 where e^t = 0
  * a and b (NULL: ones): with period 0 one number for each element; else a table of period + FM_LOSS_PADDING, of which
- * element i of the run takes (start + i) mod period. Max error of a term and of dx: 2 ulp (MSE), 5 ulp (BCE with
- * 0 <= t <= 1 and positive weights; dx's of the larger of its two terms). dx may be any input, loss must not overlap
+ * element i of the run takes (start + i) mod period. Max error of a term and of dx: 2 ulp (MSE, L1), 3 ulp (HUBER),
+ * 5 ulp (BCE with 0 <= t <= 1 and positive weights; dx's of the larger of its two terms), 4 ulp of the larger of a
+ * term's two parts (KL, KL_LOG; a slope is -t or -e^t). dx may be any input, loss must not overlap
  * any other. stream: dx is written past the caches. n >= 0. */
 FM_PRIMITIVE(double, loss_run,
              (int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,

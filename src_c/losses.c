@@ -1,7 +1,7 @@
 /* Losses of one term an element, summed, with the gradient in the same pass.
  *
  * A loss is one case of loss_point: a vector of terms and of their slopes by x. The loop around it is the same for all
- * and is compiled once for each. Terms are rounded to real, as reduction "none" returns them, and added in double:
+ * and is compiled once: the jump to the case costs nothing that can be measured. Terms are rounded to real, as reduction "none" returns them, and added in double:
  * eight lanes, of which term i of a float vector joins lane i mod 8, then one tree. Lanes follow the place in the run
  * and not the address, so the bits do not depend on how memory is aligned; streaming stores, which need a 64-byte
  * boundary, therefore go through a small piece in the first cache.
@@ -36,32 +36,55 @@ typedef struct { vec loss, slope; } FM(point);
 /* The terms and slopes of one vector; a and b are the loss's own parameters, as fm.h lists them. */
 FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
 {
-    const vec zero = v_set1(0), one = v_set1(1);
+    const vec zero = v_set1(0), one = v_set1(1), half = v_set1((real)0.5), d = v_sub(x, t);
     FM(point) p;
-    if (kind == FM_LOSS_MSE) {
-        const vec d = v_sub(x, t);
+    switch (kind) {
+    case FM_LOSS_MSE:
         p.loss = v_mul(d, d);
         p.slope = v_add(d, d);
-    } else {
+        break;
+    case FM_LOSS_L1:
+        p.loss = v_max(v_sub(zero, d), d);
+        p.slope = v_if_lt(zero, d, one, v_if_lt(d, zero, v_set1(-1), d));
+        break;
+    case FM_LOSS_HUBER:
+        p.slope = v_max(v_sub(zero, a), v_min(a, d));
+        p.loss = v_mul(p.slope, v_fnma(half, p.slope, d));
+        break;
+    case FM_LOSS_BCE: {
         /* With s = log(1 + e^-|x|): log(1 + e^x) = max(x, 0) + s and log(1 + e^-x) = max(-x, 0) + s, two terms that
          * are never negative, each with its share of the target. Nothing cancels. */
         const vec minus = v_sub(zero, x), e = v_exp(v_min(x, minus)), u = v_add(one, e);
         const vec r = v_div(one, u), q = v_mul(e, r); /* sigmoid(|x|) and sigmoid(-|x|) */
         /* log(u) and what rounding took from u = 1 + e <= 2. */
         const vec root2 = v_set1((real)1.4142135623730951), above = v_sub(u, one);
-        const vec f = v_if_lt(root2, u, v_sub(v_mul(u, v_set1((real)0.5)), one), above);
+        const vec f = v_if_lt(root2, u, v_sub(v_mul(u, half), one), above);
         const vec s = v_log_near1(v_if_lt(root2, u, one, zero), f, v_mul(v_sub(e, above), r));
         const vec on = v_mul(v_mul(t, b), a), off = v_mul(v_sub(one, t), a);
         p.loss = v_fma(on, v_add(v_max(zero, minus), s), v_mul(off, v_add(v_max(zero, x), s)));
         p.slope = v_fnma(on, v_if_lt(x, zero, r, q), v_mul(off, v_if_lt(x, zero, q, r)));
+        break;
+    }
+    default: { /* KL; where the target is 0, x = -inf costs nothing, and NaN stays */
+        const vec w = kind == FM_LOSS_KL ? t : v_exp(t), most = v_set1(FM_LARGEST);
+        const vec finite = v_max(v_sub(zero, most), v_min(most, x));
+        const vec log = kind == FM_LOSS_KL ? v_log(t) : t;
+        p.loss = v_mul(w, v_if_eq(w, zero, finite, v_sub(log, x)));
+        p.slope = v_sub(zero, w);
+    }
     }
     return p;
 }
 
 #define FM_PIECE 1024
-FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, const real *t, FM(factor) a, FM(factor) b,
-                               size_t n, real scale, int stream)
+static double FM(loss_run)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
+                           const real *b, size_t b_period, size_t start, size_t n, real scale, int stream)
 {
+    real ones[1 + LANES];
+    for (size_t i = 0; i < 1 + LANES; i++)
+        ones[i] = 1;
+    FM(factor) as = FM(factor_run)(a ? a : ones, a ? a_period : 1, start);
+    FM(factor) bs = FM(factor_run)(b ? b : ones, b ? b_period : 1, start);
     const vec vscale = v_set1(scale);
     real piece[FM_PIECE];
     v64 total = v64_set1(0);
@@ -70,7 +93,7 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
         real *d = dx && !stream ? dx + from : piece;
         for (size_t i_ = 0; i_ < m; i_ += LANES) {
             const size_t k_ = m - i_ < LANES ? m - i_ : LANES;
-            const vec pa = FM(factor_next)(&a, k_), pb = FM(factor_next)(&b, k_);
+            const vec pa = FM(factor_next)(&as, k_), pb = FM(factor_next)(&bs, k_);
             FM(point) p = FM(loss_point)(kind, AT(x + from), AT(t + from), pa, pb);
             if (dx)
                 PUT(d, v_mul(p.slope, vscale));
@@ -95,17 +118,4 @@ static double FM(loss_sum)(const real *terms, size_t n)
         total = v64_add(total, v_folded(AT(terms)));
     }
     return v64_sum(total);
-}
-
-static double FM(loss_run)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
-                           const real *b, size_t b_period, size_t start, size_t n, real scale, int stream)
-{
-    real ones[1 + LANES];
-    for (size_t i = 0; i < 1 + LANES; i++)
-        ones[i] = 1;
-    const FM(factor) pa = FM(factor_run)(a ? a : ones, a ? a_period : 1, start);
-    const FM(factor) pb = FM(factor_run)(b ? b : ones, b ? b_period : 1, start);
-    if (kind == FM_LOSS_MSE)
-        return FM(loss_loop)(FM_LOSS_MSE, dx, loss, x, t, pa, pb, n, scale, stream);
-    return FM(loss_loop)(FM_LOSS_BCE, dx, loss, x, t, pa, pb, n, scale, stream);
 }

@@ -9,6 +9,6 @@
 #define FM_LOSS_PADDING 16
 
 /* The losses of loss_run. */
-enum { FM_LOSS_MSE, FM_LOSS_BCE };
+enum { FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER, FM_LOSS_BCE, FM_LOSS_KL, FM_LOSS_KL_LOG };
 
 #endif

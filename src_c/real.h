@@ -16,6 +16,8 @@ typedef double fm_real64;
 #define real FM_CAT(fm_real, FM_BITS, )
 #define vec FM_CAT(v, FM_BITS, )
 #define LANES (64 / sizeof(real))
+/* The largest finite number. */
+#define FM_LARGEST (sizeof(real) == 4 ? (real)0x1.fffffep127 : (real)0x1.fffffffffffffp1023)
 
 #define v_set1 FM_V(set1)
 #define v_load FM_V(load)
@@ -50,6 +52,7 @@ typedef double fm_real64;
 #define v_scale_of FM_V(scale)
 #define v_scaled FM_V(scaled)
 #define v_log_sum FM_V(log_sum)
+#define v_log FM_V(log)
 #define v_log_near1 FM_V(log_near1)
 #define v_folded FM_V(folded)
 

@@ -272,8 +272,53 @@ def linear_cross_entropy_terms(args):
     return loss, (dz @ w).reshape(x.shape), dz.T @ samples, dz.sum(axis=0)
 
 
-def predictions(shape, dtype, seed):
-    return {"input": normal(shape, dtype, seed, 3), "target": normal(shape, dtype, seed + 1, 3)}
+def log_probabilities(make, **options):
+    """What `make` gives for logits, as arguments of a loss of log-probabilities."""
+
+    def renamed(shape, dtype, seed):
+        args = make(shape, dtype, seed)
+        log_probs = reference.log_softmax(args.pop("logits"))
+        return {"log_probs": log_probs, **args, **options}
+
+    return renamed
+
+
+def nll_terms(args):
+    """The largest term of each sample's loss, and the gradient, one term each."""
+    axis, weight = args["axis"], np.abs(args.get("weight", np.ones(1)))
+    top = np.max(weight, initial=0) * largest(args["log_probs"], axis)
+    if args.get("reduction", "mean") == "none":
+        return (np.squeeze(top, axis),)
+    return (np.max(top, initial=0) * (top.size if args.get("reduction") == "sum" else 1),)
+
+
+def divergence(log_target=False, **options):
+    """Log-probabilities, and a target with zeros among it."""
+
+    def make(shape, dtype, seed):
+        rng = np.random.default_rng(seed + 1)
+        target = rng.uniform(-0.25, 2, shape).clip(0)
+        with np.errstate(divide="ignore"):
+            target = np.asarray(np.log(target) if log_target else target).astype(dtype)
+        return {"input": normal(shape, dtype, seed, 3), "target": target, "log_target": log_target, **options}
+
+    return make
+
+
+def divergence_terms(args):
+    """The larger part of each term: t log t and t x."""
+    x, t = (np.asarray(args[name], np.float64) for name in ("input", "target"))
+    with np.errstate(all="ignore"):
+        t, log_t = (np.exp(t), t) if args["log_target"] else (t, np.log(t))
+        terms = finite(np.abs(t) * np.maximum(np.abs(x), np.abs(finite(log_t))))
+    if args.get("reduction", "mean") == "none":
+        return (terms,)
+    total = {"mean": max(x.size, 1), "batchmean": len(x) if x.ndim else 1}.get(args.get("reduction", "mean"), 1)
+    return (np.sum(terms) / max(total, 1),)
+
+
+def predictions(shape, dtype, seed, **options):
+    return {"input": normal(shape, dtype, seed, 3), "target": normal(shape, dtype, seed + 1, 3), **options}
 
 
 def answers(weight=None, **options):

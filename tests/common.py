@@ -13,6 +13,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,12 @@ _BN_BACKWARD = {
     "scales": arguments.batch_norm_backward_terms,
 }
 _LOSS_OUT = {"out": 1, "in_place": "input"}
+_NLL = {
+    "arrays": ("log_probs", "target", "weight"),
+    "axis": "axis", "min_ndim": 1, "accepts": arguments.has_classes, "scales": arguments.nll_terms,
+}  # fmt: skip
+_NLL_OUT = {**_NLL, "out": 1, "in_place": "log_probs"}
+_KL = {"arrays": ("input", "target"), "scales": arguments.divergence_terms}
 _BCE_ARRAYS = ("input", "target", "weight", "pos_weight")
 _GELU_BACKWARD = {"out": 0, "in_place": "grad", "scales": arguments.gelu_terms}
 _LN = {
@@ -233,8 +240,50 @@ OPS = (
     Op("cross_entropy_with_grad", arguments.labels(), **_CE_OUT),
     Op("cross_entropy_with_grad", arguments.labels(**_SMOOTH), **_CE_OUT, case="smooth"),
     Op("cross_entropy_with_grad", arguments.probabilities(reduction="sum"), **_CE_OUT, case="probabilities"),
+    Op("cross_entropy", arguments.labels(z_loss=0.01), **_CE, case="z-loss"),
+    Op("cross_entropy_with_grad", arguments.labels(z_loss=0.01, **_SMOOTH), **_CE_OUT, case="z-loss"),
+    Op("nll_loss", arguments.log_probabilities(arguments.labels()), **_NLL),
+    Op(
+        "nll_loss",
+        arguments.log_probabilities(arguments.labels(reduction="none", **_SMOOTH)),
+        **_NLL,
+        case="smooth",
+    ),
+    Op("nll_loss", arguments.log_probabilities(arguments.probabilities()), **_NLL, case="probabilities"),
+    Op("nll_loss_with_grad", arguments.log_probabilities(arguments.labels()), **_NLL_OUT),
+    Op(
+        "nll_loss_with_grad",
+        arguments.log_probabilities(arguments.labels(**_SMOOTH)),
+        **_NLL_OUT,
+        case="smooth",
+    ),
+    Op(
+        "nll_loss_with_grad",
+        arguments.log_probabilities(arguments.probabilities(reduction="sum")),
+        **_NLL_OUT,
+        case="probabilities",
+    ),
     Op("mse_loss", arguments.predictions, ("input", "target")),
     Op("mse_loss_with_grad", arguments.predictions, ("input", "target"), **_LOSS_OUT),
+    Op("l1_loss", arguments.predictions, ("input", "target")),
+    Op("l1_loss_with_grad", arguments.predictions, ("input", "target"), **_LOSS_OUT),
+    Op("huber_loss", arguments.predictions, ("input", "target")),
+    Op(
+        "huber_loss_with_grad",
+        partial(arguments.predictions, delta=2.5),
+        ("input", "target"),
+        **_LOSS_OUT,
+    ),
+    Op("kl_div_loss", arguments.divergence(), **_KL),
+    Op("kl_div_loss", arguments.divergence(True, reduction="none"), **_KL, case="logarithms"),
+    Op("kl_div_loss_with_grad", arguments.divergence(reduction="batchmean"), **_KL, **_LOSS_OUT),
+    Op(
+        "kl_div_loss_with_grad",
+        arguments.divergence(True, reduction="sum"),
+        **_KL,
+        **_LOSS_OUT,
+        case="logarithms",
+    ),
     Op("binary_cross_entropy_with_logits", arguments.answers(), ("input", "target")),
     Op(
         "binary_cross_entropy_with_logits",

@@ -112,6 +112,23 @@ def test_as_torch(dtype, hard, shape, axis):
         np.testing.assert_allclose(dlogits, dwant, rtol=64 * eps, atol=16 * eps)
 
 
+@pytest.mark.parametrize("shape, axis", SHAPES)
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_z_loss(dtype, hard, shape, axis):
+    """Every option; and it is z times the log-sum-exp squared that is added, with the digits of both."""
+    logits, target, weight = make(shape, axis, dtype, hard)
+    for reduction, smoothing, weighted, ignored in itertools.product(
+        REDUCTIONS, (0, 0.1), (False, True), (None, 0) if hard else (None,)
+    ):
+        options = {"weight": weight if weighted else None, "label_smoothing": smoothing}
+        check(logits, target, axis, **options, ignore_index=ignored, z_loss=0.125, reduction=reduction)
+    with_z = fastml.cross_entropy(logits, target, axis, z_loss=0.125, reduction="none")
+    lse = fastml.logsumexp(logits, axis)
+    want = fastml.cross_entropy(logits, target, axis, reduction="none") + 0.125 * lse * lse
+    assert_close(with_z, np.asarray(want), 8)
+
+
 @pytest.mark.parametrize("layout", ["F", "strided", "reversed", "transposed", "field", "swapped"])
 @pytest.mark.parametrize("hard", [True, False])
 def test_layouts(layout, hard):

@@ -26,9 +26,20 @@ from .test_step import assert_same_training, sgd
 REDUCTIONS = ("mean", "sum", "none")
 SHAPES = ((), (1,), (7,), (3, 5), (33, 17), (0, 3), (2, 3, 4), (5, 1), (9001,), (4099, 3))
 BLOCK = 4096  # elements; src_c/losses.h
-LOSSES = ("mse_loss", "binary_cross_entropy_with_logits")
+BCE = "binary_cross_entropy_with_logits"
+LOSSES = ("mse_loss", BCE, "l1_loss", "huber_loss", "kl_div_loss")
+# Every loss in every way of calling it.
+WAYS = [(name, {}) for name in LOSSES] + [("huber_loss", {"delta": 0.7}), ("kl_div_loss", {"log_target": True})]
+MODULES = {
+    "mse_loss": nn.MSELoss,
+    BCE: nn.BCEWithLogitsLoss,
+    "l1_loss": nn.L1Loss,
+    "huber_loss": nn.HuberLoss,
+    "kl_div_loss": nn.KLDivLoss,
+}
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 every_loss = pytest.mark.parametrize("name", LOSSES)
+every_way = pytest.mark.parametrize("name, way", WAYS, ids=str)
 
 
 def make(shape, dtype, seed=0, scale=3):
@@ -45,7 +56,7 @@ def check(name, x, target, ulp=8, **options):
     """Both functions against the reference."""
     loss, dx = with_grad(name, x, target, **options)
     want, dwant = getattr(reference, f"{name}_with_grad")(x, target, **options)
-    assert_close(loss, want, ulp, what=f"loss {options}")
+    assert_close(loss, want, ulp, scale=loss_scale(name, x, target, **options), what=f"loss {options}")
     scale = np.abs(finite_slope(name, x, target, **options))
     assert_close(dx, dwant, ulp, scale=scale, what=f"gradient {options}")
     alone = getattr(fastml, name)(x, target, **options)
@@ -54,9 +65,22 @@ def check(name, x, target, ulp=8, **options):
     return loss, dx
 
 
-def finite_slope(name, x, target, weight=1, pos_weight=1, reduction="mean"):
+def loss_scale(name, x, target, log_target=False, reduction="mean", **options):
+    """The larger of the two parts of a divergence, 0 for the losses that do not cancel."""
+    if name != "kl_div_loss":
+        return 0.0
+    x, t = (np.asarray(a, np.float64) for a in (x, target))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t, log_t = (np.exp(t), t) if log_target else (t, np.log(t))
+        terms = t * np.maximum(np.abs(x), np.abs(np.where(t > 0, log_t, 0)))
+    if reduction == "none":
+        return terms
+    return np.sum(terms) / max({"mean": x.size, "batchmean": len(x) if x.ndim else 1, "sum": 1}[reduction], 1)
+
+
+def finite_slope(name, x, target, weight=1, pos_weight=1, reduction="mean", **options):
     """The larger of a gradient's two terms."""
-    if name == "mse_loss":
+    if name != BCE:
         return 0.0
     on = np.asarray(weight) * pos_weight * target / (1 + np.exp(x.astype(np.float64)))
     off = np.asarray(weight) * (1 - target) / (1 + np.exp(-x.astype(np.float64)))
@@ -66,11 +90,12 @@ def finite_slope(name, x, target, weight=1, pos_weight=1, reduction="mean"):
 # --- values --------------------------------------------------------------------------------------------------
 
 
-@every_loss
+@every_way
 @every_dtype
-def test_values(dtype, name):
-    for shape, reduction in itertools.product([*SHAPES, *((n,) for n in LENGTHS)], REDUCTIONS):
-        check(name, *make(shape, dtype), reduction=reduction)
+def test_values(dtype, name, way):
+    reductions = (*REDUCTIONS, "batchmean") if name == "kl_div_loss" else REDUCTIONS
+    for shape, reduction in itertools.product([*SHAPES, *((n,) for n in LENGTHS)], reductions):
+        check(name, *make(shape, dtype), **way, reduction=reduction)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (33, 17), (2, 3, 4), (4099, 3), (5, 1), (3, 1700)])
@@ -86,34 +111,75 @@ def test_weights(dtype, shape):
         pos_weight = np.asarray(rng.uniform(0.5, 4, p_shape)).astype(dtype)
         for reduction in REDUCTIONS:
             given = {"weight": weight, "pos_weight": pos_weight}
-            loss, dx = check(LOSSES[1], x, target, **given, reduction=reduction)
+            loss, dx = check(BCE, x, target, **given, reduction=reduction)
             given = {k: np.broadcast_to(v, shape) for k, v in given.items()}
-            full = with_grad(LOSSES[1], x, target, **given, reduction=reduction)
+            full = with_grad(BCE, x, target, **given, reduction=reduction)
             assert_same_bits(loss, full[0])
             assert_same_bits(dx, full[1])
 
 
-@every_loss
+@every_way
 @every_dtype
-def test_as_torch(dtype, name):
+@pytest.mark.filterwarnings("ignore:reduction")
+def test_as_torch(dtype, name, way):
     torch = pytest.importorskip("torch")
-    functions = {"mse_loss": torch.nn.functional.mse_loss}
-    function = functions.get(name, torch.nn.functional.binary_cross_entropy_with_logits)
+    function = getattr(torch.nn.functional, name.replace("kl_div_loss", "kl_div"))
     eps, rng = np.finfo(dtype).eps, np.random.default_rng(4)
-    for shape, reduction in itertools.product([(6, 5), (40, 7, 3)], REDUCTIONS):
+    reductions = (*REDUCTIONS, "batchmean") if name == "kl_div_loss" else REDUCTIONS
+    for shape, reduction in itertools.product([(), (6, 5), (40, 7, 3)], reductions):
         x, target = make(shape, dtype)
-        weights = [{}]
-        if name != "mse_loss":
+        weights = [way]
+        if name == BCE and shape:
             weights += [{"pos_weight": rng.uniform(0.5, 4, shape[-1]).astype(dtype)}]
             weights += [{"weight": rng.uniform(0.5, 4, (*shape[:-1], 1)).astype(dtype), **weights[1]}]
         for options in weights:
             loss, dx = with_grad(name, x, target, reduction=reduction, **options)
-            tx = torch.from_numpy(x).requires_grad_()
-            t_options = {k: torch.from_numpy(v) for k, v in options.items()}
-            want = function(tx, torch.from_numpy(target), reduction=reduction, **t_options)
+            tx = torch.from_numpy(np.array(x)).requires_grad_()
+            t_options = {k: torch.from_numpy(v) if np.ndim(v) else v for k, v in options.items()}
+            want = function(tx, torch.from_numpy(np.array(target)), reduction=reduction, **t_options)
             want.sum().backward()
-            np.testing.assert_allclose(loss, want.detach().numpy(), rtol=64 * eps, atol=16 * eps)
+            scale = np.max(loss_scale(name, x, target, **options, reduction=reduction))
+            np.testing.assert_allclose(loss, want.detach().numpy(), rtol=64 * eps, atol=16 * eps * (1 + scale))
             np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=64 * eps, atol=16 * eps)
+
+
+def test_where_slopes_jump():
+    """No gradient of |d| at 0; the Huber loss is quadratic up to delta, with it, and goes on linearly."""
+    x = np.array([-2.0, -1.5, -1.0, 0.0, 1.0, 1.5, 2.0], np.float32)
+    loss, dx = fastml.huber_loss_with_grad(x, np.zeros(7), delta=1.5, reduction="none")
+    assert loss.tolist() == [1.875, 1.125, 0.5, 0, 0.5, 1.125, 1.875]
+    assert dx.tolist() == [-1.5, -1.5, -1.0, 0.0, 1.0, 1.5, 1.5]
+    assert fastml.l1_loss_with_grad(x, np.zeros(7), reduction="sum")[1].tolist() == [-1, -1, -1, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("log_target", [False, True])
+@every_dtype
+def test_a_target_of_zero_costs_nothing(dtype, log_target):
+    x = np.array([-np.inf, -3.0, 0.0, np.inf, np.nan, -np.inf], dtype)
+    target = np.array([0, 0, 0, 0, 0, 0.5], dtype)
+    with np.errstate(divide="ignore"):
+        target = np.log(target) if log_target else target
+    loss, dx = fastml.kl_div_loss_with_grad(x, target, log_target=log_target, reduction="none")
+    np.testing.assert_array_equal(loss, [0, 0, 0, 0, np.nan, np.inf])
+    np.testing.assert_allclose(dx, [0, 0, 0, 0, 0, -0.5], rtol=1e-6)
+
+
+@every_dtype
+def test_the_logarithm_of_any_target(dtype):
+    """Over the whole range, the smallest numbers included; there is none of a negative one."""
+    info = np.finfo(dtype)
+    rng = np.random.default_rng(0)
+    low, high = np.log2(float(info.smallest_subnormal)), np.log2(float(info.max))
+    target = np.exp2(rng.uniform(low, high, 20_000)).astype(dtype)
+    more = [info.smallest_subnormal, info.smallest_normal, info.max, 1, 1 - info.epsneg, 1 + info.eps]
+    target = np.concatenate([target, np.array(more, dtype)])
+    target = target[target < info.max / 1000]
+    loss = fastml.kl_div_loss(np.zeros_like(target), target, reduction="none")
+    exact = target.astype(np.longdouble)
+    normal_result = np.abs(exact * np.log(exact)) >= info.smallest_normal
+    assert ulp_error(loss[normal_result], (exact * np.log(exact))[normal_result]) <= 3
+    assert np.isnan(fastml.kl_div_loss(dtype(0), dtype(-1)))
+    assert fastml.kl_div_loss(dtype(0), dtype(np.inf)) == np.inf
 
 
 @every_dtype
@@ -123,7 +189,7 @@ def test_sure_answers_keep_their_digits(dtype):
     x = np.concatenate([np.linspace(-end, end, 2001), [1e30, -1e30, 1e-30, 0.0]]).astype(dtype)
     for answer in (0, 1):
         target = np.full_like(x, answer)
-        loss, dx = with_grad(LOSSES[1], x, target, pos_weight=dtype(3), reduction="none")
+        loss, dx = with_grad(BCE, x, target, pos_weight=dtype(3), reduction="none")
         want, dwant = reference.binary_cross_entropy_with_logits_with_grad(
             x, target, pos_weight=3, reduction="none"
         )
@@ -132,7 +198,7 @@ def test_sure_answers_keep_their_digits(dtype):
         assert (loss >= 0).all()
 
 
-@every_loss
+@pytest.mark.parametrize("name", LOSSES[:-1])
 def test_extremes(name):
     """NaN stays in its place; infinite logits cost infinity where they are wrong."""
     x = np.array([np.nan, np.inf, -np.inf, 1.0, 1e30, -1e30], np.float32)
@@ -142,7 +208,7 @@ def test_extremes(name):
     np.testing.assert_array_equal(np.isnan(loss), nan)
     np.testing.assert_array_equal(np.isnan(dx), nan)
     assert np.isposinf(loss[1:3]).all()
-    if name != "mse_loss":
+    if name != "mse_loss":  # Huber's delta is 1
         np.testing.assert_array_equal(dx[[1, 2, 4, 5]], [1, -1, 1, -1])
     assert np.isnan(getattr(fastml, name)(x, target))
 
@@ -177,7 +243,8 @@ def test_the_sum_of_many_is_accurate(name):
     x, target = make((3_000_017,), np.float32)
     for reduction in ("mean", "sum"):
         want = getattr(reference, name)(x.astype(np.float64), target.astype(np.float64), reduction=reduction)
-        assert ulp_error(getattr(fastml, name)(x, target, reduction=reduction), want) <= 1
+        cancelled = np.abs(loss_scale(name, x, target, reduction=reduction) / want)
+        assert ulp_error(getattr(fastml, name)(x, target, reduction=reduction), want) <= 1 + cancelled
         got = getattr(fastml, name)(x.astype(np.float64), target.astype(np.float64), reduction=reduction)
         assert ulp_error(got, want) <= 32
 
@@ -246,6 +313,11 @@ for dtype in (numpy.float32, numpy.float64):
                 loss, d = fastml.binary_cross_entropy_with_logits_with_grad(x, t, reduction=reduction, **options)
                 result[f"{name} bce {k} {reduction}"], result[f"{name} dbce {k} {reduction}"] = loss, d
         result[f"{name} mse"], result[f"{name} dmse"] = fastml.mse_loss_with_grad(x, t)
+        result[f"{name} l1"], result[f"{name} dl1"] = fastml.l1_loss_with_grad(x, t)
+        result[f"{name} huber"], result[f"{name} dhuber"] = fastml.huber_loss_with_grad(x, t, delta=3)
+        result[f"{name} kl"], result[f"{name} dkl"] = fastml.kl_div_loss_with_grad(x, t, reduction="batchmean")
+        result[f"{name} each kl"] = fastml.kl_div_loss(x, t, reduction="none")
+        result[f"{name} log"], result[f"{name} dlog"] = fastml.kl_div_loss_with_grad(t, x / 20, log_target=True)
 """
 
 
@@ -286,8 +358,15 @@ WRONG = [
     (ValueError, "target", {"target": np.zeros((4, 1))}),
     (TypeError, "target", {"target": np.zeros((4, 3), complex)}),
     (TypeError, "input", {"input": np.full((4, 3), "a")}),
-    (ValueError, "reduction must be 'mean', 'sum' or 'none', not 'batchmean'", {"reduction": "batchmean"}),
     (ValueError, "reduction", {"reduction": None}),
+]
+BATCHMEAN = (ValueError, "reduction must be 'mean', 'sum' or 'none', not 'batchmean'", {"reduction": "batchmean"})
+AVERAGE = (ValueError, "must be 'batchmean', 'mean', 'sum' or 'none', not 'average'", {"reduction": "average"})
+WRONG_DELTA = [
+    (ValueError, "delta must be positive, not 0", {"delta": 0.0}),
+    (ValueError, "delta must be between 0", {"delta": -1}),
+    (ValueError, "delta must be between 0", {"delta": np.nan}),
+    (TypeError, "delta must be a real number", {"delta": "1"}),
 ]
 WRONG_WEIGHTS = [
     (ValueError, r"weight must broadcast to .* input, \(4, 3\), not \(4,\)", {"weight": np.ones(4)}),
@@ -300,7 +379,11 @@ WRONG_WEIGHTS = [
 
 @pytest.mark.parametrize(
     "name, error, match, wrong",
-    [(LOSSES[0], *row) for row in WRONG] + [(LOSSES[1], *row) for row in WRONG + WRONG_WEIGHTS],
+    [(name, *row) for name in LOSSES for row in WRONG]
+    + [(BCE, *row) for row in WRONG_WEIGHTS]
+    + [(name, *BATCHMEAN) for name in LOSSES[:-1]]
+    + [("huber_loss", *row) for row in WRONG_DELTA]
+    + [("kl_div_loss", *AVERAGE)],
 )
 def test_errors_write_nothing(name, error, match, wrong):
     args = {"input": normal((4, 3), np.float64), "target": np.zeros((4, 3)), **wrong}
@@ -315,14 +398,22 @@ def test_errors_write_nothing(name, error, match, wrong):
 # --- nn ------------------------------------------------------------------------------------------------------
 
 
-def test_mse_module():
+@every_way
+def test_modules(name, way):
     x, target = make((6, 5), np.float32)
-    for reduction in REDUCTIONS:
-        loss, grad = nn.MSELoss(reduction=reduction)(x, target)
-        want = fastml.mse_loss_with_grad(x, target, reduction=reduction)
+    reductions = (*REDUCTIONS, "batchmean") if name == "kl_div_loss" else REDUCTIONS
+    for reduction in reductions:
+        loss, grad = MODULES[name](**way, reduction=reduction)(x, target)
+        want = with_grad(name, x, target, **way, reduction=reduction)
         assert_same_bits(loss, want[0])
         assert_same_bits(grad, want[1])
+
+
+def test_how_modules_show_themselves():
     assert repr(nn.MSELoss()) == "MSELoss(reduction='mean')"
+    assert repr(nn.L1Loss(reduction="sum")) == "L1Loss(reduction='sum')"
+    assert repr(nn.HuberLoss(delta=2)) == "HuberLoss(delta=2.0, reduction='mean')"
+    assert repr(nn.KLDivLoss(log_target=True)) == "KLDivLoss(log_target=True, reduction='mean')"
 
 
 def test_bce_module():
@@ -338,13 +429,13 @@ def test_bce_module():
     )
 
 
-@pytest.mark.parametrize("module", [nn.MSELoss, nn.BCEWithLogitsLoss])
+@pytest.mark.parametrize("module", MODULES.values())
 def test_modules_refuse_an_unknown_reduction(module):
     with pytest.raises(ValueError, match="average"):
         module(reduction="average")
 
 
-@pytest.mark.parametrize("module", [nn.MSELoss, nn.BCEWithLogitsLoss])
+@pytest.mark.parametrize("module", MODULES.values())
 def test_gradients_are_not_overwritten_while_referred_to(module):
     loss_fn = module()
     pairs = [make((600, 1000), np.float32, seed) for seed in range(4)]
@@ -372,6 +463,10 @@ def test_compiled_step_gives_the_bits_of_the_explicit_calls(dtype, cols):
     for loss_fn in (
         nn.MSELoss(),
         nn.MSELoss(reduction="sum"),
+        nn.L1Loss(),
+        nn.HuberLoss(delta=0.3),
+        nn.KLDivLoss(reduction="batchmean"),
+        nn.KLDivLoss(log_target=True),
         nn.BCEWithLogitsLoss(),
         nn.BCEWithLogitsLoss(weight=[[0.5]], pos_weight=weight),
         nn.BCEWithLogitsLoss(weight=weight[None], reduction="sum"),
@@ -409,3 +504,5 @@ def test_compiled_step_refuses_what_does_not_fit():
     ):
         with pytest.raises(ValueError, match=text):
             nn.compile_step(model, loss_fn, sgd(model))
+    with pytest.raises(ValueError, match="delta"):
+        nn.HuberLoss(delta=0)

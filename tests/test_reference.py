@@ -60,11 +60,73 @@ def test_cross_entropy_gradient(kind, smoothing, reduction):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_mse_loss_gradient(reduction):
+@pytest.mark.parametrize("kind", ["labels", "ignored", "probabilities"])
+def test_z_loss_gradient(kind, reduction):
+    x = RNG.normal(size=(4, 3, 2))
+    options = {"weight": RNG.uniform(0.5, 2, 3), "label_smoothing": 0.1, "reduction": reduction, "z_loss": 0.3}
+    target = RNG.integers(0, 3, (4, 2))
+    if kind == "ignored":
+        options["ignore_index"] = int(target[0, 0])
+    if kind == "probabilities":
+        target = reference.softmax(RNG.normal(size=x.shape), 1)
+    _, got = reference.cross_entropy_with_grad(x, target, 1, **options)
+    assert_gradient(got, lambda x: reference.cross_entropy(x, target, 1, **options).sum(), x)
+
+
+def test_z_loss_is_the_mean_of_the_squared_log_sum_exp():
+    x, target = RNG.normal(size=(6, 4)), RNG.integers(0, 4, 6)
+    lse = reference.logsumexp(x)
+    got = reference.cross_entropy(x, target, z_loss=0.1) - reference.cross_entropy(x, target)
+    np.testing.assert_allclose(got, 0.1 * np.mean(lse**2))
+    weight = RNG.uniform(0.5, 2, 4)
+    got = reference.cross_entropy(x, target, z_loss=0.1, weight=weight)
+    want = reference.cross_entropy(x, target, weight=weight) + 0.1 * np.average(lse**2, weights=weight[target])
+    np.testing.assert_allclose(got, want)
+    soft = reference.softmax(RNG.normal(size=x.shape))
+    got = reference.cross_entropy(x, soft, z_loss=0.1, weight=weight, reduction="sum")
+    np.testing.assert_allclose(
+        got, reference.cross_entropy(x, soft, weight=weight, reduction="sum") + 0.1 * np.sum(lse**2)
+    )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("kind", ["labels", "ignored", "probabilities"])
+def test_nll_loss_gradient(kind, smoothing, reduction):
+    """Also: log_softmax and nll_loss in a row are the cross-entropy."""
+    logits = RNG.normal(size=(4, 3, 2))
+    options = {"weight": RNG.uniform(0.5, 2, 3), "label_smoothing": smoothing, "reduction": reduction}
+    target = RNG.integers(0, 3, (4, 2))
+    if kind == "ignored":
+        options["ignore_index"] = int(target[0, 0])
+    if kind == "probabilities":
+        target = reference.softmax(RNG.normal(size=logits.shape), 1)
+    x = reference.log_softmax(logits, 1)
+    loss, got = reference.nll_loss_with_grad(x, target, 1, **options)
+    np.testing.assert_array_equal(loss, reference.nll_loss(x, target, 1, **options))
+    np.testing.assert_allclose(loss, reference.cross_entropy(logits, target, 1, **options))
+    assert_gradient(got, lambda x: reference.nll_loss(x, target, 1, **options).sum(), x)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name, options", [("mse_loss", {}), ("l1_loss", {}), ("huber_loss", {"delta": 0.6})])
+def test_gradients_of_losses_of_differences(name, options, reduction):
     x, target = RNG.normal(size=(2, 4, 3))
-    loss, got = reference.mse_loss_with_grad(x, target, reduction=reduction)
-    np.testing.assert_array_equal(loss, reference.mse_loss(x, target, reduction=reduction))
-    assert_gradient(got, lambda x: reference.mse_loss(x, target, reduction=reduction).sum(), x)
+    function = getattr(reference, name)
+    loss, got = getattr(reference, f"{name}_with_grad")(x, target, **options, reduction=reduction)
+    np.testing.assert_array_equal(loss, function(x, target, **options, reduction=reduction))
+    assert_gradient(got, lambda x: function(x, target, **options, reduction=reduction).sum(), x)
+
+
+@pytest.mark.parametrize("reduction", ["batchmean", "mean", "sum", "none"])
+@pytest.mark.parametrize("log_target", [False, True])
+def test_kl_div_loss_gradient(log_target, reduction):
+    x, target = reference.log_softmax(RNG.normal(size=(2, 4, 3)))
+    options = {"log_target": log_target, "reduction": reduction}
+    target = target if log_target else np.exp(target)
+    loss, got = reference.kl_div_loss_with_grad(x, target, **options)
+    np.testing.assert_array_equal(loss, reference.kl_div_loss(x, target, **options))
+    assert_gradient(got, lambda x: reference.kl_div_loss(x, target, **options).sum(), x)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -239,7 +301,9 @@ def test_cross_entropy_is_pytorchs(kind):
         want = torch.nn.functional.cross_entropy(logits, torch.tensor(target), weight=class_weight, **options)
         want.sum().backward()
         loss, grad = reference.cross_entropy_with_grad(x, target, 1, weight=weight, **options)
-        np.testing.assert_allclose(loss, want.detach().numpy(), rtol=1e-12, err_msg=f"{options}")
+        np.testing.assert_allclose(
+            loss, want.detach().numpy(), rtol=1e-12, atol=1e-14, err_msg=f"{options}"
+        )
         np.testing.assert_allclose(grad, logits.grad.numpy(), rtol=1e-11, atol=1e-14, err_msg=f"{options}")
 
 

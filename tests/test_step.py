@@ -177,6 +177,10 @@ def test_the_same_bits_on_every_target():
         nn.CrossEntropyLoss(reduction="sum"),
         nn.CrossEntropyLoss(np.linspace(0.5, 2, CLASSES)),
         nn.CrossEntropyLoss(np.linspace(0.5, 2, CLASSES), ignore_index=3, label_smoothing=0.2),
+        nn.CrossEntropyLoss(z_loss=0.01),
+        nn.CrossEntropyLoss(np.linspace(0.5, 2, CLASSES), ignore_index=3, label_smoothing=0.2, z_loss=0.1),
+        nn.NLLLoss(),
+        nn.NLLLoss(np.linspace(0.5, 2, CLASSES), ignore_index=3, label_smoothing=0.2, reduction="sum"),
     ],
     ids=repr,
 )
@@ -189,7 +193,8 @@ def test_class_probabilities():
     rng = np.random.default_rng(0)
     model = nn.Sequential(nn.Linear(6, CLASSES, seed=0))
     data = [(x, rng.dirichlet(np.ones(CLASSES), len(x))) for x, _ in batches(1, 6, np.float32)]
-    assert_same_training(model, data, threads=2)
+    for loss_fn in (nn.CrossEntropyLoss(), nn.CrossEntropyLoss(z_loss=0.1), nn.NLLLoss(label_smoothing=0.1)):
+        assert_same_training(model, data, loss_fn, threads=2)
 
 
 @pytest.mark.parametrize("classes", [2, 40, 600, 3000])

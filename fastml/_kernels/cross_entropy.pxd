@@ -1,5 +1,7 @@
 """Options, rows and the cut of the sum of losses, for the kernels that are built on the cross-entropy.
 
+A loss of log-probabilities (nll) goes through the same gate and blocks and has primitives of its own.
+
 The cut depends on the shape alone; a training step adds in the same order.
 """
 
@@ -20,23 +22,31 @@ cdef enum:
 cdef struct Options:
     int64_t ignored
     double smoothing
+    double z_loss
     double weight_sum
     double scale
+    bint nll
 
 
 cdef inline double rows(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                         const real *weight, size_t count, size_t n, const Options *o, bint stream) noexcept nogil:
     """dx, loss (OUT or NULL), x (IN), label or target (IN), weight (IN or NULL): `count` rows of n."""
     if real is float:
+        if o.nll:
+            return fm32.nll_rows(dx, loss, x, label, target, weight, count, n, o.ignored, o.smoothing, o.scale, stream)
         if target == NULL:
-            return fm32.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing,
+            return fm32.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing, o.z_loss,
                                            o.weight_sum, o.scale, stream)
-        return fm32.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.scale, stream)
+        return fm32.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.z_loss, o.scale,
+                                            stream)
     else:
+        if o.nll:
+            return fm64.nll_rows(dx, loss, x, label, target, weight, count, n, o.ignored, o.smoothing, o.scale, stream)
         if target == NULL:
-            return fm64.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing,
+            return fm64.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing, o.z_loss,
                                            o.weight_sum, o.scale, stream)
-        return fm64.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.scale, stream)
+        return fm64.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.z_loss, o.scale,
+                                            stream)
 
 
 cdef inline Py_ssize_t unit_rows(Py_ssize_t n) noexcept nogil:

@@ -1,4 +1,4 @@
-"""Cross-entropy and its gradient: the gate, layout, blocks and threads.
+"""Cross-entropy of logits and of log-probabilities, and the gradients: the gate, layout, blocks and threads.
 
 The logits are (outer, n, inner) along the class axis, the labels and losses (outer, inner). Rows and columns
 are cut as in softmax.pyx; a unit is a block of rows or a panel of columns. The units are dealt to at most SLOTS
@@ -29,27 +29,36 @@ cnp.import_array()
 cdef extern from "numpy/arrayobject.h":
     object PyArray_ToScalar(void *data, cnp.ndarray arr)
 
+cdef double MOST = np.finfo(np.float64).max
+
 cdef enum:
     PANEL = 512       # bytes
     LONG_ROW = 1024   # bytes: shorter rows are not worth a store past the caches
 
 cdef double COST = 0.5      # nanoseconds an element on one thread
 cdef double ROW_COST = 6.0  # nanoseconds a sample
+cdef double FILL_COST = 0.1 # nanoseconds an element that is only set to zero
 
 
 cdef inline double cols(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                         const real *weight, size_t n, size_t stride, size_t width, const Options *o) noexcept nogil:
     """The same for `width` columns of n steps of `stride`."""
     if real is float:
+        if o.nll:
+            return fm32.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.ignored, o.smoothing, o.scale)
         if target == NULL:
             return fm32.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.ignored, o.smoothing,
-                                           o.weight_sum, o.scale)
-        return fm32.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.scale)
+                                           o.z_loss, o.weight_sum, o.scale)
+        return fm32.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.z_loss,
+                                            o.scale)
     else:
+        if o.nll:
+            return fm64.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.ignored, o.smoothing, o.scale)
         if target == NULL:
             return fm64.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.ignored, o.smoothing,
-                                           o.weight_sum, o.scale)
-        return fm64.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.scale)
+                                           o.z_loss, o.weight_sum, o.scale)
+        return fm64.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.z_loss,
+                                            o.scale)
 
 
 cdef inline real *after(real *p, Py_ssize_t k) noexcept nogil:
@@ -101,7 +110,8 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
     cdef real *loss0 = NULL
     cdef double[SLOTS] sums
     cdef double total = 0
-    cdef int me = caller(), threads = team(COST * size + ROW_COST * at.outer * at.inner)
+    cdef double cost = FILL_COST * (dx is not None) if o.nll and target is None and o.smoothing == 0 else COST
+    cdef int me = caller(), threads = team(cost * size + ROW_COST * at.outer * at.inner)
     if target is not None:
         target0 = &target[0, 0, 0]
     if weight is not None:
@@ -215,36 +225,42 @@ cdef double smoothing_of(object label_smoothing) except? -1:
     return label_smoothing
 
 
-cdef int check_classes(Py_ssize_t classes, Py_ssize_t samples) except -1:
+cdef double z_loss_of(object z_loss) except? -1:
+    if type(z_loss) is float and z_loss == 0:
+        return 0
+    return _check.number(z_loss, "z_loss", 0, MOST)
+
+
+cdef int check_classes(str name, Py_ssize_t classes, Py_ssize_t samples) except -1:
     if classes == 0 and samples:
-        raise ValueError(f"logits have {samples} sample(s) but no class along axis")
+        raise ValueError(f"{name} have {samples} sample(s) but no class along axis")
     return 0
 
 
 class Call:
-    """Plain stand-ins for a call that the fast path does not take: logits, target, axis, out; `losses` and
-    `finish` put what was computed into the caller's order of axes."""
+    """Plain stand-ins for a call that the fast path does not take: logits (which the caller knows by `name`), target,
+    axis, out; `losses` and `finish` put what was computed into the caller's order of axes."""
 
-    def __init__(self, logits, target, axis, weight, ignoring, out):
-        logits = _check.as_real(logits, "logits")
+    def __init__(self, logits, name, target, axis, weight, ignoring, out):
+        logits = _check.as_real(logits, name)
         if logits.ndim == 0:
-            raise ValueError("logits must have at least one dimension, the class axis")
+            raise ValueError(f"{name} must have at least one dimension, the class axis")
         axis = _check.axis_index(axis)
         if not -logits.ndim <= axis < logits.ndim:
-            raise ValueError(f"axis {axis} is out of bounds for logits of {logits.ndim} dimension(s)")
+            raise ValueError(f"axis {axis} is out of bounds for {name} of {logits.ndim} dimension(s)")
         axis %= logits.ndim
         shape = logits.shape[:axis] + logits.shape[axis + 1:]
-        check_classes(logits.shape[axis], math.prod(shape))
+        check_classes(name, logits.shape[axis], math.prod(shape))
         try:
             target = np.asarray(target)
         except (ValueError, TypeError) as error:
             raise type(error)(f"target cannot be made an array: {error}") from None
         self.hard = target.dtype.kind in "iu"
         if self.hard and target.shape != shape:
-            raise ValueError(f"target must have the shape of logits without axis {axis}, {shape}, not {target.shape}")
+            raise ValueError(f"target must have the shape of {name} without axis {axis}, {shape}, not {target.shape}")
         if not self.hard and (target.dtype.kind != "f" or target.shape == shape):
             raise TypeError(f"target must be integer labels or floating-point class probabilities of the shape of "
-                            f"logits, {logits.shape}, not {target.dtype} of shape {target.shape}")
+                            f"{name}, {logits.shape}, not {target.dtype} of shape {target.shape}")
         if not self.hard and ignoring:
             raise ValueError("ignore_index needs integer labels in target, not class probabilities")
         self.weight = None
@@ -257,11 +273,11 @@ class Call:
         if out is not None:
             _check.check_out(out, logits.shape, logits.dtype, (logits, target, weight))
         if self.hard:
-            call = _check.arrange(("logits",), (logits,), axis, out)
+            call = _check.arrange((name,), (logits,), axis, out)
             (self.logits,) = call.arrays
         else:
             target = _check.as_real(target, "target", logits.dtype)
-            call = _check.arrange(("logits", "target"), (logits, target), axis, out)
+            call = _check.arrange((name, "target"), (logits, target), axis, out)
             self.logits, self.target = call.arrays
         self.axis, self.out, self.finish = call.axis, call.out, call.finish
         # The order of the samples' axes in memory, and the way back.
@@ -290,8 +306,9 @@ def wrong_label(target, Py_ssize_t n, ignore_index):
     return IndexError(f"target must lie in 0 .. {n - 1}{besides}, not {target[place]}{where}")
 
 
-def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, reduction, bint with_grad, out):
-    """The loss, or (loss, dlogits) with_grad."""
+def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, reduction, bint with_grad, out,
+                  z_loss=0.0, str name="logits", bint nll=False):
+    """The loss, or (loss, dlogits) with_grad; with nll, of log-probabilities instead of logits."""
     cdef Layout at
     cdef Options o
     cdef double total, total_weight
@@ -303,17 +320,19 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     o.ignored = label_to_ignore(ignore_index)
     o.smoothing = smoothing_of(label_smoothing)
+    o.z_loss = z_loss_of(z_loss)
+    o.nll = nll
     call = None
     labels = target
     if not (weight is None and is_plain(logits) and labels_fit(<cnp.ndarray>logits, target, axis)
             and fits(<cnp.ndarray>logits, out) and separate(<cnp.ndarray>target, out)):
-        call = Call(logits, target, axis, weight, ignore_index is not None, out)
+        call = Call(logits, name, target, axis, weight, ignore_index is not None, out)
         logits, labels, axis, weight, out = call.logits, call.target, call.axis, call.weight, call.out
     cdef cnp.ndarray x = <cnp.ndarray>logits
     cdef bint hard = call is None or call.hard
     lay(x, axis, &at)
     count = at.outer * at.inner
-    check_classes(at.n, count)
+    check_classes(name, at.n, count)
     total_weight = <double>count
     if hard:
         if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:

@@ -268,6 +268,7 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     k.options.ignored = label_to_ignore(ignore_index)
     k.options.smoothing = smoothing_of(label_smoothing)
+    k.options.z_loss, k.options.nll = 0, False
     if not (takes(x) and takes(weight) and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.PyArray_TYPE(<cnp.ndarray>weight)):
         x, weight = [a if takes(a) else _check.plain(a) for a in _check.as_reals([("x", x), ("weight", weight)])]
     if weight.ndim != 2:

@@ -28,7 +28,11 @@ cdef extern from "losses.h":
         FM_LOSS_BLOCK
         FM_LOSS_PADDING
         FM_LOSS_MSE
+        FM_LOSS_L1
+        FM_LOSS_HUBER
         FM_LOSS_BCE
+        FM_LOSS_KL
+        FM_LOSS_KL_LOG
 
 ctypedef fused real:
     float
@@ -37,9 +41,9 @@ ctypedef fused real:
 cdef enum:
     SLOTS = 1024      # blocks
 
-# Nanoseconds on one thread: a byte read or written, and a vector of terms, 64 bytes, with exp and log.
+# Nanoseconds on one thread: a byte read or written, and a vector of terms, 64 bytes, with exp or log.
 cdef double BYTE_COST = 0.0135
-cdef double BCE_COST = 16
+cdef double EXP_COST = 16
 
 # Numbers beside the elements as loss_run takes them.
 cdef struct Beside:
@@ -73,8 +77,8 @@ cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, co
     cdef double cost = BYTE_COST * nbytes * (2 if dx == NULL else 3), total = 0
     cdef int me, threads
     cdef double[SLOTS] sums
-    if kind == FM_LOSS_BCE:
-        cost += BCE_COST * nbytes / 64
+    if kind >= FM_LOSS_BCE:
+        cost += EXP_COST * nbytes / 64
     if blocks <= 1:
         return block(kind, dx, loss, x, t, a, b, 0, n, scale, False)
     for first in range(0, blocks, SLOTS):
@@ -150,15 +154,25 @@ cdef inline bint clear(object w, object out) noexcept:
                                         and data(w) != data(out))
 
 
+# One number for all elements, as a table that repeats.
+cdef union Number:
+    float[1 + FM_LOSS_PADDING] singles
+    double[1 + FM_LOSS_PADDING] doubles
+
+
 cdef object losses(int kind, object input, object target, object a, str a_name, object b, str b_name,
-                   object reduction, bint with_grad, object out):
-    """The loss, or (loss, dinput) with_grad; a and b are the loss's own parameters, or None."""
+                   object reduction, bint with_grad, object out, double number=1):
+    """The loss, or (loss, dinput) with_grad; a and b are the loss's own parameters, or None: a is `number` then."""
     cdef Beside beside_a, beside_b
-    cdef double total, scale
+    cdef Number numbers
+    cdef double total, divisor = 1
     cdef float single
     cdef bint mean = reduction == "mean", listed = reduction == "none"
-    if not mean and not listed and reduction != "sum":
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    cdef bint by_rows = kind >= FM_LOSS_KL and reduction == "batchmean"
+    cdef int i
+    if not mean and not listed and not by_rows and reduction != "sum":
+        batchmean = "'batchmean', " if kind >= FM_LOSS_KL else ""
+        raise ValueError(f"reduction must be {batchmean}'mean', 'sum' or 'none', not {reduction!r}")
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)
             and fits(<cnp.ndarray>target, out) and clear(a, out) and clear(b, out)):
@@ -168,28 +182,38 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
         if out is not None:
             _check.check_out(out, input.shape, input.dtype, given)
         call = _check.arrange(("input", "target"), (input, target), None, out, a is not None or b is not None)
+        divisor = input.shape[0] if by_rows and input.ndim else 1
         (input, target), out = call.arrays, call.out
     cdef cnp.ndarray x = <cnp.ndarray>input
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
     a = beside(a, a_name, x, &beside_a)
     b = beside(b, b_name, x, &beside_b)
-    scale = 1 / <double>n if mean else 1
+    if kind == FM_LOSS_HUBER:
+        for i in range(1 + FM_LOSS_PADDING):
+            if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
+                numbers.singles[i] = <float>number
+            else:
+                numbers.doubles[i] = number
+        beside_a.data = &numbers
+    if mean:
+        divisor = <double>n
+    elif by_rows and call is None and cnp.PyArray_NDIM(x):
+        divisor = cnp.PyArray_DIM(x, 0)
     loss = result_like(x, None) if listed else None
     dx = result_like(x, out) if with_grad else None
     if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
         total = run[float](kind, <float *>data(dx), <float *>data(loss), <float *>data(x), <float *>data(target),
-                           &beside_a, &beside_b, n, scale)
+                           &beside_a, &beside_b, n, 1 / divisor)
     else:
         total = run[double](kind, <double *>data(dx), <double *>data(loss), <double *>data(x), <double *>data(target),
-                            &beside_a, &beside_b, n, scale)
-    if mean:
-        total /= n
+                            &beside_a, &beside_b, n, 1 / divisor)
     if listed:
         loss = loss if call is None else loss.transpose(call.back)
     elif cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        single = <float>total
+        single = <float>(total / divisor)
         loss = PyArray_ToScalar(&single, x)
     else:
+        total /= divisor
         loss = PyArray_ToScalar(&total, x)
     if not with_grad:
         return loss
@@ -200,5 +224,26 @@ def mse(input, target, reduction, bint with_grad, out):
     return losses(FM_LOSS_MSE, input, target, None, "", None, "", reduction, with_grad, out)
 
 
+def l1(input, target, reduction, bint with_grad, out):
+    return losses(FM_LOSS_L1, input, target, None, "", None, "", reduction, with_grad, out)
+
+
+def check_delta(delta):
+    """delta as a positive float."""
+    delta = _check.number(delta, "delta", 0)
+    if delta == 0:
+        raise ValueError("delta must be positive, not 0")
+    return delta
+
+
+def huber(input, target, delta, reduction, bint with_grad, out):
+    return losses(FM_LOSS_HUBER, input, target, None, "", None, "", reduction, with_grad, out, check_delta(delta))
+
+
 def binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction, bint with_grad, out):
     return losses(FM_LOSS_BCE, input, target, weight, "weight", pos_weight, "pos_weight", reduction, with_grad, out)
+
+
+def kl_div(input, target, bint log_target, reduction, bint with_grad, out):
+    return losses(FM_LOSS_KL_LOG if log_target else FM_LOSS_KL, input, target, None, "", None, "", reduction, with_grad,
+                  out)

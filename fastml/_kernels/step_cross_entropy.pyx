@@ -1,4 +1,5 @@
-"""Cross-entropy in a training step: a tile of rows gives its gradient and, group by group of rows, its losses.
+"""Cross-entropy of logits and of log-probabilities in a training step: a tile of rows gives its gradient and, group
+by group of rows, its losses.
 
 The groups' sums lie side by side and are joined after the step in the order that cross_entropy.pyx has, so the
 loss has the same bits as there.
@@ -9,7 +10,7 @@ from libc.stdint cimport int64_t
 
 from .. import _check
 from .._simd cimport fm32, fm64
-from .cross_entropy cimport GROUP_ROWS, SMALL, slot_units, unit_rows
+from .cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, unit_rows
 from .program cimport Args, Kernel, Numbers, Program, Tile, View, at, kernel
 
 from .cross_entropy import wrong_label
@@ -32,38 +33,41 @@ def group_rows(Py_ssize_t classes):
     return GROUP_ROWS if classes <= LONG else 1
 
 
-cdef void rows_tile(const Args *p, const Tile *t) noexcept nogil:
+cdef inline void rows_tile(const Args *p, const Tile *t, bint nll) noexcept nogil:
     """dx, sums (OUT) of x, label, weight (or NULL); n[0]: the label that does not count; x: smoothing, sum of the
-    weights, scale. With a target of class probabilities n[1] is set and label holds them."""
+    weights, scale, z_loss. With a target of class probabilities n[1] is set and label holds them."""
     cdef Py_ssize_t i, count, n = p.v[2].cols, group = GROUP_ROWS if n <= LONG else 1
     cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
+    cdef void *label
+    cdef void *target
+    cdef Options o
+    o.ignored, o.smoothing, o.weight_sum, o.scale, o.z_loss, o.nll = p.n[0], p.x[0], p.x[1], p.x[2], p.x[3], nll
     i = t.lo
     while i < t.hi:
         count = min(group, t.hi - i)
+        label = NULL if p.n[1] else at(p.v[3], t, i, 0, sizeof(int64_t))
+        target = at(p.v[3], t, i, 0, p.size) if p.n[1] else NULL
         if p.size == sizeof(float):
-            sums[i // group] = (
-                fm32.cross_entropy_soft_rows(
-                    <float *>at(p.v[0], t, i, 0, p.size), NULL, <float *>at(p.v[2], t, i, 0, p.size),
-                    <float *>at(p.v[3], t, i, 0, p.size), <float *>at(p.v[4], t, 0, 0, p.size), count, n, p.x[0],
-                    p.x[2], False)
-                if p.n[1] else fm32.cross_entropy_rows(
-                    <float *>at(p.v[0], t, i, 0, p.size), NULL, <float *>at(p.v[2], t, i, 0, p.size),
-                    <int64_t *>at(p.v[3], t, i, 0, sizeof(int64_t)), <float *>at(p.v[4], t, 0, 0, p.size), count, n,
-                    p.n[0], p.x[0], p.x[1], p.x[2], False))
+            sums[i // group] = loss_rows[float](
+                <float *>at(p.v[0], t, i, 0, p.size), NULL, <float *>at(p.v[2], t, i, 0, p.size), <int64_t *>label,
+                <float *>target, <float *>at(p.v[4], t, 0, 0, p.size), count, n, &o, False)
         else:
-            sums[i // group] = (
-                fm64.cross_entropy_soft_rows(
-                    <double *>at(p.v[0], t, i, 0, p.size), NULL, <double *>at(p.v[2], t, i, 0, p.size),
-                    <double *>at(p.v[3], t, i, 0, p.size), <double *>at(p.v[4], t, 0, 0, p.size), count, n, p.x[0],
-                    p.x[2], False)
-                if p.n[1] else fm64.cross_entropy_rows(
-                    <double *>at(p.v[0], t, i, 0, p.size), NULL, <double *>at(p.v[2], t, i, 0, p.size),
-                    <int64_t *>at(p.v[3], t, i, 0, sizeof(int64_t)), <double *>at(p.v[4], t, 0, 0, p.size), count, n,
-                    p.n[0], p.x[0], p.x[1], p.x[2], False))
+            sums[i // group] = loss_rows[double](
+                <double *>at(p.v[0], t, i, 0, p.size), NULL, <double *>at(p.v[2], t, i, 0, p.size), <int64_t *>label,
+                <double *>target, <double *>at(p.v[4], t, 0, 0, p.size), count, n, &o, False)
         i += group
 
 
-cross_entropy = kernel(rows_tile, "cross_entropy")
+cdef void logits_tile(const Args *p, const Tile *t) noexcept nogil:
+    rows_tile(p, t, False)
+
+
+cdef void log_probs_tile(const Args *p, const Tile *t) noexcept nogil:
+    rows_tile(p, t, True)
+
+
+cross_entropy = kernel(logits_tile, "cross_entropy")
+nll_loss = kernel(log_probs_tile, "nll_loss")
 
 
 cdef double total(const double *sums, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
@@ -98,12 +102,12 @@ cdef class Labels:
     cdef int64_t ignored
 
     def __init__(self, Program program, Numbers numbers, int view, int sums, Py_ssize_t n, weight, ignore_index,
-                 double smoothing, bint mean):
+                 double smoothing, double z_loss, bint mean):
         self.program, self.numbers, self.view, self.sums, self.n = program, numbers, view, sums, n
         self.weight, self.ignore_index, self.mean = weight, ignore_index, mean
         self.ignored = -1 if ignore_index is None or not -2**63 <= ignore_index < 2**63 else ignore_index
         self.is_double = program.size == sizeof(double)
-        numbers.x[0] = smoothing
+        numbers.x[0], numbers.x[3] = smoothing, z_loss
         numbers.x[1] = n if weight is None else weight.sum(dtype=np.float64)
 
     def bind(self, target, Py_ssize_t rows):

@@ -19,11 +19,17 @@ cdef extern from "losses.h":
     enum:
         FM_LOSS_BLOCK
         FM_LOSS_MSE
+        FM_LOSS_L1
+        FM_LOSS_HUBER
         FM_LOSS_BCE
+        FM_LOSS_KL
+        FM_LOSS_KL_LOG
 
 
-cdef inline void rows_tile(int kind, const Args *p, const Tile *t) noexcept nogil:
-    """dx, terms (OUT) of x, target, a, b (tables or NULL), all rows dense; n: the tables' periods; x[0]: scale."""
+cdef void rows_tile(const Args *p, const Tile *t) noexcept nogil:
+    """dx, terms (OUT) of x, target, a, b (tables or NULL), all rows dense; n: the tables' periods, then the kind of
+    loss; x[0]: scale."""
+    cdef int kind = <int>p.n[2]
     cdef size_t cols = p.v[2].cols, n = (t.hi - t.lo) * cols, start = t.lo * cols
     if p.size == sizeof(float):
         fm32.loss_run(kind, <float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
@@ -37,16 +43,12 @@ cdef inline void rows_tile(int kind, const Args *p, const Tile *t) noexcept nogi
                       start, n, p.x[0], False)
 
 
-cdef void mse_tile(const Args *p, const Tile *t) noexcept nogil:
-    rows_tile(FM_LOSS_MSE, p, t)
-
-
-cdef void bce_tile(const Args *p, const Tile *t) noexcept nogil:
-    rows_tile(FM_LOSS_BCE, p, t)
-
-
-mse_loss = kernel(mse_tile, "mse_loss")
-binary_cross_entropy_with_logits = kernel(bce_tile, "binary_cross_entropy_with_logits")
+MSE, L1, HUBER, BCE, KL, KL_LOG = (
+    (kernel(rows_tile, name), kind) for name, kind in (
+        ("mse_loss", FM_LOSS_MSE), ("l1_loss", FM_LOSS_L1), ("huber_loss", FM_LOSS_HUBER),
+        ("binary_cross_entropy_with_logits", FM_LOSS_BCE), ("kl_div_loss", FM_LOSS_KL), ("kl_div_loss", FM_LOSS_KL_LOG),
+    )
+)
 
 
 cdef double total(const char *terms, Py_ssize_t n, size_t size) noexcept nogil:
@@ -70,12 +72,12 @@ cdef class Targets:
     cdef Numbers numbers
     cdef int view, terms
     cdef Py_ssize_t cols
-    cdef bint mean
+    cdef Py_ssize_t of_row  # what a row counts in the divisor of the sum, 0: there is none
     cdef object dtype
 
-    def __init__(self, Program program, Numbers numbers, int view, int terms, Py_ssize_t cols, bint mean):
+    def __init__(self, Program program, Numbers numbers, int view, int terms, Py_ssize_t cols, reduction):
         self.program, self.numbers, self.view, self.terms, self.cols = program, numbers, view, terms, cols
-        self.mean = mean
+        self.of_row = {"mean": cols, "batchmean": 1, "sum": 0}[reduction]
         self.dtype = np.dtype(np.float64 if program.size == sizeof(double) else np.float32)
 
     def bind(self, target, Py_ssize_t rows):
@@ -87,12 +89,11 @@ cdef class Targets:
                 or cnp.PyArray_DIM(array, 1) != self.cols):
             raise ValueError(f"target must have the shape ({rows}, {self.cols}), not {target.shape}")
         self.program.bind(self.view, array)
-        self.numbers.x[0] = 1 / <double>(rows * self.cols) if self.mean else 1
+        self.numbers.x[0] = 1 / <double>(rows * self.of_row) if self.of_row else 1
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
-        cdef Py_ssize_t n = rows * self.cols
-        cdef double sum = total(self.program.views[self.terms].data, n, self.program.size)
-        if self.mean:
-            sum /= n
+        cdef double sum = total(self.program.views[self.terms].data, rows * self.cols, self.program.size)
+        if self.of_row:
+            sum /= rows * self.of_row
         return self.dtype.type(sum)

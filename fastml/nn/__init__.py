@@ -2,12 +2,13 @@
 
 from .activations import GELU, ReLU
 from .batch_norm import BatchNorm
+from .cross_entropy import CrossEntropyLoss, NLLLoss
 from .dropout import Dropout
 from .flatten import Flatten
 from .group_norm import GroupNorm, InstanceNorm
 from .layer_norm import LayerNorm
 from .linear import Linear
-from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from .losses import BCEWithLogitsLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss
 from .module import Module, Parameter
 from .rms_norm import RMSNorm
 from .seeding import manual_seed
@@ -24,10 +25,14 @@ __all__ = [
     "Flatten",
     "GroupNorm",
     "InstanceNorm",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
     "LayerNorm",
     "Linear",
     "MSELoss",
     "Module",
+    "NLLLoss",
     "Parameter",
     "RMSNorm",
     "ReLU",

@@ -16,10 +16,17 @@ from .linear_cross_entropy import linear_cross_entropy_with_grad
 from .losses import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_with_grad,
+    huber_loss,
+    huber_loss_with_grad,
+    kl_div_loss,
+    kl_div_loss_with_grad,
+    l1_loss,
+    l1_loss_with_grad,
     mse_loss,
     mse_loss_with_grad,
 )
 from .rms_norm import rms_norm, rms_norm_backward
+from .nll_loss import nll_loss, nll_loss_with_grad
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -41,6 +48,12 @@ __all__ = [
     "group_norm_backward",
     "instance_norm",
     "instance_norm_backward",
+    "huber_loss",
+    "huber_loss_with_grad",
+    "kl_div_loss",
+    "kl_div_loss_with_grad",
+    "l1_loss",
+    "l1_loss_with_grad",
     "layer_norm",
     "layer_norm_backward",
     "linear",
@@ -51,6 +64,8 @@ __all__ = [
     "logsumexp",
     "mse_loss",
     "mse_loss_with_grad",
+    "nll_loss",
+    "nll_loss_with_grad",
     "relu",
     "relu_backward",
     "rms_norm",

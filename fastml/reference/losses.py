@@ -1,18 +1,19 @@
-"""Losses of one term an element and their gradients: mean squared error, binary cross-entropy of logits.
+"""Losses of one term an element and their gradients: squared, absolute and Huber error, binary cross-entropy of
+logits, Kullback-Leibler divergence.
 
-Both follow torch.nn.functional: the terms are averaged, added or listed, and the gradient is that of the reduced
+All follow torch.nn.functional: the terms are averaged, added or listed, and the gradient is that of the reduced
 loss, or of the terms' sum where they are listed.
 """
 
 import numpy as np
 
-from ._arrays import as_float64, check_out, check_same_shape, finish
+from ._arrays import as_float64, check_number, check_out, check_same_shape, finish
 
 
-def _arrays(input, target, reduction):
+def _arrays(input, target, reduction, reductions=("mean", "sum", "none")):
     """Return input and target in double precision and the dtype of the results."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if reduction not in reductions:
+        raise ValueError(f"reduction must be one of {reductions}, got {reduction!r}")
     x, dtype = as_float64(input, "input")
     t, _ = as_float64(target, "target")
     check_same_shape(t, "target", x, "input")
@@ -24,6 +25,9 @@ def _reduce(terms, slopes, reduction, dtype, out):
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         if reduction == "mean":
             loss, slopes = terms.sum() / np.float64(terms.size), slopes / terms.size
+        elif reduction == "batchmean":
+            rows = np.float64(len(terms) if terms.ndim else 1)
+            loss, slopes = terms.sum() / rows, slopes / rows
         else:
             loss = terms.sum() if reduction == "sum" else terms
     loss = finish(loss, dtype)
@@ -41,6 +45,39 @@ def mse_loss_with_grad(input, target, *, reduction="mean", out=None):
     check_out(out, x.shape, dtype, input=input, target=target)
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         terms, slopes = (x - t) ** 2, 2 * (x - t)
+    return _reduce(terms, slopes, reduction, dtype, out)
+
+
+def l1_loss(input, target, *, reduction="mean"):
+    """loss = |input - target|, reduced over all elements."""
+    return l1_loss_with_grad(input, target, reduction=reduction)[0]
+
+
+def l1_loss_with_grad(input, target, *, reduction="mean", out=None):
+    """Return the loss and dinput = sign(input - target), 0 where they are equal, divided as the loss is."""
+    x, t, dtype = _arrays(input, target, reduction)
+    check_out(out, x.shape, dtype, input=input, target=target)
+    with np.errstate(invalid="ignore"):
+        terms, slopes = np.abs(x - t), np.sign(x - t)
+    return _reduce(terms, slopes, reduction, dtype, out)
+
+
+def huber_loss(input, target, *, delta=1.0, reduction="mean"):
+    """loss = d^2 / 2 where |d| <= delta, and delta (|d| - delta / 2) elsewhere, d = input - target."""
+    return huber_loss_with_grad(input, target, delta=delta, reduction=reduction)[0]
+
+
+def huber_loss_with_grad(input, target, *, delta=1.0, reduction="mean", out=None):
+    """Return the loss and dinput = d clipped to -delta .. delta, divided as the loss is."""
+    x, t, dtype = _arrays(input, target, reduction)
+    delta = check_number(delta, "delta")
+    if not delta > 0:
+        raise ValueError(f"delta must be positive, got {delta}")
+    check_out(out, x.shape, dtype, input=input, target=target)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        d = x - t
+        terms = np.where(np.abs(d) <= delta, d**2 / 2, delta * (np.abs(d) - delta / 2))
+        slopes = np.clip(d, -delta, delta)
     return _reduce(terms, slopes, reduction, dtype, out)
 
 
@@ -82,3 +119,18 @@ def binary_cross_entropy_with_logits_with_grad(
         terms = w * (p * t * np.logaddexp(0, -x) + (1 - t) * np.logaddexp(0, x))
         slopes = w * ((1 - t) / (1 + np.exp(-x)) - p * t / (1 + np.exp(x)))
     return _reduce(terms, slopes, reduction, dtype, out)
+
+
+def kl_div_loss(input, target, *, log_target=False, reduction="mean"):
+    """loss = t (log t - input), 0 where t is 0, with t = target or its exponential; "batchmean" divides by len(input)."""
+    return kl_div_loss_with_grad(input, target, log_target=log_target, reduction=reduction)[0]
+
+
+def kl_div_loss_with_grad(input, target, *, log_target=False, reduction="mean", out=None):
+    """Return the loss and dinput = -t, divided as the loss is."""
+    x, t, dtype = _arrays(input, target, reduction, ("batchmean", "mean", "sum", "none"))
+    check_out(out, x.shape, dtype, input=input, target=target)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
+        t, log_t = (np.exp(t), t) if log_target else (t, np.log(t))
+        terms = np.where((t == 0) & ~np.isnan(x), 0, t * (log_t - x))
+    return _reduce(terms, -t, reduction, dtype, out)

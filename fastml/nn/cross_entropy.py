@@ -1,0 +1,138 @@
+"""Losses of classes: ``loss, grad = loss_fn(y, target)``, y being logits or log-probabilities."""
+
+import numpy as np
+
+from .._check import number
+from .._kernels import step_cross_entropy
+from ..ops.cross_entropy import cross_entropy_with_grad
+from ..ops.nll_loss import nll_loss_with_grad
+from ._reuse import Results
+from .losses import check_reduction, reduced
+from .plan import GIVEN
+
+
+class _ClassLoss:
+    """What both share; a subclass says which function of the kernels it is."""
+
+    z_loss = 0.0
+
+    def __init__(self, weight, ignore_index, label_smoothing, reduction, axis):
+        check_reduction(reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
+        self.weight = None if weight is None else np.asarray(weight)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.reduction = reduction
+        self.axis = axis
+        self._gradients = Results()
+
+    def _options(self):
+        return {
+            "ignore_index": self.ignore_index,
+            "label_smoothing": self.label_smoothing,
+            "reduction": self.reduction,
+        }
+
+    def __call__(self, y, target):
+        return self._with_grad(
+            y, target, self.axis, weight=self.weight, **self._options(), out=self._gradients.like(y)
+        )
+
+    def lower(self, plan, x):
+        reduced(self.reduction)
+        if self.axis not in (-1, 1):
+            raise ValueError(f"compile_step needs the classes on the last axis, not {self.axis}")
+        weight = self.weight
+        if weight is not None:
+            if weight.shape != (x.cols,):
+                raise ValueError(
+                    f"weight must have shape ({x.cols},), one for each class, not {weight.shape}"
+                )
+            weight = plan.outside(np.ascontiguousarray(weight, plan.dtype), "class weight")
+        x.layout.dense = True
+        dx = plan.over(x)
+        target = plan.matrix("target", 1, dtype=np.int64, array=GIVEN)
+        sums = plan.matrix("losses", 1, dtype=np.float64)
+        sums.result = True
+        numbers = plan.emit(
+            self._kernel, [dx, sums], [x, target, weight],
+            rows=[weight], multiple=step_cross_entropy.group_rows(x.cols),
+        )  # fmt: skip
+
+        def bind(program):
+            return step_cross_entropy.Labels(
+                program, numbers, target.index, sums.index, x.cols, None if weight is None else weight.array,
+                self.ignore_index, self.label_smoothing, self.z_loss, self.reduction == "mean",
+            )  # fmt: skip
+
+        return dx, bind
+
+    def __repr__(self):
+        weight = "None" if self.weight is None else f"array of {self.weight.size}"
+        options = ", ".join(f"{name}={value!r}" for name, value in self._options().items())
+        return f"{type(self).__name__}(weight={weight}, {options}, axis={self.axis})"
+
+
+class CrossEntropyLoss(_ClassLoss):
+    """Cross-entropy of logits and its gradient: ``loss, grad = loss_fn(logits, target)``.
+
+    The arguments are those of :func:`fastml.cross_entropy_with_grad`, which says what shapes ``target``
+    may have: class ``weight`` (C,), ``ignore_index`` (None ignores nothing, PyTorch's default is −100),
+    ``label_smoothing`` in 0 … 1, ``z_loss`` (the coefficient of the squared log-sum-exp), ``reduction`` "mean", "sum" or "none", class ``axis`` (−1; PyTorch's is
+    1). ``grad`` is what ``model.backward`` takes; it is not overwritten by the next call while it is
+    referred to.
+
+    Raises ValueError for the options, and when called what the op raises: ValueError for shapes,
+    IndexError for a label outside 0 … C − 1.
+
+    Source: ``torch.nn.CrossEntropyLoss``.
+
+    >>> from fastml import nn
+    >>> loss, grad = nn.CrossEntropyLoss()(np.zeros((1, 2), np.float32), np.array([1]))
+    >>> round(float(loss), 4), grad.tolist()
+    (0.6931, [[0.5, -0.5]])
+    """
+
+    _with_grad = staticmethod(cross_entropy_with_grad)
+    _kernel = step_cross_entropy.cross_entropy
+
+    def __init__(
+        self,
+        weight=None,
+        *,
+        ignore_index=None,
+        label_smoothing=0.0,
+        z_loss=0.0,
+        reduction="mean",
+        axis=-1,
+    ):
+        super().__init__(weight, ignore_index, label_smoothing, reduction, axis)
+        self.z_loss = number(z_loss, "z_loss", 0)
+
+    def _options(self):
+        return {**super()._options(), "z_loss": self.z_loss}
+
+
+class NLLLoss(_ClassLoss):
+    """Negative log-likelihood of log-probabilities and its gradient: ``loss, grad = loss_fn(log_probs, target)``.
+
+    The arguments are :class:`CrossEntropyLoss`'s without ``z_loss``, and those of :func:`fastml.nll_loss_with_grad`,
+    which says what shapes ``target`` may have. ``grad`` is what ``model.backward`` takes; it is not overwritten by
+    the next call while it is referred to.
+
+    Raises as :class:`CrossEntropyLoss` does.
+
+    Source: ``torch.nn.NLLLoss``.
+
+    >>> from fastml import nn
+    >>> loss, grad = nn.NLLLoss()(np.log([[0.25, 0.75]]), np.array([0]))
+    >>> round(float(loss), 4), grad.tolist()
+    (1.3863, [[-1.0, 0.0]])
+    """
+
+    _with_grad = staticmethod(nll_loss_with_grad)
+    _kernel = step_cross_entropy.nll_loss
+
+    def __init__(self, weight=None, *, ignore_index=None, label_smoothing=0.0, reduction="mean", axis=-1):
+        super().__init__(weight, ignore_index, label_smoothing, reduction, axis)
