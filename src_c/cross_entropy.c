@@ -207,7 +207,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         real *w_ = (real *)wide_w, *x_ = (real *)wide_x, *keep_ = (real *)keep;
         const real *fix_ = (const real *)fix, *value_ = (const real *)value;
         int some_ignored = 0;
-        FM_PANEL_EACH(wide_w[j] = wide_x[j] = keep[j] = zero;)
+        FM_PANEL_WHOLE(wide_w[j] = wide_x[j] = keep[j] = zero;)
         for (size_t c = 0; c < w; c++) {
             const int64_t k = label[at_ + c];
             if (k == ignored) {
@@ -226,7 +226,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, top, count, below, PUT(terms + i * step, e);)
         else
             FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, top, count, below, )
-        FM_PANEL_EACH(
+        FM_PANEL_WHOLE(
             const vec log_sum = v_log_sum(count[j], v_div(below[j], top[j]));
             const vec total = v_fma(count[j], top[j], below[j]), mine = v_mul(wide_w[j], v_set1((real)own));
             const vec others = v_if_eq(wide_x[j], max[j], v_fma(v_sub(count[j], one), top[j], below[j]),
@@ -293,14 +293,14 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
                     , , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
         FM_COLS_SUM(n, all, , , FM_SHARES_DOWN(target))
         FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, top, count, below, )
-        FM_PANEL_EACH(const vec log_sum = v_log_sum(count[j], v_div(below[j], top[j]));
-                      value[j] = v_fma(all[j], log_sum, spread[j]);
-                      if (z_loss != 0) {
-                          const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
-                          value[j] = v_fma(pull, lse, value[j]);
-                          all[j] = v_add(all[j], v_add(pull, pull));
-                      }
-                      slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top[j], below[j]));)
+        FM_PANEL_WHOLE(const vec log_sum = v_log_sum(count[j], v_div(below[j], top[j]));
+                       value[j] = v_fma(all[j], log_sum, spread[j]);
+                       if (z_loss != 0) {
+                           const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
+                           value[j] = v_fma(pull, lse, value[j]);
+                           all[j] = v_add(all[j], v_add(pull, pull));
+                       }
+                       slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top[j], below[j]));)
         for (size_t c = 0; c < w; c++)
             FM(tally_add)(&sum, value_[c]);
         if (loss)
@@ -315,12 +315,10 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
 
 /* ---- log-probabilities -------------------------------------------------------------------------------- */
 
-/* q of a row, and down columns, where x are log-probabilities already; without a target the labels' own shares come
- * on top. */
+/* q of a row, where x are log-probabilities already; without a target the labels' own shares come on top. Columns are
+ * plain loops in double: they are rare. */
 #define FM_NLL_SHARES(target, weight)                                                                        \
     v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
-#define FM_NLL_SHARES_DOWN(target)                                                                           \
-    v_mul(v_fma(target ? AT(target + i * stride) : zero, own, share), weight ? v_set1(weight[i]) : one)
 
 static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                            const real *weight, size_t rows, size_t n, int64_t ignored, double smoothing, double scale,
@@ -352,41 +350,46 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
     return FM(tally_sum)(&sum);
 }
 
+__attribute__((cold)) /* compiled for size */
 static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                            const real *weight, size_t n, size_t stride, size_t width, int64_t ignored,
                            double smoothing, double scale)
 {
-    const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
-    const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
+    const double own = 1 - smoothing, share = smoothing / (double)n;
     const int spread = target || smoothing != 0;
     FM(compensated) sum = {0, 0};
-    FM_PANELS(width)
-    {
-        vec value[FM_PANEL], keep[FM_PANEL];
-        real *value_ = (real *)value, *keep_ = (real *)keep;
-        FM_PANEL_EACH(value[j] = zero; keep[j] = one;)
-        if (spread)
-            FM_COLS_SUM(n, value, , , v_mul(FM_NLL_SHARES_DOWN(target), AT(x + i * stride)))
-        for (size_t c = 0; c < w; c++) {
-            const int64_t k = target ? 0 : label[at_ + c];
-            if (!target && k == ignored)
-                value_[c] = keep_[c] = 0;
-            else if (!target)
-                value_[c] += (real)((1 - smoothing) * (weight ? (double)weight[k] : 1) * x[(size_t)k * stride + at_ + c]);
-            value_[c] = 0 - value_[c];
-            FM(tally_add)(&sum, value_[c]);
+    for (size_t at = 0, w; at < width; at += w) {
+        double value[64], keep[64];
+        w = width - at < 64 ? width - at : 64;
+        for (size_t c = 0; c < w; c++)
+            value[c] = 0, keep[c] = target || label[at + c] != ignored;
+        for (size_t i = 0; i < n && spread; i++) {
+            const double wi = weight ? weight[i] : 1;
+            const real *here = x + i * stride + at, *t = target ? target + i * stride + at : here;
+            for (size_t c = 0; c < w; c++)
+                value[c] -= wi * (target ? own * t[c] + share : share) * here[c];
         }
-        if (loss)
-            FM_PANEL_EACH(PUT(loss, value[j]);)
-        if (!dx)
-            continue;
-        FM_COLS_EACH(n, const vec kept = spread ? keep[j] : zero;
-                     , PUT(dx + i * stride, v_if_eq(kept, zero, zero, v_mul(FM_NLL_SHARES_DOWN(target), minus)));, )
-        for (size_t c = 0; c < w && !target; c++)
-            if (keep_[c] != 0) {
-                const size_t k = (size_t)label[at_ + c];
-                dx[k * stride + at_ + c] =
-                    (real)(-scale * (weight ? (double)weight[k] : 1) * (1 - smoothing + smoothing / (double)n));
+        for (size_t c = 0; c < w; c++) {
+            const size_t k = target || keep[c] == 0 ? 0 : (size_t)label[at + c];
+            if (keep[c] == 0)
+                value[c] = 0;
+            else if (!target)
+                value[c] -= own * (weight ? (double)weight[k] : 1) * x[k * stride + at + c];
+            FM(tally_add)(&sum, value[c]);
+            if (loss)
+                loss[at + c] = (real)value[c];
+        }
+        for (size_t i = 0; i < n && dx; i++) {
+            const double wi = spread ? scale * (weight ? weight[i] : 1) : 0;
+            const real *t = target ? target + i * stride + at : x;
+            for (size_t c = 0; c < w; c++)
+                dx[i * stride + at + c] =
+                    keep[c] != 0 ? (real)(0 - wi * (target ? own * t[c] + share : share)) : 0;
+        }
+        for (size_t c = 0; c < w && dx && !target; c++)
+            if (keep[c] != 0) {
+                const size_t k = (size_t)label[at + c];
+                dx[k * stride + at + c] = (real)(0 - scale * (weight ? (double)weight[k] : 1) * (own + share));
             }
     }
     return FM(tally_sum)(&sum);

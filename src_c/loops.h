@@ -90,6 +90,12 @@
         }                                                                                                    \
     }
 
+/* The same for what neither loads nor stores columns: one copy of the code, c beyond the panel included. */
+#define FM_PANEL_WHOLE(...)                                                                                  \
+    for (size_t j = 0; j * LANES < w; j++) {                                                                 \
+        __VA_ARGS__                                                                                          \
+    }
+
 /* Down the n entries of each of a panel's columns: `body` sees column j, entry i, and AT(x + i * stride).
  * Strip by strip, so that what belongs to a column stays in registers and the strip in the first cache;
  * `before` and `after` bracket a column's strip. */
