@@ -5,12 +5,14 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 # isort: split
 from ._info import show_config
 from .ops.activations import gelu, gelu_backward, relu, relu_backward
+from .ops.adagrad import adagrad_step
 from .ops.adam import adam_step
 from .ops.batch_norm import batch_norm, batch_norm_backward
-from .ops.clip import clip_grad_norm
+from .ops.clip import clip_grad_norm, clip_grad_value, unscale_grads
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
 from .ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
+from .ops.ema import ema_step
 from .ops.layer_norm import layer_norm, layer_norm_backward
 from .ops.linear import linear, linear_backward
 from .ops.linear_cross_entropy import linear_cross_entropy_with_grad
@@ -28,23 +30,27 @@ from .ops.losses import (
 )
 from .ops.rms_norm import rms_norm, rms_norm_backward
 from .ops.nll_loss import nll_loss, nll_loss_with_grad
+from .ops.rmsprop import rmsprop_step
 from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "adagrad_step",
     "adam_step",
     "batch_norm",
     "batch_norm_backward",
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_with_grad",
     "clip_grad_norm",
+    "clip_grad_value",
     "cross_entropy",
     "cross_entropy_with_grad",
     "dropout",
     "dropout_backward",
     "dropout_mask",
+    "ema_step",
     "gelu",
     "gelu_backward",
     "get_num_threads",
@@ -75,11 +81,13 @@ __all__ = [
     "relu_backward",
     "rms_norm",
     "rms_norm_backward",
+    "rmsprop_step",
     "set_num_threads",
     "sgd_step",
     "show_config",
     "softmax",
     "softmax_backward",
+    "unscale_grads",
 ]
 
 # These need scikit-learn, which is an optional dependency: they load on first use.

@@ -34,11 +34,14 @@ cdef extern from "dispatch.h" nogil:
                                   int stream) noexcept nogil
         void (*sgd_run)(float *p, float *v, const float *g, size_t n, float lr, float momentum, float damp,
                         float decay, float sign, int nesterov) noexcept nogil
-        void (*adam_run)(float *p, float *m, float *v, const float *g, size_t n, float rate, float weight1,
-                         float beta2, float weight2, float inv_root, float eps, float decay, float keep,
-                         float sign) noexcept nogil
+        void (*adam_run)(float *p, float *m, float *v, float *top, const float *g, size_t n, float rate,
+                         float weight1, float beta2, float weight2, float inv_root, float eps, float decay,
+                         float keep, float sign) noexcept nogil
+        void (*rms_run)(float *p, float *s, float *m, float *b, const float *g, size_t n, float rate, float keep,
+                        float weight, float eps, float decay, float momentum, float sign) noexcept nogil
         double (*square_sum)(const float *x, size_t n) noexcept nogil
         void (*scale_run)(float *x, size_t n, float factor) noexcept nogil
+        void (*clip_run)(float *x, size_t n, float most) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const float *x, size_t n, size_t stride,
@@ -155,11 +158,14 @@ cdef extern from "dispatch.h" nogil:
                                   int stream) noexcept nogil
         void (*sgd_run)(double *p, double *v, const double *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov) noexcept nogil
-        void (*adam_run)(double *p, double *m, double *v, const double *g, size_t n, double rate, double weight1,
-                         double beta2, double weight2, double inv_root, double eps, double decay, double keep,
-                         double sign) noexcept nogil
+        void (*adam_run)(double *p, double *m, double *v, double *top, const double *g, size_t n, double rate,
+                         double weight1, double beta2, double weight2, double inv_root, double eps, double decay,
+                         double keep, double sign) noexcept nogil
+        void (*rms_run)(double *p, double *s, double *m, double *b, const double *g, size_t n, double rate, double keep,
+                        double weight, double eps, double decay, double momentum, double sign) noexcept nogil
         double (*square_sum)(const double *x, size_t n) noexcept nogil
         void (*scale_run)(double *x, size_t n, double factor) noexcept nogil
+        void (*clip_run)(double *x, size_t n, double most) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const double *x, size_t n, size_t stride,

@@ -194,15 +194,24 @@ FM_PRIMITIVE(void, sgd_run,
              (real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay, real sign,
               int nesterov))
 /* d = sign g + decay p (as above); m = (1 - weight1) m + weight1 d; v = beta2 v + weight2 d d;
- * p = keep p - rate m / (sqrt(v) inv_root + eps). weight1 = 1 - beta1, weight2 = 1 - beta2, inv_root = 1 / sqrt(1 -
- * beta2^step); sign may hold a further factor of g. g may be p, m or v; p, m and v must not overlap. n >= 0. */
+ * p = keep p - rate m / (sqrt(v) inv_root + eps); unless top is NULL, top = max(top, v) stands in for that v. weight1 =
+ * 1 - beta1, weight2 = 1 - beta2, inv_root = 1 / sqrt(1 - beta2^step); sign may hold a further factor of g. g may be
+ * any of the others; p, m, v and top must not overlap. n >= 0. */
 FM_PRIMITIVE(void, adam_run,
-             (real *p, real *m, real *v, const real *g, size_t n, real rate, real weight1, real beta2, real weight2,
-              real inv_root, real eps, real decay, real keep, real sign))
+             (real *p, real *m, real *v, real *top, const real *g, size_t n, real rate, real weight1, real beta2,
+              real weight2, real inv_root, real eps, real decay, real keep, real sign))
+/* d = sign g + decay p (as above); s = keep s + weight d d; u = d / (sqrt(s) + eps); p -= rate u. Unless m is NULL,
+ * m = (1 - weight) m + weight d and s - m m, at least 0, stands in for s in u; unless b is NULL, b = momentum b + u
+ * stands in for u in p. g may be any of the others, which must not overlap. n >= 0. */
+FM_PRIMITIVE(void, rms_run,
+             (real *p, real *s, real *m, real *b, const real *g, size_t n, real rate, real keep, real weight, real eps,
+              real decay, real momentum, real sign))
 /* sum of x[i]^2 in double: of floats, no square overflows or is rounded. n >= 0. */
 FM_PRIMITIVE(double, square_sum, (const real *x, size_t n))
 /* x[i] *= factor. n >= 0. */
 FM_PRIMITIVE(void, scale_run, (real *x, size_t n, real factor))
+/* x[i] = min(max(x[i], -most), most); NaN stays. n >= 0. */
+FM_PRIMITIVE(void, clip_run, (real *x, size_t n, real most))
 /* ---- cross_entropy.c ----------------------------------------------------------------------------------
  * The sum over all samples of sum_c q_c (log(sum(e^x)) - x_c), returned in double, every single loss to loss
  * (NULL: nowhere) and scale (sum(q) softmax(x) - q) to dx (NULL: not computed). q is the target with smoothing,

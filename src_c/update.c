@@ -21,10 +21,11 @@
         }                                                                                                    \
     }
 
-/* The options are constants of the caller, so each combination is a loop of its own. */
-FM_INLINE void FM(sgd_loop)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp,
-                            real decay, real sign, int has_momentum, int nesterov, int has_decay)
+/* Which arrays there are and which options are in force is asked in the loops: they wait for memory. */
+static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay,
+                        real sign, int nesterov)
 {
+    const int has_decay = decay != 0; /* without decay p must not be read into g: 0 times infinity is NaN */
     const vec vlr = v_set1(lr), vmomentum = v_set1(momentum), vdamp = v_set1(damp), vdecay = v_set1(decay),
               vsign = v_set1(sign);
     FM_UPDATE(p, n, {
@@ -32,7 +33,7 @@ FM_INLINE void FM(sgd_loop)(real *p, real *v, const real *g, size_t n, real lr, 
         vec d = v_mul(AT(g), vsign);
         if (has_decay)
             d = v_fma(vdecay, w, d);
-        if (has_momentum) {
+        if (v) {
             const vec u = v_fma(vmomentum, AT(v), v_mul(vdamp, d));
             PUT(v, u);
             d = nesterov ? v_fma(vmomentum, u, d) : u;
@@ -41,45 +42,61 @@ FM_INLINE void FM(sgd_loop)(real *p, real *v, const real *g, size_t n, real lr, 
     })
 }
 
-static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay,
-                        real sign, int nesterov)
+/* m + weight (d - m), or (1 - weight) m + weight d, whichever rounds less: with weight 1 m is d. */
+FM_INLINE vec FM(average)(vec m, vec d, real weight)
 {
-    if (decay != 0) { /* without decay p must not be read into g: 0 times infinity is NaN */
-        if (v == NULL)
-            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 0, 0, 1);
-        else if (nesterov)
-            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 1, 1);
-        else
-            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 0, 1);
-    } else {
-        if (v == NULL)
-            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 0, 0, 0);
-        else if (nesterov)
-            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 1, 0);
-        else
-            FM(sgd_loop)(p, v, g, n, lr, momentum, damp, decay, sign, 1, 0, 0);
-    }
+    return weight < (real)0.5 ? v_fma(v_set1(weight), v_sub(d, m), m)
+                              : v_fma(v_set1(weight), d, v_mul(v_set1(1 - weight), m));
 }
 
-static void FM(adam_run)(real *p, real *m, real *v, const real *g, size_t n, real rate, real weight1, real beta2,
-                         real weight2, real inv_root, real eps, real decay, real keep, real sign)
+static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, size_t n, real rate, real weight1,
+                         real beta2, real weight2, real inv_root, real eps, real decay, real keep, real sign)
 {
-    /* m + weight1 (d - m), or (1 - weight1) m + weight1 d, whichever rounds less: with beta1 = 0 m is d. */
-    const int from_m = weight1 < (real)0.5, has_decay = decay != 0;
-    const vec vrate = v_set1(rate), vweight1 = v_set1(weight1), vbeta1 = v_set1(1 - weight1), vbeta2 = v_set1(beta2),
-              vweight2 = v_set1(weight2), vroot = v_set1(inv_root), veps = v_set1(eps), vdecay = v_set1(decay),
-              vkeep = v_set1(keep), vsign = v_set1(sign);
+    const int has_decay = decay != 0;
+    const vec vrate = v_set1(rate), vbeta2 = v_set1(beta2), vweight2 = v_set1(weight2), vroot = v_set1(inv_root),
+              veps = v_set1(eps), vdecay = v_set1(decay), vkeep = v_set1(keep), vsign = v_set1(sign);
     FM_UPDATE(p, n, {
-        const vec w = AT(p), before = AT(m);
+        const vec w = AT(p);
         vec d = v_mul(AT(g), vsign);
         if (has_decay)
             d = v_fma(vdecay, w, d);
-        const vec first = from_m ? v_fma(vweight1, v_sub(d, before), before)
-                                 : v_fma(vweight1, d, v_mul(vbeta1, before));
-        const vec second = v_fma(v_mul(vweight2, d), d, v_mul(vbeta2, AT(v)));
+        const vec first = FM(average)(AT(m), d, weight1);
+        vec second = v_fma(v_mul(vweight2, d), d, v_mul(vbeta2, AT(v)));
         PUT(m, first);
         PUT(v, second);
+        if (top) {
+            const vec before = AT(top);
+            second = v_if_eq(before, before, v_max(before, second), before); /* NaN where either is */
+            PUT(top, second);
+        }
         PUT(p, v_fnma(vrate, v_div(first, v_fma(v_sqrt(second), vroot, veps)), v_mul(w, vkeep)));
+    })
+}
+
+static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_t n, real rate, real keep,
+                        real weight, real eps, real decay, real momentum, real sign)
+{
+    const int has_decay = decay != 0;
+    const vec vrate = v_set1(rate), vkeep = v_set1(keep), vweight = v_set1(weight), veps = v_set1(eps),
+              vdecay = v_set1(decay), vmomentum = v_set1(momentum), vsign = v_set1(sign);
+    FM_UPDATE(p, n, {
+        const vec w = AT(p);
+        vec d = v_mul(AT(g), vsign);
+        if (has_decay)
+            d = v_fma(vdecay, w, d);
+        vec second = v_fma(v_mul(vweight, d), d, v_mul(vkeep, AT(s)));
+        PUT(s, second);
+        if (m) {
+            const vec first = FM(average)(AT(m), d, weight);
+            PUT(m, first);
+            second = v_max(v_set1(0), v_fnma(first, first, second)); /* NaN stays */
+        }
+        d = v_div(d, v_add(v_sqrt(second), veps));
+        if (b) {
+            d = v_fma(vmomentum, AT(b), d);
+            PUT(b, d);
+        }
+        PUT(p, v_fnma(vrate, d, w));
     })
 }
 #undef FM_UPDATE
@@ -119,4 +136,10 @@ static void FM(scale_run)(real *x, size_t n, real factor)
 {
     const vec vfactor = v_set1(factor);
     FM_ROW_STORE(x, n, 0, v_mul(AT(x), vfactor))
+}
+
+static void FM(clip_run)(real *x, size_t n, real most)
+{
+    const vec low = v_set1(-most), high = v_set1(most);
+    FM_ROW_STORE(x, n, 0, v_min(high, v_max(low, AT(x)))) /* NaN stays */
 }

@@ -221,10 +221,43 @@ def adam(**options):
     return make
 
 
-def clip(max_norm):
+def amsgrad(shape, dtype, seed):
+    args = adam()(shape, dtype, seed)
+    return {**args, "max_exp_avg_sqs": [np.asarray(v * 1.125, dtype) for v in args["exp_avg_sqs"]]}
+
+
+def rmsprop(**options):
+    """States as after some steps: the mean square is above the square of the mean."""
+
     def make(shape, dtype, seed):
-        grads = [normal(shape, dtype, seed), normal((3,), dtype, seed + 1)]
-        return {"grads": grads, "max_norm": max_norm}
+        args = sgd()(shape, dtype, seed)
+        buffers = args.pop("velocities")
+        averages = [np.asarray(b / 8, dtype) for b in buffers]
+        squares = [np.asarray(a * a + 0.25, dtype) for a in averages]
+        states = {"square_avgs": squares, "grad_avgs": averages, "momentum_buffers": buffers}
+        return {**args, **states, **options}
+
+    return make
+
+
+def adagrad(**options):
+    def make(shape, dtype, seed):
+        args = adam()(shape, dtype, seed)
+        args["state_sums"] = args.pop("exp_avg_sqs")
+        del args["exp_avgs"]
+        return {**args, **options}
+
+    return make
+
+
+def ema(shape, dtype, seed):
+    args = sgd()(shape, dtype, seed)
+    return {"averages": args["params"], "params": args["grads"], "decay": 0.9}
+
+
+def grads(**options):
+    def make(shape, dtype, seed):
+        return {"grads": [normal(shape, dtype, seed), normal((3,), dtype, seed + 1)], **options}
 
     return make
 

@@ -212,6 +212,12 @@ _ADAM = {
     "arrays": ("params", "grads", "exp_avgs", "exp_avg_sqs"),
     "mutated": ("params", "exp_avgs", "exp_avg_sqs"),
 }
+_AMSGRAD = {name: (*arrays, "max_exp_avg_sqs") for name, arrays in _ADAM.items()}
+_RMSPROP = {
+    "arrays": ("params", "grads", "square_avgs", "grad_avgs", "momentum_buffers"),
+    "mutated": ("params", "square_avgs", "grad_avgs", "momentum_buffers"),
+}
+_ADAGRAD = {"arrays": ("params", "grads", "state_sums"), "mutated": ("params", "state_sums")}
 _LINEAR = {"arrays": ("x", "weight", "bias"), "out": 0, "min_ndim": 1, "ulp": 64}
 _LINEAR_CE = {
     "arrays": ("x", "weight", "target", "bias", "class_weight"),
@@ -368,8 +374,27 @@ OPS = (
     Op("adam_step", arguments.adam(), **_ADAM),
     Op("adam_step", arguments.adam(betas=(0.3, 0.9), weight_decay=0.1, maximize=True), **_ADAM, case="decay"),
     Op("adam_step", arguments.adam(weight_decay=0.1, decoupled=True), **_ADAM, case="decoupled"),
-    Op("clip_grad_norm", arguments.clip(1.5), ("grads",), mutated=("grads",)),
-    Op("clip_grad_norm", arguments.clip(1e9), ("grads",), mutated=("grads",), case="small"),
+    Op("adam_step", arguments.amsgrad, **_AMSGRAD, case="amsgrad"),
+    Op("rmsprop_step", arguments.rmsprop(), **_RMSPROP),
+    Op(
+        "rmsprop_step",
+        arguments.rmsprop(momentum=0.9, centered=True, maximize=True),
+        **_RMSPROP,
+        case="centered",
+    ),
+    Op("rmsprop_step", arguments.rmsprop(weight_decay=0.1), **_RMSPROP, case="decay"),
+    Op("adagrad_step", arguments.adagrad(), **_ADAGRAD),
+    Op(
+        "adagrad_step",
+        arguments.adagrad(lr_decay=0.1, weight_decay=0.1, maximize=True),
+        **_ADAGRAD,
+        case="decay",
+    ),
+    Op("ema_step", arguments.ema, ("averages", "params"), mutated=("averages",)),
+    Op("clip_grad_norm", arguments.grads(max_norm=1.5), ("grads",), mutated=("grads",)),
+    Op("clip_grad_norm", arguments.grads(max_norm=1e9), ("grads",), mutated=("grads",), case="small"),
+    Op("clip_grad_value", arguments.grads(clip_value=0.5), ("grads",), mutated=("grads",), ulp=0),
+    Op("unscale_grads", arguments.grads(scale=3.0), ("grads",), mutated=("grads",)),
 )
 
 

@@ -100,6 +100,53 @@ def test_many_arrays_of_both_dtypes(count):
         assert_close(got, want, ulp=4, scale=1.0)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_amsgrad(decoupled, dtype):
+    """Against the reference, and the largest average stays."""
+    arrays = lists([(n,) for n in LENGTHS] + MIXED, [dtype])
+    options = {"lr": 0.1, "weight_decay": 0.1, "decoupled": decoupled, "betas": (0.5, 0.8)}
+    results = []
+    for module in (fastml, reference):
+        p, g, m, v = ([np.array(a) for a in column] for column in arrays)
+        top = [np.asarray(a * a, dtype) for a in g]
+        module.adam_step(p, g, m, v, 3, max_exp_avg_sqs=top, **options)
+        results.append(p + m + v + top)
+        for now, average, gradient in zip(top, v, g, strict=True):
+            assert (now >= average).all() and (now >= np.asarray(gradient * gradient, dtype)).all()
+    for got, want in zip(*results, strict=True):
+        assert_close(got, want, ulp=4, scale=1.0)
+
+
+@pytest.mark.parametrize("way", ["fused", "foreach", "single"])
+def test_amsgrad_as_pytorch(way):
+    torch = pytest.importorskip("torch")
+    p, _, m, v = lists(MIXED, [np.float64])
+    m, v, top = ([np.zeros_like(a) for a in p] for _ in range(3))
+    tensors = [torch.nn.Parameter(torch.tensor(a)) for a in p]
+    optimizer = torch.optim.Adam(
+        tensors, lr=0.01, amsgrad=True, weight_decay=0.1, foreach=way == "foreach", fused=way == "fused"
+    )
+    for number in range(1, 11):
+        grads = [normal(a.shape, np.float64, 1000 * number + i) / number for i, a in enumerate(p)]
+        for tensor, grad in zip(tensors, grads, strict=True):
+            tensor.grad = torch.tensor(grad)
+        optimizer.step()
+        fastml.adam_step(p, grads, m, v, number, max_exp_avg_sqs=top, lr=0.01, weight_decay=0.1)
+    for tensor, *ours in zip(tensors, p, m, v, top, strict=True):
+        state = optimizer.state[tensor]
+        names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+        for a, b in zip(ours, (tensor.detach(), *(state[name] for name in names)), strict=True):
+            np.testing.assert_allclose(a, b.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("average, largest", [(np.nan, 1.0), (1.0, np.nan)])
+def test_amsgrad_keeps_nan(average, largest):
+    p, m, v, top = np.ones(20), np.zeros(20), np.full(20, average), np.full(20, largest)
+    fastml.adam_step([p], [np.ones(20)], [m], [v], 1, max_exp_avg_sqs=[top])
+    assert np.isnan(top).all() and np.isnan(p).all()
+
+
 def test_each_array_as_if_alone():
     """The list, its order and the cut show in no bit."""
     arrays = lists(MIXED * 3, (np.float32, np.float64, np.float64))
@@ -211,6 +258,10 @@ WRONG = [
     (ValueError, "memory", {"params": [ONES.copy(), A], "exp_avg_sqs": [ONES.copy(), A]}),
     (ValueError, "memory", {"exp_avgs": [ONES.copy(), A], "exp_avg_sqs": [ONES.copy(), A]}),
     (ValueError, "memory", {"grads": [ONES.copy(), A], "exp_avg_sqs": [ONES.copy(), B]}),
+    (ValueError, "max_exp_avg_sqs", {"max_exp_avg_sqs": [ONES]}),
+    (TypeError, r"max_exp_avg_sqs\[1\]", {"max_exp_avg_sqs": [ONES.copy(), ONES.astype(float)]}),
+    (ValueError, "memory", {"exp_avg_sqs": [ONES.copy(), A], "max_exp_avg_sqs": [ONES.copy(), A]}),
+    (ValueError, "memory", {"exp_avgs": [ONES.copy(), A], "max_exp_avg_sqs": [ONES.copy(), B]}),
     (TypeError, "betas", {"betas": 0.9}),
     (ValueError, "betas", {"betas": (0.9,)}),
     *(

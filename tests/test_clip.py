@@ -55,7 +55,9 @@ def block_sum(x):
 def test_the_sum_is_the_documented_one():
     """To the bit: blocks from each array's start, added in order for each array, arrays added in order."""
     for seed in range(0, 300, 10):
-        grads = [normal(n, np.float32, seed + i) for i, n in enumerate((9000, 3, 0, 4096, 15_000, 4097, 13_000))]
+        grads = [
+            normal(n, np.float32, seed + i) for i, n in enumerate((9000, 3, 0, 4096, 15_000, 4097, 13_000))
+        ]
         total = 0.0
         for g in grads:
             array = 0.0
@@ -165,3 +167,72 @@ def test_errors_write_nothing(error, name, grads, max_norm, module):
     np.testing.assert_array_equal(ONES, 1)
     if isinstance(grads, list):
         np.testing.assert_array_equal(grads[0], 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("clip_value", [0, 0.5, 1e6, np.inf])
+def test_clip_value(clip_value, dtype):
+    grads = [normal(n, dtype, i) for i, n in enumerate((*LENGTHS, 5000))]
+    got, want = [np.array(g) for g in grads], [np.array(g) for g in grads]
+    assert fastml.clip_grad_value(got, clip_value) is None
+    reference.clip_grad_value(want, clip_value)
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_array_equal(g, w)
+
+
+@pytest.mark.parametrize("n", [4, 70])
+def test_clip_value_as_pytorch(n):
+    torch = pytest.importorskip("torch")
+    g = np.resize(np.array([np.inf, -np.inf, np.nan, -0.0, 2.0, -3.0, 0.25], np.float32), n)
+    tensor = torch.nn.Parameter(torch.zeros(n))
+    tensor.grad = torch.tensor(g)
+    torch.nn.utils.clip_grad_value_([tensor], 1.5)
+    fastml.clip_grad_value([g], 1.5)
+    np.testing.assert_array_equal(g, tensor.grad.numpy())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 7, 33, 4096, 4097, 20_000])
+def test_unscale(n, dtype):
+    g = normal(n, dtype, n)
+    other = normal(5, np.float64)
+    want = g * dtype(0.125)
+    assert fastml.unscale_grads([g, other], 8.0) is True
+    assert_same_bits(g, want)
+    for k in {0, n // 2, n - 1}:
+        for bad in (np.inf, -np.inf, np.nan):
+            broken = g.copy()
+            broken[k] = bad
+            assert fastml.unscale_grads([other, broken], 8.0) is False
+            assert reference.unscale_grads([other, broken], 8.0) is False
+            np.testing.assert_array_equal(broken[:k], want[:k] / 64)
+
+
+def test_unscale_of_numbers_whose_squares_overflow():
+    for g in (np.full(100, 1e300), np.full(100, 3e38, np.float32)):
+        assert fastml.unscale_grads([g], 2.0) is True
+    g[3] = np.inf
+    assert fastml.unscale_grads([g], 2.0) is False
+
+
+def test_unscale_on_threads():
+    grads = [normal(s, DTYPES[i % 2], i) for i, s in enumerate([(300_007,), *MIXED, (4099,)])]
+    for bad in (False, True):
+        if bad:
+            grads[0][200_000] = np.nan
+        for threads in (1, 2, 7):
+            assert with_threads(threads, fastml.unscale_grads, [g.copy() for g in grads], 3.0) is not bad
+
+
+@pytest.mark.parametrize("module", [fastml, reference], ids=["fastml", "reference"])
+@pytest.mark.parametrize("name, argument", [("clip_grad_value", "clip_value"), ("unscale_grads", "scale")])
+@pytest.mark.parametrize(
+    "error, value", [(ValueError, -1.0), (ValueError, np.nan), (TypeError, "1"), (TypeError, None)]
+)
+def test_other_options(module, name, argument, error, value):
+    with pytest.raises(error, match=argument):
+        getattr(module, name)([ONES], value)
+    np.testing.assert_array_equal(ONES, 1)
+    for scale in (0, np.inf) if name == "unscale_grads" else ():
+        with pytest.raises(ValueError, match="scale"):
+            module.unscale_grads([ONES], scale)

@@ -1,4 +1,4 @@
-"""The norm of a list of arrays and its bound; updates.pxd has the checks, the cut and the threads.
+"""The norm of a list of arrays and its bound, the bound of each element, and a factor; updates.pxd has the checks, the cut and the threads.
 
 The sum of squares is cut so that anyone can take it piece by piece to the same bits: an array in blocks of
 CHUNK bytes from its own start (4096 floats, 2048 doubles; the last one shorter), `square_sum` of each block in
@@ -6,7 +6,8 @@ double, the blocks of an array added in order to 0, and so the arrays to each ot
 places, whoever computes them.
 """
 
-from libc.math cimport INFINITY, sqrt
+from libc.float cimport DBL_MAX, DBL_MIN
+from libc.math cimport INFINITY, isfinite, sqrt
 from libc.stdlib cimport free, malloc
 
 from .. import _check
@@ -17,19 +18,22 @@ from .updates cimport CHUNK, Place, Places, as_tuple, finish, place, run
 cdef enum:
     BLOCKS = 512      # whose sums fit on the stack
 
+cdef tuple NAMES = ("grads", "", "", "", "")
 cdef double COST = 0.02  # nanoseconds a byte on one thread, for the sum as for the scaling
+
+
+cdef inline void sum_block(double *sum, const Place *at, size_t first, size_t last) noexcept nogil:
+    if at.is_double:
+        sum[0] = fm64.square_sum(<const double *>(at.p + first), (last - first) // 8)
+    else:
+        sum[0] = fm32.square_sum(<const float *>(at.p + first), (last - first) // 4)
 
 
 cdef void sum_blocks(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
     cdef double *sums = (<double **>step)[0] + at.start // CHUNK
-    cdef size_t n
     while first < last:
-        n = min(<size_t>CHUNK, last - first)
-        if at.is_double:
-            sums[first // CHUNK] = fm64.square_sum(<const double *>(at.p + first), n // 8)
-        else:
-            sums[first // CHUNK] = fm32.square_sum(<const float *>(at.p + first), n // 4)
-        first += n
+        sum_block(&sums[first // CHUNK], at, first, min(last, first + CHUNK))
+        first += CHUNK
 
 
 cdef void scale(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
@@ -57,7 +61,7 @@ def clip_grad_norm(grads, max_norm):
     cdef double local[BLOCKS]
     cdef double *sums = local
     cdef double norm, factor, most = _check.number(max_norm, "max_norm", 0, INFINITY)
-    held = place(&here, CHUNK, ("grads", "", ""), as_tuple(grads, "grads", -1), None, None, None)
+    held = place(&here, CHUNK, NAMES, as_tuple(grads, "grads", -1), None, None, None, None)
     if here.extent > BLOCKS * CHUNK:
         sums = <double *>malloc(here.extent // CHUNK * sizeof(double))
         if sums == NULL:
@@ -73,3 +77,57 @@ def clip_grad_norm(grads, max_norm):
         free(sums)
     finish(&here, held)
     return norm
+
+
+cdef void clip_elements(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
+    cdef double most = (<const double *>step)[0]
+    if at.is_double:
+        fm64.clip_run(<double *>(at.p + first), (last - first) // 8, most)
+    else:
+        fm32.clip_run(<float *>(at.p + first), (last - first) // 4, <float>most)
+
+
+def clip_grad_value(grads, clip_value):
+    cdef Places here
+    cdef double most = _check.number(clip_value, "clip_value", 0, INFINITY)
+    held = place(&here, CHUNK, NAMES, as_tuple(grads, "grads", -1), None, None, None, None)
+    with nogil:
+        run(&here, COST, clip_elements, &most)
+    finish(&here, held)
+
+
+cdef struct Unscale:
+    double factor
+    int *found        # set where an element is not finite
+
+
+cdef void unscale(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
+    """Look at the elements and scale them, while a block is in the first cache."""
+    cdef const Unscale *s = <const Unscale *>step
+    cdef double square
+    cdef size_t end, i
+    while first < last:
+        end = min(last, first + CHUNK)
+        sum_block(&square, at, first, end)
+        if not isfinite(square):
+            if at.is_double:  # squares of doubles overflow before their numbers do
+                for i in range(first // 8, end // 8):
+                    if not isfinite((<const double *>at.p)[i]):
+                        s.found[0] = 1
+            else:
+                s.found[0] = 1
+        scale(at, first, end, &s.factor)
+        first = end
+
+
+def unscale_grads(grads, divisor):
+    cdef Places here
+    cdef Unscale s
+    cdef int found = 0
+    s.factor = 1 / _check.number(divisor, "scale", DBL_MIN, DBL_MAX)
+    s.found = &found
+    held = place(&here, CHUNK, NAMES, as_tuple(grads, "grads", -1), None, None, None, None)
+    with nogil:
+        run(&here, COST, unscale, &s)
+    finish(&here, held)
+    return not found

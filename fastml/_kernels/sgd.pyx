@@ -1,4 +1,7 @@
-"""SGD over lists of arrays in one call; updates.pxd has the checks, the cut and the threads."""
+"""SGD and moving averages over lists of arrays in one call; updates.pxd has the checks, the cut and the threads.
+
+An average e moves towards p by w (p - e): a step of SGD on e with the gradient p, weight decay -1 and rate -w.
+"""
 
 from libc.float cimport DBL_MAX
 
@@ -40,7 +43,26 @@ def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, b
     cdef tuple v = None if velocities is None else as_tuple(velocities, "velocities", len(p))
     if s.momentum != 0 and v is None:
         raise ValueError("velocities are needed with momentum, not None")
-    held = place(&here, CUT_AT, ("params", "velocities", ""), p, g, v, None)
+    held = place(&here, CUT_AT, ("params", "grads", "velocities", "", ""), p, g, v, None, None)
+    with nogil:
+        run(&here, COST, update, &s)
+    finish(&here, held)
+
+
+def ema_numbers(decay):
+    """What sgd_run is given after its arrays: real numbers and the flag."""
+    return (option(decay, "decay", 0) - 1, 0.0, 0.0, -1.0, 1.0), (0,)
+
+
+def ema_step(averages, params, decay):
+    cdef Step s
+    cdef Places here
+    if option(decay, "decay", 0) > 1:
+        raise ValueError(f"decay must be at most 1, not {decay}")
+    (s.lr, s.momentum, s.damp, s.decay, s.sign), (s.nesterov,) = ema_numbers(decay)
+    cdef tuple e = as_tuple(averages, "averages", -1)
+    cdef tuple p = as_tuple(params, "params", len(e))
+    held = place(&here, CUT_AT, ("averages", "params", "", "", ""), e, p, None, None, None)
     with nogil:
         run(&here, COST, update, &s)
     finish(&here, held)

@@ -21,17 +21,36 @@ cdef void sgd_tile(const Args *p, const Tile *t) noexcept nogil:
 
 
 cdef void adam_tile(const Args *p, const Tile *t) noexcept nogil:
-    """parameter, averages of the gradient and of its square (IN, OUT), gradient; x, n: adam.coefficients."""
+    """parameter, averages of the gradient and of its square, largest of these (IN, OUT; NULL without amsgrad),
+    gradient; x, n: adaptive.adam_numbers."""
     cdef size_t n = (t.hi - t.lo) * p.v[0].cols
     if p.size == sizeof(float):
         fm32.adam_run(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
-                      <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(p.v[3], t, t.lo, 0, p.size), n,
+                      <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(p.v[3], t, t.lo, 0, p.size),
+                      <float *>at(p.v[4], t, t.lo, 0, p.size), n,
                       <float>p.x[0], <float>p.x[1], <float>p.x[2], <float>p.x[3], <float>p.x[4], <float>p.x[5],
                       <float>p.x[6], <float>p.x[7], <float>p.n[0])
     else:
         fm64.adam_run(<double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
-                      <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(p.v[3], t, t.lo, 0, p.size), n,
+                      <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(p.v[3], t, t.lo, 0, p.size),
+                      <double *>at(p.v[4], t, t.lo, 0, p.size), n,
                       p.x[0], p.x[1], p.x[2], p.x[3], p.x[4], p.x[5], p.x[6], p.x[7], <double>p.n[0])
+
+
+cdef void rms_tile(const Args *p, const Tile *t) noexcept nogil:
+    """parameter, mean or sum of the gradient's squares, its average, momentum (IN, OUT; the last two or NULL),
+    gradient; x, n: adaptive.rmsprop_numbers or adagrad_numbers."""
+    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
+    if p.size == sizeof(float):
+        fm32.rms_run(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
+                     <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(p.v[3], t, t.lo, 0, p.size),
+                     <float *>at(p.v[4], t, t.lo, 0, p.size), n, <float>p.x[0], <float>p.x[1], <float>p.x[2],
+                     <float>p.x[3], <float>p.x[4], <float>p.x[5], <float>p.n[0])
+    else:
+        fm64.rms_run(<double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
+                     <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(p.v[3], t, t.lo, 0, p.size),
+                     <double *>at(p.v[4], t, t.lo, 0, p.size), n, p.x[0], p.x[1], p.x[2], p.x[3], p.x[4], p.x[5],
+                     <double>p.n[0])
 
 
 cdef void squares_tile(const Args *p, const Tile *t) noexcept nogil:
@@ -70,6 +89,15 @@ cdef void scale_tile(const Args *p, const Tile *t) noexcept nogil:
         fm64.scale_run(<double *>at(p.v[0], t, t.lo, 0, p.size), n, factor)
 
 
+cdef void clip_value_tile(const Args *p, const Tile *t) noexcept nogil:
+    """gradient (IN, OUT), every element bounded by x[0]."""
+    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
+    if p.size == sizeof(float):
+        fm32.clip_run(<float *>at(p.v[0], t, t.lo, 0, p.size), n, <float>p.x[0])
+    else:
+        fm64.clip_run(<double *>at(p.v[0], t, t.lo, 0, p.size), n, p.x[0])
+
+
 def blocks(Py_ssize_t elements, Py_ssize_t itemsize):
     """How many blocks an array has."""
     return (elements * itemsize + CHUNK - 1) // CHUNK
@@ -77,6 +105,9 @@ def blocks(Py_ssize_t elements, Py_ssize_t itemsize):
 
 sgd = kernel(sgd_tile, "sgd")
 adam = kernel(adam_tile, "adam")
+rms = kernel(rms_tile, "rms")
 squares = kernel(squares_tile, "squares")
 total = kernel(total_tile, "total")
 clip = kernel(scale_tile, "clip")
+clip_value = kernel(clip_value_tile, "clip value")
+ema = kernel(sgd_tile, "ema")

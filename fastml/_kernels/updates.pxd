@@ -1,7 +1,7 @@
 """Updates of lists of arrays in place, in one call: what they share.
 
     cdef Places here
-    held = place(&here, CUT_AT, names, p, g, u, v)  # checks and cuts, or raises
+    held = place(&here, CUT_AT, names, p, g, u, v, w)  # checks and cuts, or raises
     with nogil:
         run(&here, COST, update, &step)             # update(place, first, last, &step) for every piece
     finish(&here, held)
@@ -21,6 +21,7 @@ cdef struct Place:
     const char *g     # gradient (IN), NULL without
     char *u           # its state (IN, OUT), NULL without
     char *v
+    char *w
     size_t bytes
     size_t start      # where it lies among all of them, a multiple of the cut
     bint is_double
@@ -39,9 +40,11 @@ ctypedef void (*Update)(const Place *at, size_t first, size_t last, const void *
 cdef double option(object value, str name, double low) except? -1
 # A list or tuple of `count` arrays (< 0: any number) as a tuple, which holds them while the lock is released.
 cdef tuple as_tuple(object arrays, str name, Py_ssize_t count)
-# Check the arrays of p and those beside them (g, u, v: tuples or None) and fill the places. `names` are those of
-# p, u and v. The result is for `finish`.
-cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v)
+# The same, or None.
+cdef tuple maybe_tuple(object arrays, str name, Py_ssize_t count)
+# Check the arrays of p and those beside them (g, u, v, w: tuples or None) and fill the places. `names` are those of
+# p, g, u, v and w. The result is for `finish`.
+cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v, tuple w)
 # `cost`: nanoseconds a byte of p on one thread.
 cdef void run(const Places *here, double cost, Update update, const void *step) noexcept nogil
 # After the last run: values go back to where copies stood in.

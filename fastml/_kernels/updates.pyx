@@ -64,19 +64,30 @@ cdef tuple as_tuple(object arrays, str name, Py_ssize_t count):
     return given
 
 
-cdef inline bint is_state(cnp.ndarray p, cnp.ndarray g, object state) noexcept:
-    """Whether `state` can be updated beside p, from g."""
-    if not (alike(p, state) and PyArray_ISCARRAY(<cnp.ndarray>state)):
+cdef tuple maybe_tuple(object arrays, str name, Py_ssize_t count):
+    return None if arrays is None else as_tuple(arrays, name, count)
+
+
+cdef inline bint touch(const char *a, const char *b, size_t size) noexcept:
+    """Two runs of so many bytes share memory; b may be NULL."""
+    return b != NULL and a < b + size and b < a + size
+
+
+cdef bint add_state(char **to, Place *at, cnp.ndarray p, cnp.ndarray g, tuple states, Py_ssize_t i) noexcept:
+    """Point to p's state, if there are states; False where it cannot be updated beside p and what p has, from g."""
+    cdef char *data
+    if states is None:
+        return True
+    if not (alike(p, states[i]) and PyArray_ISCARRAY(<cnp.ndarray>states[i])):
         return False
-    return separate(p, <cnp.ndarray>state) and (g is None or apart(g, <cnp.ndarray>state))
+    data = cnp.PyArray_BYTES(<cnp.ndarray>states[i])
+    if touch(data, at.p, at.bytes) or touch(data, at.u, at.bytes) or touch(data, at.v, at.bytes):
+        return False
+    to[0] = data
+    return g is None or apart(g, <cnp.ndarray>states[i])
 
 
-cdef inline bint separate(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Two plain arrays of one shape share no memory."""
-    return apart(a, b) and (cnp.PyArray_BYTES(a) != cnp.PyArray_BYTES(b) or cnp.PyArray_NBYTES(a) == 0)
-
-
-cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, tuple vs) noexcept:
+cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, tuple vs, tuple ws) noexcept:
     """Fill the places; False where an array needs the slow path."""
     cdef Py_ssize_t i
     cdef cnp.ndarray p, g = None
@@ -87,22 +98,17 @@ cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, 
             return False
         p = <cnp.ndarray>params[i]
         at = &here.at[i]
-        at.g = at.u = at.v = NULL
+        at.g = at.u = at.v = at.w = NULL
+        at.p = cnp.PyArray_BYTES(p)
+        at.bytes = cnp.PyArray_NBYTES(p)
         if grads is not None:
             if not (alike(p, grads[i]) and apart(p, <cnp.ndarray>grads[i])):
                 return False
             g = <cnp.ndarray>grads[i]
             at.g = cnp.PyArray_BYTES(g)
-        if us is not None:
-            if not is_state(p, g, us[i]):
-                return False
-            at.u = cnp.PyArray_BYTES(<cnp.ndarray>us[i])
-        if vs is not None:
-            if not (is_state(p, g, vs[i]) and separate(<cnp.ndarray>us[i], <cnp.ndarray>vs[i])):
-                return False
-            at.v = cnp.PyArray_BYTES(<cnp.ndarray>vs[i])
-        at.p = cnp.PyArray_BYTES(p)
-        at.bytes = cnp.PyArray_NBYTES(p)
+        if not (add_state(&at.u, at, p, g, us, i) and add_state(&at.v, at, p, g, vs, i)
+                and add_state(&at.w, at, p, g, ws, i)):
+            return False
         at.start = here.extent
         at.is_double = cnp.PyArray_TYPE(p) == cnp.NPY_DOUBLE
         here.bytes += at.bytes
@@ -115,21 +121,21 @@ cdef inline void release(Places *here) noexcept:
         free(here.at)
 
 
-cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v):
+cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v, tuple w):
     here.count = len(p)
     here.at = here.local
     if here.count > LOCAL:
         here.at = <Place *>malloc(here.count * sizeof(Place))
         if here.at == NULL:
             raise MemoryError
-    if gather(here, cut, p, g, u, v):
+    if gather(here, cut, p, g, u, v, w):
         return None
     try:
         held = _check.arrange_update(
-            names, (p, u, v), () if g is None else ("grads",), () if g is None else (g,)
+            names[:1] + names[2:], (p, u, v, w), () if g is None else names[1:2], () if g is None else (g,)
         )
-        (p, u, v), read, _ = held
-        gather(here, cut, p, read[0] if read else None, u, v)
+        (p, u, v, w), read, _ = held
+        gather(here, cut, p, read[0] if read else None, u, v, w)
     except BaseException:
         release(here)
         raise

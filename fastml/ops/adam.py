@@ -1,6 +1,6 @@
 """Adam over lists of arrays."""
 
-from .._kernels import adam as _kernel
+from .._kernels import adaptive as _kernel
 
 
 def adam_step(
@@ -10,6 +10,7 @@ def adam_step(
     exp_avg_sqs,
     step,
     *,
+    max_exp_avg_sqs=None,
     lr=1e-3,
     betas=(0.9, 0.999),
     eps=1e-8,
@@ -26,7 +27,8 @@ def adam_step(
         p &\leftarrow p - \frac{\eta}{1 - \beta_1^t} \frac{m}{\sqrt{v} / \sqrt{1 - \beta_2^t} + \varepsilon}
 
     with the gradient g (- where `maximize`), the decay rates β, weight decay λ, learning rate η and the number t of
-    this step. Decoupled weight decay is λ = 0 in d, and (1 - ηλ) p in the place of p in the last line.
+    this step. Decoupled weight decay is λ = 0 in d, and (1 - ηλ) p in the place of p in the last line. AMSGrad is the
+    largest v so far, v̂ ← max(v̂, v), in the place of v there.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ def adam_step(
         The averages m and v: for every parameter an array like it, updated in place; zeros before the first step.
     step : int
         The number of this step, from 1.
+    max_exp_avg_sqs : list or tuple of ndarrays, optional
+        The largest averages v̂, like the others; where it is given the step is one of AMSGrad.
     lr, eps, weight_decay : float
         Finite and >= 0.
     betas : pair of floats
@@ -65,7 +69,8 @@ def adam_step(
     Nothing is written when it raises.
 
     Source: D. P. Kingma and J. Ba, Adam: A method for stochastic optimization, ICLR 2015; I. Loshchilov and
-    F. Hutter, Decoupled weight decay regularization, ICLR 2019, in the form that PyTorch uses.
+    F. Hutter, Decoupled weight decay regularization, ICLR 2019; AMSGrad: S. J. Reddi, S. Kale and S. Kumar, On the convergence of Adam
+    and beyond, ICLR 2018; in the form that PyTorch uses.
 
     Examples
     --------
@@ -78,5 +83,16 @@ def adam_step(
     array([0.8, 2. ])
     """
     _kernel.adam_step(
-        params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay, decoupled, maximize
+        params,
+        grads,
+        exp_avgs,
+        exp_avg_sqs,
+        step,
+        max_exp_avg_sqs,
+        lr,
+        betas,
+        eps,
+        weight_decay,
+        decoupled,
+        maximize,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._kernels import step_update
-from .._kernels.adam import coefficients
+from .._kernels.adaptive import adam_numbers as coefficients
 from .._kernels.program import Numbers, Stale
 from ..ops.adam import adam_step
 from ._optimizer import Optimizer, check_gradients
@@ -123,7 +123,7 @@ class Adam(Optimizer):
             m = plan.outside(exp_avgs[i], f"exp_avg of {value}")
             v = plan.outside(exp_avg_sqs[i], f"exp_avg_sq of {value}")
             plan.emit(
-                step_update.adam, [value, m, v], [gradient], cols=value.rows, columns=[], numbers=numbers
+                step_update.adam, [value, m, v, None], [gradient], cols=value.rows, columns=[], numbers=numbers
             )
 
         def before(rows):

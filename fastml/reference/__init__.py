@@ -4,12 +4,14 @@ The kernels are tested against these. Names and signatures are fastml's own.
 """
 
 from .activations import gelu, gelu_backward, relu, relu_backward
+from .adagrad import adagrad_step
 from .adam import adam_step
 from .batch_norm import batch_norm, batch_norm_backward
-from .clip import clip_grad_norm
+from .clip import clip_grad_norm, clip_grad_value, unscale_grads
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
 from .dropout import dropout, dropout_backward, dropout_mask
 from .group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
+from .ema import ema_step
 from .layer_norm import layer_norm, layer_norm_backward
 from .linear import linear, linear_backward
 from .linear_cross_entropy import linear_cross_entropy_with_grad
@@ -27,21 +29,25 @@ from .losses import (
 )
 from .rms_norm import rms_norm, rms_norm_backward
 from .nll_loss import nll_loss, nll_loss_with_grad
+from .rmsprop import rmsprop_step
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
 __all__ = [
+    "adagrad_step",
     "adam_step",
     "batch_norm",
     "batch_norm_backward",
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_with_grad",
     "clip_grad_norm",
+    "clip_grad_value",
     "cross_entropy",
     "cross_entropy_with_grad",
     "dropout",
     "dropout_backward",
     "dropout_mask",
+    "ema_step",
     "gelu",
     "gelu_backward",
     "group_norm",
@@ -70,7 +76,9 @@ __all__ = [
     "relu_backward",
     "rms_norm",
     "rms_norm_backward",
+    "rmsprop_step",
     "sgd_step",
     "softmax",
     "softmax_backward",
+    "unscale_grads",
 ]

@@ -1,0 +1,210 @@
+"""Adam, RMSprop and Adagrad over lists of arrays in one call; updates.pxd has the checks, the cut and the threads.
+
+Each has a function of its options, `…_numbers`, which checks them and says what the kernel is given after its arrays:
+real numbers, and the sign. Adam's bias corrections are taken in double from the step: 1 - beta^step by squarings of a double and its rounding
+error, exact to about one place and free of the math library, whose pow differs between systems.
+"""
+
+from libc.math cimport fma, sqrt
+from libc.stdint cimport int64_t
+
+from .. import _check
+
+from .._simd cimport fm32, fm64
+from .updates cimport CUT_AT, Place, Places, as_tuple, finish, maybe_tuple, option, place, run
+
+cdef double COST = 0.07  # nanoseconds a byte of parameters on one thread
+
+cdef struct Adam:
+    double rate       # lr / (1 - beta1^step)
+    double weight1    # 1 - beta1
+    double beta2
+    double weight2    # 1 - beta2
+    double inv_root   # 1 / sqrt(1 - beta2^step)
+    double eps
+    double decay      # coupled; 0 where it is decoupled
+    double keep       # 1 - lr weight_decay where it is decoupled, else 1
+    double sign
+
+cdef struct Rms:
+    double rate
+    double keep       # of the mean square; 1 where squares are summed
+    double weight     # 1 - keep, or 1
+    double eps
+    double decay
+    double momentum
+    double sign
+    bint centered
+
+
+cdef inline void multiply(double *a, double *error, double b, double b_error) noexcept nogil:
+    """(a + error) (b + b_error) as a double and its rounding error."""
+    cdef double product = a[0] * b
+    error[0] = fma(a[0], b, -product) + (a[0] * b_error + error[0] * b)
+    a[0] = product
+
+
+cdef double bias_correction(double beta, int64_t step) noexcept nogil:
+    """1 - beta^step."""
+    cdef double power = 1, error = 0, square = beta, square_error = 0
+    while step:
+        if step & 1:
+            multiply(&power, &error, square, square_error)
+        multiply(&square, &square_error, square, square_error)
+        step >>= 1
+    return (1 - power) - error
+
+
+cdef double decay_rate(object value, str name) except? -1:
+    """A number in [0, 1)."""
+    cdef double beta = option(value, name, 0)
+    if beta >= 1:
+        raise ValueError(f"{name} must be less than 1, not {beta}")
+    return beta
+
+
+cdef int prepare(Adam *s, object number, object lr_, object betas, object eps, object weight_decay, bint decoupled,
+                 bint maximize) except -1:
+    """The checked options, and what they come to in step `number`."""
+    if not isinstance(betas, (tuple, list)):
+        raise TypeError(f"betas must be a pair of numbers, not {type(betas).__name__}")
+    if len(betas) != 2:
+        raise ValueError(f"betas must be a pair of numbers, not {len(betas)} of them")
+    cdef int64_t step = _check.integer(number, "step", 1, 2**53)
+    cdef double lr = option(lr_, "lr", 0), decay = option(weight_decay, "weight_decay", 0)
+    cdef double beta1 = decay_rate(betas[0], "betas[0]"), beta2 = decay_rate(betas[1], "betas[1]")
+    s.rate = lr / bias_correction(beta1, step)
+    s.weight1 = 1 - beta1
+    s.beta2 = beta2
+    s.weight2 = 1 - beta2
+    s.inv_root = 1 / sqrt(bias_correction(beta2, step))
+    s.eps = option(eps, "eps", 0)
+    s.decay = 0 if decoupled else decay
+    s.keep = 1 - lr * decay if decoupled else 1
+    s.sign = -1 if maximize else 1
+    return 0
+
+
+cdef void adam_update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
+    """Parameter p, gradient g, averages u of the gradient and v of its square, w the largest v (or NULL)."""
+    cdef const Adam *s = <const Adam *>step
+    cdef char *top = NULL if at.w == NULL else at.w + first
+    if at.is_double:
+        fm64.adam_run(<double *>(at.p + first), <double *>(at.u + first), <double *>(at.v + first), <double *>top,
+                      <const double *>(at.g + first), (last - first) // 8, s.rate, s.weight1, s.beta2, s.weight2,
+                      s.inv_root, s.eps, s.decay, s.keep, s.sign)
+    else:
+        fm32.adam_run(<float *>(at.p + first), <float *>(at.u + first), <float *>(at.v + first), <float *>top,
+                      <const float *>(at.g + first), (last - first) // 4, <float>s.rate, <float>s.weight1,
+                      <float>s.beta2, <float>s.weight2, <float>s.inv_root, <float>s.eps, <float>s.decay,
+                      <float>s.keep, <float>s.sign)
+
+
+def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, betas, eps, weight_decay,
+              bint decoupled, bint maximize):
+    cdef Adam s
+    cdef Places here
+    prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
+    cdef tuple p = as_tuple(params, "params", -1)
+    cdef tuple g = as_tuple(grads, "grads", len(p))
+    cdef tuple m = as_tuple(exp_avgs, "exp_avgs", len(p))
+    cdef tuple v = as_tuple(exp_avg_sqs, "exp_avg_sqs", len(p))
+    cdef tuple top = maybe_tuple(max_exp_avg_sqs, "max_exp_avg_sqs", len(p))
+    held = place(&here, CUT_AT, ("params", "grads", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs"), p, g, m, v, top)
+    with nogil:
+        run(&here, COST, adam_update, &s)
+    finish(&here, held)
+
+
+def adam_numbers(step, lr, betas, eps, weight_decay, bint decoupled, bint maximize):
+    cdef Adam s
+    prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
+    return (s.rate, s.weight1, s.beta2, s.weight2, s.inv_root, s.eps, s.decay, s.keep), (int(s.sign),)
+
+
+cdef void rms_update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
+    """Parameter p, gradient g, mean or sum u of its squares, v its average and w the momentum, where they are in use."""
+    cdef const Rms *s = <const Rms *>step
+    cdef char *average = at.v + first if s.centered else NULL
+    cdef char *buffer = at.w + first if s.momentum != 0 else NULL
+    if at.is_double:
+        fm64.rms_run(<double *>(at.p + first), <double *>(at.u + first), <double *>average, <double *>buffer,
+                     <const double *>(at.g + first), (last - first) // 8, s.rate, s.keep, s.weight, s.eps, s.decay,
+                     s.momentum, s.sign)
+    else:
+        fm32.rms_run(<float *>(at.p + first), <float *>(at.u + first), <float *>average, <float *>buffer,
+                     <const float *>(at.g + first), (last - first) // 4, <float>s.rate, <float>s.keep,
+                     <float>s.weight, <float>s.eps, <float>s.decay, <float>s.momentum, <float>s.sign)
+
+
+cdef int rms_step(const Rms *s, tuple names, object params, object grads, object us, object vs, object ws) except -1:
+    """Check the lists of arrays and run."""
+    cdef Places here
+    cdef tuple p = as_tuple(params, "params", -1)
+    cdef tuple g = as_tuple(grads, "grads", len(p))
+    cdef tuple u = as_tuple(us, names[2], len(p))
+    cdef tuple v = maybe_tuple(vs, names[3], len(p))
+    cdef tuple w = maybe_tuple(ws, names[4], len(p))
+    held = place(&here, CUT_AT, names, p, g, u, v, w)
+    with nogil:
+        run(&here, COST, rms_update, s)
+    finish(&here, held)
+    return 0
+
+
+cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object weight_decay, object momentum,
+                         bint centered, bint maximize) except -1:
+    s.rate = option(lr, "lr", 0)
+    s.keep = option(alpha, "alpha", 0)
+    if s.keep > 1:
+        raise ValueError(f"alpha must be at most 1, not {alpha}")
+    s.weight = 1 - s.keep
+    s.eps = option(eps, "eps", 0)
+    s.decay = option(weight_decay, "weight_decay", 0)
+    s.momentum = option(momentum, "momentum", 0)
+    s.sign = -1 if maximize else 1
+    s.centered = centered
+    return 0
+
+
+def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, alpha, eps, weight_decay, momentum,
+                 bint centered, bint maximize):
+    cdef Rms s
+    prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
+    if centered and grad_avgs is None:
+        raise ValueError("grad_avgs are needed with centered, not None")
+    if s.momentum != 0 and momentum_buffers is None:
+        raise ValueError("momentum_buffers are needed with momentum, not None")
+    rms_step(&s, ("params", "grads", "square_avgs", "grad_avgs", "momentum_buffers"), params, grads, square_avgs,
+             grad_avgs, momentum_buffers)
+
+
+def rmsprop_numbers(step, lr, alpha, eps, weight_decay, momentum, bint centered, bint maximize):
+    cdef Rms s
+    prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
+    return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)
+
+
+cdef int prepare_adagrad(Rms *s, object number, object lr, object lr_decay, object weight_decay, object eps,
+                         bint maximize) except -1:
+    cdef int64_t step = _check.integer(number, "step", 1, 2**53)
+    s.rate = option(lr, "lr", 0) / (1 + (step - 1) * option(lr_decay, "lr_decay", 0))
+    s.keep = s.weight = 1
+    s.eps = option(eps, "eps", 0)
+    s.decay = option(weight_decay, "weight_decay", 0)
+    s.momentum = 0
+    s.sign = -1 if maximize else 1
+    s.centered = False
+    return 0
+
+
+def adagrad_step(params, grads, state_sums, step, lr, lr_decay, weight_decay, eps, bint maximize):
+    cdef Rms s
+    prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
+    rms_step(&s, ("params", "grads", "state_sums", "", ""), params, grads, state_sums, None, None)
+
+
+def adagrad_numbers(step, lr, lr_decay, weight_decay, eps, bint maximize):
+    cdef Rms s
+    prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
+    return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)
