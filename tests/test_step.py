@@ -57,17 +57,31 @@ def twins(model):
     return model, pickle.loads(pickle.dumps(model))
 
 
-def explicit(model, loss_fn, optimizer, x, y, max_norm=None):
+def explicit(model, loss_fn, optimizer, x, y, max_norm=None, clip_value=None, ema=None):
     loss, grad = loss_fn(model(x), y)
     model.backward(grad)
+    if clip_value is not None:
+        fastml.clip_grad_value([p.grad for p in model.parameters()], clip_value)
     if max_norm is not None:
         fastml.clip_grad_norm([p.grad for p in model.parameters()], max_norm)
     optimizer.step()
+    if ema is not None:
+        ema.update()
     return loss
 
 
 def sgd(model, **options):
     return optim.SGD(model.parameters(), **{"lr": 0.05, "momentum": 0.9, **options})
+
+
+OPTIMIZERS = [
+    sgd,
+    lambda model: optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1),
+    lambda model: optim.Adam(model.parameters(), lr=0.01, amsgrad=True, betas=(0.5, 0.7)),
+    lambda model: optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9),
+    lambda model: optim.RMSprop(model.parameters(), lr=1e-3, momentum=0.9, centered=True, weight_decay=0.1),
+    lambda model: optim.Adagrad(model.parameters(), lr=0.01, lr_decay=0.1, weight_decay=0.1),
+]
 
 
 def assert_twins(a, b, what=""):
@@ -76,19 +90,33 @@ def assert_twins(a, b, what=""):
         assert np.array_equal(value, b[name], equal_nan=True), f"{what} {name}"
 
 
-def assert_same_training(model, data, loss_fn=None, options=None, threads=1, max_norm=None):
-    """Both ways give the same losses, parameters and statistics on these batches."""
+def assert_same_training(
+    model,
+    data,
+    loss_fn=None,
+    options=None,
+    threads=1,
+    max_norm=None,
+    clip_value=None,
+    optimizer=sgd,
+    ema=None,
+):
+    """Both ways give the same losses, parameters, statistics and averages (``ema``: their decay) on these batches."""
     loss_fn = loss_fn or nn.CrossEntropyLoss()
     a, b = twins(model)
-    slow, fast = sgd(a, **(options or {})), sgd(b, **(options or {}))
-    step = nn.compile_step(b, loss_fn, fast, max_norm=max_norm)
+    slow, fast = optimizer(a, **(options or {})), optimizer(b, **(options or {}))
+    averages = [None if ema is None else optim.EMA(m.parameters(), ema) for m in (a, b)]
+    step = nn.compile_step(b, loss_fn, fast, max_norm=max_norm, clip_value=clip_value, ema=averages[1])
     for k, (x, y) in enumerate(data):
-        want = explicit(a, loss_fn, slow, x, y, max_norm)
+        want = explicit(a, loss_fn, slow, x, y, max_norm, clip_value, averages[0])
         got = with_threads(threads, step, x, y)
         assert got.dtype == want.dtype and np.array_equal(got, want, equal_nan=True), (
             f"loss {k}\n{step.describe()}"
         )
         assert_twins(a, b, f"step {k}\n{step.describe()}\n")
+    np.testing.assert_equal(fast.state_dict(), slow.state_dict())
+    if ema is not None:
+        np.testing.assert_equal(averages[1].state_dict(), averages[0].state_dict())
     return step
 
 
@@ -96,7 +124,14 @@ def assert_same_training(model, data, loss_fn=None, options=None, threads=1, max
 @pytest.mark.parametrize("seed", range(40))
 def test_any_model_gives_the_bits_of_the_explicit_calls(seed, dtype):
     model, width = random_model(seed, dtype)
-    assert_same_training(model, batches(seed, width, dtype), threads=THREADS[seed % len(THREADS)])
+    assert_same_training(
+        model,
+        batches(seed, width, dtype),
+        threads=THREADS[seed % len(THREADS)],
+        optimizer=OPTIMIZERS[seed % len(OPTIMIZERS)],
+        clip_value=[None, 0.01][seed // 2 % 2],
+        ema=[None, 0.9][seed // 4 % 2],
+    )
 
 
 def big_model(dtype=np.float32):
@@ -233,10 +268,41 @@ def test_clipping(max_norm, dtype):
     assert_same_training(big_model(), data, threads=2, max_norm=max_norm)
 
 
-def test_a_bound_that_is_none():
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_both_bounds_and_averages(optimizer):
+    data = batches(0, 200, np.float32, (130, 64))
+    assert_same_training(
+        big_model(), data, threads=2, max_norm=0.1, clip_value=1e-3, optimizer=optimizer, ema=0.99
+    )
+
+
+def test_averages_of_some_parameters_may_change_their_decay_and_be_loaded():
+    a, b = twins(big_model())
+    averages = [optim.EMA(m.parameters()[:2], 0.9) for m in (a, b)]
+    slow, fast = sgd(a), sgd(b)
+    step = nn.compile_step(b, nn.CrossEntropyLoss(), fast, ema=averages[1])
+    for k, (x, y) in enumerate(batches(0, 200, np.float32, (16,) * 6)):
+        explicit(a, nn.CrossEntropyLoss(), slow, x, y, ema=averages[0])
+        step(x, y)
+        if k == 2:
+            for ema in averages:
+                ema.decay = 0.5
+        if k == 3:
+            for ema in averages:
+                ema.load_state_dict(ema.state_dict())
+        assert_twins(a, b)
+        np.testing.assert_equal(averages[1].state_dict(), averages[0].state_dict())
+
+
+def test_bounds_and_averages_that_are_none():
     model = big_model()
-    with pytest.raises(ValueError, match="max_norm"):
-        nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), max_norm=-1)
+    for options in ({"max_norm": -1}, {"clip_value": -1}, {"clip_value": np.nan}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), **options)
+    with pytest.raises(TypeError, match="averages int"):
+        nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), ema=3)
+    with pytest.raises(ValueError, match="none of the model's parameters"):
+        nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), ema=optim.EMA([np.zeros(3)]))
 
 
 def test_a_gradient_that_a_dropout_masked_is_masked_again_further_down():

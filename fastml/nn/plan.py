@@ -91,9 +91,10 @@ class Stage:
 class Plan:
     """The stages of one step on batches of up to ``rows`` rows."""
 
-    def __init__(self, rows, dtype, max_norm=None):
+    def __init__(self, rows, dtype, max_norm=None, clip_value=None):
         self.rows = rows
         self.max_norm = max_norm
+        self.clip_value = clip_value
         self.dtype = np.dtype(dtype)
         self.matrices = []
         self.stages = []
@@ -154,9 +155,10 @@ class Plan:
         """One number, or ``cols`` of them, for each of n columns."""
         return self.matrix(name, cols, rows=n, dtype=dtype)
 
-    def update_with(self, update):
-        """``update(parameter, value, gradient)`` writes down what the optimizer does with a gradient."""
-        self._update = update
+    def update_with(self, *updates):
+        """Each ``update(parameter, value, gradient)`` writes down what is done with a gradient: by the optimizer, and
+        by what follows it."""
+        self._updates = updates
 
     def update(self):
         """Let the optimizer have the gradients found so far, unless their norm must be known first."""
@@ -165,7 +167,8 @@ class Plan:
 
     def _update_all(self):
         for parameter, value, gradient in self.gradients:
-            self._update(parameter, value, gradient)
+            for update in self._updates:
+                update(parameter, value, gradient)
         self.gradients.clear()
 
     def clip(self, parameters):
@@ -198,6 +201,15 @@ class Plan:
 
     def learn(self, parameter, value, gradient):
         """A parameter's gradient is known from here on."""
+        if self.clip_value is not None:
+            self.emit(
+                step_update.clip_value,
+                [gradient],
+                [],
+                cols=gradient.rows,
+                columns=[],
+                reals=[self.clip_value],
+            )
         self.gradients.append((parameter, value, gradient))
 
     def emit(

@@ -14,7 +14,7 @@ from .plan import GIVEN, Plan
 FIRST_ROWS = 128  # the batch that a program is made for before it has seen one
 
 
-def compile_step(model, loss_fn, optimizer, *, max_norm=None):
+def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, ema=None):
     """A function ``loss = step(x, y)`` that does one whole training step as one native program.
 
     The same, to the bit, as
@@ -30,7 +30,8 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None):
     statistics and the optimizer's state are those of the objects themselves, so explicit steps, ``state_dict``
     and evaluation may come at any time; options such as ``optimizer.lr`` may be set between steps. Only the
     parameters' ``grad`` is not filled. A loss that is not finite is returned as it is, and the update that follows
-    from it is made. A step belongs to one thread at a time.
+    from it is made: to pass over such updates (``optim.GradScaler``), or to add up gradients (``optim.Accumulate``), take
+    the explicit calls. A step belongs to one thread at a time.
 
     Parameters
     ----------
@@ -41,6 +42,10 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None):
         Parameters that it does not hold stay as they are.
     max_norm : float, optional
         Bound of the norm of all gradients together: :func:`fastml.clip_grad_norm` before ``optimizer.step()``.
+    clip_value : float, optional
+        Bound of each of their elements: :func:`fastml.clip_grad_value`, before ``max_norm`` where both are given.
+    ema : optim.EMA, optional
+        Averages of parameters, which ``ema.update()`` moves after ``optimizer.step()``.
 
     Returns
     -------
@@ -68,19 +73,25 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None):
     for what, thing in (("loss", loss_fn), ("optimizer", optimizer), ("model", model)):
         if not hasattr(thing, "lower"):
             raise TypeError(f"compile_step has no program for the {what} {type(thing).__name__}")
+    if ema is not None and not hasattr(ema, "lower"):
+        raise TypeError(f"compile_step has no program for the averages {type(ema).__name__}")
     if max_norm is not None:
         max_norm = number(max_norm, "max_norm", 0)
-    return Step(model, loss_fn, optimizer, max_norm)
+    if clip_value is not None:
+        clip_value = number(clip_value, "clip_value", 0)
+    return Step(model, loss_fn, optimizer, max_norm, clip_value, ema)
 
 
 class Step:
     """What :func:`compile_step` returns."""
 
-    def __init__(self, model, loss_fn, optimizer, max_norm):
+    def __init__(self, model, loss_fn, optimizer, max_norm=None, clip_value=None, ema=None):
         self.model = model
         self.loss_fn = loss_fn
         self.optimizer = optimizer
         self.max_norm = max_norm
+        self.clip_value = clip_value
+        self.ema = ema
         self._parameters = model.parameters()
         if not self._parameters:
             raise ValueError("the model has no parameters: there is nothing to train")
@@ -130,11 +141,14 @@ class Step:
 
     def _plan(self, rows, sample):
         """The plan for batches of up to ``rows`` samples, and what makes the loss's part of it."""
-        plan = Plan(rows, self._dtype, self.max_norm)
+        plan = Plan(rows, self._dtype, self.max_norm, self.clip_value)
         x = plan.matrix("x", math.prod(sample), array=GIVEN, shape=sample)
-        plan.update_with(self.optimizer.lower(plan))
+        updates = [part.lower(plan) for part in (self.optimizer, self.ema) if part is not None]
+        plan.update_with(*updates)
         if not any(map(plan.learns, self._parameters)):
             raise ValueError("the optimizer holds none of the model's parameters")
+        if self.ema is not None and not any(map(self.ema.holds, self._parameters)):
+            raise ValueError("ema holds none of the model's parameters")
         y, backward = self.model.lower(plan, x, "")
         if len(y.shape) > 1:
             shape = f"(n, {str(y.shape)[1:]}"

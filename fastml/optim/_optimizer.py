@@ -11,7 +11,7 @@ class Optimizer:
     ``_options``: the names of its options, which are attributes; ``_check_options(options)`` refuses wrong ones;
     ``_advance(values, grads)``: one step of all parameters;
     ``_advance_some(chosen, values, grads)``: of those that ``chosen`` counts, where a gradient is missing;
-    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states)``.
+    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states, options)``.
     """
 
     __slots__ = ("_params",)
@@ -19,7 +19,7 @@ class Optimizer:
     _options = ()
 
     def __init__(self, params, options):
-        self._params = _checked(params)
+        self._params = checked(params)
         self._set_options(options)
 
     def step(self, grads=None):
@@ -64,7 +64,7 @@ class Optimizer:
             if i not in range(count):
                 raise ValueError(f"state has an entry {i!r}, the optimizer {count} parameters")
         self._check_options(options)
-        self._take_states(saved)
+        self._take_states(saved, options)
         self._set_options(options)
 
     def _saved_options(self):
@@ -78,10 +78,7 @@ class Optimizer:
 
     def _like_parameter(self, array, i, name):
         """A copy of a saved array for parameter i, in its dtype."""
-        value, array = self._params[i].value, np.asarray(array)
-        if array.shape != value.shape:
-            raise ValueError(f"{name} {i} has shape {array.shape}, its parameter {value.shape}")
-        return array.astype(value.dtype, order="C")
+        return like_parameter(self._params[i].value, array, i, name)
 
     def _some(self, values, grads):
         chosen = [i for i, g in enumerate(grads) if g is not None]
@@ -92,6 +89,14 @@ class Optimizer:
     def __repr__(self):
         options = ", ".join(f"{name}={getattr(self, name)}" for name in self._options)
         return f"{type(self).__name__}({len(self._params)} parameters, {options})"
+
+
+def like_parameter(value, array, i, name):
+    """A copy of a saved array for parameter i, which is ``value``, in its dtype."""
+    array = np.asarray(array)
+    if array.shape != value.shape:
+        raise ValueError(f"{name} {i} has shape {array.shape}, its parameter {value.shape}")
+    return array.astype(value.dtype, order="C")
 
 
 def check_gradients(chosen, values, grads):
@@ -115,7 +120,7 @@ class _Array:
         raise TypeError("step() needs grads where the parameters are plain arrays")
 
 
-def _checked(params):
+def checked(params):
     """``params`` as a list of objects with .value and .grad."""
     if isinstance(params, np.ndarray) or hasattr(params, "value"):
         raise TypeError(f"params must be a list of parameters or arrays, got one {type(params).__name__}")

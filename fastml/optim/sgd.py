@@ -52,7 +52,7 @@ class SGD(Optimizer):
                 "maximize": maximize,
             },
         )
-        self._take_states({})
+        self._take_states({}, {})
 
     def _check_options(self, options):
         # With empty lists the op does nothing but check its options.
@@ -61,7 +61,7 @@ class SGD(Optimizer):
     def _states(self):
         return {i: {"momentum_buffer": v.copy()} for i, v in enumerate(self._velocities) if v is not None}
 
-    def _take_states(self, states):
+    def _take_states(self, states, options):
         # One velocity per parameter, None before its first step with momentum; _running: none is None.
         velocities = [None] * len(self._params)
         for i, entry in states.items():

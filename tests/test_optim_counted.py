@@ -1,4 +1,4 @@
-"""Adam and AdamW: PyTorch's steps, saved and continued, states exchanged with PyTorch, and what they refuse."""
+"""Adam, AdamW, RMSprop and Adagrad: PyTorch's steps, saved and continued, states exchanged with PyTorch, and what they refuse."""
 
 import copy
 import pickle
@@ -10,16 +10,29 @@ from fastml import nn, optim
 
 from .test_optim import arrays
 
-OPTIONS = [
-    {},
-    {"lr": 0.1, "weight_decay": 0.1, "maximize": True},
-    {"lr": 0.05, "betas": (0.0, 0.5), "eps": 1e-3},
+CASES = [
+    *(
+        (kind, options)
+        for kind in (optim.Adam, optim.AdamW)
+        for options in (
+            {},
+            {"lr": 0.1, "weight_decay": 0.1, "maximize": True},
+            {"lr": 0.05, "betas": (0.0, 0.5), "eps": 1e-3},
+            {"lr": 0.05, "betas": (0.5, 0.6), "amsgrad": True, "weight_decay": 0.1},
+        )
+    ),
+    (optim.RMSprop, {}),
+    (optim.RMSprop, {"lr": 0.05, "alpha": 0.8, "weight_decay": 0.1, "maximize": True, "eps": 1e-3}),
+    (optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "momentum": 0.9, "centered": True, "eps": 1e-2}),
+    (optim.Adagrad, {}),
+    (optim.Adagrad, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.5}),
+    (optim.Adagrad, {"lr": 0.1, "weight_decay": 0.1, "maximize": True, "eps": 1e-3}),
 ]
-every_kind = pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW])
+every_case = pytest.mark.parametrize(("kind", "options"), CASES)
+every_kind = pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad])
 
 
-@every_kind
-@pytest.mark.parametrize("options", OPTIONS)
+@every_case
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_many_steps_equal_pytorchs(kind, options, dtype):
     torch = pytest.importorskip("torch")
@@ -44,10 +57,9 @@ def test_many_steps_equal_pytorchs(kind, options, dtype):
             np.testing.assert_allclose(state[name], value.numpy(), rtol=tolerance, atol=tolerance)
 
 
-@every_kind
-def test_state_exchange_with_pytorch(kind):
+@every_case
+def test_state_exchange_with_pytorch(kind, options):
     torch = pytest.importorskip("torch")
-    options = {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.05}
     params = arrays(0)
     theirs = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params]
     torch_opt = getattr(torch.optim, kind.__name__)(theirs, **options)
@@ -65,7 +77,7 @@ def test_state_exchange_with_pytorch(kind):
 
     state = opt.state_dict()  # and back
     for entry in state["state"].values():
-        entry |= {name: torch.from_numpy(entry[name]) for name in ("exp_avg", "exp_avg_sq")}
+        entry |= {name: torch.from_numpy(array) for name, array in entry.items() if name != "step"}
     torch_opt = getattr(torch.optim, kind.__name__)(theirs, lr=7.0)
     torch_opt.load_state_dict(state)
     torch_opt.step()
@@ -88,8 +100,7 @@ def test_parameters_and_arrays_take_the_same_steps(kind):
         np.testing.assert_array_equal(x, p.value)
 
 
-@every_kind
-@pytest.mark.parametrize("options", OPTIONS)
+@every_case
 @pytest.mark.parametrize("way", ["state", "pickle", "deepcopy"])
 def test_a_saved_optimizer_continues_with_the_same_bits(kind, options, way):
     def run(opt, params, steps):
@@ -118,8 +129,7 @@ def test_a_saved_optimizer_continues_with_the_same_bits(kind, options, way):
         np.testing.assert_array_equal(p, want)
 
 
-@every_kind
-@pytest.mark.parametrize("options", OPTIONS)
+@every_case
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_compiled_step_gives_the_same_bits(kind, options, dtype):
     """Compiled and explicit steps, also in turn, with a parameter that has missed one."""
@@ -157,13 +167,56 @@ def test_a_compiled_step_gives_the_same_bits(kind, options, dtype):
         ({"lr": "fast"}, TypeError, "lr"),
         ({"eps": -1e-8}, ValueError, "eps"),
         ({"weight_decay": -0.1}, ValueError, "weight_decay"),
-        ({"betas": (0.9, 1.0)}, ValueError, "betas"),
-        ({"betas": 0.9}, TypeError, "betas"),
     ],
 )
 def test_options_refused(kind, options, error, text):
     with pytest.raises(error, match=text):
         kind([np.zeros(2)], **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error", "text"),
+    [
+        (optim.Adam, {"betas": (0.9, 1.0)}, ValueError, "betas"),
+        (optim.AdamW, {"betas": 0.9}, TypeError, "betas"),
+        (optim.RMSprop, {"alpha": 1.1}, ValueError, "alpha"),
+        (optim.RMSprop, {"momentum": -1}, ValueError, "momentum"),
+        (optim.Adagrad, {"lr_decay": -1}, ValueError, "lr_decay"),
+        (optim.Adagrad, {"initial_accumulator_value": -1}, ValueError, "initial_accumulator_value"),
+    ],
+)
+def test_own_options_refused(kind, options, error, text):
+    with pytest.raises(error, match=text):
+        kind([np.zeros(2)], **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (optim.Adam, {"amsgrad": True}),
+        (optim.RMSprop, {"centered": True}),
+        (optim.RMSprop, {"momentum": 0.9}),
+    ],
+)
+def test_what_an_option_keeps_may_begin_later(kind, options):
+    """In explicit and in compiled steps, from zeros."""
+    results = []
+    for compiled in (False, True):
+        model = nn.Sequential(nn.Linear(4, 3, seed=0))
+        opt = kind(model.parameters())
+        step = nn.compile_step(model, nn.CrossEntropyLoss(), opt)
+        x, y = np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0])
+        for k in range(6):
+            if k == 2:
+                for name, value in options.items():
+                    setattr(opt, name, value)
+            if compiled:
+                step(x, y)
+            else:
+                model.backward(nn.CrossEntropyLoss()(model(x), y)[1])
+                opt.step()
+        results.append((model.state_dict(), opt.state_dict()))
+    np.testing.assert_equal(*results)
 
 
 @every_kind
@@ -205,7 +258,7 @@ def test_state_refused():
         ({}, "param_groups"),
         (optim.Adam([np.zeros(2)]).state_dict(), "1 parameters"),
         (optim.AdamW([np.zeros(2), np.zeros(3)]).state_dict(), "decoupled_weight_decay"),
-        (wrong(lambda s, g: g.update(amsgrad=True)), "amsgrad"),
+        (wrong(lambda s, g: g.update(amsgrad=True)), "max_exp_avg_sq"),
         (wrong(lambda s, g: g.update(lr=-1)), "lr"),
         (wrong(lambda s, g: s.update({7: s[0]})), "7"),
         (wrong(lambda s, g: s[1].update(exp_avg_sq=np.ones(4))), r"\(4,\)"),

@@ -1,0 +1,91 @@
+"""Adagrad."""
+
+from .._check import number
+from .._kernels import step_update
+from .._kernels.adaptive import adagrad_numbers
+from ..ops.adagrad import adagrad_step
+from ._counted import Counted
+
+_OPTIONS = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize")
+
+
+class Adagrad(Counted):
+    """Adagrad; per parameter p with gradient g, in its step t = 1, 2, …:
+
+        g ← (−g if maximize else g) + weight_decay · p
+        s ← s + g²                               (from initial_accumulator_value)
+        p ← p − lr / (1 + (t − 1) · lr_decay) · g / (√s + eps)
+
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place). ``step()`` takes
+    each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one
+    array (or None) per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01``.
+
+    Raises ValueError for no parameters, one that stands twice and a negative option; TypeError for anything that is no
+    parameter or array.
+
+    Source: ``torch.optim.Adagrad``; Duchi, Hazan and Singer, JMLR 12, 2011.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> w = np.array([1.0, 2.0])
+    >>> opt = optim.Adagrad([w], lr=0.1)
+    >>> opt.step([np.array([3.0, -1.0])])
+    >>> w.round(6).tolist()
+    [0.9, 2.1]
+    """
+
+    __slots__ = _OPTIONS
+
+    _options = _OPTIONS
+    _names = ("sum",)
+    _asked_for_by = (None,)
+    _kernel = step_update.rms
+    _begun = True
+
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        lr_decay=0.0,
+        weight_decay=0.0,
+        initial_accumulator_value=0.0,
+        eps=1e-10,
+        maximize=False,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "lr_decay": lr_decay,
+                "weight_decay": weight_decay,
+                "initial_accumulator_value": initial_accumulator_value,
+                "eps": eps,
+                "maximize": maximize,
+            },
+        )
+
+    @property
+    def _start(self):
+        return self.initial_accumulator_value
+
+    def _check_options(self, options):
+        options = dict(options)
+        number(options.pop("initial_accumulator_value"), "initial_accumulator_value", 0)
+        # With empty lists the op does nothing but check its options.
+        adagrad_step([], [], [], 1, **options)
+
+    def _update(self, values, grads, step, sums):
+        adagrad_step(
+            values,
+            grads,
+            sums,
+            step,
+            lr=self.lr,
+            lr_decay=self.lr_decay,
+            weight_decay=self.weight_decay,
+            eps=self.eps,
+            maximize=self.maximize,
+        )
+
+    def _numbers(self, step):
+        return adagrad_numbers(step, self.lr, self.lr_decay, self.weight_decay, self.eps, self.maximize)

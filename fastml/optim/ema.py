@@ -1,0 +1,127 @@
+"""Exponential moving averages of the parameters."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from .._check import number
+from .._kernels import step_update
+from .._kernels.program import Numbers, Stale
+from .._kernels.sgd import ema_numbers
+from ..ops.ema import ema_step
+from ._optimizer import checked, like_parameter
+
+
+class EMA:
+    """Averages of parameters over the steps of training, which often generalise better than the last ones:
+
+        e ← decay · e + (1 − decay) · p
+
+    from e = p at the start. ``params``: ``model.parameters()`` or arrays. ``update()`` comes after each step of the
+    optimizer; ``nn.compile_step(…, ema=ema)`` does it inside the step. Within ``with ema.average_parameters():`` the
+    parameters have the averages' values, in place. Running statistics of batch normalisation are not parameters:
+    they stay those of the last steps. ``decay`` is an attribute that may be set between updates.
+
+    Raises ValueError for no parameters, one that stands twice, and a decay outside [0, 1]; TypeError for
+    anything that is no parameter or array.
+
+    Source: ``torch.optim.swa_utils``; Polyak and Juditsky, SIAM J. Control Optim. 30, 1992.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> w = np.array([1.0, 2.0])
+    >>> ema = optim.EMA([w], decay=0.5)
+    >>> w[:] = 3.0
+    >>> ema.update()
+    >>> with ema.average_parameters():
+    ...     w.tolist()
+    [2.0, 2.5]
+    >>> w.tolist()
+    [3.0, 3.0]
+    """
+
+    def __init__(self, params, decay=0.999):
+        self._params = checked(params)
+        self.decay = number(decay, "decay", 0, 1)
+        self._averages = [np.array(p.value, order="C") for p in self._params]
+        self._swapped = False
+
+    def update(self):
+        """Move the averages towards the parameters; RuntimeError inside ``average_parameters``."""
+        self._check_free()
+        ema_step(self._averages, [p.value for p in self._params], decay=self.decay)
+
+    @contextmanager
+    def average_parameters(self):
+        """A context in which the parameters' arrays hold the averages; what they held before comes back at its end."""
+        self._check_free()
+        values = [p.value for p in self._params]
+        before = [value.copy() for value in values]
+        self._swapped = True
+        try:
+            for value, average in zip(values, self._averages, strict=True):
+                value[...] = average
+            yield
+        finally:
+            self._swapped = False
+            for value, old in zip(values, before, strict=True):
+                value[...] = old
+
+    def state_dict(self):
+        """The decay and copies of the averages."""
+        return {"decay": self.decay, "averages": [average.copy() for average in self._averages]}
+
+    def load_state_dict(self, state):
+        """Take over decay and averages; ValueError where their number or a shape differs, before anything changes."""
+        try:
+            decay, saved = state["decay"], list(state["averages"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the state of an EMA: {error!r}") from None
+        if len(saved) != len(self._params):
+            raise ValueError(f"state has {len(saved)} averages, the EMA {len(self._params)}")
+        decay = number(decay, "decay", 0, 1)
+        self._averages = [
+            like_parameter(p.value, average, i, "average")
+            for i, (p, average) in enumerate(zip(self._params, saved, strict=True))
+        ]
+        self.decay = decay
+
+    def holds(self, parameter):
+        """Whether it averages this parameter."""
+        return any(p.value is parameter.value for p in self._params)
+
+    def lower(self, plan):
+        """Write the update into a compiled step's plan: a function of (parameter, value, gradient) for each."""
+        averages, numbers = self._averages, Numbers()
+        index = {id(p.value): i for i, p in enumerate(self._params)}
+        at_rest = set(range(len(averages)))
+
+        def update(parameter, value, gradient):
+            i = index.get(id(parameter.value))
+            if i is not None:
+                at_rest.discard(i)
+                average = plan.outside(averages[i], f"average of {value}")
+                plan.emit(
+                    step_update.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers
+                )
+
+        def before(rows):
+            if self._averages is not averages:
+                raise Stale
+            self._check_free()
+            decay = number(self.decay, "decay", 0, 1)
+            numbers.set(*ema_numbers(decay))
+            if at_rest:  # the step does not move these
+                ema_step(
+                    [averages[i] for i in at_rest], [self._params[i].value for i in at_rest], decay=decay
+                )
+
+        plan.before.append(before)
+        return update
+
+    def _check_free(self):
+        if self._swapped:
+            raise RuntimeError("the parameters hold their averages: leave average_parameters() first")
+
+    def __repr__(self):
+        return f"EMA({len(self._params)} parameters, decay={self.decay})"

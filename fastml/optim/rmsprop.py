@@ -1,0 +1,101 @@
+"""RMSprop."""
+
+from .._kernels import step_update
+from .._kernels.adaptive import rmsprop_numbers
+from ..ops.rmsprop import rmsprop_step
+from ._counted import Counted
+
+_OPTIONS = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
+
+
+class RMSprop(Counted):
+    """RMSprop; per parameter p with gradient g:
+
+        g ← (−g if maximize else g) + weight_decay · p
+        s ← alpha · s + (1 − alpha) · g²
+        m ← alpha · m + (1 − alpha) · g          (centered)
+        u ← g / (√(s − m² if centered else s) + eps)
+        b ← momentum · b + u                     (with momentum; b then stands in for u in the next line)
+        p ← p − lr · u
+
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place). ``step()`` takes
+    each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one
+    array (or None) per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01``.
+
+    Raises ValueError for no parameters, one that stands twice, a negative lr, eps, weight decay or momentum, and
+    alpha outside [0, 1]; TypeError for anything that is no parameter or array.
+
+    Source: ``torch.optim.RMSprop``; Tieleman and Hinton, Neural networks for machine learning, lecture 6e, 2012;
+    centered: Graves, arXiv 1308.0850, 2013.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> w = np.array([1.0, 2.0])
+    >>> opt = optim.RMSprop([w], lr=0.1, alpha=0.75)
+    >>> opt.step([np.array([3.0, -1.0])])
+    >>> w.round(6).tolist()
+    [0.8, 2.2]
+    """
+
+    __slots__ = _OPTIONS
+
+    _options = _OPTIONS
+    _names = ("square_avg", "grad_avg", "momentum_buffer")
+    _asked_for_by = (None, "centered", "momentum")
+    _kernel = step_update.rms
+
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        alpha=0.99,
+        eps=1e-8,
+        weight_decay=0.0,
+        momentum=0.0,
+        centered=False,
+        maximize=False,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "alpha": alpha,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "momentum": momentum,
+                "centered": centered,
+                "maximize": maximize,
+            },
+        )
+
+    def _check_options(self, options):
+        # With empty lists the op does nothing but check its options.
+        rmsprop_step([], [], [], [], [], **options)
+
+    def _update(self, values, grads, step, square_avgs, grad_avgs, momentum_buffers):
+        rmsprop_step(
+            values,
+            grads,
+            square_avgs,
+            grad_avgs,
+            momentum_buffers,
+            lr=self.lr,
+            alpha=self.alpha,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            centered=self.centered,
+            maximize=self.maximize,
+        )
+
+    def _numbers(self, step):
+        return rmsprop_numbers(
+            step,
+            self.lr,
+            self.alpha,
+            self.eps,
+            self.weight_decay,
+            self.momentum,
+            self.centered,
+            self.maximize,
+        )
