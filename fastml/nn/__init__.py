@@ -1,5 +1,6 @@
 """Layers, losses, initialisation by seed, and saved models."""
 
+from . import utils
 from .activations import GELU, ReLU
 from .batch_norm import BatchNorm
 from .cross_entropy import CrossEntropyLoss, NLLLoss
@@ -42,4 +43,5 @@ __all__ = [
     "load_metadata",
     "manual_seed",
     "save",
+    "utils",
 ]

@@ -1,9 +1,36 @@
-"""Optimizers: state between steps, arithmetic in ``fastml.ops``."""
+"""Optimizers, their schedules and what goes with them: state between steps, arithmetic in ``fastml.ops``."""
 
+from .accumulate import Accumulate
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
 from .ema import EMA
+from .one_cycle import OneCycleLR
 from .rmsprop import RMSprop
+from .scaler import GradScaler
+from .schedules import (
+    CosineAnnealingLR,
+    LinearWarmup,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+)
 from .sgd import SGD
 
-__all__ = ["EMA", "SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
+__all__ = [
+    "EMA",
+    "SGD",
+    "Accumulate",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "GradScaler",
+    "LinearWarmup",
+    "MultiStepLR",
+    "OneCycleLR",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]

@@ -14,12 +14,13 @@ class Optimizer:
     ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states, options)``.
     """
 
-    __slots__ = ("_params",)
+    __slots__ = ("_params", "initial_lr")
 
     _options = ()
 
     def __init__(self, params, options):
         self._params = checked(params)
+        self.initial_lr = None  # a schedule's: the learning rate that it began with
         self._set_options(options)
 
     def step(self, grads=None):
@@ -39,6 +40,8 @@ class Optimizer:
     def state_dict(self):
         """Options and state (copies) in the layout of PyTorch's optimizers."""
         group = {**self._saved_options(), "params": list(range(len(self._params)))}
+        if self.initial_lr is not None:
+            group["initial_lr"] = self.initial_lr
         return {"state": self._states(), "param_groups": [group]}
 
     def load_state_dict(self, state):
@@ -66,6 +69,7 @@ class Optimizer:
         self._check_options(options)
         self._take_states(saved, options)
         self._set_options(options)
+        self.initial_lr = group.get("initial_lr", self.initial_lr)
 
     def _saved_options(self):
         """The options, and what else tells the state apart from another optimizer's."""
@@ -107,7 +111,7 @@ def check_gradients(chosen, values, grads):
             raise ValueError(f"gradient {i} has shape {g.shape}, its parameter {values[i].shape}")
 
 
-class _Array:
+class PlainArray:
     """A plain array in the place of a Parameter: its gradients come with step(grads)."""
 
     __slots__ = ("value",)
@@ -138,5 +142,5 @@ def checked(params):
         if id(value) in seen:
             raise ValueError(f"params[{i}] stands in params twice")
         seen.add(id(value))
-        params[i] = _Array(p) if p is value else p
+        params[i] = PlainArray(p) if p is value else p
     return params

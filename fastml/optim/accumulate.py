@@ -1,0 +1,103 @@
+"""Gradient accumulation."""
+
+import numpy as np
+
+from .._check import integer
+from ..ops.clip import unscale_grads
+from ..ops.sgd import sgd_step
+from ._optimizer import PlainArray, check_gradients
+
+
+class Accumulate:
+    """One step of the optimizer for every ``steps`` micro-batches: a batch that is too large to compute at once.
+
+    ``step()`` in the place of ``optimizer.step()`` adds up the gradients of the last ``backward`` and, with every
+    ``steps``-th call, updates with their mean (``average=False``: their sum): with a loss of reduction "mean" that is
+    the step of the whole batch where the micro-batches are of one size, and with "sum" ``average=False`` is. It returns
+    whether it updated. What belongs between the two goes between ``add()``, which returns True once all are in and every
+    parameter's ``grad`` is the result, and ``optimizer.step()``:
+
+    .. code-block:: python
+
+        if accumulate.add():
+            fastml.clip_grad_norm(accumulate.grads, 1.0)
+            optimizer.step()
+
+    ``flush()`` updates with the fewer micro-batches that are there: at the end of an epoch. Batch normalisation and
+    dropout see micro-batches. A parameter without a gradient adds nothing.
+
+    Raises ValueError for ``steps`` under 1, TypeError for other kinds, and what ``optimizer.step`` raises.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> w = np.array([1.0, 2.0])
+    >>> accumulate = optim.Accumulate(optim.SGD([w], lr=1.0), steps=2)
+    >>> accumulate.step([np.array([1.0, 0.0])]), accumulate.step([np.array([0.0, 3.0])])
+    (False, True)
+    >>> w.tolist()
+    [0.5, 0.5]
+    """
+
+    def __init__(self, optimizer, steps, average=True):
+        self.optimizer = optimizer
+        self.steps = integer(steps, "steps", 1, 2**53)
+        self.average = bool(average)
+        self._params = optimizer._params
+        self._sums = [None] * len(self._params)
+        self._count = 0
+
+    @property
+    def grads(self):
+        """The gradients added up so far; after the last micro-batch the result. None where there was none."""
+        return list(self._sums)
+
+    def add(self, grads=None):
+        """Add one micro-batch's gradients; whether all are in."""
+        grads = [p.grad for p in self._params] if grads is None else list(grads)
+        if len(grads) != len(self._params):
+            raise ValueError(
+                f"grads must have one array per parameter, got {len(grads)} for {len(self._params)}"
+            )
+        values = [p.value for p in self._params]
+        chosen = [i for i, g in enumerate(grads) if g is not None]
+        check_gradients(chosen, values, grads)
+        if self._count == 0:
+            self._sums = [None] * len(values)
+        known = [i for i in chosen if self._sums[i] is not None]
+        # sum − 1 · (−g)
+        sgd_step([self._sums[i] for i in known], [grads[i] for i in known], lr=1.0, maximize=True)
+        for i in chosen:
+            if self._sums[i] is None:
+                self._sums[i] = np.array(grads[i], values[i].dtype, order="C")
+        self._count += 1
+        if self._count < self.steps:
+            return False
+        self._finish()
+        return True
+
+    def step(self, grads=None):
+        """Add one micro-batch's gradients and update if all are in; whether it did."""
+        if not self.add(grads):
+            return False
+        self.optimizer.step(self._sums)
+        return True
+
+    def flush(self):
+        """Update with the micro-batches that are there; whether there were any."""
+        if self._count == 0:
+            return False
+        self._finish()
+        self.optimizer.step(self._sums)
+        return True
+
+    def _finish(self):
+        sums = [g for g in self._sums if g is not None]
+        if self.average and self._count > 1:
+            unscale_grads(sums, self._count)
+        for p, g in zip(self._params, self._sums, strict=True):
+            if not isinstance(p, PlainArray):
+                p.grad = g
+        self._count = 0
+
+    def __repr__(self):
+        return f"Accumulate({self.optimizer!r}, {self.steps})"

@@ -1,0 +1,125 @@
+"""The one-cycle schedule."""
+
+import math
+
+from .._check import integer, number
+from .schedules import MOST, Schedule, check_optimizer
+
+
+class OneCycleLR(Schedule):
+    """One cycle of the rate: from max_lr / div_factor up to ``max_lr`` in ``pct_start`` of ``total_steps``, then down to
+    max_lr / div_factor / final_div_factor; the momentum (or β₁) the other way, from ``max_momentum`` to
+    ``base_momentum`` and back. ``step()`` comes after every batch.
+
+    Each phase goes from a to b along half a cosine, b + (a − b) · (1 + cos(π · x)) / 2 with x from 0 to 1, or along a
+    line (``anneal_strategy="linear"``). With ``three_phase`` the way down takes as long as the way up, and a third phase
+    leads to the least rate. ``total_steps`` may be given as ``epochs`` and ``steps_per_epoch``.
+
+    Raises ValueError for steps that are missing, options out of range, an optimizer without momentum or betas where
+    ``cycle_momentum``, and when it is asked for more than ``total_steps`` steps.
+
+    Source: ``torch.optim.lr_scheduler.OneCycleLR``; L. N. Smith and N. Topin, Super-convergence, arXiv 1708.07120, 2018.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> opt = optim.SGD([np.zeros(2)], lr=0.1, momentum=0.9)
+    >>> schedule, rates = optim.OneCycleLR(opt, max_lr=1.0, total_steps=5, pct_start=0.4), []
+    >>> for _ in range(5):
+    ...     rates.append((round(opt.lr, 4), round(opt.momentum, 4)))
+    ...     if len(rates) < 5:
+    ...         schedule.step()
+    >>> rates
+    [(0.04, 0.95), (1.0, 0.85), (0.75, 0.875), (0.25, 0.925), (0.0, 0.95)]
+    """
+
+    def __init__(
+        self,
+        optimizer,
+        max_lr,
+        total_steps=None,
+        epochs=None,
+        steps_per_epoch=None,
+        pct_start=0.3,
+        anneal_strategy="cos",
+        cycle_momentum=True,
+        base_momentum=0.85,
+        max_momentum=0.95,
+        div_factor=25.0,
+        final_div_factor=1e4,
+        three_phase=False,
+        last_epoch=-1,
+    ):
+        check_optimizer(optimizer)
+        if total_steps is not None:
+            self.total_steps = integer(total_steps, "total_steps", 1, MOST)
+        elif epochs is None or steps_per_epoch is None:
+            raise ValueError("total_steps is needed, or epochs and steps_per_epoch, not None")
+        else:
+            self.total_steps = integer(epochs, "epochs", 1, MOST)
+            self.total_steps *= integer(steps_per_epoch, "steps_per_epoch", 1, MOST)
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"anneal_strategy must be 'cos' or 'linear', not {anneal_strategy!r}")
+        self.anneal_strategy = anneal_strategy
+        pct_start = number(pct_start, "pct_start", 0, 1)
+        up, down = pct_start * self.total_steps - 1, 2 * pct_start * self.total_steps - 2
+        last = self.total_steps - 1
+        # (last step, rates and momenta from and to, by name) of each phase.
+        self.phases = (
+            [
+                (up, "initial", "max", "max", "base"),
+                (down, "max", "initial", "base", "max"),
+                (last, "initial", "min", "max", "max"),
+            ]
+            if three_phase
+            else [(up, "initial", "max", "max", "base"), (last, "max", "min", "base", "max")]
+        )
+        highest = number(max_lr, "max_lr", 0)
+        initial = highest / _positive(div_factor, "div_factor")
+        self.lrs = {
+            "initial": initial,
+            "max": highest,
+            "min": initial / _positive(final_div_factor, "final_div_factor"),
+        }
+        self.momenta = None
+        if cycle_momentum:
+            if not (hasattr(optimizer, "momentum") or hasattr(optimizer, "betas")):
+                raise ValueError(
+                    f"cycle_momentum needs momentum or betas, {type(optimizer).__name__} has none"
+                )
+            self.momenta = {
+                "base": number(base_momentum, "base_momentum", 0, 1),
+                "max": number(max_momentum, "max_momentum", 0, 1),
+            }
+        if last_epoch == -1:
+            optimizer.initial_lr = initial
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        t, start = self.last_epoch, 0.0
+        if t > self.total_steps:
+            raise ValueError(f"step {t} of a schedule of total_steps={self.total_steps}")
+        for phase in self.phases:
+            end, lr_from, lr_to, momentum_from, momentum_to = phase
+            if t <= end or phase is self.phases[-1]:
+                break
+            start = end
+        share = (t - start) / (end - start) if end != start else 1.0
+        if self.momenta is not None:
+            momentum = self._between(self.momenta[momentum_from], self.momenta[momentum_to], share)
+            if hasattr(self.optimizer, "betas"):
+                self.optimizer.betas = (momentum, *self.optimizer.betas[1:])
+            else:
+                self.optimizer.momentum = momentum
+        return self._between(self.lrs[lr_from], self.lrs[lr_to], share)
+
+    def _between(self, a, b, share):
+        if self.anneal_strategy == "linear":
+            return (b - a) * share + a
+        return b + (a - b) / 2.0 * (math.cos(math.pi * share) + 1)
+
+
+def _positive(value, name):
+    value = number(value, name, 0)
+    if value == 0:
+        raise ValueError(f"{name} must be greater than 0")
+    return value

@@ -1,0 +1,378 @@
+"""Schedules of the learning rate: PyTorch's names, arguments and values, to the last bit.
+
+A schedule sets ``optimizer.lr`` (OneCycleLR its momentum too) when it is made and with every ``step()``, so it acts on
+explicit and on compiled steps. Where PyTorch finds a rate from the one before, so is it here: whoever changes
+``optimizer.lr`` in between changes the course. ``state_dict()`` and ``load_state_dict()`` go with those of the
+optimizer, which holds the rate itself.
+"""
+
+import copy
+import math
+from bisect import bisect_right
+from collections import Counter
+
+from .._check import integer, number
+from ._optimizer import Optimizer
+
+MOST = 2**53  # steps
+
+
+class Schedule:
+    """The base of a schedule, which adds ``get_lr()``: the rate at ``last_epoch``."""
+
+    _is_initial = False
+
+    def __init__(self, optimizer, last_epoch=-1):
+        self.optimizer = check_optimizer(optimizer)
+        self.last_epoch = integer(last_epoch, "last_epoch", -1, MOST)
+        if optimizer.initial_lr is None:
+            if last_epoch != -1:
+                raise ValueError("last_epoch needs an optimizer whose state tells its initial_lr")
+            optimizer.initial_lr = optimizer.lr
+        self.base_lrs = [optimizer.initial_lr]
+        self._initial_step()
+
+    def step(self):
+        """The next rate: after ``optimizer.step()``, once per epoch or per batch as the schedule is meant."""
+        self._set(self.last_epoch + 1)
+
+    def get_last_lr(self):
+        """The rate last set, in a list."""
+        return list(self._last_lr)
+
+    def state_dict(self):
+        """Everything but the optimizer."""
+        return {name: copy.deepcopy(value) for name, value in vars(self).items() if name != "optimizer"}
+
+    def load_state_dict(self, state):
+        """Take over a saved state; ValueError where something of it is missing, before anything changes."""
+        mine = [name for name in vars(self) if name not in ("optimizer", "_is_initial")]
+        missing = [name for name in mine if name not in state]
+        if missing:
+            raise ValueError(f"not the state of a {type(self).__name__}: {', '.join(missing)} missing")
+        vars(self).update({name: copy.deepcopy(state[name]) for name in mine})
+
+    def _initial_step(self):
+        self._is_initial = True
+        self.step()
+        self._is_initial = False
+
+    def _set(self, epoch, from_start=False):
+        self.last_epoch = epoch
+        self.optimizer.lr = self._closed_form() if from_start else self.get_lr()
+        self._last_lr = [self.optimizer.lr]
+
+    def _closed_form(self):
+        return self.get_lr()
+
+    def _undo(self):
+        """As before the first step, for another schedule to begin."""
+        self.last_epoch -= 1
+
+    def __repr__(self):
+        return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self.optimizer.lr})"
+
+
+class StepLR(Schedule):
+    """The rate times ``gamma`` every ``step_size`` steps: lr = base · gamma^⌊t / step_size⌋.
+
+    Source: ``torch.optim.lr_scheduler.StepLR``.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> opt = optim.SGD([np.zeros(2)], lr=1.0)
+    >>> schedule, rates = optim.StepLR(opt, step_size=2, gamma=0.5), []
+    >>> for _ in range(5):
+    ...     rates.append(opt.lr)
+    ...     schedule.step()
+    >>> rates
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+
+    def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1):
+        self.step_size = integer(step_size, "step_size", 1, MOST)
+        self.gamma = number(gamma, "gamma", 0)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        lr = self.optimizer.lr
+        return lr if self.last_epoch == 0 or self.last_epoch % self.step_size else lr * self.gamma
+
+    def _closed_form(self):
+        return self.base_lrs[0] * self.gamma ** (self.last_epoch // self.step_size)
+
+
+class MultiStepLR(Schedule):
+    """The rate times ``gamma`` at each of the ``milestones``: lr = base · gamma^|{m ≤ t}|.
+
+    Source: ``torch.optim.lr_scheduler.MultiStepLR``.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> opt = optim.SGD([np.zeros(2)], lr=1.0)
+    >>> schedule, rates = optim.MultiStepLR(opt, milestones=[1, 3], gamma=0.5), []
+    >>> for _ in range(4):
+    ...     rates.append(opt.lr)
+    ...     schedule.step()
+    >>> rates
+    [1.0, 0.5, 0.5, 0.25]
+    """
+
+    def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
+        self.milestones = Counter(integer(m, "milestones", 0, MOST) for m in milestones)
+        self.gamma = number(gamma, "gamma", 0)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        lr, times = self.optimizer.lr, self.milestones[self.last_epoch]
+        return lr * self.gamma**times if times else lr
+
+    def _closed_form(self):
+        return self.base_lrs[0] * self.gamma ** bisect_right(
+            sorted(self.milestones.elements()), self.last_epoch
+        )
+
+
+class LinearWarmup(Schedule):
+    """From ``start_factor`` times the rate up to the rate, in ``total_iters`` equal steps, and then no change:
+
+        lr = base · (start_factor + (1 − start_factor) · min(t / total_iters, 1))
+
+    Another schedule follows it in :class:`SequentialLR`.
+
+    Source: ``torch.optim.lr_scheduler.LinearLR``; P. Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677,
+    2017.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> opt = optim.SGD([np.zeros(2)], lr=1.0)
+    >>> schedule, rates = optim.LinearWarmup(opt, total_iters=2, start_factor=0.5), []
+    >>> for _ in range(4):
+    ...     rates.append(opt.lr)
+    ...     schedule.step()
+    >>> rates
+    [0.5, 0.75, 1.0, 1.0]
+    """
+
+    def __init__(self, optimizer, total_iters=5, start_factor=1 / 3, last_epoch=-1):
+        self.total_iters = integer(total_iters, "total_iters", 1, MOST)
+        self.start_factor = number(start_factor, "start_factor", 0, 1)
+        if self.start_factor == 0:
+            raise ValueError("start_factor must be greater than 0: each rate is found from the one before")
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        lr, start = self.optimizer.lr, self.start_factor
+        if self.last_epoch == 0:
+            return lr * start
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return lr
+        return lr * (1.0 + (1.0 - start) / (self.total_iters * start + (self.last_epoch - 1) * (1.0 - start)))
+
+    def _closed_form(self):
+        start = self.start_factor
+        passed = min(self.total_iters, self.last_epoch)
+        return self.base_lrs[0] * (start + (1.0 - start) * passed / self.total_iters)
+
+
+class CosineAnnealingLR(Schedule):
+    """Half a cosine from the rate down to ``eta_min`` in ``T_max`` steps (and up again after them):
+
+        lr = eta_min + (base − eta_min) · (1 + cos(π · t / T_max)) / 2
+
+    Source: ``torch.optim.lr_scheduler.CosineAnnealingLR``, which finds each rate from the one before; I. Loshchilov
+    and F. Hutter, SGDR: Stochastic gradient descent with warm restarts, ICLR 2017.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> opt = optim.SGD([np.zeros(2)], lr=1.0)
+    >>> schedule, rates = optim.CosineAnnealingLR(opt, T_max=3), []
+    >>> for _ in range(4):
+    ...     rates.append(round(opt.lr, 6))
+    ...     schedule.step()
+    >>> rates
+    [1.0, 0.75, 0.25, 0.0]
+    """
+
+    def __init__(self, optimizer, T_max, eta_min=0.0, last_epoch=-1):
+        self.T_max = integer(T_max, "T_max", 1, MOST)
+        self.eta_min = number(eta_min, "eta_min", 0)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        lr, t, most, least = self.optimizer.lr, self.last_epoch, self.T_max, self.eta_min
+        if self._is_initial:
+            return lr
+        if (t - 1 - most) % (2 * most) == 0:
+            return lr + (self.base_lrs[0] - least) * (1 - math.cos(math.pi / most)) / 2
+        before = 1 + math.cos(math.pi * (t - 1) / most)
+        return (1 + math.cos(math.pi * t / most)) / before * (lr - least) + least
+
+    def _closed_form(self):
+        height = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
+        return self.eta_min + (self.base_lrs[0] - self.eta_min) * height / 2
+
+
+class SequentialLR(Schedule):
+    """One schedule after the other: ``schedulers[i]`` until step ``milestones[i]``, where the next one begins.
+
+    All of them are made with the same optimizer before. Source: ``torch.optim.lr_scheduler.SequentialLR``.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> opt = optim.SGD([np.zeros(2)], lr=1.0)
+    >>> parts = [optim.LinearWarmup(opt, 2, 0.5), optim.CosineAnnealingLR(opt, T_max=3)]
+    >>> schedule, rates = optim.SequentialLR(opt, parts, milestones=[2]), []
+    >>> for _ in range(5):
+    ...     rates.append(round(opt.lr, 6))
+    ...     schedule.step()
+    >>> rates
+    [0.5, 0.75, 1.0, 0.75, 0.25]
+    """
+
+    def __init__(self, optimizer, schedulers, milestones):
+        self.optimizer = check_optimizer(optimizer)
+        self._schedulers = list(schedulers)
+        self._milestones = [integer(m, "milestones", 0, MOST) for m in milestones]
+        for schedule in self._schedulers:
+            if not isinstance(schedule, Schedule) or isinstance(schedule, SequentialLR):
+                raise TypeError(f"schedulers cannot hold a {type(schedule).__name__}")
+            if schedule.optimizer is not optimizer:
+                raise ValueError(f"schedulers must be made with the same optimizer, {schedule!r} is not")
+        if not self._schedulers or len(self._milestones) != len(self._schedulers) - 1:
+            raise ValueError(
+                "milestones must be one fewer than schedulers, got "
+                f"{len(self._milestones)} and {len(self._schedulers)}"
+            )
+        self.last_epoch = 0
+        optimizer.lr = optimizer.initial_lr
+        for schedule in self._schedulers:
+            schedule._undo()
+        self._initial_step()
+
+    def step(self):
+        """The next rate."""
+        self.last_epoch += 1
+        part = bisect_right(self._milestones, self.last_epoch)
+        schedule = self._schedulers[part]
+        if part > 0 and self._milestones[part - 1] == self.last_epoch:
+            schedule._set(0, from_start=True)
+        else:
+            schedule.step()
+        self._last_lr = schedule.get_last_lr()
+
+    def state_dict(self):
+        """Everything but the optimizer, with the states of all schedules."""
+        state = {
+            name: copy.deepcopy(getattr(self, name)) for name in ("last_epoch", "_last_lr", "_milestones")
+        }
+        return state | {"_schedulers": [schedule.state_dict() for schedule in self._schedulers]}
+
+    def load_state_dict(self, state):
+        """Take over a saved state of as many schedules; ValueError where something of it is missing."""
+        names = ("last_epoch", "_last_lr", "_milestones", "_schedulers")
+        missing = [name for name in names if name not in state]
+        if missing or len(state["_schedulers"]) != len(self._schedulers):
+            raise ValueError(f"not the state of a SequentialLR of {len(self._schedulers)} schedules")
+        for schedule, saved in zip(self._schedulers, state["_schedulers"], strict=True):
+            schedule.load_state_dict(saved)
+        for name in names[:-1]:
+            setattr(self, name, copy.deepcopy(state[name]))
+
+    def _initial_step(self):
+        schedule = self._schedulers[bisect_right(self._milestones, self.last_epoch)]
+        schedule._initial_step()
+        self._last_lr = schedule.get_last_lr()
+
+
+class ReduceLROnPlateau:
+    """The rate times ``factor`` where ``step(metrics)`` has seen no better value for more than ``patience`` steps.
+
+    Better is below the best by more than ``threshold`` (``mode="max"``: above it), relative to it or
+    (``threshold_mode="abs"``) not; for ``cooldown`` steps after a reduction nothing is counted. The rate does not fall
+    below ``min_lr``, nor by less than ``eps``. NaN is never better.
+
+    Source: ``torch.optim.lr_scheduler.ReduceLROnPlateau``.
+
+    >>> import numpy as np
+    >>> from fastml import optim
+    >>> opt = optim.SGD([np.zeros(2)], lr=1.0)
+    >>> schedule, rates = optim.ReduceLROnPlateau(opt, factor=0.5, patience=1), []
+    >>> for loss in (3.0, 2.0, 2.0, 2.0, 1.0):
+    ...     schedule.step(loss)
+    ...     rates.append(opt.lr)
+    >>> rates
+    [1.0, 1.0, 1.0, 0.5, 0.5]
+    """
+
+    def __init__(
+        self,
+        optimizer,
+        mode="min",
+        factor=0.1,
+        patience=10,
+        threshold=1e-4,
+        threshold_mode="rel",
+        cooldown=0,
+        min_lr=0.0,
+        eps=1e-8,
+    ):
+        self.optimizer = check_optimizer(optimizer)
+        for name, value, choices in (
+            ("mode", mode, ("min", "max")),
+            ("threshold_mode", threshold_mode, ("rel", "abs")),
+        ):
+            if value not in choices:
+                raise ValueError(f"{name} must be {choices[0]!r} or {choices[1]!r}, not {value!r}")
+        self.mode, self.threshold_mode = mode, threshold_mode
+        self.factor = number(factor, "factor", 0)
+        if self.factor >= 1:
+            raise ValueError(f"factor must be less than 1, not {factor}")
+        self.patience = integer(patience, "patience", 0, MOST)
+        self.cooldown = integer(cooldown, "cooldown", 0, MOST)
+        self.threshold = number(threshold, "threshold")
+        self.min_lrs = [number(min_lr, "min_lr", 0)]
+        self.eps = number(eps, "eps", 0)
+        self.last_epoch = self.cooldown_counter = self.num_bad_epochs = 0
+        self.best = math.inf if mode == "min" else -math.inf
+        self._last_lr = [optimizer.lr]
+
+    def step(self, metrics):
+        """Take in a value: a loss or a score."""
+        current = float(metrics)
+        self.last_epoch += 1
+        if self._is_better(current):
+            self.best = current
+            self.num_bad_epochs = 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            lr = self.optimizer.lr
+            lower = max(lr * self.factor, self.min_lrs[0])
+            if lr - lower > self.eps:
+                self.optimizer.lr = lower
+            self.cooldown_counter = self.cooldown
+            self.num_bad_epochs = 0
+        self._last_lr = [self.optimizer.lr]
+
+    def _is_better(self, value):
+        if self.threshold_mode == "abs":
+            bound = self.best - self.threshold if self.mode == "min" else self.best + self.threshold
+        else:
+            bound = self.best * (1.0 - self.threshold if self.mode == "min" else self.threshold + 1.0)
+        return value < bound if self.mode == "min" else value > bound
+
+    get_last_lr = Schedule.get_last_lr
+    state_dict = Schedule.state_dict
+    load_state_dict = Schedule.load_state_dict
+    __repr__ = Schedule.__repr__
+
+
+def check_optimizer(optimizer):
+    """``optimizer``, or TypeError."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be one of fastml.optim, not {type(optimizer).__name__}")
+    return optimizer
