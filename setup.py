@@ -54,7 +54,7 @@ FOR_SIZE = {
     "fastml._kernels.step_losses",
 }
 #: The modules that hold C of their own; every other .pyx stands alone.
-C_SOURCES = {"fastml._simd": ["src_c/dispatch.c"], "fastml._openmp": ["src_c/threads.c"]}
+C_SOURCES = {"fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"], "fastml._openmp": ["src_c/threads.c"]}
 
 
 def glue_flags(name):

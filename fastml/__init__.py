@@ -6,6 +6,24 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 from ._info import show_config
 from .ops.activations import gelu, gelu_backward, relu, relu_backward
 from .ops.adagrad import adagrad_step
+from .ops.activations import (
+    elu,
+    elu_backward,
+    gelu,
+    gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    silu,
+    silu_backward,
+    softplus,
+    softplus_backward,
+    tanh,
+    tanh_backward,
+)
 from .ops.adam import adam_step
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.clip import clip_grad_norm, clip_grad_value, unscale_grads
@@ -51,6 +69,8 @@ __all__ = [
     "dropout_backward",
     "dropout_mask",
     "ema_step",
+    "elu",
+    "elu_backward",
     "gelu",
     "gelu_backward",
     "get_num_threads",
@@ -66,6 +86,8 @@ __all__ = [
     "l1_loss_with_grad",
     "layer_norm",
     "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
     "linear",
     "linear_backward",
     "linear_cross_entropy_with_grad",
@@ -85,9 +107,17 @@ __all__ = [
     "set_num_threads",
     "sgd_step",
     "show_config",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
     "softmax",
     "softmax_backward",
     "unscale_grads",
+    "softplus",
+    "softplus_backward",
+    "tanh",
+    "tanh_backward",
 ]
 
 # These need scikit-learn, which is an optional dependency: they load on first use.

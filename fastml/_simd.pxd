@@ -29,9 +29,9 @@ cdef extern from "dispatch.h" nogil:
         void (*relu_run)(float *y, const float *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(float *dx, const float *g, const float *x, size_t n, int stream) noexcept nogil
         void (*keep_run)(float *dx, const float *g, const float *y, size_t n, float scale) noexcept nogil
-        void (*gelu_run)(float *y, const float *x, size_t n, int tanh, int stream) noexcept nogil
-        void (*gelu_backward_run)(float *dx, const float *g, const float *x, size_t n, int tanh,
-                                  int stream) noexcept nogil
+        void (*unary_run)(int kind, float *y, const float *x, size_t n, float alpha, float threshold, int stream) noexcept nogil
+        void (*unary_backward_run)(int kind, float *dx, const float *g, const float *x, size_t n, float alpha,
+                                   float threshold, int stream) noexcept nogil
         void (*sgd_run)(float *p, float *v, const float *g, size_t n, float lr, float momentum, float damp,
                         float decay, float sign, int nesterov) noexcept nogil
         void (*adam_run)(float *p, float *m, float *v, float *top, const float *g, size_t n, float rate,
@@ -153,9 +153,9 @@ cdef extern from "dispatch.h" nogil:
         void (*relu_run)(double *y, const double *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(double *dx, const double *g, const double *x, size_t n, int stream) noexcept nogil
         void (*keep_run)(double *dx, const double *g, const double *y, size_t n, double scale) noexcept nogil
-        void (*gelu_run)(double *y, const double *x, size_t n, int tanh, int stream) noexcept nogil
-        void (*gelu_backward_run)(double *dx, const double *g, const double *x, size_t n, int tanh,
-                                  int stream) noexcept nogil
+        void (*unary_run)(int kind, double *y, const double *x, size_t n, double alpha, double threshold, int stream) noexcept nogil
+        void (*unary_backward_run)(int kind, double *dx, const double *g, const double *x, size_t n, double alpha,
+                                   double threshold, int stream) noexcept nogil
         void (*sgd_run)(double *p, double *v, const double *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov) noexcept nogil
         void (*adam_run)(double *p, double *m, double *v, double *top, const double *g, size_t n, double rate,

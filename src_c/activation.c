@@ -13,6 +13,13 @@ static void FM(relu_backward_run)(real *dx, const real *g, const real *x, size_t
     FM_ROW_STORE(dx, n, stream, v_if_eq(v_max(zero, AT(x)), zero, zero, AT(g)))
 }
 
+/* y = g where x > 0, elsewhere slope g: forward with g = x, and the gradient. */
+static void FM(leaky_relu)(real *y, const real *g, const real *x, size_t n, real slope, int stream)
+{
+    const vec zero = v_set1(0), factor = v_set1(slope);
+    FM_ROW_STORE(y, n, stream, v_if_lt(zero, AT(x), AT(g), v_mul(AT(g), factor)))
+}
+
 /* The gradient through a rectifier, and through a dropout behind it, by their common result. */
 static void FM(keep_run)(real *dx, const real *g, const real *y, size_t n, real scale)
 {

@@ -8,7 +8,7 @@
 #include "gemm.c"
 #include "peak.c"
 #include "activation.c"
-#include "gelu.c"
+#include "unary.c"
 #include "update.c"
 #include "cross_entropy.c"
 #include "losses.c"

@@ -175,15 +175,15 @@ FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, s
 /* dx[i] = y[i] == 0 ? 0 : scale g[i]. Any of dx, g, y may be the same. */
 FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, real scale))
 
-/* ---- gelu.c ------------------------------------------------------------------------------------------ */
+/* ---- unary.c ------------------------------------------------------------------------------------------ */
 
-/* y[i] = x[i] Phi(x[i]), or with tanh x[i] (1 + tanh(sqrt(2/pi) (x[i] + 0.044715 x[i]^3))) / 2; -inf gives NaN.
- * Max error 4 ulp everywhere, tiny results included: measured 3.5 (float) and 2.8 (double), with tanh 3.2 and 2.5.
- * stream: y is written past the caches. n >= 0. */
-FM_PRIMITIVE(void, gelu_run, (real *y, const real *x, size_t n, int tanh, int stream))
-/* dx[i] = g[i] times the derivative at x[i]; an infinite x gives NaN. Any of dx, g, x may be the same. Max error
- * of the derivative 4 ulp of the larger of its two terms, Phi and x phi, with tanh 6. */
-FM_PRIMITIVE(void, gelu_backward_run, (real *dx, const real *g, const real *x, size_t n, int tanh, int stream))
+/* y[i] = f(x[i]), kind naming f (unary.h); alpha is ELU's alpha, softplus's beta or leaky ReLU's slope, threshold is
+ * softplus's, beyond which it is x. NaN stays; GELU and SiLU of -inf give NaN. y may be x. stream: y is written past the
+ * caches. n >= 0. */
+FM_PRIMITIVE(void, unary_run, (int kind, real *y, const real *x, size_t n, real alpha, real threshold, int stream))
+/* dx[i] = g[i] f'(x[i]). An infinite x gives NaN for GELU and SiLU. Any of dx, g, x may be the same. */
+FM_PRIMITIVE(void, unary_backward_run,
+             (int kind, real *dx, const real *g, const real *x, size_t n, real alpha, real threshold, int stream))
 
 /* ---- update.c ---------------------------------------------------------------------------------------- */
 

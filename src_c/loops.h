@@ -46,6 +46,28 @@
         }                                                                                                    \
     }
 
+/* The same for a value that takes statements, which set value_: one copy of them for whole vectors, for the part before
+ * y's boundary and for the tail. */
+#define FM_RUN_STORE(y, n, stream, ...)                                                                      \
+    {                                                                                                        \
+        const int aligned_ = stream || (n) >= 32 * LANES;                                                    \
+        size_t i_ = 0, k_ = aligned_ ? (64 - ((uintptr_t)(y)&63)) % 64 / sizeof(real) : 0;                   \
+        for (k_ = k_ ? k_ : LANES; i_ < (n); i_ += k_, k_ = LANES) {                                         \
+            vec value_;                                                                                      \
+            if (k_ > (n)-i_)                                                                                 \
+                k_ = (n)-i_;                                                                                 \
+            __VA_ARGS__                                                                                      \
+            if (k_ < LANES)                                                                                  \
+                v_store_n((y) + i_, k_, value_);                                                             \
+            else if (stream)                                                                                 \
+                v_stream((y) + i_, value_);                                                                  \
+            else                                                                                             \
+                v_store((y) + i_, value_);                                                                   \
+        }                                                                                                    \
+        if (stream)                                                                                          \
+            fm_stream_end();                                                                                 \
+    }
+
 /* The double sum of `value` (written with AT()) over n elements, run by run. */
 #define FM_ROW_SUM(total, n, value)                                                                          \
     for (size_t from_ = 0; from_ < (n); from_ += FM_RUN) {                                                   \

@@ -109,6 +109,9 @@ typedef struct { n64 p[FM_PARTS]; } v64;
     /* a < b ? x : y and a == b ? x : y, lane by lane; NaN compares false */                                 \
     FM_INLINE v##B v##B##_if_lt(v##B a, v##B b, v##B x, v##B y) { return (v##B)FM_MAP4(n##B##_if_lt, a, b, x, y); } \
     FM_INLINE v##B v##B##_if_eq(v##B a, v##B b, v##B x, v##B y) { return (v##B)FM_MAP4(n##B##_if_eq, a, b, x, y); } \
+    FM_INLINE v##B v##B##_abs(v##B a) { return (v##B)FM_MAP1(n##B##_abs, a); }                               \
+    /* |a| with the sign of b */                                                                             \
+    FM_INLINE v##B v##B##_copysign(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_copysign, a, b); }          \
     /* p * 2^n rounded once; n a whole number, 0.5 <= |p| <= 2 */                                            \
     FM_INLINE v##B v##B##_scale2(v##B p, v##B n) { return (v##B)FM_MAP2(n##B##_scale2, p, n); }
 
@@ -140,6 +143,14 @@ FM_INLINE double v64_max_lane(v64 a) { return n64_max_lane(FM_FOLD(n64_max, a));
 #endif
 FM_INLINE int v32_count_eq(v32 a, v32 b) { return FM_COUNT(n32_count_eq, a, b); }
 FM_INLINE int v64_count_eq(v64 a, v64 b) { return FM_COUNT(n64_count_eq, a, b); }
+/* Whether a < b in any lane. */
+FM_INLINE int v32_any_lt(v32 a, v32 b) { return FM_COUNT(n32_any_lt, a, b); }
+FM_INLINE int v64_any_lt(v64 a, v64 b) { return FM_COUNT(n64_any_lt, a, b); }
+
+/* Lane by lane the entry of the table whose number stands in the low four bits of `shifted` (a whole number plus
+ * 1.5 2^23). */
+#define FM_PICK(i) n32_pick(table.p, i)
+FM_INLINE v32 v32_pick(v32 table, v32 shifted) { return (v32)FM_MAP1(FM_PICK, shifted); }
 
 /* The first n lanes (n < lanes): load with the rest filled, store, keep with the rest zero. */
 #ifndef FM_NATIVE_TAILS

@@ -25,16 +25,29 @@ typedef __m256d n64;
     {                                                                                                        \
         return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_EQ_OQ));                                    \
     }                                                                                                        \
+    FM_INLINE n##B n##B##_abs(n##B a) { return _mm256_andnot_##S(n##B##_set1(-0.0), a); }                    \
+    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
+    {                                                                                                        \
+        return _mm256_or_##S(_mm256_and_##S(b, n##B##_set1(-0.0)), n##B##_abs(a));                           \
+    }                                                                                                        \
+    FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm256_movemask_##S(_mm256_cmp_##S(a, b, _CMP_LT_OQ)); } \
     FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
     {                                                                                                        \
         return __builtin_popcount((unsigned)_mm256_movemask_##S(_mm256_cmp_##S(a, b, _CMP_EQ_OQ)));                    \
     }
+FM_INLINE n32 n32_set1(float x) { return _mm256_set1_ps(x); }
+FM_INLINE n64 n64_set1(double x) { return _mm256_set1_pd(x); }
 FM_NATIVE(32, ps)
 FM_NATIVE(64, pd)
 #undef FM_NATIVE
 
-FM_INLINE n32 n32_set1(float x) { return _mm256_set1_ps(x); }
-FM_INLINE n64 n64_set1(double x) { return _mm256_set1_pd(x); }
+/* The permutation reads three bits of the number; the fourth, made the sign, chooses the half. */
+FM_INLINE n32 n32_pick(const n32 *table, n32 shifted)
+{
+    const __m256i i = _mm256_castps_si256(shifted);
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(table[0], i), _mm256_permutevar8x32_ps(table[1], i),
+                            _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+}
 FM_INLINE n32 n32_load(const float *x) { return _mm256_loadu_ps(x); }
 FM_INLINE n64 n64_load(const double *x) { return _mm256_loadu_pd(x); }
 FM_INLINE void n32_store(float *y, n32 a) { _mm256_storeu_ps(y, a); }

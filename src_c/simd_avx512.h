@@ -27,16 +27,27 @@ typedef __m512d n64;
     {                                                                                                        \
         return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ), y, x);                         \
     }                                                                                                        \
+    FM_INLINE n##B n##B##_abs(n##B a) { return _mm512_abs_##S(a); }                                          \
+    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
+    {                                                                                                        \
+        const n##B sign = n##B##_set1(-0.0);                                                                 \
+        return _mm512_or_##S(_mm512_and_##S(b, sign), _mm512_andnot_##S(sign, a));                           \
+    }                                                                                                        \
+    FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm512_cmp_##S##_mask(a, b, _CMP_LT_OQ) != 0; }     \
     FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
     {                                                                                                        \
         return __builtin_popcount((unsigned)_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ));                                  \
     }
+FM_INLINE n32 n32_set1(float x) { return _mm512_set1_ps(x); }
+FM_INLINE n64 n64_set1(double x) { return _mm512_set1_pd(x); }
 FM_NATIVE(32, ps)
 FM_NATIVE(64, pd)
 #undef FM_NATIVE
 
-FM_INLINE n32 n32_set1(float x) { return _mm512_set1_ps(x); }
-FM_INLINE n64 n64_set1(double x) { return _mm512_set1_pd(x); }
+FM_INLINE n32 n32_pick(const n32 *table, n32 shifted)
+{
+    return _mm512_permutexvar_ps(_mm512_castps_si512(shifted), *table);
+}
 FM_INLINE n32 n32_load(const float *x) { return _mm512_loadu_ps(x); }
 FM_INLINE n64 n64_load(const double *x) { return _mm512_loadu_pd(x); }
 FM_INLINE void n32_store(float *y, n32 a) { _mm512_storeu_ps(y, a); }

@@ -17,10 +17,24 @@ typedef float64x2_t n64;
     FM_INLINE n##B n##B##_max(n##B a, n##B b) { return vbslq_##S(vcgtq_##S(a, b), a, b); }                   \
     FM_INLINE n##B n##B##_min(n##B a, n##B b) { return vbslq_##S(vcltq_##S(a, b), a, b); }                   \
     FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vcltq_##S(a, b), x, y); } \
-    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vceqq_##S(a, b), x, y); }
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vceqq_##S(a, b), x, y); } \
+    FM_INLINE n##B n##B##_abs(n##B a) { return vabsq_##S(a); }
 FM_NATIVE(32, f32)
 FM_NATIVE(64, f64)
 #undef FM_NATIVE
+FM_INLINE int n32_any_lt(n32 a, n32 b) { return vmaxvq_u32(vcltq_f32(a, b)) != 0; }
+FM_INLINE int n64_any_lt(n64 a, n64 b) { return vmaxvq_u32(vreinterpretq_u32_u64(vcltq_f64(a, b))) != 0; }
+FM_INLINE n32 n32_copysign(n32 a, n32 b) { return vbslq_f32(vdupq_n_u32(1U << 31), b, a); }
+FM_INLINE n64 n64_copysign(n64 a, n64 b) { return vbslq_f64(vdupq_n_u64(1ULL << 63), b, a); }
+FM_INLINE n32 n32_pick(const n32 *table, n32 shifted)
+{
+    const uint32x4_t i = vandq_u32(vreinterpretq_u32_f32(shifted), vdupq_n_u32(15));
+    const uint8x16_t byte = vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), i, 0x04040404));
+    uint8x16x4_t bytes;
+    for (int k = 0; k < 4; k++)
+        bytes.val[k] = vreinterpretq_u8_f32(table[k]);
+    return vreinterpretq_f32_u8(vqtbl4q_u8(bytes, byte));
+}
 FM_INLINE int n32_count_eq(n32 a, n32 b) { return (int)vaddvq_u32(vshrq_n_u32(vceqq_f32(a, b), 31)); }
 FM_INLINE int n64_count_eq(n64 a, n64 b) { return (int)vaddvq_u64(vshrq_n_u64(vceqq_f64(a, b), 63)); }
 

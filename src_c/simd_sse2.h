@@ -27,16 +27,29 @@ typedef __m128d n64;
     {                                                                                                        \
         return n##B##_choose(_mm_cmpeq_##S(a, b), x, y);                                                     \
     }                                                                                                        \
+    FM_INLINE n##B n##B##_abs(n##B a) { return _mm_andnot_##S(n##B##_set1(-0.0), a); }                       \
+    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
+    {                                                                                                        \
+        return _mm_or_##S(_mm_and_##S(b, n##B##_set1(-0.0)), n##B##_abs(a));                                 \
+    }                                                                                                        \
+    FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm_movemask_##S(_mm_cmplt_##S(a, b)); }            \
     FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
     {                                                                                                        \
         return __builtin_popcount((unsigned)_mm_movemask_##S(_mm_cmpeq_##S(a, b)));                          \
     }
+FM_INLINE n32 n32_set1(float x) { return _mm_set1_ps(x); }
+FM_INLINE n64 n64_set1(double x) { return _mm_set1_pd(x); }
 FM_NATIVE(32, ps)
 FM_NATIVE(64, pd)
 #undef FM_NATIVE
 
-FM_INLINE n32 n32_set1(float x) { return _mm_set1_ps(x); }
-FM_INLINE n64 n64_set1(double x) { return _mm_set1_pd(x); }
+FM_INLINE n32 n32_pick(const n32 *table, n32 shifted)
+{
+    const float *entry = (const float *)table;
+    int32_t i[4];
+    _mm_storeu_si128((__m128i *)i, _mm_castps_si128(shifted));
+    return _mm_setr_ps(entry[i[0] & 15], entry[i[1] & 15], entry[i[2] & 15], entry[i[3] & 15]);
+}
 FM_INLINE n32 n32_load(const float *x) { return _mm_loadu_ps(x); }
 FM_INLINE n64 n64_load(const double *x) { return _mm_loadu_pd(x); }
 FM_INLINE void n32_store(float *y, n32 a) { _mm_storeu_ps(y, a); }

@@ -407,6 +407,13 @@ def gelu_terms(args):
     return (np.abs(finite(args["grad"])) * np.maximum(np.abs(slope), np.exp(-np.abs(x))),)
 
 
+def gradient_terms_of_x(args):
+    """The two terms of the gradient of SiLU, as in gelu_terms."""
+    x = np.abs(finite(np.asarray(args["x"], np.float64)))
+    share = reference.sigmoid(-x)
+    return (np.abs(finite(args["grad"])) * np.maximum(share, x * share * (1 - share)),)
+
+
 def over_axes(args):
     """The axes of args as a tuple, those of the other axes, and weight in a form that broadcasts."""
     ndim = args["x"].ndim

@@ -174,6 +174,8 @@ _NLL_OUT = {**_NLL, "out": 1, "in_place": "log_probs"}
 _KL = {"arrays": ("input", "target"), "scales": arguments.divergence_terms}
 _BCE_ARRAYS = ("input", "target", "weight", "pos_weight")
 _GELU_BACKWARD = {"out": 0, "in_place": "grad", "scales": arguments.gelu_terms}
+_UNARY_BACKWARD = {"out": 0, "in_place": "grad", "ulp": 6}
+_SOFTPLUS = {"beta": 1.7, "threshold": 2.5}
 _LN = {
     "arrays": ("x", "weight", "bias"),
     "out": 0, "in_place": "x", "min_ndim": 1, "scales": arguments.layer_norm_terms, "ulp": 32,
@@ -355,6 +357,15 @@ OPS = (
     Op("group_norm_backward", arguments.group_norm_grad(), **_GN_BACKWARD),
     Op("instance_norm", arguments.group_norm(each=True), **{**_GN, **_EACH}),
     Op("instance_norm_backward", arguments.group_norm_grad(each=True), **{**_GN_BACKWARD, **_EACH}),
+    *(Op(name, arguments.gelu(), ("x",), out=0, in_place="x", ulp=4) for name in ("silu", "sigmoid", "tanh", "softplus")),
+    *(Op(f"{name}_backward", arguments.gelu_grad(), ("grad", "x"), **_UNARY_BACKWARD) for name in ("sigmoid", "tanh", "softplus")),
+    Op("silu_backward", arguments.gelu_grad(), ("grad", "x"), out=0, in_place="grad", scales=arguments.gradient_terms_of_x),
+    Op("elu", arguments.gelu(alpha=0.7), ("x",), out=0, in_place="x", ulp=4),
+    Op("elu_backward", arguments.gelu_grad(alpha=0.7), ("grad", "x"), **_UNARY_BACKWARD),
+    Op("leaky_relu", arguments.gelu(negative_slope=0.1), ("x",), out=0, in_place="x", ulp=1),
+    Op("leaky_relu_backward", arguments.gelu_grad(negative_slope=0.1), ("grad", "x"), out=0, in_place="grad", ulp=1),
+    Op("softplus", arguments.gelu(**_SOFTPLUS), ("x",), out=0, in_place="x", ulp=6, case="beta"),
+    Op("softplus_backward", arguments.gelu_grad(**_SOFTPLUS), ("grad", "x"), **_UNARY_BACKWARD, case="beta"),
     Op("layer_norm", arguments.layer_norm(), **_LN),
     Op("layer_norm", arguments.layer_norm(2), **_LN, **_LN_AXES, case="two axes"),
     Op("layer_norm_backward", arguments.layer_norm_grad(), **_LN_BACKWARD),

@@ -16,7 +16,7 @@ FLAGS = ["-O2", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-stri
 def lines(folder, target, compiler, flags, emulator):
     """What tests/c/bits.c prints for one target."""
     program = folder / target
-    sources = [ROOT / "tests/c/bits.c", ROOT / f"src_c/target_{target}.c"]
+    sources = [ROOT / "tests/c/bits.c", ROOT / "src_c/curves.c", ROOT / f"src_c/target_{target}.c"]
     command = [compiler, *FLAGS, *flags, f"-DBITS_TARGET=fm_target_{target}", *sources, "-static", "-lm", "-o", program]
     subprocess.run(command, check=True)
     done = subprocess.run([*emulator, program], check=True, capture_output=True, text=True)

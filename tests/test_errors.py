@@ -134,6 +134,19 @@ WRONG_OPTIONS = [
     ("sgd_step", ValueError, "nesterov", {"nesterov": True}),
     ("sgd_step", ValueError, "nesterov", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}),
 ]
+for _name, _option in (
+    ("elu", "alpha"),
+    ("leaky_relu", "negative_slope"),
+    ("softplus", "beta"),
+    ("softplus", "threshold"),
+):
+    for _end in ("", "_backward"):
+        WRONG_OPTIONS += [
+            (_name + _end, ValueError, _option, {_option: NAN}),
+            (_name + _end, TypeError, _option, {_option: "1"}),
+            (_name + _end, TypeError, _option, {_option: None}),
+            (_name + _end, TypeError, _option, {_option: True}),
+        ]
 for _name in ("dropout", "dropout_backward", "dropout_mask"):
     WRONG_OPTIONS += [
         (_name, ValueError, "p", {"p": -0.1}),

@@ -135,9 +135,9 @@ def test_verbose_shows_epochs(capsys):
     ("options", "error", "match"),
     [
         (
-            {"activation": "tanh"},
+            {"activation": "sigmoid"},
             ValueError,
-            "activation must be one of 'identity', 'relu', 'gelu'.*, got 'tanh'",
+            "activation must be one of 'identity', 'relu', 'tanh', 'logistic'.*, got 'sigmoid'",
         ),
         ({"solver": "lbfgs"}, ValueError, "solver must be one of 'adam', 'adamw', 'sgd', got 'lbfgs'"),
         ({"optimizer": "rmsprop"}, ValueError, "optimizer must be one of"),

@@ -217,6 +217,26 @@ def test_gelu_backward(approximate):
     assert_gradient(got, lambda x: (grad * reference.gelu(x, approximate=approximate)).sum(), x)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("silu", {}),
+        ("sigmoid", {}),
+        ("tanh", {}),
+        ("softplus", {}),
+        ("softplus", {"beta": 2.5, "threshold": 4.0}),
+        ("elu", {}),
+        ("elu", {"alpha": 0.3}),
+        ("leaky_relu", {"negative_slope": 0.2}),
+    ],
+)
+def test_activation_backward(name, options):
+    rng = np.random.default_rng(13)
+    x, grad = 3 * rng.normal(size=(4, 9)), rng.normal(size=(4, 9))
+    forward, backward = getattr(reference, name), getattr(reference, f"{name}_backward")
+    assert_gradient(backward(grad, x, **options), lambda x: (grad * forward(x, **options)).sum(), x)
+
+
 @pytest.mark.parametrize("axis", [-1, 1, 0, (-1,), (1, 2), (-3, -2, -1)])
 def test_layer_norm_backward(axis):
     rng = np.random.default_rng(12)
@@ -462,7 +482,7 @@ def test_log_sum_keeps_small_terms():
     np.testing.assert_allclose(reference.log_softmax(x), [-np.exp(-40.0), -40.0], rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "relu", "gelu"])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "relu", "gelu", "silu", "sigmoid", "tanh", "softplus", "elu", "leaky_relu"])
 def test_dtypes(name):
     function = getattr(reference, name)
     for given, wanted in [("f4", "f4"), ("f8", "f8"), (">f8", "=f8"), ("i8", "f4"), ("?", "f4")]:

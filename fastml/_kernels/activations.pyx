@@ -1,10 +1,11 @@
-"""ReLU, GELU and their gradients: blocks and threads.
+"""Activations and their gradients: blocks and threads.
 
 Elements are independent and keep their place in memory, so any contiguous order of the axes is taken as it
 lies. A call of at most SMALL elements goes straight to the primitive.
 """
 
 from cython.parallel import parallel, prange
+from libc.math cimport INFINITY
 
 cimport numpy as cnp
 
@@ -16,55 +17,69 @@ from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
 
+cdef extern from "unary.h" nogil:
+    enum:
+        FM_GELU
+        FM_GELU_TANH
+        FM_SILU
+        FM_SIGMOID
+        FM_TANH
+        FM_SOFTPLUS
+        FM_ELU
+        FM_LEAKY_RELU
+
 ctypedef fused real:
     float
     double
 
-cdef enum Op:
-    RELU
-    RELU_BACKWARD
-    GELU
-    GELU_BACKWARD
-    GELU_TANH
-    GELU_TANH_BACKWARD
-
 cdef enum:
+    RELU = FM_LEAKY_RELU + 1
     SMALL = 16384     # elements
     BLOCK = 16384     # elements
 
-# Nanoseconds on one thread: a byte that ReLU reads or writes; a float of GELU.
+# What unary.h calls its functions, for the faces and the layers.
+GELU, GELU_TANH, SILU, SIGMOID = FM_GELU, FM_GELU_TANH, FM_SILU, FM_SIGMOID
+TANH, SOFTPLUS, ELU, LEAKY_RELU = FM_TANH, FM_SOFTPLUS, FM_ELU, FM_LEAKY_RELU
+
+# Nanoseconds on one thread: a byte that ReLU reads or writes; a float of the smooth functions.
 cdef double COST = 0.0135
-cdef double GELU_COST = 0.5
+cdef double SMOOTH_COST = 0.32
+
+# A function and its numbers, alpha being also softplus's beta and leaky ReLU's slope; backward: its gradient.
+cdef struct Op:
+    int kind
+    bint backward
+    double alpha
+    double threshold
 
 
 cdef inline void block(Op op, real *y, const real *a, const real *b, size_t n, bint stream) noexcept nogil:
     """y (OUT), a, b (IN; b only in the gradients): n elements."""
-    cdef bint tanh = op == GELU_TANH or op == GELU_TANH_BACKWARD
     if real is float:
-        if op == RELU:
-            fm32.relu_run(y, a, n, stream)
-        elif op == RELU_BACKWARD:
+        if op.kind == RELU and op.backward:
             fm32.relu_backward_run(y, a, b, n, stream)
-        elif op == GELU or op == GELU_TANH:
-            fm32.gelu_run(y, a, n, tanh, stream)
+        elif op.kind == RELU:
+            fm32.relu_run(y, a, n, stream)
+        elif op.backward:
+            fm32.unary_backward_run(op.kind, y, a, b, n, <float>op.alpha, <float>op.threshold, stream)
         else:
-            fm32.gelu_backward_run(y, a, b, n, tanh, stream)
+            fm32.unary_run(op.kind, y, a, n, <float>op.alpha, <float>op.threshold, stream)
     else:
-        if op == RELU:
-            fm64.relu_run(y, a, n, stream)
-        elif op == RELU_BACKWARD:
+        if op.kind == RELU and op.backward:
             fm64.relu_backward_run(y, a, b, n, stream)
-        elif op == GELU or op == GELU_TANH:
-            fm64.gelu_run(y, a, n, tanh, stream)
+        elif op.kind == RELU:
+            fm64.relu_run(y, a, n, stream)
+        elif op.backward:
+            fm64.unary_backward_run(op.kind, y, a, b, n, op.alpha, op.threshold, stream)
         else:
-            fm64.gelu_backward_run(y, a, b, n, tanh, stream)
+            fm64.unary_run(op.kind, y, a, n, op.alpha, op.threshold, stream)
 
 
 cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
     """Nanoseconds an element."""
-    if op == RELU or op == RELU_BACKWARD:
-        return COST * itemsize * (2 if op == RELU else 3)
-    return GELU_COST * itemsize * itemsize / 16
+    if op.kind >= FM_LEAKY_RELU:
+        return COST * itemsize * (3 if op.backward else 2)
+    return SMOOTH_COST * itemsize * itemsize / 16
 
 
 cdef void run(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept:
@@ -117,26 +132,36 @@ cdef object backward(Op op, object grad, object x, object out):
     return dx if call is None else call.finish(dx)
 
 
-cdef bint is_tanh(object approximate) except -1:
-    """Check approximate; whether it is the tanh form."""
+cdef int gelu_kind(object approximate) except -1:
+    """Check approximate; the form it names."""
     if not isinstance(approximate, str):
         raise TypeError(f"approximate must be 'none' or 'tanh', not {type(approximate).__name__}")
     if approximate != "none" and approximate != "tanh":
         raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
-    return approximate == "tanh"
+    return FM_GELU_TANH if approximate == "tanh" else FM_GELU
 
 
 def relu(x, out):
-    return forward(RELU, x, out)
+    return forward(Op(RELU, False, 1, 0), x, out)
 
 
 def relu_backward(grad, x, out):
-    return backward(RELU_BACKWARD, grad, x, out)
+    return backward(Op(RELU, True, 1, 0), grad, x, out)
 
 
 def gelu(x, approximate, out):
-    return forward(GELU_TANH if is_tanh(approximate) else GELU, x, out)
+    return forward(Op(gelu_kind(approximate), False, 1, 0), x, out)
 
 
 def gelu_backward(grad, x, approximate, out):
-    return backward(GELU_TANH_BACKWARD if is_tanh(approximate) else GELU_BACKWARD, grad, x, out)
+    return backward(Op(gelu_kind(approximate), True, 1, 0), grad, x, out)
+
+
+def unary(int kind, x, out, double alpha=1, double threshold=INFINITY):
+    """f(x) for a kind of unary.h."""
+    return forward(Op(kind, False, alpha, threshold), x, out)
+
+
+def unary_backward(int kind, grad, x, out, double alpha=1, double threshold=INFINITY):
+    """grad f'(x)."""
+    return backward(Op(kind, True, alpha, threshold), grad, x, out)

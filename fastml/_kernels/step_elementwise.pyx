@@ -32,30 +32,32 @@ cdef void relu_backward_tile(const Args *p, const Tile *t) noexcept nogil:
                           <double *>at(p.v[2], t, i, b.j, p.size), b.cols, p.x[0])
 
 
-cdef void gelu_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y (OUT) = x Phi(x); n[0]: in the tanh form."""
+cdef void unary_tile(const Args *p, const Tile *t) noexcept nogil:
+    """y (OUT) = f(x); n[0]: its kind in unary.h, x: alpha and threshold."""
     cdef Block b = block(t, p.v[0].cols)
     cdef Py_ssize_t i
     for i in range(b.i, b.i + b.rows):
         if p.size == sizeof(float):
-            fm32.gelu_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size), b.cols,
-                          p.n[0], False)
+            fm32.unary_run(p.n[0], <float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size),
+                           b.cols, <float>p.x[0], <float>p.x[1], False)
         else:
-            fm64.gelu_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size), b.cols,
-                          p.n[0], False)
+            fm64.unary_run(p.n[0], <double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size),
+                           b.cols, p.x[0], p.x[1], False)
 
 
-cdef void gelu_backward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dx (OUT) = dy times the derivative at x; n[0]: of the tanh form."""
+cdef void unary_backward_tile(const Args *p, const Tile *t) noexcept nogil:
+    """dx (OUT) = dy f'(x)."""
     cdef Block b = block(t, p.v[0].cols)
     cdef Py_ssize_t i
     for i in range(b.i, b.i + b.rows):
         if p.size == sizeof(float):
-            fm32.gelu_backward_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size),
-                                   <float *>at(p.v[2], t, i, b.j, p.size), b.cols, p.n[0], False)
+            fm32.unary_backward_run(p.n[0], <float *>at(p.v[0], t, i, b.j, p.size),
+                                    <float *>at(p.v[1], t, i, b.j, p.size), <float *>at(p.v[2], t, i, b.j, p.size),
+                                    b.cols, <float>p.x[0], <float>p.x[1], False)
         else:
-            fm64.gelu_backward_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size),
-                                   <double *>at(p.v[2], t, i, b.j, p.size), b.cols, p.n[0], False)
+            fm64.unary_backward_run(p.n[0], <double *>at(p.v[0], t, i, b.j, p.size),
+                                    <double *>at(p.v[1], t, i, b.j, p.size), <double *>at(p.v[2], t, i, b.j, p.size),
+                                    b.cols, p.x[0], p.x[1], False)
 
 
 cdef void dropout_tile(const Args *p, const Tile *t) noexcept nogil:
@@ -75,8 +77,8 @@ cdef void dropout_tile(const Args *p, const Tile *t) noexcept nogil:
 
 relu = kernel(relu_tile, "relu")
 relu_backward = kernel(relu_backward_tile, "relu_backward")
-gelu = kernel(gelu_tile, "gelu")
-gelu_backward = kernel(gelu_backward_tile, "gelu_backward")
+unary = kernel(unary_tile, "activation")
+unary_backward = kernel(unary_backward_tile, "activation_backward")
 dropout = kernel(dropout_tile, "dropout")
 
 

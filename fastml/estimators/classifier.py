@@ -23,7 +23,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     half the speed, anything else in float32; sparse input becomes dense batch by batch.
 
     hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
-    activation : "relu", "gelu" or "identity", of the hidden layers.
+    activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu" or "softplus", of the
+        hidden layers.
     solver : "adam", "adamw" or "sgd". ``optimizer`` is another name for it and wins where it is not None.
     alpha : the penalty alpha / 2 · Σ p², divided by the rows of a batch; of all parameters, biases too. With
         "adamw" the decoupled weight decay itself.

@@ -6,7 +6,17 @@ import numpy as np
 
 from .. import nn
 
-ACTIVATIONS = {"identity": None, "relu": nn.ReLU, "gelu": nn.GELU}
+ACTIVATIONS = {
+    "identity": None,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+}
 ROWS = 4096  # of one forward pass outside training; bounds the memory
 
 
@@ -14,7 +24,8 @@ def build(widths, activation, batch_norm, dropout, rng, dtype):
     """Linear, batch normalisation, activation and dropout for each hidden layer, then a Linear.
 
     Weights and biases are drawn from ``rng`` (a RandomState) as scikit-learn draws its own, uniform in
-    ±√(6 / (in + out)) and in the same order: the same random_state begins at the same network.
+    ±√(6 / (in + out)), for "logistic" ±√(2 / (in + out)), and in the same order: the same random_state begins at the
+    same network.
 
     Source: X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural networks,
     AISTATS 2010.
@@ -34,16 +45,16 @@ def build(widths, activation, batch_norm, dropout, rng, dtype):
     layers.append(nn.Linear(widths[-2], widths[-1], dtype=dtype, seed=0))
     for layer in layers:
         if isinstance(layer, nn.Linear):
-            _draw(layer, rng)
+            _draw(layer, rng, 2 if activation == "logistic" else 6)
     # After the weights, so that dropout does not change where they start.
     for place in places:
         layers[place] = nn.Dropout(dropout, seed=int(rng.randint(2**31)))
     return nn.Sequential(*layers)
 
 
-def _draw(layer, rng):
+def _draw(layer, rng, factor):
     n_in, n_out = layer.in_features, layer.out_features
-    bound = np.sqrt(6 / (n_in + n_out))
+    bound = np.sqrt(factor / (n_in + n_out))
     layer.weight.value[...] = rng.uniform(-bound, bound, (n_in, n_out)).T
     if layer.bias is not None:
         layer.bias.value[...] = rng.uniform(-bound, bound, n_out)

@@ -2,6 +2,7 @@
 
 from . import utils
 from .activations import GELU, ReLU
+from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .batch_norm import BatchNorm
 from .cross_entropy import CrossEntropyLoss, NLLLoss
 from .dropout import Dropout
@@ -18,6 +19,7 @@ from .serialization import load, load_metadata, save
 from .step import compile_step
 
 __all__ = [
+    "ELU",
     "GELU",
     "BCEWithLogitsLoss",
     "BatchNorm",
@@ -30,6 +32,7 @@ __all__ = [
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "MSELoss",
     "Module",
@@ -38,6 +41,10 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
     "compile_step",
     "load",
     "load_metadata",

@@ -1,7 +1,11 @@
 """Activations as layers."""
 
+import math
+
+from .._check import number
+from .._kernels import activations as _kernel
 from .._kernels import step_elementwise, step_linear
-from ..ops.activations import gelu, gelu_backward, relu, relu_backward
+from ..ops import activations as ops
 from ._reuse import Results
 from .module import Module
 
@@ -23,13 +27,13 @@ class ReLU(Module):
         self._gradients = Results()
 
     def forward(self, x):
-        y = relu(x, out=self._results.like(x))
+        y = ops.relu(x, out=self._results.like(x))
         self._saved = x
         return y
 
     def backward(self, grad):
         x = self._last()
-        return relu_backward(grad, x, out=self._gradients.like(grad, x))
+        return ops.relu_backward(grad, x, out=self._gradients.like(grad, x))
 
     def lower(self, plan, x, name):
         y = plan.over(x)
@@ -48,7 +52,51 @@ class ReLU(Module):
         return y, backward
 
 
-class GELU(Module):
+class _Smooth(Module):
+    """What the activations share whose backward reads x: a subclass has its op, the op's gradient, its kind in the
+    compiled step, and in ``_options`` the names of its parameters, which are attributes."""
+
+    _options = ()
+
+    def __init__(self):
+        self._results = Results()
+        self._gradients = Results()
+
+    def _arguments(self):
+        return {name: getattr(self, name) for name in self._options}
+
+    def _program(self):
+        """The kind, and the numbers of the step's kernel."""
+        return self._kind, (*self._arguments().values(), 1.0, math.inf)[:2]
+
+    def forward(self, x):
+        y = self._op(x, **self._arguments(), out=self._results.like(x))
+        self._saved = x
+        return y
+
+    def backward(self, grad):
+        x = self._last()
+        return self._op_backward(grad, x, **self._arguments(), out=self._gradients.like(grad, x))
+
+    def lower(self, plan, x, name):
+        plan.keep(x)
+        y = plan.activation(x.cols, shape=x.shape)
+        kind, numbers = self._program()
+        plan.emit(step_elementwise.unary, [y], [x], rows=[], columns=[], integers=[kind], reals=numbers)
+
+        def backward(dy, wanted):
+            plan.emit(
+                step_elementwise.unary_backward, [dy], [dy, x], rows=[], columns=[], integers=[kind], reals=numbers
+            )
+            return dy
+
+        return y, backward
+
+    def extra_repr(self):
+        return ", ".join(f"{name}={value!r}" for name, value in self._arguments().items())
+
+
+class GELU(_Smooth):
     """Gaussian error linear unit y = x Φ(x), elementwise, any shape.
 
     ``approximate="tanh"`` takes x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 in its place.
@@ -64,33 +112,119 @@ class GELU(Module):
     ([-0.1587, 1.9545], [-0.2499, 3.2557])
     """
 
+    _op, _op_backward = staticmethod(ops.gelu), staticmethod(ops.gelu_backward)
+    _options = ("approximate",)
+
     def __init__(self, approximate="none"):
         if approximate not in ("none", "tanh"):
             raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
+        super().__init__()
         self.approximate = approximate
-        self._results = Results()
-        self._gradients = Results()
 
-    def forward(self, x):
-        y = gelu(x, approximate=self.approximate, out=self._results.like(x))
-        self._saved = x
-        return y
+    def _program(self):
+        return _kernel.GELU_TANH if self.approximate == "tanh" else _kernel.GELU, (1.0, math.inf)
 
-    def backward(self, grad):
-        x = self._last()
-        return gelu_backward(grad, x, approximate=self.approximate, out=self._gradients.like(grad, x))
 
-    def lower(self, plan, x, name):
-        plan.keep(x)
-        y = plan.activation(x.cols, shape=x.shape)
-        form = [self.approximate == "tanh"]
-        plan.emit(step_elementwise.gelu, [y], [x], rows=[], columns=[], integers=form)
+class SiLU(_Smooth):
+    """Sigmoid linear unit, or swish, y = x σ(x), elementwise, any shape.
 
-        def backward(dy, wanted):
-            plan.emit(step_elementwise.gelu_backward, [dy], [dy, x], rows=[], columns=[], integers=form)
-            return dy
+    Source: ``torch.nn.SiLU``.
 
-        return y, backward
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> nn.SiLU()(np.array([-1.0, 2.0])).round(4).tolist()
+    [-0.2689, 1.7616]
+    """
 
-    def extra_repr(self):
-        return f"approximate={self.approximate!r}"
+    _op, _op_backward = staticmethod(ops.silu), staticmethod(ops.silu_backward)
+    _kind = _kernel.SILU
+
+
+class Sigmoid(_Smooth):
+    """Logistic function y = 1 / (1 + e⁻ˣ), elementwise, any shape.
+
+    Source: ``torch.nn.Sigmoid``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> nn.Sigmoid()(np.array([-1.0, 2.0])).round(4).tolist()
+    [0.2689, 0.8808]
+    """
+
+    _op, _op_backward = staticmethod(ops.sigmoid), staticmethod(ops.sigmoid_backward)
+    _kind = _kernel.SIGMOID
+
+
+class Tanh(_Smooth):
+    """Hyperbolic tangent, elementwise, any shape.
+
+    Source: ``torch.nn.Tanh``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> nn.Tanh()(np.array([-1.0, 2.0])).round(4).tolist()
+    [-0.7616, 0.964]
+    """
+
+    _op, _op_backward = staticmethod(ops.tanh), staticmethod(ops.tanh_backward)
+    _kind = _kernel.TANH
+
+
+class Softplus(_Smooth):
+    """Softplus y = log(1 + exp(beta x)) / beta, and x where beta x > threshold; elementwise, any shape.
+
+    Source: ``torch.nn.Softplus``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> nn.Softplus()(np.array([-1.0, 2.0])).round(4).tolist()
+    [0.3133, 2.1269]
+    """
+
+    _op, _op_backward = staticmethod(ops.softplus), staticmethod(ops.softplus_backward)
+    _kind = _kernel.SOFTPLUS
+    _options = ("beta", "threshold")
+
+    def __init__(self, beta=1.0, threshold=20.0):
+        super().__init__()
+        self.beta, self.threshold = number(beta, "beta"), number(threshold, "threshold")
+
+
+class ELU(_Smooth):
+    """Exponential linear unit: x where x > 0, otherwise alpha (eˣ - 1); elementwise, any shape.
+
+    Source: ``torch.nn.ELU``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> nn.ELU()(np.array([-1.0, 2.0])).round(4).tolist()
+    [-0.6321, 2.0]
+    """
+
+    _op, _op_backward = staticmethod(ops.elu), staticmethod(ops.elu_backward)
+    _kind = _kernel.ELU
+    _options = ("alpha",)
+
+    def __init__(self, alpha=1.0):
+        super().__init__()
+        self.alpha = number(alpha, "alpha")
+
+
+class LeakyReLU(_Smooth):
+    """Leaky rectified linear unit: x where x > 0, otherwise negative_slope x; elementwise, any shape.
+
+    Source: ``torch.nn.LeakyReLU``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> nn.LeakyReLU(0.1)(np.array([-1.0, 2.0])).round(4).tolist()
+    [-0.1, 2.0]
+    """
+
+    _op, _op_backward = staticmethod(ops.leaky_relu), staticmethod(ops.leaky_relu_backward)
+    _kind = _kernel.LEAKY_RELU
+    _options = ("negative_slope",)
+
+    def __init__(self, negative_slope=0.01):
+        super().__init__()
+        self.negative_slope = number(negative_slope, "negative_slope")

@@ -1,5 +1,6 @@
 """Activation functions and their gradients."""
 
+from .._check import number as _number
 from .._kernels import activations as _kernel
 
 
@@ -60,6 +61,102 @@ def relu_backward(grad, x, *, out=None):
     array([0., 0., 5.])
     """
     return _kernel.relu_backward(grad, x, out)
+
+
+def leaky_relu(x, *, negative_slope=0.01, out=None):
+    r"""Leaky rectified linear unit: negative numbers are scaled down.
+
+    .. math:: y_i = \begin{cases} x_i & x_i > 0 \\ s \, x_i & \text{otherwise} \end{cases}
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        float32 and float64 compute in their own precision; integers and bool are taken as float32.
+    negative_slope : real number, the s above
+    out : ndarray, optional
+        The result's shape and dtype, writable; may be x itself.
+
+    Returns
+    -------
+    ndarray of x's shape. NaN stays NaN.
+
+    Raises ValueError (out of another shape, read-only, or overlapping x in part; a parameter that is NaN) and TypeError
+    (an argument of a kind that is not taken).
+
+    Source: A. Maas, A. Hannun, A. Ng, Rectifier nonlinearities improve neural network
+    acoustic models, ICML 2013.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.leaky_relu([-2.0, 0.0, 2.0]).round(4)
+    array([-0.02,  0.  ,  2.  ])
+    """
+    return _kernel.unary(_kernel.LEAKY_RELU, x, out, _number(negative_slope, "negative_slope"))
+
+
+def leaky_relu_backward(grad, x, *, negative_slope=0.01, out=None):
+    r"""Gradient of leaky_relu: from dL/dy and x to dL/dx.
+
+    .. math:: dx_i = \begin{cases} g_i & x_i > 0 \\ s \, g_i & \text{otherwise} \end{cases}
+
+    grad and x are array_like of one shape, x being the input of leaky_relu; parameters and out as
+    there, out may be grad or x itself. Raises ValueError and TypeError as `leaky_relu` does, and where the
+    shapes differ.
+
+    >>> import fastml
+    >>> fastml.leaky_relu_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
+    array([0.01, 0.01, 1.  ])
+    """
+    return _kernel.unary_backward(_kernel.LEAKY_RELU, grad, x, out, _number(negative_slope, "negative_slope"))
+
+
+def elu(x, *, alpha=1.0, out=None):
+    r"""Exponential linear unit: negative numbers approach -alpha.
+
+    .. math:: y_i = \begin{cases} x_i & x_i > 0 \\ \alpha \, (e^{x_i} - 1) & \text{otherwise} \end{cases}
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        float32 and float64 compute in their own precision; integers and bool are taken as float32.
+    alpha : real number
+    out : ndarray, optional
+        The result's shape and dtype, writable; may be x itself.
+
+    Returns
+    -------
+    ndarray of x's shape. Within 4 units in the last place, also where it is tiny (expm1); NaN stays NaN.
+
+    Raises ValueError (out of another shape, read-only, or overlapping x in part; a parameter that is NaN) and TypeError
+    (an argument of a kind that is not taken).
+
+    Source: D.-A. Clevert, T. Unterthiner, S. Hochreiter, Fast and accurate deep network
+    learning by exponential linear units, ICLR 2016, https://arxiv.org/abs/1511.07289.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.elu([-2.0, 0.0, 2.0]).round(4)
+    array([-0.8647,  0.    ,  2.    ])
+    """
+    return _kernel.unary(_kernel.ELU, x, out, _number(alpha, "alpha"))
+
+
+def elu_backward(grad, x, *, alpha=1.0, out=None):
+    r"""Gradient of elu: from dL/dy and x to dL/dx.
+
+    .. math:: dx_i = \begin{cases} g_i & x_i > 0 \\ \alpha \, e^{x_i} g_i & \text{otherwise} \end{cases}
+
+    grad and x are array_like of one shape, x being the input of elu; parameters and out as
+    there, out may be grad or x itself. Raises ValueError and TypeError as `elu` does, and where the
+    shapes differ.
+
+    >>> import fastml
+    >>> fastml.elu_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
+    array([0.1353, 1.    , 1.    ])
+    """
+    return _kernel.unary_backward(_kernel.ELU, grad, x, out, _number(alpha, "alpha"))
 
 
 def gelu(x, *, approximate="none", out=None):
@@ -128,3 +225,195 @@ def gelu_backward(grad, x, *, approximate="none", out=None):
     array([-0.0852,  0.5   ,  1.0852])
     """
     return _kernel.gelu_backward(grad, x, approximate, out)
+
+
+def silu(x, *, out=None):
+    r"""Sigmoid linear unit, also called swish: x times its sigmoid.
+
+    .. math:: y_i = x_i \, \sigma(x_i) = \frac{x_i}{1 + e^{-x_i}}
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        float32 and float64 compute in their own precision; integers and bool are taken as float32.
+    out : ndarray, optional
+        The result's shape and dtype, writable; may be x itself.
+
+    Returns
+    -------
+    ndarray of x's shape. Within 4 units in the last place, also where it is tiny; NaN stays NaN, and -infinity
+    gives NaN (infinity times 0).
+
+    Raises ValueError (out of another shape, read-only, or overlapping x in part) and TypeError (an argument of a
+    kind that is not taken).
+
+    Source: S. Elfwing, E. Uchibe, K. Doya, Sigmoid-weighted linear units for neural
+    network function approximation in reinforcement learning, 2017, https://arxiv.org/abs/1702.03118.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.silu([-2.0, 0.0, 2.0]).round(4)
+    array([-0.2384,  0.    ,  1.7616])
+    """
+    return _kernel.unary(_kernel.SILU, x, out)
+
+
+def silu_backward(grad, x, *, out=None):
+    r"""Gradient of silu: from dL/dy and x to dL/dx.
+
+    .. math:: dx_i = g_i \, \sigma(x_i) \left(1 + x_i \, \sigma(-x_i)\right)
+
+    grad and x are array_like of one shape, x being the input of silu; out as there, it may be grad or
+    x itself. An infinite x gives NaN (infinity times 0).
+    Raises ValueError and TypeError as `silu` does, and where the shapes differ.
+
+    >>> import fastml
+    >>> fastml.silu_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
+    array([-0.0908,  0.5   ,  1.0908])
+    """
+    return _kernel.unary_backward(_kernel.SILU, grad, x, out)
+
+
+def sigmoid(x, *, out=None):
+    r"""Logistic function: any number to a probability.
+
+    .. math:: y_i = \sigma(x_i) = \frac{1}{1 + e^{-x_i}}
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        float32 and float64 compute in their own precision; integers and bool are taken as float32.
+    out : ndarray, optional
+        The result's shape and dtype, writable; may be x itself.
+
+    Returns
+    -------
+    ndarray of x's shape. Within 4 units in the last place, also where it is tiny: e^x far below 0. NaN stays NaN.
+
+    Raises ValueError (out of another shape, read-only, or overlapping x in part) and TypeError (an argument of a
+    kind that is not taken).
+
+    Source: P.-F. Verhulst, Recherches mathématiques sur la loi d'accroissement de
+    la population, 1845.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.sigmoid([-2.0, 0.0, 2.0]).round(4)
+    array([0.1192, 0.5   , 0.8808])
+    """
+    return _kernel.unary(_kernel.SIGMOID, x, out)
+
+
+def sigmoid_backward(grad, x, *, out=None):
+    r"""Gradient of sigmoid: from dL/dy and x to dL/dx.
+
+    .. math:: dx_i = g_i \, \sigma(x_i) \, \sigma(-x_i)
+
+    grad and x are array_like of one shape, x being the input of sigmoid; out as there, it may be grad or
+    x itself. From x and not from y, where 1 - y would cancel.
+    Raises ValueError and TypeError as `sigmoid` does, and where the shapes differ.
+
+    >>> import fastml
+    >>> fastml.sigmoid_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
+    array([0.105, 0.25 , 0.105])
+    """
+    return _kernel.unary_backward(_kernel.SIGMOID, grad, x, out)
+
+
+def tanh(x, *, out=None):
+    r"""Hyperbolic tangent.
+
+    .. math:: y_i = \frac{e^{x_i} - e^{-x_i}}{e^{x_i} + e^{-x_i}}
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        float32 and float64 compute in their own precision; integers and bool are taken as float32.
+    out : ndarray, optional
+        The result's shape and dtype, writable; may be x itself.
+
+    Returns
+    -------
+    ndarray of x's shape. Within 4 units in the last place, also where it is tiny; NaN stays NaN and -0 stays -0.
+
+    Raises ValueError (out of another shape, read-only, or overlapping x in part) and TypeError (an argument of a
+    kind that is not taken).
+
+    Source: Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, Efficient BackProp, 1998.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.tanh([-2.0, 0.0, 2.0]).round(4)
+    array([-0.964,  0.   ,  0.964])
+    """
+    return _kernel.unary(_kernel.TANH, x, out)
+
+
+def tanh_backward(grad, x, *, out=None):
+    r"""Gradient of tanh: from dL/dy and x to dL/dx.
+
+    .. math:: dx_i = g_i \left(1 - \tanh^2 x_i\right) = \frac{4 g_i}{(e^{x_i} + e^{-x_i})^2}
+
+    grad and x are array_like of one shape, x being the input of tanh; out as there, it may be grad or
+    x itself. From x and not from y, where 1 - y^2 would cancel.
+    Raises ValueError and TypeError as `tanh` does, and where the shapes differ.
+
+    >>> import fastml
+    >>> fastml.tanh_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
+    array([0.0707, 1.    , 0.0707])
+    """
+    return _kernel.unary_backward(_kernel.TANH, grad, x, out)
+
+
+def softplus(x, *, beta=1.0, threshold=20.0, out=None):
+    r"""A smooth rectified linear unit.
+
+    .. math:: y_i = \tfrac1\beta \log\left(1 + e^{\beta x_i}\right), \quad
+              y_i = x_i \text{ where } \beta x_i > \text{threshold}
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        float32 and float64 compute in their own precision; integers and bool are taken as float32.
+    beta, threshold : real numbers
+    out : ndarray, optional
+        The result's shape and dtype, writable; may be x itself.
+
+    Returns
+    -------
+    ndarray of x's shape. Within 4 units in the last place, also where it is tiny (log1p); NaN stays NaN.
+
+    Raises ValueError (out of another shape, read-only, or overlapping x in part; a parameter that is NaN) and TypeError
+    (an argument of a kind that is not taken).
+
+    Source: C. Dugas et al., Incorporating second-order functional knowledge for better
+    option pricing, NeurIPS 2000.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.softplus([-2.0, 0.0, 2.0]).round(4)
+    array([0.1269, 0.6931, 2.1269])
+    """
+    return _kernel.unary(_kernel.SOFTPLUS, x, out, _number(beta, "beta"), _number(threshold, "threshold"))
+
+
+def softplus_backward(grad, x, *, beta=1.0, threshold=20.0, out=None):
+    r"""Gradient of softplus: from dL/dy and x to dL/dx.
+
+    .. math:: dx_i = g_i \, \sigma(\beta x_i), \quad dx_i = g_i \text{ where } \beta x_i > \text{threshold}
+
+    grad and x are array_like of one shape, x being the input of softplus; parameters and out as
+    there, out may be grad or x itself. Raises ValueError and TypeError as `softplus` does, and where the
+    shapes differ.
+
+    >>> import fastml
+    >>> fastml.softplus_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
+    array([0.1192, 0.5   , 0.8808])
+    """
+    return _kernel.unary_backward(
+        _kernel.SOFTPLUS, grad, x, out, _number(beta, "beta"), _number(threshold, "threshold")
+    )

@@ -5,6 +5,24 @@ The kernels are tested against these. Names and signatures are fastml's own.
 
 from .activations import gelu, gelu_backward, relu, relu_backward
 from .adagrad import adagrad_step
+from .activations import (
+    elu,
+    elu_backward,
+    gelu,
+    gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    silu,
+    silu_backward,
+    softplus,
+    softplus_backward,
+    tanh,
+    tanh_backward,
+)
 from .adam import adam_step
 from .batch_norm import batch_norm, batch_norm_backward
 from .clip import clip_grad_norm, clip_grad_value, unscale_grads
@@ -48,6 +66,8 @@ __all__ = [
     "dropout_backward",
     "dropout_mask",
     "ema_step",
+    "elu",
+    "elu_backward",
     "gelu",
     "gelu_backward",
     "group_norm",
@@ -62,6 +82,8 @@ __all__ = [
     "l1_loss_with_grad",
     "layer_norm",
     "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
     "linear",
     "linear_backward",
     "linear_cross_entropy_with_grad",
@@ -78,7 +100,15 @@ __all__ = [
     "rms_norm_backward",
     "rmsprop_step",
     "sgd_step",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
     "softmax",
     "softmax_backward",
     "unscale_grads",
+    "softplus",
+    "softplus_backward",
+    "tanh",
+    "tanh_backward",
 ]

@@ -2,13 +2,16 @@
 
 Rectified linear unit: Nair, Hinton, "Rectified linear units improve restricted Boltzmann machines" (ICML 2010).
 Gaussian error linear unit: Hendrycks, Gimpel (2016), https://arxiv.org/abs/1606.08415.
+Leaky rectified linear unit: Maas, Hannun, Ng (ICML 2013). Exponential linear unit: Clevert, Unterthiner, Hochreiter,
+https://arxiv.org/abs/1511.07289. Sigmoid linear unit: Elfwing, Uchibe, Doya, https://arxiv.org/abs/1702.03118.
+Softplus: Dugas et al. (NeurIPS 2000).
 """
 
 from math import erfc
 
 import numpy as np
 
-from ._arrays import as_float64, as_float64s, check_out, check_same_shape, finish
+from ._arrays import as_float64, as_float64s, check_out, check_range, check_same_shape, finish
 
 _erfc = np.vectorize(erfc, otypes=[np.float64])
 
@@ -65,3 +68,99 @@ def gelu_backward(grad, x, *, approximate="none", out=None):
     with np.errstate(all="ignore"):
         share, slope = _share(x64, approximate)
         return finish(grad64 * (share + x64 * slope), dtype, out)
+
+
+def _forward(function, x, out):
+    x64, dtype = as_float64(x, "x")
+    check_out(out, x64.shape, dtype, x=x)
+    with np.errstate(all="ignore"):
+        return finish(function(x64), dtype, out)
+
+
+def _backward(slope, grad, x, out):
+    grad64, x64, dtype = as_float64s(grad=grad, x=x)
+    check_same_shape(grad64, "grad", x64, "x")
+    check_out(out, grad64.shape, dtype, grad=grad, x=x)
+    with np.errstate(all="ignore"):
+        return finish(grad64 * slope(x64), dtype, out)
+
+
+def _logistic(x):
+    """1 / (1 + e^-x), below 0 as e^x / (1 + e^x): e^-x would overflow there, and 1 + e^-x lose the 1."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+def leaky_relu(x, *, negative_slope=0.01, out=None):
+    """y = x where x > 0, otherwise negative_slope x."""
+    slope = check_range(negative_slope, "negative_slope", -np.inf)
+    return _forward(lambda x: np.where(x > 0, x, slope * x), x, out)
+
+
+def leaky_relu_backward(grad, x, *, negative_slope=0.01, out=None):
+    """dx = grad where x > 0, otherwise negative_slope grad."""
+    slope = check_range(negative_slope, "negative_slope", -np.inf)
+    return _backward(lambda x: np.where(x > 0, 1, slope), grad, x, out)
+
+
+def elu(x, *, alpha=1.0, out=None):
+    """y = x where x > 0, otherwise alpha (e^x - 1)."""
+    alpha = check_range(alpha, "alpha", -np.inf)
+    return _forward(lambda x: np.where(x < 0, alpha * np.expm1(x), x), x, out)
+
+
+def elu_backward(grad, x, *, alpha=1.0, out=None):
+    """dx = grad where x > 0, otherwise alpha e^x grad."""
+    alpha = check_range(alpha, "alpha", -np.inf)
+    return _backward(lambda x: np.where(x > 0, 1, alpha * np.exp(x)), grad, x, out)
+
+
+def silu(x, *, out=None):
+    """y = x sigmoid(x) = x / (1 + e^-x)."""
+    return _forward(lambda x: x * _logistic(x), x, out)
+
+
+def silu_backward(grad, x, *, out=None):
+    """dx = grad sigmoid(x) (1 + x sigmoid(-x))."""
+    return _backward(lambda x: _logistic(x) * (1 + x * _logistic(-x)), grad, x, out)
+
+
+def sigmoid(x, *, out=None):
+    """y = 1 / (1 + e^-x)."""
+    return _forward(_logistic, x, out)
+
+
+def sigmoid_backward(grad, x, *, out=None):
+    """dx = grad sigmoid(x) sigmoid(-x)."""
+    return _backward(lambda x: _logistic(x) * _logistic(-x), grad, x, out)
+
+
+def tanh(x, *, out=None):
+    """y = tanh(x)."""
+    return _forward(np.tanh, x, out)
+
+
+def tanh_backward(grad, x, *, out=None):
+    """dx = grad / cosh(x)^2 = 4 grad sigmoid(2x) sigmoid(-2x), which does not overflow."""
+    return _backward(lambda x: 4 * _logistic(2 * x) * _logistic(-2 * x), grad, x, out)
+
+
+def _check_softplus(beta, threshold):
+    return check_range(beta, "beta", -np.inf), check_range(threshold, "threshold", -np.inf)
+
+
+def softplus(x, *, beta=1.0, threshold=20.0, out=None):
+    """y = log(1 + e^(beta x)) / beta, and x where beta x > threshold."""
+    beta, threshold = _check_softplus(beta, threshold)
+
+    def value(x):
+        z = beta * x
+        return np.where(z > threshold, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta)
+
+    return _forward(value, x, out)
+
+
+def softplus_backward(grad, x, *, beta=1.0, threshold=20.0, out=None):
+    """dx = grad sigmoid(beta x), and grad where beta x > threshold."""
+    beta, threshold = _check_softplus(beta, threshold)
+    return _backward(lambda x: np.where(beta * x > threshold, 1, _logistic(beta * x)), grad, x, out)

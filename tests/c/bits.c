@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "unary.h"
 
 extern const fm_target BITS_TARGET;
 
@@ -55,10 +56,11 @@ static double next(uint64_t *state)
             fm->log_softmax_cols(y##B, x##B, rows, n, n), show##B("log_softmax_cols");                       \
             fm->logsumexp_cols(y##B, x##B, rows, n, n), show##B("logsumexp_cols");                           \
             fm->relu_run(y##B, x##B, n, 0), show##B("relu");                                                 \
-            fm->gelu_run(y##B, x##B, n, 0, 0), show##B("gelu");                                              \
-            fm->gelu_run(y##B, x##B, n, 1, 0), show##B("gelu tanh");                                         \
-            fm->gelu_backward_run(y##B, g##B, x##B, n, 0, 0), show##B("gelu_backward");                      \
-            fm->gelu_backward_run(y##B, g##B, x##B, n, 1, 0), show##B("gelu_backward tanh");                 \
+            for (int i = 0; i <= FM_KINDS; i++) {                                                            \
+                const int kind = i < FM_KINDS ? i : FM_LEAKY_RELU;                                           \
+                fm->unary_run(kind, y##B, x##B, n, (T)0.75, 5, 0), show##B("unary");                         \
+                fm->unary_backward_run(kind, y##B, g##B, x##B, n, 1, 9, 0), show##B("unary_backward");       \
+            }                                                                                                \
             fm->dropout_run(y##B, x##B, n, 7, 3, 1 << 30, (T)1.25, 0), show##B("dropout");                   \
             fm->gemm(y##B, n, x##B, 50, 1, g##B, 1, 50, g##B, 1, 60, n, 50, NULL), show##B("gemm");          \
             fm->column_sums(y##B, x##B, rows, n, n < 256 ? n : 256), show##B("column_sums");                 \

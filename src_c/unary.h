@@ -1,0 +1,33 @@
+/* What unary.c and its callers share. */
+#ifndef FM_UNARY_H
+#define FM_UNARY_H
+
+/* The functions of unary_run. The slope of a kind, as unary.c numbers it, is the kind plus FM_KINDS. */
+enum { FM_GELU, FM_GELU_TANH, FM_SILU, FM_SIGMOID, FM_TANH, FM_SOFTPLUS, FM_ELU, FM_KINDS, FM_LEAKY_RELU = 2 * FM_KINDS };
+
+/* A function of a = |x| in 16 pieces. r = origin - a, rounded, is the number of the piece in its last four bits, and
+ * origin - r the piece's center; c[0] + c[1] t + ... + c[6] t^6 is the polynomial there, t = a - center, c[i] having a
+ * number for each piece. The origin lies near a power of two: on one side of it floats are twice as dense as on the
+ * other, and so are the pieces, where the curve needs them. From `far` on they no longer hold. */
+typedef struct {
+    float origin, far, c[7][16];
+} fm_curve;
+
+enum {
+    FM_CURVE_GELU,      /* Phi(-a) */
+    FM_CURVE_GELU_TANH, /* sigmoid(-2u), u = sqrt(2 / pi) (a + 0.044715 a^3) */
+    FM_CURVE_SIGMOID,   /* sigmoid(-a) */
+    FM_CURVE_TANH,      /* tanh(a) */
+    FM_CURVE_SOFTPLUS,  /* log(1 + e^-a) */
+    FM_CURVE_ELU,       /* 1 - e^-a */
+    FM_CURVE_GELU_SLOPE, /* the derivatives at -a */
+    FM_CURVE_GELU_TANH_SLOPE,
+    FM_CURVE_SILU_SLOPE,
+    FM_CURVE_SIGMOID_SLOPE,
+    FM_CURVE_TANH_SLOPE,
+    FM_CURVE_ELU_SLOPE,
+};
+
+extern const fm_curve fm_curves[];
+
+#endif
