@@ -305,7 +305,7 @@ def count(y_true, y_pred, weight, bint wide=False):
     cdef Py_ssize_t square, step = max(<Py_ssize_t>1, x.n // SAMPLES)
     extend(&x.t, 0, x.n, step, &low, &high)
     extend(&x.p, 0, x.n, step, &low, &high)
-    while True:
+    for attempt in range(2):  # the second one knows the whole range
         span = <uint64_t>high - <uint64_t>low
         if span >= 1 << 31 or (above and low < 0):
             return None
@@ -343,6 +343,7 @@ def count(y_true, y_pred, weight, bint wide=False):
             free(room)
             return low, result, occurs
         free(room)
+    return None
 
 
 # --- scores --------------------------------------------------------------------------------------------------
