@@ -84,17 +84,34 @@ static int FM(scale_elements)(real *y, const real *x, size_t n, const real *tabl
     return !(v_sum(bad) == 0);
 }
 
+/* sum + v^2, in double, 8 lanes. */
+FM_INLINE v64 FM(squares)(vec v, v64 sum)
+{
+#if FM_BITS == 32
+    const v64 lo = v32_wide_lo(v), hi = v32_wide_hi(v);
+    return v64_fma(hi, hi, v64_fma(lo, lo, sum));
+#else
+    return v64_fma(v, v, sum);
+#endif
+}
+
 static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int norm, real least)
 {
     const vec zero = v_set1(0);
     vec bad = zero;
+    if (!y) /* as one run */
+        n *= rows, rows = 1;
     for (; rows; rows--, x += n) {
         vec most = zero;
         v64 sum = v64_set1(0);
-        SCALE_EACH(n, const vec v = AT(x); const vec size = v_max(v, v_sub(zero, v)); bad = v_fma(v, zero, bad);
-                   most = v_max(size, most); sum = v64_add(sum, v_folded(size));)
-        const real length = (real)(norm == 1 ? v64_sum(sum) : norm == 2 ? sqrt(FM(square_sum)(x, n)) : v_max_lane(most));
+        SCALE_EACH(n, const vec v = AT(x); bad = v_fma(v, zero, bad);
+                   if (norm == 2) sum = FM(squares)(v, sum); else {
+                       const vec size = v_max(v, v_sub(zero, v));
+                       most = v_max(size, most);
+                       sum = v64_add(sum, v_folded(size));
+                   })
         if (y) {
+            const real length = (real)(norm == 1 ? v64_sum(sum) : norm == 2 ? sqrt(v64_sum(sum)) : v_max_lane(most));
             const vec scale = v_set1(length < least ? 1 : length);
             SCALE_EACH(n, PUT(y, v_div(AT(x), scale));)
             y += n;
