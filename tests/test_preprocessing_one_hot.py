@@ -181,3 +181,11 @@ def test_strings_are_found(items):
     values, index = _categories.factorize(column)
     np.testing.assert_array_equal(values, np.unique(column))
     np.testing.assert_array_equal(values[index], column)
+
+
+def test_strings_of_one_hash_are_told_apart(monkeypatch):
+    monkeypatch.setattr(_categories, "_FACTOR", np.uint64(0))  # the last character decides
+    column = np.array(["ab", "cb", "ab", "bb", "zz"])
+    values, index = _categories.factorize(column)
+    assert values.tolist() == ["ab", "bb", "cb", "zz"]
+    np.testing.assert_array_equal(values[index], column)

@@ -6,6 +6,8 @@ import numpy as np
 
 #: A range of integers up to so many times the values' number is counted rather than sorted.
 _DENSE = 4
+#: An odd factor that spreads bits over a word, 2^64 over the golden ratio.
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def factorize(column):
@@ -32,7 +34,7 @@ def _factorize_strings(column):
     words = column.view(np.uint32 if column.dtype.kind == "U" else np.uint8).reshape(len(column), -1)
     mixed = np.zeros(len(column), np.uint64)
     for j in range(words.shape[1]):
-        mixed *= np.uint64(0x9E3779B97F4A7C15)
+        mixed *= _FACTOR
         mixed += words[:, j]
         mixed ^= mixed >> np.uint64(29)
     hashes = np.unique(mixed)

@@ -161,7 +161,10 @@ class OneHotEncoder(Transformer):
         refuse_sparse(X, owner)
         if is_frame(X):
             check_shape(X, owner)
-            columns = [np.asarray(X.iloc[:, i]) for i in range(X.shape[1])]
+            columns = [
+                np.asarray(X.iloc[:, i] if hasattr(X, "iloc") else X[name])
+                for i, name in enumerate(X.columns)
+            ]
         else:
             a = np.asarray(X)
             if a.dtype.kind in "US" and not hasattr(X, "dtype"):
