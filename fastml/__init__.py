@@ -49,6 +49,7 @@ from .ops.losses import (
 from .ops.rms_norm import rms_norm, rms_norm_backward
 from .ops.nll_loss import nll_loss, nll_loss_with_grad
 from .ops.rmsprop import rmsprop_step
+from .ops.one_hot import one_hot
 from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -99,6 +100,7 @@ __all__ = [
     "nll_loss",
     "nll_loss_with_grad",
     "num_threads",
+    "one_hot",
     "relu",
     "relu_backward",
     "rms_norm",

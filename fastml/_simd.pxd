@@ -42,6 +42,7 @@ cdef extern from "dispatch.h" nogil:
         double (*square_sum)(const float *x, size_t n) noexcept nogil
         void (*scale_run)(float *x, size_t n, float factor) noexcept nogil
         void (*clip_run)(float *x, size_t n, float most) noexcept nogil
+        void (*clear_lines)(void *y, size_t bytes) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const float *x, size_t n, size_t stride,
@@ -166,6 +167,7 @@ cdef extern from "dispatch.h" nogil:
         double (*square_sum)(const double *x, size_t n) noexcept nogil
         void (*scale_run)(double *x, size_t n, double factor) noexcept nogil
         void (*clip_run)(double *x, size_t n, double most) noexcept nogil
+        void (*clear_lines)(void *y, size_t bytes) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
         void (*moments_cols)(double *sum, double *m2, const double *x, size_t n, size_t stride,

@@ -212,6 +212,8 @@ FM_PRIMITIVE(double, square_sum, (const real *x, size_t n))
 FM_PRIMITIVE(void, scale_run, (real *x, size_t n, real factor))
 /* x[i] = min(max(x[i], -most), most); NaN stays. n >= 0. */
 FM_PRIMITIVE(void, clip_run, (real *x, size_t n, real most))
+/* Zeros past the caches: y on a 64-byte boundary, `bytes` a multiple of 64; the same in both tables. bytes >= 0. */
+FM_PRIMITIVE(void, clear_lines, (void *y, size_t bytes))
 /* ---- cross_entropy.c ----------------------------------------------------------------------------------
  * The sum over all samples of sum_c q_c (log(sum(e^x)) - x_c), returned in double, every single loss to loss
  * (NULL: nowhere) and scale (sum(q) softmax(x) - q) to dx (NULL: not computed). q is the target with smoothing,

@@ -143,3 +143,10 @@ static void FM(clip_run)(real *x, size_t n, real most)
     const vec low = v_set1(-most), high = v_set1(most);
     FM_ROW_STORE(x, n, 0, v_min(high, v_max(low, AT(x)))) /* NaN stays */
 }
+
+static void FM(clear_lines)(void *y, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / sizeof(real); i += LANES)
+        v_stream((real *)y + i, v_set1(0));
+    fm_stream_end();
+}

@@ -32,6 +32,17 @@ def labels(**options):
     return make
 
 
+def classes(**options):
+    """Labels of one_hot, some of them unknown where the options allow it."""
+
+    def make(shape, dtype, seed):
+        low, high = (-2, 9) if options.get("unknown") == "zeros" else (0, 7)
+        labels = np.random.default_rng(seed).integers(low, high, shape)
+        return {"labels": labels, "num_classes": 7, "dtype": dtype, **options}
+
+    return make
+
+
 def probabilities(**options):
     def make(shape, dtype, seed):
         target = reference.softmax(normal(shape, dtype, seed + 1, 2))

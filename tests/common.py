@@ -341,6 +341,8 @@ OPS = (
         **_LINEAR_CE,
         case="probabilities",
     ),
+    Op("one_hot", arguments.classes(), (), ulp=0),
+    Op("one_hot", arguments.classes(axis=0, unknown="zeros"), (), ulp=0, case="axis 0"),
     Op("relu", arguments.plain_x, ("x",), out=0, in_place="x", ulp=0),
     Op("relu_backward", arguments.relu_grad, ("grad", "x"), out=0, in_place="grad", ulp=0),
     Op("gelu", arguments.gelu(), ("x",), out=0, in_place="x", ulp=4),

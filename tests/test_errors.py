@@ -70,7 +70,7 @@ def test_wrong_axis(op, module):
 def test_missing_and_unknown_arguments(op, module):
     args = op.make((6, 5), np.float32, seed=1)
     with pytest.raises(TypeError):
-        op.run({**args, "unknown": 1}, module)
+        op.run({**args, "unheard_of": 1}, module)
     with pytest.raises(TypeError):
         op.run({}, module)
 

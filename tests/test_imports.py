@@ -18,7 +18,7 @@ BELOW = {
     "ops": {"_kernels"},
     "optim": {"ops", "_kernels"},
     "nn": {"ops", "_kernels", "optim"},
-    "data": {"ops"},
+    "data": {"ops", "_kernels"},
     "metrics": {"ops", "_kernels"},
     "preprocessing": {"ops", "_kernels"},
     "estimators": {"ops", "nn", "optim", "data", "metrics", "preprocessing"},

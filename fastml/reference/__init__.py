@@ -48,6 +48,7 @@ from .losses import (
 from .rms_norm import rms_norm, rms_norm_backward
 from .nll_loss import nll_loss, nll_loss_with_grad
 from .rmsprop import rmsprop_step
+from .one_hot import one_hot
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -94,6 +95,7 @@ __all__ = [
     "mse_loss_with_grad",
     "nll_loss",
     "nll_loss_with_grad",
+    "one_hot",
     "relu",
     "relu_backward",
     "rms_norm",
