@@ -1,11 +1,17 @@
 """Digits, mini-batches and splits."""
 
 import itertools
+import os
+import threading
 
 import numpy as np
 import pytest
+from fastml._kernels.one_hot import gather
 
 from fastml import data
+from fastml.data import minibatches
+
+from .common import LAYOUTS, relayout, run_script, with_threads
 
 
 def test_digits_as_published():
@@ -100,6 +106,142 @@ def test_auto(n, size):
     assert data.batches(np.broadcast_to(0, n)).batch_size == size
 
 
+# One seed's order, as it always was: numpy's generator from [seed, pass].
+def test_the_order_of_a_seed():
+    x = np.arange(1000)
+    want = np.random.default_rng([7, 1]).permutation(1000)
+    passes = data.batches(x, batch_size=64, seed=7)
+    iter(passes)
+    assert order(passes) == want.tolist()
+
+
+KINDS = ["?", "u1", "i2", "f4", "f8", "c16", ">f4", "U3", "S5", "M8[s]", "O", [("a", "f4"), ("b", "u1", 3)]]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("shape", [(50,), (50, 1), (50, 3), (50, 7, 11), (50, 300), (50, 0), (50, 2, 0)])
+def test_rows_of_every_kind(shape, kind):
+    x = np.random.default_rng(0).integers(0, 100, shape).astype("f8").astype(kind)
+    rows = np.random.default_rng(1).integers(0, 50, 70)
+    for layout in LAYOUTS if np.dtype(kind).kind in "?uifc" else ["C", "F", "reversed"]:
+        laid = relayout(x, layout)
+        (got,) = minibatches._take((laid,), rows)
+        want = laid[rows]
+        assert got.dtype == want.dtype and got.shape == want.shape and got.flags.c_contiguous
+        assert got.base is None and got.flags.writeable
+        assert np.array_equal(got, want)
+
+
+@pytest.mark.parametrize(("n", "width"), [(60_000, 1), (60_000, 10), (3000, 784), (40, 100_003)])
+@pytest.mark.parametrize("kind", ["u1", "f4", "f8"])
+def test_big_rows_with_any_number_of_threads(n, width, kind):
+    x = np.random.default_rng(0).integers(0, 200, (n, width)).astype(kind)
+    for rows in (np.random.default_rng(1).permutation(n), np.random.default_rng(1).permutation(n)[: n // 3]):
+        want = x[rows]
+        for source in (x, x[:, : width // 2 + 1], x[::-1], np.broadcast_to(x[0], x.shape)):
+            want = source[rows]
+            for threads in (1, 2, 3, 7):
+                assert np.array_equal(with_threads(threads, gather, source, rows), want)
+
+
+def test_gather_refuses_rows_that_are_not_there():
+    x = np.zeros((5, 3))
+    for row in (5, -1, 2**62, -(2**63)):
+        with pytest.raises(IndexError, match=f"row {row} .*5 rows"):
+            gather(x, np.array([0, row]))
+    with pytest.raises(IndexError):
+        gather(x[:0], np.array([0]))
+    assert gather(x[:0], np.zeros(0, np.int64)).shape == (0, 3)
+
+
+# Prefetching
+
+
+@pytest.mark.parametrize("prefetch", [1, 2, 50])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_prefetched_batches_are_the_same(batch_size, drop_last, shuffle, prefetch):
+    X, y = np.random.default_rng(0).random((40, 3)), np.arange(40)
+    options = {"batch_size": batch_size, "drop_last": drop_last, "shuffle": shuffle}
+    plain, ahead = data.batches(X, y, **options), data.batches(X, y, **options, prefetch=prefetch)
+    for _ in range(2):
+        for one, other in zip(plain, ahead, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def batch_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fastml-batches")]
+
+
+def test_a_pass_left_early_leaves_no_thread():
+    x = np.arange(100_000.0).reshape(-1, 10)
+    for taken in (0, 1, 3):
+        passing = iter(data.batches(x, batch_size=16, prefetch=4))
+        for _ in range(taken):
+            next(passing)
+        passing.close()
+    for _ in data.batches(x, batch_size=16, prefetch=4):
+        break
+    for thread in batch_threads():
+        thread.join(5)
+    assert not batch_threads()
+
+
+def test_what_prefetching_raises_comes_out_in_its_place(monkeypatch):
+    def failing(arrays, rows, take=minibatches._take):
+        if 8 in rows:
+            raise MemoryError("no room")
+        return take(arrays, rows)
+
+    monkeypatch.setattr(minibatches, "_take", failing)
+    x = np.arange(20)
+    passing = iter(data.batches(x, batch_size=2, prefetch=3))
+    seen = 0
+    with pytest.raises(MemoryError, match="no room"):
+        for _ in passing:
+            seen += 1
+    place = np.random.default_rng([0, 0]).permutation(20).tolist().index(8)
+    assert seen == place // 2
+    assert list(passing) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_prefetching_and_fork():
+    """A pass begun before the fork goes on in parent and child, and a new one begins in the child."""
+    code = """
+        import os, signal
+        import numpy as np
+        from fastml import data
+
+        signal.alarm(60)
+        x = np.random.default_rng(0).random((50_000, 20))
+        whole = [b[0] for b in data.batches(x, batch_size=512, seed=3)]
+        passing = iter(data.batches(x, batch_size=512, seed=3, prefetch=2))
+        seen = [next(passing)[0] for _ in range(5)]
+        child = os.fork()
+        seen += [b[0] for b in passing]
+        same = len(seen) == len(whole) and all(np.array_equal(a, b) for a, b in zip(seen, whole))
+        if child == 0:
+            again = [b[0] for b in data.batches(x, batch_size=512, seed=3, prefetch=2)]
+            same = same and all(np.array_equal(a, b) for a, b in zip(again, whole))
+            os._exit(0 if same else 1)
+        assert same and os.waitpid(child, 0)[1] == 0
+        left = iter(data.batches(x, batch_size=8, prefetch=2))  # never finished, at the interpreter's end
+        next(left)
+    """
+    run_script(code, timeout=90)
+
+
+def test_many_passes_at_once():
+    x = np.arange(3000)
+    passes = [iter(data.batches(x, batch_size=100, seed=s, prefetch=2)) for s in range(8)]
+    for count, batches in enumerate(zip(*passes, strict=True)):
+        for seed, (batch,) in enumerate(batches):
+            rows = np.random.default_rng([seed, 0]).permutation(3000)[100 * count : 100 * count + 100]
+            assert np.array_equal(batch, rows)
+
+
 def test_lists_and_more_axes():
     names, image = ["a", "b", "c"], np.zeros((3, 2, 5), np.uint8)
     batch = next(iter(data.batches(names, image, batch_size=2)))
@@ -119,6 +261,8 @@ def test_lists_and_more_axes():
         ((np.zeros(3),), {"batch_size": "all"}, ValueError, "'all'"),
         ((np.zeros(3),), {"seed": -1}, ValueError, "-1"),
         ((np.zeros(3),), {"seed": 0.5}, TypeError, "0.5"),
+        ((np.zeros(3),), {"prefetch": -1}, ValueError, "prefetch.*-1"),
+        ((np.zeros(3),), {"prefetch": 0.5}, TypeError, "prefetch.*0.5"),
     ],
 )
 def test_errors_of_batches(arrays, options, error, text):

@@ -1,15 +1,21 @@
 """Mini-batches and train/test splits over arrays that share their first axis.
 
 A pass draws one permutation of the row numbers and gathers each batch from the arrays when it is asked
-for, so no shuffled copy of the data set exists.
+for, so no shuffled copy of the data set exists. The gathering is a kernel's work (rows of bytes, several
+threads); arrays whose rows are not contiguous, or are Python objects, go by NumPy's take.
 """
 
-import operator
+import os
+from collections import deque
 
 import numpy as np
 
+from .._kernels.one_hot import gather
+from .._threads import num_threads
+from ._checks import integer, seed_of
 
-def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False):
+
+def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, prefetch=0):
     """Mini-batches of rows: an iterable of tuples with one array per argument.
 
     Each array has n rows (first axis, samples). ``batch_size`` is a number of samples, ``None`` for the
@@ -22,8 +28,12 @@ def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False):
     array. A loop that makes a new object each epoch passes a new seed. ``seed=None`` takes one from the
     operating system. Without shuffling the batches are views, in order.
 
-    Raises TypeError for a batch size or seed that is no integer and for no arrays, ValueError for arrays
-    of different length, without a first axis, or a batch size under 1.
+    ``prefetch`` is a number of batches that one more thread gathers while the caller works on the one before: the
+    same batches, at the price of their memory. It pays where rows come from memory slowly (data sets far beyond the
+    caches) and a processor is free; after a fork, the child gathers by itself.
+
+    Raises TypeError for a batch size, seed or prefetch that is no integer and for no arrays, ValueError for
+    arrays of different length, without a first axis, a batch size under 1 or a negative prefetch.
 
     >>> X, y = np.arange(10.0).reshape(5, 2), np.arange(5)
     >>> [yb.tolist() for xb, yb in batches(X, y, batch_size=2, shuffle=False)]
@@ -31,20 +41,21 @@ def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False):
     >>> len(batches(X, y, batch_size=2, drop_last=True))
     2
     """
-    return Batches(arrays, batch_size, shuffle, seed, drop_last)
+    return Batches(arrays, batch_size, shuffle, seed, drop_last, prefetch)
 
 
 class Batches:
     """The iterable that :func:`batches` returns; ``len()`` is the number of batches in a pass."""
 
-    __slots__ = ("_n", "arrays", "batch_size", "drop_last", "epoch", "seed", "shuffle")
+    __slots__ = ("_n", "arrays", "batch_size", "drop_last", "epoch", "prefetch", "seed", "shuffle")
 
-    def __init__(self, arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False):
+    def __init__(self, arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, prefetch=0):
         self.arrays, self._n = _same_length(arrays)
         self.batch_size = _batch_size(batch_size, self._n)
         self.shuffle = bool(shuffle)
-        self.seed = _seed(seed)
+        self.seed = seed_of(seed)
         self.drop_last = bool(drop_last)
+        self.prefetch = integer(prefetch, "prefetch", 0)
         self.epoch = 0
 
     def __len__(self):
@@ -61,19 +72,64 @@ class Batches:
         return self._pass(order)
 
     def _pass(self, order):
-        size = self.batch_size
-        for start in range(0, len(self) * size, size):
-            if order is None:
-                yield tuple(array[start : start + size] for array in self.arrays)
-            else:
-                rows = order[start : start + size]
-                yield tuple(array.take(rows, axis=0) for array in self.arrays)
+        size, arrays = self.batch_size, self.arrays
+        starts = range(0, len(self) * size, size)
+        if order is None:
+            return (tuple([array[start : start + size] for array in arrays]) for start in starts)
+        parts = (order[start : start + size] for start in starts)
+        if self.prefetch:
+            return _ahead(arrays, parts, self.prefetch)
+        return (_take(arrays, rows) for rows in parts)
 
     def __repr__(self):
         return (
             f"Batches({self._n} samples, batch_size={self.batch_size}, shuffle={self.shuffle}, "
-            f"seed={self.seed}, drop_last={self.drop_last})"
+            f"seed={self.seed}, drop_last={self.drop_last}, prefetch={self.prefetch})"
         )
+
+
+def _take(arrays, rows):
+    """The rows of every array, as new arrays; rows: int64."""
+    return tuple([gather(a, rows) if _rows_contiguous(a) else a.take(rows, axis=0) for a in arrays])
+
+
+def _rows_contiguous(array):
+    if array.dtype.hasobject:
+        return False
+    return array.ndim == 1 or array[:1].flags.c_contiguous
+
+
+def _take_alone(arrays, rows):
+    """The same on one thread: beside a caller that computes, a team would take its processors."""
+    with num_threads(1):
+        return _take(arrays, rows)
+
+
+def _ahead(arrays, parts, count):
+    """The batches of ``parts`` in order, up to ``count`` of them gathered in advance by a thread of this pass.
+
+    Each is a job of its own that ends by itself, so a pass that is left early has nothing to wait for; what a
+    job raises comes out where its batch is asked for. A forked child has no such thread and takes the jobs over.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    parent = os.getpid()
+    pool = ThreadPoolExecutor(1, "fastml-batches")
+    waiting = deque()
+    try:
+        for rows in parts:
+            waiting.append((rows, pool.submit(_take_alone, arrays, rows) if os.getpid() == parent else None))
+            if len(waiting) > count:
+                yield _result(arrays, *waiting.popleft(), parent)
+        while waiting:
+            yield _result(arrays, *waiting.popleft(), parent)
+    finally:
+        if os.getpid() == parent:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(arrays, rows, job, parent):
+    return job.result() if os.getpid() == parent else _take(arrays, rows)
 
 
 def split(*arrays, test_size=0.2, seed=0):
@@ -92,9 +148,9 @@ def split(*arrays, test_size=0.2, seed=0):
     """
     arrays, n = _same_length(arrays)
     n_test = _test_samples(test_size, n)
-    order = np.random.default_rng(_seed(seed)).permutation(n)
-    train, test = order[n_test:], order[:n_test]
-    return tuple(array.take(rows, axis=0) for array in arrays for rows in (train, test))
+    order = np.random.default_rng(seed_of(seed)).permutation(n)
+    pairs = zip(_take(arrays, order[n_test:]), _take(arrays, order[:n_test]), strict=True)
+    return tuple([part for pair in pairs for part in pair])
 
 
 def _same_length(arrays):
@@ -117,19 +173,7 @@ def _batch_size(batch_size, n):
         if batch_size != "auto":
             raise ValueError(f"batch_size must be an integer, None or 'auto', got {batch_size!r}")
         return max(n, 1) if n < 2000 else min(max(2 ** round(np.log2(n) / 2), 64), 512)
-    size = _integer(batch_size, "batch_size", ", None or 'auto'")
-    if size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {size}")
-    return size
-
-
-def _seed(seed):
-    if seed is None:
-        return np.random.SeedSequence().entropy
-    seed = _integer(seed, "seed", " or None")
-    if seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
-    return seed
+    return integer(batch_size, "batch_size", 1, ", None or 'auto'")
 
 
 def _test_samples(test_size, n):
@@ -138,16 +182,7 @@ def _test_samples(test_size, n):
             raise ValueError(f"test_size as a share must lie between 0 and 1, got {test_size}")
         n_test = int(np.ceil(test_size * n))
     else:
-        n_test = _integer(test_size, "test_size", " or a share")
+        n_test = integer(test_size, "test_size", None, " or a share")
     if not 0 < n_test < n:
         raise ValueError(f"test_size={test_size} of {n} samples leaves one of the two parts empty")
     return n_test
-
-
-def _integer(value, name, others):
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer{others}, got {value!r}")
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer{others}, got {value!r}") from None
