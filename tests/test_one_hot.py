@@ -11,7 +11,29 @@ from fastml import reference
 from .common import LAYOUTS, relayout, with_threads
 
 LABELS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, ">i4", ">i8"]
-RESULTS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "g", "F", "D", "G", ">f4", ">i2", ">c16"]
+RESULTS = [
+    "?",
+    "b",
+    "B",
+    "h",
+    "H",
+    "i",
+    "I",
+    "l",
+    "L",
+    "q",
+    "Q",
+    "e",
+    "f",
+    "d",
+    "g",
+    "F",
+    "D",
+    "G",
+    ">f4",
+    ">i2",
+    ">c16",
+]
 
 
 def check(labels, *args, **options):
@@ -65,7 +87,14 @@ def test_shapes(shape, classes):
 
 
 # Results of a few bytes, of one block and of many, in rows longer than a block, in panels, beyond the caches.
-BIG = [((5000,), 3), ((7,), 40_000), ((3001, 9), 101), ((2,), 3_000_001), ((10_000,), 1000), ((33, 5, 401), 37)]
+BIG = [
+    ((5000,), 3),
+    ((7,), 40_000),
+    ((3001, 9), 101),
+    ((2,), 3_000_001),
+    ((10_000,), 1000),
+    ((33, 5, 401), 37),
+]
 
 
 @pytest.mark.parametrize(("shape", "classes"), BIG)
@@ -75,7 +104,9 @@ def test_big_with_any_number_of_threads(shape, classes, dtype):
     for axis in (-1, 0, len(shape) // 2):
         want = reference.one_hot(labels, classes, axis=axis, dtype=dtype, unknown="zeros")
         for threads in (1, 2, 3, 7):
-            got = with_threads(threads, fastml.one_hot, labels, classes, axis=axis, dtype=dtype, unknown="zeros")
+            got = with_threads(
+                threads, fastml.one_hot, labels, classes, axis=axis, dtype=dtype, unknown="zeros"
+            )
             assert np.array_equal(got.view("u1"), want.view("u1")), (axis, threads)
             got[...] = 1  # whoever gets this memory next must not see it
 
