@@ -125,7 +125,7 @@ def test_rows_of_every_kind(shape, kind):
     rows = np.random.default_rng(1).integers(0, 50, 70)
     for layout in LAYOUTS if np.dtype(kind).kind in "?uifc" else ["C", "F", "reversed"]:
         laid = relayout(x, layout)
-        (got,) = minibatches._take((laid,), rows)
+        (got,) = minibatches._take(minibatches._ways([laid]), rows)
         want = laid[rows]
         assert got.dtype == want.dtype and got.shape == want.shape and got.flags.c_contiguous
         assert got.base is None and got.flags.writeable
@@ -189,10 +189,10 @@ def test_a_pass_left_early_leaves_no_thread():
 
 
 def test_what_prefetching_raises_comes_out_in_its_place(monkeypatch):
-    def failing(arrays, rows, take=minibatches._take):
+    def failing(ways, rows, take=minibatches._take):
         if 8 in rows:
             raise MemoryError("no room")
-        return take(arrays, rows)
+        return take(ways, rows)
 
     monkeypatch.setattr(minibatches, "_take", failing)
     x = np.arange(20)

@@ -42,7 +42,7 @@ cdef enum:
     BLOCK = 32768     # bytes of rows
     CLEARED = 262144  # bytes, where all is cleared first
     PIECE = 4096      # labels
-    AHEAD = 4         # rows
+    AHEAD = 8         # rows
     LARGE = 4 << 20   # bytes: smaller results come from NumPy's own allocator, which keeps them by itself
 
 cdef double CLEAR_COST = 0.03   # nanoseconds a byte on one thread
@@ -293,8 +293,7 @@ cdef void copy_rows(char *y, const char *x, const int64_t *row, Py_ssize_t count
         copy_words(<uint64_t *>y, x, row, count, stride)
     else:
         for i in range(count):
-            # Shorter rows are loaded ahead by the processor itself; with longer ones memory is the limit.
-            if 256 <= bytes <= 2048 and i + AHEAD < count:
+            if bytes <= 2048 and i + AHEAD < count:  # with longer ones memory is the limit
                 for k in range(0, bytes, 64):
                     prefetch(x + row[i + AHEAD] * stride + k)
             memcpy(y + i * bytes, x + row[i] * stride, bytes)

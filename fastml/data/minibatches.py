@@ -76,10 +76,11 @@ class Batches:
         starts = range(0, len(self) * size, size)
         if order is None:
             return (tuple([array[start : start + size] for array in arrays]) for start in starts)
+        ways = _ways(arrays)
         parts = (order[start : start + size] for start in starts)
         if self.prefetch:
-            return _ahead(arrays, parts, self.prefetch)
-        return (_take(arrays, rows) for rows in parts)
+            return _ahead(ways, parts, self.prefetch)
+        return (_take(ways, rows) for rows in parts)
 
     def __repr__(self):
         return (
@@ -88,24 +89,31 @@ class Batches:
         )
 
 
-def _take(arrays, rows):
-    """The rows of every array, as new arrays; rows: int64."""
-    return tuple([gather(a, rows) if _rows_contiguous(a) else a.take(rows, axis=0) for a in arrays])
+def _ways(arrays):
+    """Each array with the function that gathers rows of it."""
+    return [(gather if _rows_contiguous(array) else _take_any, array) for array in arrays]
 
 
 def _rows_contiguous(array):
-    if array.dtype.hasobject:
-        return False
-    return array.ndim == 1 or array[:1].flags.c_contiguous
+    return not array.dtype.hasobject and (array.ndim == 1 or array[:1].flags.c_contiguous)
 
 
-def _take_alone(arrays, rows):
+def _take_any(array, rows):
+    return array.take(rows, axis=0)
+
+
+def _take(ways, rows):
+    """The rows of every array, as new arrays; rows: int64."""
+    return tuple([take(array, rows) for take, array in ways])
+
+
+def _take_alone(ways, rows):
     """The same on one thread: beside a caller that computes, a team would take its processors."""
     with num_threads(1):
-        return _take(arrays, rows)
+        return _take(ways, rows)
 
 
-def _ahead(arrays, parts, count):
+def _ahead(ways, parts, count):
     """The batches of ``parts`` in order, up to ``count`` of them gathered in advance by a thread of this pass.
 
     Each is a job of its own that ends by itself, so a pass that is left early has nothing to wait for; what a
@@ -118,18 +126,18 @@ def _ahead(arrays, parts, count):
     waiting = deque()
     try:
         for rows in parts:
-            waiting.append((rows, pool.submit(_take_alone, arrays, rows) if os.getpid() == parent else None))
+            waiting.append((rows, pool.submit(_take_alone, ways, rows) if os.getpid() == parent else None))
             if len(waiting) > count:
-                yield _result(arrays, *waiting.popleft(), parent)
+                yield _result(ways, *waiting.popleft(), parent)
         while waiting:
-            yield _result(arrays, *waiting.popleft(), parent)
+            yield _result(ways, *waiting.popleft(), parent)
     finally:
         if os.getpid() == parent:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result(arrays, rows, job, parent):
-    return job.result() if os.getpid() == parent else _take(arrays, rows)
+def _result(ways, rows, job, parent):
+    return job.result() if os.getpid() == parent else _take(ways, rows)
 
 
 def split(*arrays, test_size=0.2, seed=0):
@@ -149,7 +157,8 @@ def split(*arrays, test_size=0.2, seed=0):
     arrays, n = _same_length(arrays)
     n_test = _test_samples(test_size, n)
     order = np.random.default_rng(seed_of(seed)).permutation(n)
-    pairs = zip(_take(arrays, order[n_test:]), _take(arrays, order[:n_test]), strict=True)
+    ways = _ways(arrays)
+    pairs = zip(_take(ways, order[n_test:]), _take(ways, order[:n_test]), strict=True)
     return tuple([part for pair in pairs for part in pair])
 
 
