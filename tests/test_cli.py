@@ -45,6 +45,91 @@ def table(tmp_path):
 # Training
 
 
+def accuracy_in(out):
+    return float(re.search(r"test accuracy +([\d.]+) %", out)[1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spirals_reach_97_percent(capsys, seed):
+    code, out, err = run(capsys, "train", "spirals", "--seed", seed)
+    assert code == 0
+    assert accuracy_in(out) >= 97.0
+    assert "spirals: 1000 rows, 2 features, 2 classes; 720 training, 80 validation, 200 test" in out
+    assert "2-64-64-2" in out and "dropout 0," in out and "epoch 300/300" in err
+
+
+def test_options_of_spirals(capsys):
+    def result(*options):
+        code, out, _ = run(capsys, "train", "spirals", "--epochs", 5, "--quiet", *options)
+        assert code == 0
+        return re.sub(r"speed.*", "", out)
+
+    usual = result()
+    assert usual == result("--points", 1000, "--noise", 0.1)
+    assert "300 rows" in result("--points", 300)
+    assert result("--noise", 0.9) != usual != result("--seed", 1)
+    assert accuracy_in(result("--noise", 9, "--epochs", 60)) < 80
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    """The four files, in each of the ways they may be named, with digits drawn large: 400 and 100 of them."""
+    X, y = data.load_digits()
+    images = np.kron(X.reshape(-1, 8, 8) * 15, np.ones((3, 3)))
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2))).astype(np.uint8)
+    for name, rows in (("train", slice(0, 400)), ("t10k", slice(400, 500))):
+        data.write_idx(tmp_path / f"{name}-images-idx3-ubyte.gz", images[rows])
+        data.write_idx(tmp_path / f"{name}-labels.idx1-ubyte", y[rows].astype(np.uint8))
+    return tmp_path
+
+
+def test_mnist(capsys, mnist):
+    path = mnist / "m.safetensors"
+    code, out, err = run(capsys, "train", "mnist", "--data", mnist, "--batch-size", 20, "--save", path)
+    assert code == 0
+    assert "mnist: 500 rows, 784 features, 10 classes; 360 training, 40 validation, 100 test" in out
+    assert "784-256-128-10" in out and "epoch 10/10" in err
+    assert accuracy_in(out) > 85
+    about = {key: json.loads(text) for key, text in nn.load_metadata(path).items()}
+    assert (about["columns"][29], about["layers"]) == ("pixel 1,1", [784, 256, 128, 10])
+    _, _, x_test, y_test = data.load_mnist(mnist)
+    model = fit.build_model(about["layers"], about["dropout"], seed=9)
+    model.load_state_dict(nn.load(path))
+    model.eval()
+    X = ((x_test.reshape(-1, 784) - np.array(about["mean"])) / about["scale"]).astype(np.float32)
+    assert metrics.accuracy_score(y_test, model(X).argmax(axis=1)) == about["test_accuracy"]
+
+
+def test_mnist_that_cannot_be_used(capsys, mnist):
+    def train(folder, *words):
+        refused(capsys, "train", "mnist", "--data", folder, words=["--data", *words])
+
+    refused(capsys, "train", "mnist", words=["--data FOLDER"])
+    train(mnist / "none", "none: no such folder")
+    labels = mnist / "t10k-labels.idx1-ubyte"
+    train(labels, "not a folder")
+    whole = labels.read_bytes()
+    labels.write_bytes(whole[:-3])
+    train(mnist, "t10k-labels", "cut short")
+    data.write_idx(labels, np.zeros(99, np.uint8))
+    train(mnist, "100 images", "99 labels")
+    data.write_idx(labels, np.full(100, 11, np.uint8))
+    train(mnist, "11 at index 0")
+    labels.unlink()
+    train(mnist, "t10k-labels-idx1-ubyte is missing")
+    data.write_idx(labels, np.zeros(0, np.uint8))
+    data.write_idx(mnist / "t10k-images-idx3-ubyte.gz", np.zeros((0, 28, 28), np.uint8))
+    train(mnist, "0 test images")
+
+
+def test_scaling_in_chunks(monkeypatch):
+    X = np.random.default_rng(0).integers(0, 256, (1000, 7)).astype(np.uint8)
+    mean, scale = fit.scaling_of(X)
+    monkeypatch.setattr(fit, "CHUNK", 64)
+    np.testing.assert_allclose(fit.scaling_of(X), (mean, scale), rtol=1e-13)
+    np.testing.assert_allclose((mean, scale), (X.mean(axis=0), X.std(axis=0)), rtol=1e-13)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_digits_reach_97_percent(capsys, seed):
     code, out, err = run(capsys, "train", "--seed", seed)
@@ -216,7 +301,31 @@ def test_plots(capsys, tmp_path):
     for name in ("loss.png", "confusion_matrix.png"):
         assert f"wrote {folder / name}" in out
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert not (folder / "boundary.png").exists()
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_boundary(capsys, tmp_path):
+    """Two colours in the plane, the class of each arm around its points."""
+    image = pytest.importorskip("matplotlib.image")
+    code, out, _ = run(capsys, "train", "spirals", "--quiet", "--plots", tmp_path)
+    assert code == 0 and f"wrote {tmp_path / 'boundary.png'}" in out
+    pixels = image.imread(tmp_path / "boundary.png")[200:800, 200:900, :3]
+    orange, blue = ((pixels[..., i] > pixels[..., j] + 0.05).mean() for i, j in ((0, 2), (2, 0)))
+    assert orange > 0.3 and blue > 0.3
+
+
+def test_boundary_of_a_table(capsys, tmp_path):
+    """Names with mathematics in them, three classes, features of different size; one that is constant."""
+    image = pytest.importorskip("matplotlib.image")
+    rows = np.random.default_rng(0).normal(size=(90, 2)) * [1, 1000]
+    for constant in (False, True):
+        path = tmp_path / "t.csv"
+        lines = [f"{a},{5 if constant else b},c${i % 3}" for i, (a, b) in enumerate(rows)]
+        path.write_text("\n".join(["x$_1,a very long name of a column,class", *lines]))
+        code, out, _ = run(capsys, "train", path, "--label", "class", *SMALL, "--plots", tmp_path)
+        assert code == 0 and "boundary.png" in out
+        assert image.imread(tmp_path / "boundary.png").std() > 0.1
 
 
 def test_plots_without_matplotlib(capsys, tmp_path, monkeypatch):
@@ -270,6 +379,8 @@ def test_report_comes_even_when_saving_fails(capsys, tmp_path, monkeypatch):
         ("--dropout", ["1", "-0.1", "nan", "x"]),
         ("--label-smoothing", ["1", "-0.1"]),
         ("--seed", ["-1", "4294967296", "x"]),
+        ("--points", ["9", "10000001", "1e3"]),
+        ("--noise", ["-1", "nan", "inf", "x"]),
         ("--threads", ["0", "1025", "x"]),
     ],
 )
@@ -289,6 +400,11 @@ def test_bad_options(capsys, option, values):
         (["train", "nonsense"], ["unknown data set 'nonsense'", ".csv"]),
         (["train", "table.xls"], ["unknown data set 'table.xls'"]),
         (["train", "--label", "y"], ["--label"]),
+        (["train", "spirals", "--label", "y"], ["--label", "spirals"]),
+        (["train", "mnist", "--data", ".", "--header"], ["--header", "mnist"]),
+        (["train", "--data", "folder"], ["--data is for mnist", "digits"]),
+        (["train", "t.csv", "--noise", "1"], ["--noise is for spirals", "t.csv"]),
+        (["train", "mnist", "--data", ".", "--points", "50"], ["--points is for spirals"]),
         (["train", "--no-header"], ["--header"]),
         (["train", "none.csv", "--label", "y"], ["none.csv: no such file"]),
         (["train", "a\nb.csv", "--label", "y"], ["a\\nb.csv: no such file"]),
@@ -322,7 +438,7 @@ def test_help(capsys):
         assert word in out
     code, out, err = run(capsys, "train", "--help")
     assert (code, err) == (0, "")
-    for word in ("--label", "default: 128,64", "examples:", "exit codes"):
+    for word in ("--label", "default: 128,64", "spirals: 64,64", "--points", "examples:", "exit codes"):
         assert word in out
     code, out, err = run(capsys)
     assert (code, out) == (2, "")

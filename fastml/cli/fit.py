@@ -14,7 +14,7 @@ from fastml import data, nn, optim
 from fastml._progress import Progress
 from fastml.cli.errors import CommandError
 
-EVALUATION_ROWS = 4096  # rows of one forward pass outside training; bounds the memory
+CHUNK = 4096  # rows of one pass outside training; bounds the memory
 
 
 @dataclass
@@ -62,7 +62,11 @@ class Interrupt:
 
 def prepare(table, seed, test_share, validation_share):
     """Split and scale: ``{"training": (X, y), "validation": ..., "test": ...}`` and (mean, scale)."""
-    rest, test = data.split(np.arange(len(table.y)), test_size=test_share, seed=seed)
+    rows = np.arange(len(table.y))
+    if table.test_rows:
+        rest, test = np.split(rows, [len(rows) - table.test_rows])
+    else:
+        rest, test = data.split(rows, test_size=test_share, seed=seed)
     training, validation = data.split(rest, test_size=validation_share, seed=seed)
     mean, scale = scaling_of(table.X[training], table.one_unit)
     for values, what in ((mean, "mean"), (scale, "deviation")):
@@ -73,8 +77,10 @@ def prepare(table, seed, test_share, validation_share):
             )
     parts = {}
     for name, rows in (("training", training), ("validation", validation), ("test", test)):
+        X = np.empty((len(rows), table.X.shape[1]), np.float32)
         with np.errstate(over="ignore"):
-            X = ((table.X[rows] - mean) / scale).astype(np.float32)
+            for part in _chunks(len(rows)):
+                X[part] = (table.X[rows[part]] - mean) / scale
         if not (finite := np.isfinite(X)).all():
             column = repr(table.columns[int(np.argwhere(~finite)[0][1])])
             raise CommandError(
@@ -82,6 +88,11 @@ def prepare(table, seed, test_share, validation_share):
             )
         parts[name] = X, table.y[rows]
     return parts, (mean, scale)
+
+
+def _chunks(n):
+    """Slices of at most CHUNK of n rows: what is computed in double precision stays small."""
+    return [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
 
 
 def scaling_of(X, one_unit=False):
@@ -94,8 +105,8 @@ def scaling_of(X, one_unit=False):
     (array([2., 5.]), array([1., 1.]))
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = X.mean(axis=0, dtype=np.float64)
-        scale = X.std(axis=0, dtype=np.float64)
+        mean = sum(X[part].sum(axis=0, dtype=np.float64) for part in _chunks(len(X))) / len(X)
+        scale = np.sqrt(sum(np.square(X[part] - mean).sum(axis=0) for part in _chunks(len(X))) / len(X))
     # Not by scale == 0 alone: the mean of equal values may be off by one rounding.
     constant = (X.max(axis=0) == X.min(axis=0)) | (scale == 0)
     scale[constant] = 0.0
@@ -109,6 +120,11 @@ def unseen_classes(table, y_training):
     """The classes that have no row in the training part."""
     counts = np.bincount(y_training, minlength=len(table.classes))
     return [table.classes[i] for i in np.flatnonzero(counts == 0)]
+
+
+def widths(table, arguments):
+    """Widths of the network from features to classes."""
+    return [table.X.shape[1], *arguments.layers, len(table.classes)]
 
 
 def build_model(widths, dropout, seed):
@@ -179,20 +195,22 @@ def _diverged(what):
 
 def predict(model, X):
     """The class of every row of ``X``; CommandError (exit code 1) where an output is not finite."""
+    return outputs(model, X).argmax(axis=1)
+
+
+def outputs(model, X):
+    """The logits of every row of ``X``, (rows, classes); CommandError as in :func:`predict`."""
     model.eval()
-    predicted = np.empty(len(X), dtype=np.int64)
-    for start in range(0, len(X), EVALUATION_ROWS):
-        logits = model(X[start : start + EVALUATION_ROWS])
-        if not np.isfinite(logits).all():
-            raise _diverged("the model's outputs are not finite")
-        predicted[start : start + EVALUATION_ROWS] = logits.argmax(axis=1)
-    return predicted
+    logits = np.concatenate([model(X[part]) for part in _chunks(len(X))])
+    if not np.isfinite(logits).all():
+        raise _diverged("the model's outputs are not finite")
+    return logits
 
 
 # After training
 
 
-def save_model(arguments, table, model, scaling, widths, accuracy):
+def save_model(arguments, table, model, scaling, accuracy):
     """Write weights, scaling and names to ``arguments.save``."""
     mean, scale = scaling
     about = {
@@ -200,7 +218,7 @@ def save_model(arguments, table, model, scaling, widths, accuracy):
         "columns": table.columns,
         "mean": mean.tolist(),
         "scale": scale.tolist(),
-        "layers": list(widths),
+        "layers": widths(table, arguments),
         "dropout": arguments.dropout,
         "data": table.name,
         "seed": arguments.seed,

@@ -1,10 +1,18 @@
-"""The loss curve and the confusion matrix as PNG files, drawn by matplotlib (extra ``plot``)."""
+"""Loss curve, confusion matrix and decision boundary as PNG files, drawn by matplotlib (extra ``plot``)."""
 
 import os
 
 import numpy as np
 
+import fastml
 from fastml.cli.errors import CommandError, one_line
+
+MOST_COLORS = 10  # of matplotlib's tab10: for more classes no boundary is drawn
+_COLORS = [
+    f"C{i}" for i in (1, 0, *range(2, MOST_COLORS))
+]  # orange and blue first, as in TensorFlow Playground
+_SIDE = 300  # points of the plane along each side
+_MOST_POINTS = 5000  # drawn of a part
 
 
 def check_matplotlib():
@@ -17,10 +25,10 @@ def check_matplotlib():
         ) from None
 
 
-def save_plots(folder, history, matrix, classes):
-    """Write loss.png and confusion_matrix.png into ``folder``; returns their paths."""
+def save_figures(folder, figures):
+    """Write each figure as its name and .png into ``folder``; returns their paths."""
     paths = []
-    for name, figure in (("loss", _loss(history)), ("confusion_matrix", _confusion(matrix, classes))):
+    for name, figure in figures.items():
         paths.append(os.path.join(folder, name + ".png"))
         figure.savefig(paths[-1], dpi=150)
     return paths
@@ -33,7 +41,8 @@ def _figure(width, height):
     return figure, figure.add_subplot()
 
 
-def _loss(history):
+def loss(history):
+    """Training loss and validation accuracy over the epochs."""
     figure, left = _figure(7, 4.5)
     epochs = np.arange(1, len(history.losses) + 1)
     marker = "o" if len(epochs) < 3 else None
@@ -54,7 +63,8 @@ def _loss(history):
     return figure
 
 
-def _confusion(matrix, classes):
+def confusion(matrix, classes):
+    """The confusion matrix, coloured by the share of the true class."""
     matrix = np.asarray(matrix)
     n = len(classes)
     side = min(14, 2.5 + 0.45 * n)
@@ -64,11 +74,8 @@ def _confusion(matrix, classes):
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     if n <= 40:
-        names = [one_line(str(name)) for name in classes]
-        names = [name if len(name) <= 16 else name[:14] + ".." for name in names]
+        names = [_name(name) for name in classes]
         upright = max(map(len, names)) <= 3
-        # A dollar sign would start mathematics.
-        names = [name.replace("$", r"\$") for name in names]
         axes.set_xticks(range(n), names, rotation=0 if upright else 45, ha="center" if upright else "right")
         axes.set_yticks(range(n), names)
         for i, j in np.argwhere(matrix):
@@ -76,3 +83,56 @@ def _confusion(matrix, classes):
             axes.text(j, i, str(matrix[i, j]), ha="center", va="center", color=color, fontsize=9)
     axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix of the test set")
     return figure
+
+
+def boundary(outputs, table, parts, scaling, accuracy):
+    """The plane in the colours of the classes that the network gives its points, under the points of the data.
+
+    ``outputs`` maps scaled rows, (rows, 2), to logits; ``parts`` and ``scaling`` are those of fit.prepare.
+    """
+    from matplotlib.colors import to_rgb
+
+    mean, scale = scaling
+    low, high = table.X.min(axis=0), table.X.max(axis=0)
+    margin = 0.05 * np.where(high > low, high - low, 1)
+    low, high = low - margin, high + margin
+    sides = [np.linspace(low[i], high[i], _SIDE) for i in range(2)]
+    plane = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
+    p = fastml.softmax(outputs(((plane - mean) / scale).astype(np.float32))).reshape(_SIDE, _SIDE, -1)
+    colors = np.array([to_rgb(name) for name in _COLORS[: len(table.classes)]])
+
+    # Axes in one unit keep their proportions.
+    ratio = (high[1] - low[1]) / (high[0] - low[0]) if table.one_unit else 1
+    figure, axes = _figure(7, min(max(7 * ratio, 4), 12) + 1)
+    axes.imshow(
+        1 - 0.55 * p @ (1 - colors),  # the classes' colours mixed by their probabilities, lightened
+        extent=(low[0], high[0], low[1], high[1]),
+        origin="lower",
+        interpolation="bilinear",
+        aspect="equal" if table.one_unit else "auto",
+    )
+    for k in range(len(colors)):
+        lead = p[..., k] - np.delete(p, k, axis=-1).max(axis=-1)
+        if lead.min() < 0 < lead.max():
+            axes.contour(*sides, lead, levels=[0], colors="white", linewidths=1.5)
+    for name, size, edge in (("training", 14, "none"), ("test", 26, "black")):
+        X, y = (rows[:_MOST_POINTS] for rows in parts[name])
+        points = (X * scale + mean).T
+        for k, color in enumerate(colors):
+            axes.scatter(*points[:, y == k], color=color, s=size, edgecolors=edge, linewidths=0.7)
+        axes.scatter(
+            [], [], color="lightgray", s=size, edgecolors=edge, linewidths=0.7, label=f"{name} points"
+        )
+    for k, color in enumerate(colors):
+        axes.scatter([], [], color=color, marker="s", s=40, label=_name(table.classes[k]))
+    axes.set(xlabel=_name(table.columns[0]), ylabel=_name(table.columns[1]))
+    axes.set_title(f"Decision boundary: {accuracy:.1%} of the test points right")
+    figure.legend(loc="outside lower center", ncols=6)
+    return figure
+
+
+def _name(name):
+    """A class's or column's name as a short text without mathematics."""
+    text = one_line(str(name))
+    text = text if len(text) <= 16 else text[:14] + ".."
+    return text.replace("$", r"\$")  # a dollar sign would start mathematics

@@ -29,11 +29,12 @@ class Table:
     """A classification problem: ``y[i]`` is the position in ``classes`` of the label of row ``X[i]``."""
 
     name: str
-    X: np.ndarray  # (rows, features), floating point, finite
+    X: np.ndarray  # (rows, features), floating point or uint8, finite
     y: np.ndarray  # (rows,) int64
     classes: list  # int or str, sorted
     columns: list  # the features' names
     one_unit: bool = False  # whether all features have the same unit (pixels)
+    test_rows: int = 0  # how many of the last rows are a test part of their own; 0: the seed draws one
 
 
 def read_table(path, label=None, header=None):

@@ -1,8 +1,8 @@
 """``fastml train``: from a table to a trained classifier and an honest figure of its accuracy.
 
-The rows are split by the seed into training, validation and test part; scaling and training see the
-training part alone, the validation part is only watched, and the test part is looked at once, at the end.
-The loop itself is in fit.py.
+The rows are split by the seed into training, validation and test part (MNIST has a test part of its own); scaling
+and training see the training part alone, the validation part is only watched, and the test part is looked at
+once, at the end. The data sets known by name are in sources.py, the loop itself is in fit.py.
 """
 
 import argparse
@@ -10,8 +10,9 @@ import os
 import sys
 import tempfile
 
-from fastml.cli import options
+from fastml.cli import options, sources
 from fastml.cli.errors import CommandError, one_line
+from fastml.cli.table import MIN_ROWS, SUFFIXES, read_table
 
 TEST_SHARE = 0.2  # of all rows
 VALIDATION_SHARE = 0.1  # of the other rows
@@ -20,13 +21,20 @@ _DESCRIPTION = """\
 Train a multi-layer perceptron (batch normalisation, ReLU, dropout; SGD with momentum, learning rate
 falling along a cosine) to tell classes apart, and show how well it does on rows it has never seen.
 
-A fifth of the rows is the test part; a tenth of the others is the validation part, which is watched
-during training and decides nothing. Features are scaled to mean 0 and standard deviation 1 by the
-training part's figures (pixels of images by one standard deviation for all). The same seed gives the same
-bits, for any number of threads.
+A fifth of the rows is the test part (mnist: its own test set); a tenth of the others is the validation
+part, which is watched during training and decides nothing. Features are scaled to mean 0 and standard
+deviation 1 by the training part's figures (pixels of images and coordinates of points by one standard
+deviation for all). The same seed gives the same bits, for any number of threads.
 """
 
 _EPILOG = """\
+data sets:
+  digits      1797 images of 8x8 pixels, comes with fastml
+  mnist       70000 images of 28x28 pixels, or any set in that form, from the four files in --data FOLDER:
+              train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte,
+              plain or .gz
+  spirals     --points points in the plane on two spirals, as in TensorFlow Playground, drawn from the seed
+
 files:
   .csv, .tsv  UTF-8 text, cells separated by commas or tabs. One column, --label, has the classes
               (integers or text), all others are numbers. Error messages count rows from 1, header included.
@@ -36,6 +44,8 @@ files:
 examples:
   fastml train
   fastml train --seed 3 --save digits.safetensors --plots figures
+  fastml train spirals --noise 0.3 --plots figures
+  fastml train mnist --data ~/mnist --save mnist.safetensors
   fastml train iris.csv --label species --epochs 100
   fastml train iris.data.csv --label -1 --no-header
   fastml train images.npz --label targets --layers 256,128 --threads 2
@@ -53,7 +63,7 @@ def add_parser(subparsers):
     """Add the ``train`` command to ``subparsers``."""
     parser = subparsers.add_parser(
         "train",
-        help="train a classifier on digits or on a table of your own",
+        help="train a classifier on digits, MNIST, spirals or a table of your own",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,8 +75,20 @@ def add_parser(subparsers):
         nargs="?",
         default="digits",
         metavar="DATA",
-        help="digits (the default: 1797 images of 8x8 pixels, comes with fastml), or FILE.csv, FILE.tsv, "
-        "FILE.npz",
+        help="digits (the default), mnist, spirals, or FILE.csv, FILE.tsv, FILE.npz",
+    )
+    group.add_argument("--data", dest="folder", metavar="FOLDER", help="folder with the files of mnist")
+    group.add_argument(
+        "--points",
+        type=options.integer(MIN_ROWS, 10**7),
+        metavar="N",
+        help=f"points of spirals (default: {sources.POINTS})",
+    )
+    group.add_argument(
+        "--noise",
+        type=options.real(0),
+        metavar="X",
+        help=f"largest shift of a point of spirals, whose radius is 5 (default: {sources.NOISE})",
     )
     group.add_argument(
         "--label",
@@ -81,21 +103,32 @@ def add_parser(subparsers):
         "is an index and all the other cells of that row are numbers)",
     )
 
-    def add(group, name, type, default, metavar, text):
-        text += f" (default: {default})"
-        group.add_argument(name, type=type, default=default, metavar=metavar, help=text)
+    def add(group, name, type, metavar, text):
+        attribute = name[2:].replace("-", "_")
+        shown = [
+            (f"{source}: " if source else "default: ") + _shown(defaults[attribute])
+            for source, defaults in sources.DEFAULTS.items()
+            if attribute in defaults
+        ]
+        group.add_argument(name, type=type, metavar=metavar, help=f"{text} ({'; '.join(shown)})")
 
     group = parser.add_argument_group("model")
-    add(group, "--layers", options.layers, "128,64", "N,N", "widths of the hidden layers")
-    add(group, "--dropout", options.real(0, 1), 0.2, "P", "probability of dropping a hidden value")
+    add(group, "--layers", options.layers, "N,N", "widths of the hidden layers")
+    add(group, "--dropout", options.real(0, 1), "P", "probability of dropping a hidden value")
     group = parser.add_argument_group("training")
-    add(group, "--epochs", options.integer(1), 30, "N", "passes over the training part")
-    add(group, "--batch-size", options.integer(2), 32, "N", "rows in a step")
-    add(group, "--learning-rate", options.real(0, open_low=True), 0.05, "LR", "learning rate at the start")
-    add(group, "--momentum", options.real(0, 1), 0.9, "M", "momentum of SGD")
-    add(group, "--weight-decay", options.real(0), 0.001, "W", "L2 penalty of SGD")
-    add(group, "--label-smoothing", options.real(0, 1), 0.1, "S", "share of a label spread over all classes")
-    add(group, "--seed", options.integer(0, 2**32 - 1), 0, "N", "seed of split, weights, order and dropout")
+    add(group, "--epochs", options.integer(1), "N", "passes over the training part")
+    add(group, "--batch-size", options.integer(2), "N", "rows in a step")
+    add(group, "--learning-rate", options.real(0, open_low=True), "LR", "learning rate at the start")
+    add(group, "--momentum", options.real(0, 1), "M", "momentum of SGD")
+    add(group, "--weight-decay", options.real(0), "W", "L2 penalty of SGD")
+    add(group, "--label-smoothing", options.real(0, 1), "S", "share of a label spread over all classes")
+    group.add_argument(
+        "--seed",
+        type=options.integer(0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="seed of points, split, weights, order and dropout (default: 0)",
+    )
     group.add_argument(
         "--threads", type=options.integer(1, 1024), metavar="N", help="threads (default: see 'fastml info')"
     )
@@ -104,13 +137,20 @@ def add_parser(subparsers):
     group.add_argument(
         "--plots",
         metavar="FOLDER",
-        help="write loss.png and confusion_matrix.png into FOLDER, made if missing (needs matplotlib)",
+        help="write loss.png and confusion_matrix.png into FOLDER, made if missing, and boundary.png where the "
+        "data have two features, such as spirals (needs matplotlib)",
     )
     group.add_argument("--quiet", action="store_true", help="no progress, only the results")
     parser.set_defaults(func=_train)
 
 
+def _shown(default):
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
 def _train(arguments):
+    sources.check_options(arguments)
+    sources.fill_defaults(arguments)
     _check_outputs(arguments.save, arguments.plots)
     table = _load(arguments)
     import fastml
@@ -154,26 +194,18 @@ def _check_folder(option, folder):
 
 def _load(arguments):
     """The table that is asked for."""
-    from fastml.cli import table
-
     name = arguments.data
-    if name == "digits":
-        for option in ("label", "header"):
-            if getattr(arguments, option) is not None:
-                raise CommandError(f"--{option} is for files; digits has its own")
-        from fastml import data
-
-        X, y = data.load_digits()
-        columns = [f"pixel {i},{j}" for i in range(8) for j in range(8)]
-        return table.Table(name, X, y, list(range(10)), columns, one_unit=True)
+    if name in sources.NAMES:
+        return sources.load(arguments)
     suffix = os.path.splitext(name)[1].lower()
-    if suffix not in table.SUFFIXES:
+    if suffix not in SUFFIXES:
         raise CommandError(
-            f"unknown data set {name!r}: use digits or a file that ends in {', '.join(table.SUFFIXES)}"
+            f"unknown data set {name!r}: use {', '.join(sources.NAMES)} or a file that ends in "
+            f"{', '.join(SUFFIXES)}"
         )
     if suffix == ".npz" and arguments.header is not None:
         raise CommandError("--header and --no-header are for .csv and .tsv files")
-    return table.read_table(name, arguments.label, arguments.header)
+    return read_table(name, arguments.label, arguments.header)
 
 
 def _run(arguments, table):
@@ -184,7 +216,7 @@ def _run(arguments, table):
 
     parts, scaling = fit.prepare(table, arguments.seed, TEST_SHARE, VALIDATION_SHARE)
     X_test, y_test = parts["test"]
-    widths = (table.X.shape[1], *arguments.layers, len(table.classes))
+    widths = fit.widths(table, arguments)
     model = fit.build_model(widths, arguments.dropout, arguments.seed)
     with fit.Interrupt() as interrupt:
         # In one write: a reader that leaves after any of these lines does not cost the trained model.
@@ -199,7 +231,7 @@ def _run(arguments, table):
         if interrupt.requested:
             done = len(history.losses)
             _say(f"interrupted in epoch {done} of {arguments.epochs}; what follows is of the model so far")
-        written, failures = _write(arguments, table, model, scaling, widths, history, matrix, accuracy)
+        written, failures = _write(arguments, table, model, scaling, parts, history, matrix, accuracy)
         print(report.results_text(history, matrix, table.classes, fastml.get_num_threads()))
         for path in written:
             print(f"wrote {path}")
@@ -208,22 +240,27 @@ def _run(arguments, table):
     return 130 if interrupt.requested else 0
 
 
-def _write(arguments, table, model, scaling, widths, history, matrix, accuracy):
+def _write(arguments, table, model, scaling, parts, history, matrix, accuracy):
     """Write model and plots; returns the paths written and, in words, what could not be."""
+    from fastml.cli import fit
+
     written, failures = [], []
     if arguments.save is not None:
-        from fastml.cli import fit
-
         try:
-            fit.save_model(arguments, table, model, scaling, widths, accuracy)
+            fit.save_model(arguments, table, model, scaling, accuracy)
             written.append(arguments.save)
         except OSError as error:
             failures.append(f"--save {arguments.save}: {error.strerror or error}")
     if arguments.plots is not None:
         from fastml.cli import plots
 
+        figures = {"loss": plots.loss(history), "confusion_matrix": plots.confusion(matrix, table.classes)}
+        if table.X.shape[1] == 2 and len(table.classes) <= plots.MOST_COLORS:
+            figures["boundary"] = plots.boundary(
+                lambda X: fit.outputs(model, X), table, parts, scaling, accuracy
+            )
         try:
-            written += plots.save_plots(arguments.plots, history, matrix, table.classes)
+            written += plots.save_figures(arguments.plots, figures)
         except OSError as error:
             failures.append(f"--plots {arguments.plots}: {error.strerror or error}")
     return written, failures
