@@ -87,6 +87,15 @@ def test_from_pytorch():
     assert back == after
 
 
+def test_course_data():
+    """In as many passes, stochastic and mini-batch descent learn what one step a pass cannot."""
+    printed = run("course_data")
+    assert "the same when read: True" in printed and "[[1.0, 0.0], " in printed
+    assert numbers(r"passes of (\d+) steps", printed) == [1, 800, 25]
+    whole, single, mini = numbers(r"held-out points: (\d\.\d+)", printed)
+    assert 0.5 < whole < 0.95 and single > 0.97 and mini > 0.97
+
+
 def test_spirals(tmp_path):
     image = pytest.importorskip("matplotlib.image")
     path = tmp_path / "boundary.png"
