@@ -131,6 +131,10 @@ cdef extern from "dispatch.h" nogil:
         int (*scale_elements)(float *y, const float *x, size_t n, const float *table, size_t period, float low,
                               float high, int undo, int stream) noexcept nogil
         int (*normalize_rows)(float *y, const float *x, size_t rows, size_t n, int norm, float least) noexcept nogil
+        void (*difference_sums)(double *sums, const float *p, const float *q, size_t n, double a,
+                                double b) noexcept nogil
+        void (*entropy_sums)(double *sums, const float *p, const float *q, size_t n, double a, double b,
+                             int middle) noexcept nogil
 
     ctypedef struct fm_table64:
         void (*softmax_rows)(double *y, const double *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -256,6 +260,10 @@ cdef extern from "dispatch.h" nogil:
         int (*scale_elements)(double *y, const double *x, size_t n, const double *table, size_t period, double low,
                               double high, int undo, int stream) noexcept nogil
         int (*normalize_rows)(double *y, const double *x, size_t rows, size_t n, int norm, double least) noexcept nogil
+        void (*difference_sums)(double *sums, const double *p, const double *q, size_t n, double a,
+                                double b) noexcept nogil
+        void (*entropy_sums)(double *sums, const double *p, const double *q, size_t n, double a, double b,
+                             int middle) noexcept nogil
 
 cdef const fm_table32 *fm32
 cdef const fm_table64 *fm64

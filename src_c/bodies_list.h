@@ -13,3 +13,4 @@
 #include "cross_entropy.c"
 #include "losses.c"
 #include "scale.c"
+#include "distance.c"

@@ -108,11 +108,9 @@ FM_INLINE v64 v64_exp(v64 x)
 FM_SCALED_EXP(32, 105.0f, 256.0f, 0x1.8p23f)
 FM_SCALED_EXP(64, 747.0, 2048.0, 0x1.8p52)
 
-/* e ln 2 + log(1 + f) + c for sqrt(1/2) <= 1 + f <= sqrt(2), c small beside the rest or the rest 0. */
-FM_INLINE v64 v64_log_near1(v64 e, v64 f, v64 c)
+/* 2 atanh(t) / t - 2, z being t^2, |t| < 0.172. */
+FM_INLINE v64 v64_atanh_rest(v64 z)
 {
-    const v64 t = v64_div(f, v64_add(f, v64_set1(2.0)));
-    const v64 z = v64_mul(t, t);
     v64 r = v64_fma(v64_set1(0x1.0c113563c87d8p-3), z, v64_set1(0x1.0fbd3cf8b5474p-3));
     r = v64_fma(r, z, v64_set1(0x1.3b1c42c0f431cp-3));
     r = v64_fma(r, z, v64_set1(0x1.745cf8c29479cp-3));
@@ -120,7 +118,14 @@ FM_INLINE v64 v64_log_near1(v64 e, v64 f, v64 c)
     r = v64_fma(r, z, v64_set1(0x1.2492492476690p-2));
     r = v64_fma(r, z, v64_set1(0x1.9999999999a3ap-2));
     r = v64_fma(r, z, v64_set1(0x1.5555555555555p-1));
-    r = v64_mul(r, z);
+    return v64_mul(r, z);
+}
+
+/* e ln 2 + log(1 + f) + c for sqrt(1/2) <= 1 + f <= sqrt(2), c small beside the rest or the rest 0. */
+FM_INLINE v64 v64_log_near1(v64 e, v64 f, v64 c)
+{
+    const v64 t = v64_div(f, v64_add(f, v64_set1(2.0)));
+    const v64 r = v64_atanh_rest(v64_mul(t, t));
     const v64 hfsq = v64_mul(v64_set1(0.5), v64_mul(f, f));
     const v64 low = v64_add(v64_fma(e, v64_set1(0x1.ef35793c76730p-45), c), v64_mul(t, v64_add(hfsq, r)));
     return v64_fma(e, v64_set1(0x1.62e42fefa3800p-1), v64_add(v64_sub(f, hfsq), low));

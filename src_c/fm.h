@@ -288,3 +288,12 @@ FM_PRIMITIVE(int, scale_elements,
 /* Rows of n elements divided by their norm, sum |x| (norm 1), sqrt(sum x^2) (2) or max |x| (0), found in double;
  * norms less than `least` count as 1. Returns whether an x is infinite or NaN. y: NULL only looks. */
 FM_PRIMITIVE(int, normalize_rows, (real *y, const real *x, size_t rows, size_t n, int norm, real least))
+/* ---- distance.c -------------------------------------------------------------------------------------- */
+
+/* sums: of p, of q and of |a p - b q|, each in double. n >= 0. */
+FM_PRIMITIVE(void, difference_sums, (double *sums, const real *p, const real *q, size_t n, double a, double b))
+/* sums: of x = a p, of y = b q (q NULL: of b so often, n rounded up to whole vectors) and of x log(x / y), or with
+ * middle of x log(x / m) + y log(y / m), m = (x + y) / 2. A term is 0 where its first number is 0, infinite where its
+ * second is and where one is negative. Max error of a term 3 ulp of double. p and q finite. n >= 0. */
+FM_PRIMITIVE(void, entropy_sums,
+             (double *sums, const real *p, const real *q, size_t n, double a, double b, int middle))

@@ -1,4 +1,5 @@
-"""Metrics of classification, as scikit-learn names and defines them, whole and as streams."""
+"""Metrics of classification, as scikit-learn names and defines them, whole and as streams; distances between
+distributions, as SciPy does."""
 
 from ._scores import UndefinedMetricWarning
 from .classification import (
@@ -9,6 +10,15 @@ from .classification import (
     matthews_corrcoef,
 )
 from .display import ConfusionMatrixDisplay
+from .distances import (
+    energy_distance,
+    entropy,
+    js_divergence,
+    kl_divergence,
+    total_variation,
+    wasserstein_distance,
+    wasserstein_distance_histogram,
+)
 from .precision_recall import (
     classification_report,
     f1_score,
@@ -29,12 +39,19 @@ __all__ = [
     "classification_report",
     "cohen_kappa_score",
     "confusion_matrix",
+    "energy_distance",
+    "entropy",
     "f1_score",
     "fbeta_score",
+    "js_divergence",
+    "kl_divergence",
     "log_loss",
     "matthews_corrcoef",
     "precision_recall_fscore",
     "precision_score",
     "recall_score",
     "top_k_accuracy_score",
+    "total_variation",
+    "wasserstein_distance",
+    "wasserstein_distance_histogram",
 ]

@@ -27,6 +27,15 @@ from .adam import adam_step
 from .batch_norm import batch_norm, batch_norm_backward
 from .clip import clip_grad_norm, clip_grad_value, unscale_grads
 from .cross_entropy import cross_entropy, cross_entropy_with_grad
+from .distances import (
+    energy_distance,
+    entropy,
+    js_divergence,
+    kl_divergence,
+    total_variation,
+    wasserstein_distance,
+    wasserstein_distance_histogram,
+)
 from .dropout import dropout, dropout_backward, dropout_mask
 from .group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from .ema import ema_step
@@ -69,6 +78,8 @@ __all__ = [
     "ema_step",
     "elu",
     "elu_backward",
+    "energy_distance",
+    "entropy",
     "gelu",
     "gelu_backward",
     "group_norm",
@@ -77,8 +88,10 @@ __all__ = [
     "instance_norm_backward",
     "huber_loss",
     "huber_loss_with_grad",
+    "js_divergence",
     "kl_div_loss",
     "kl_div_loss_with_grad",
+    "kl_divergence",
     "l1_loss",
     "l1_loss_with_grad",
     "layer_norm",
@@ -113,4 +126,7 @@ __all__ = [
     "softplus_backward",
     "tanh",
     "tanh_backward",
+    "total_variation",
+    "wasserstein_distance",
+    "wasserstein_distance_histogram",
 ]

@@ -1,0 +1,267 @@
+"""Distances between distributions: sums over rows in blocks, and walks along two sorted samples.
+
+A row is cut into blocks of BLOCK elements whose sums have a place of their own and are added in order. A walk goes
+through both samples of a row at once, on one thread; rows are dealt to the threads.
+"""
+
+import numpy as np
+from cython.parallel import parallel, prange
+
+cimport numpy as cnp
+from libc.math cimport fabs
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from .._openmp cimport caller, join_team, team, team_done
+from .._simd cimport fm32, fm64
+
+cnp.import_array()
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    BLOCK = 4096
+    RUN = 512         # terms of a walk that are added before they join the rest
+    DIGIT = 11        # bits
+    MASK = (1 << 11) - 1
+
+# Nanoseconds on one thread: an element of a sum of differences, of entropies, a step of a walk.
+cdef double DIFFERENCE_COST = 0.3
+cdef double ENTROPY_COST = 2.0
+cdef double STEP_COST = 4.0
+
+
+cdef void row_sums(double[:, ::1] sums, const real[:, ::1] p, const real[:, ::1] q, const double[::1] a,
+                   const double[::1] b, int kind) noexcept:
+    """sums (OUT): 3 for each block of each row; p, q (IN; q may be None), a, b: of each row, None being ones."""
+    cdef Py_ssize_t n = p.shape[1], blocks = (n + BLOCK - 1) // BLOCK, i, row, start
+    cdef int me = caller()
+    cdef int threads = team((DIFFERENCE_COST if kind == 0 else ENTROPY_COST * kind) * n * p.shape[0])
+    cdef const real *y
+    with nogil, parallel(num_threads=threads):
+        join_team(me)
+        for i in prange(p.shape[0] * blocks, schedule="static"):
+            row = i // blocks
+            start = i % blocks * BLOCK
+            y = &q[row, start] if q is not None else NULL
+            one_block[real](&sums[i, 0], &p[row, start], y, min(<Py_ssize_t>BLOCK, n - start),
+                            1 if a is None else a[row], 1 if b is None else b[row], kind)
+    team_done()
+
+
+cdef inline void one_block(double *sums, const real *p, const real *q, size_t n, double a, double b,
+                           int kind) noexcept nogil:
+    if real is float:
+        if kind == 0:
+            fm32.difference_sums(sums, p, q, n, a, b)
+        else:
+            fm32.entropy_sums(sums, p, q, n, a, b, kind == 2)
+    else:
+        if kind == 0:
+            fm64.difference_sums(sums, p, q, n, a, b)
+        else:
+            fm64.entropy_sums(sums, p, q, n, a, b, kind == 2)
+
+
+cdef object all_sums(p, q, a, b, int kind):
+    """(3, rows) sums of plain arrays of one precision."""
+    cdef Py_ssize_t rows = p.shape[0], blocks = (p.shape[1] + BLOCK - 1) // BLOCK, row, block
+    cdef int k
+    parts = np.zeros((rows * blocks, 3))
+    totals = np.zeros((3, rows))
+    cdef double[:, ::1] part = parts, total = totals
+    if rows * blocks:
+        if p.dtype == np.float32:
+            row_sums[float](part, p, q, a, b, kind)
+        else:
+            row_sums[double](part, p, q, a, b, kind)
+    for row in range(rows):
+        for block in range(blocks):
+            for k in range(3):
+                total[k, row] += part[row * blocks + block, k]
+    return totals
+
+
+def difference_sums(p, q, a=None, b=None):
+    """Of each row: the sums of p, of q and of |a p - b q|."""
+    return all_sums(p, q, a, b, 0)
+
+
+def entropy_sums(p, q, a=None, b=None):
+    """Of each row: the sums of a p, of b q and of a p log(a p / (b q)); without q of p log(p / b)."""
+    return all_sums(p, q, a, b, 1)
+
+
+def middle_sums(p, q, a, b):
+    """Of each row: the sums of x = a p, of y = b q and of x log(x / m) + y log(y / m), m between them."""
+    return all_sums(p, q, a, b, 2)
+
+
+cdef double transport_walk(double *gap, double *mass, const double *u, const double *cu, const double *v,
+                           const double *cv, Py_ssize_t n, Py_ssize_t m) noexcept nogil:
+    """gap, mass (OUT or NULL): n + m; u, v: sorted; cu, cv: the shares up to and with each, ending in 1.
+
+    Mass goes from the lowest of u to the lowest of v, as much as both have left. Returns the sum of mass times gap.
+    """
+    cdef Py_ssize_t i = 0, j = 0, k = 0
+    cdef double at = 0, end, move, far, total = 0, part = 0
+    cdef bint u_done, v_done
+    while i < n and j < m:
+        end = min(cu[i], cv[j])
+        move = end - at
+        far = fabs(u[i] - v[j]) if move > 0 else 0
+        part += move * far
+        if gap != NULL:
+            gap[k], mass[k] = far, move
+        k += 1
+        if k % RUN == 0:
+            total += part
+            part = 0
+        at = end
+        u_done, v_done = cu[i] <= end, cv[j] <= end
+        i += u_done
+        j += v_done
+    while gap != NULL and k < n + m:
+        gap[k] = mass[k] = 0
+        k += 1
+    return total + part
+
+
+cdef double cdf_walk(const double *u, const double *cu, const double *v, const double *cv, Py_ssize_t n,
+                     Py_ssize_t m) noexcept nogil:
+    """The integral of (F - G)^2, F and G being the distribution functions."""
+    cdef Py_ssize_t i = 0, j = 0, k
+    cdef double f = 0, g = 0, x, last = 0, total = 0, part = 0
+    for k in range(n + m):
+        if i < n and (j == m or u[i] <= v[j]):
+            x = u[i]
+        else:
+            x = v[j]
+        if k > 0:
+            part += (f - g) * (f - g) * (x - last)
+        if k % RUN == 0:
+            total += part
+            part = 0
+        if i < n and (j == m or u[i] <= v[j]):
+            f = cu[i]
+            i += 1
+        else:
+            g = cv[j]
+            j += 1
+        last = x
+    return total + part
+
+
+cdef union Key:
+    double x
+    uint64_t bits
+
+cdef union SingleKey:
+    float x
+    uint32_t bits
+
+
+cdef inline uint64_t key_of(real x) noexcept nogil:
+    """A whole number that orders as x does: NaN last, whatever its sign."""
+    cdef Key wide
+    cdef SingleKey single
+    if real is float:
+        single.x = x
+        if x != x:
+            return <uint32_t>0xFFFFFFFF
+        return <uint32_t>(single.bits ^ (<uint32_t>(-<int32_t>(single.bits >> 31)) | <uint32_t>0x80000000))
+    else:
+        wide.x = x
+        if x != x:
+            return <uint64_t>0xFFFFFFFFFFFFFFFF
+        return wide.bits ^ (<uint64_t>(-<int64_t>(wide.bits >> 63)) | <uint64_t>0x8000000000000000)
+
+
+cdef int radix_sort(real *x, real *spare, uint32_t *counts, Py_ssize_t n) noexcept nogil:
+    """Sort x (IN, OUT) by DIGIT bits after the other, the lowest first; spare: n, counts: DIGITS of 1 << DIGIT."""
+    cdef int digits = 3 if real is float else 6, d, shift
+    cdef Py_ssize_t i
+    cdef uint32_t total, count
+    cdef uint32_t *place
+    cdef uint64_t key
+    cdef real *source = x
+    cdef real *target = spare
+    memset(counts, 0, (digits << DIGIT) * sizeof(uint32_t))
+    for i in range(n):
+        key = key_of(x[i])
+        for d in range(digits):
+            counts[(d << DIGIT) + (key >> (d * DIGIT) & MASK)] += 1
+    for d in range(digits):
+        place, shift, total = counts + (d << DIGIT), d * DIGIT, 0
+        if place[key_of(x[0]) >> shift & MASK] == <uint32_t>n:
+            continue
+        for i in range(1 << DIGIT):
+            count = place[i]
+            place[i] = total
+            total += count
+        for i in range(n):
+            key = key_of(source[i]) >> shift & MASK
+            target[place[key]] = source[i]
+            place[key] += 1
+        source, target = target, source
+    if source != x:
+        memcpy(x, source, n * sizeof(real))
+    return 0
+
+
+cdef void sort_rows(real[:, ::1] x) except *:
+    cdef real[::1] spare = np.empty(x.shape[1], np.asarray(x).dtype)
+    cdef uint32_t[::1] counts = np.empty(6 << DIGIT, np.uint32)
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(x.shape[0]):
+            radix_sort[real](&x[row, 0], &spare[0], &counts[0], x.shape[1])
+
+
+def sort(x):
+    """Sort each row of a plain array in place: less than 2^32 elements each. Without the GIL."""
+    if x.size == 0:
+        return
+    if x.dtype == np.float32:
+        sort_rows[float](x)
+    else:
+        sort_rows[double](x)
+
+
+def transport(const double[:, ::1] u, const double[:, ::1] cu, const double[:, ::1] v, const double[:, ::1] cv,
+              bint each):
+    """Of each row, the cost of moving u to v; with `each` the distances and how much goes so far. Rows of one array
+    may be the same for all: then it has one."""
+    cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = max(u.shape[0], cu.shape[0], v.shape[0], cv.shape[0]), i
+    rows = rows if u.shape[0] and cu.shape[0] and v.shape[0] and cv.shape[0] else 0
+    cdef Py_ssize_t us = u.shape[0] > 1, cus = cu.shape[0] > 1, vs = v.shape[0] > 1, cvs = cv.shape[0] > 1
+    cdef int me = caller(), threads = team(STEP_COST * (n + m) * rows)
+    costs = np.empty(rows)
+    cdef double[::1] cost = costs
+    gaps = np.empty((rows if each else 0, n + m))
+    masses = np.empty_like(gaps)
+    cdef double[:, ::1] gap = gaps, mass = masses
+    with nogil, parallel(num_threads=threads):
+        join_team(me)
+        for i in prange(rows, schedule="static"):
+            cost[i] = transport_walk(&gap[i, 0] if each else NULL, &mass[i, 0] if each else NULL, &u[i * us, 0],
+                                     &cu[i * cus, 0], &v[i * vs, 0], &cv[i * cvs, 0], n, m)
+    team_done()
+    return (gaps, masses) if each else costs
+
+
+def cdf_distance(const double[:, ::1] u, const double[:, ::1] cu, const double[:, ::1] v, const double[:, ::1] cv):
+    """Of each row, the integral of the squared difference of the distribution functions; cu, cv: of one row or all."""
+    cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = u.shape[0], i
+    cdef Py_ssize_t cus = cu.shape[0] > 1, cvs = cv.shape[0] > 1
+    cdef int me = caller(), threads = team(STEP_COST * (n + m) * rows)
+    totals = np.empty(rows)
+    cdef double[::1] total = totals
+    with nogil, parallel(num_threads=threads):
+        join_team(me)
+        for i in prange(rows, schedule="static"):
+            total[i] = cdf_walk(&u[i, 0], &cu[i * cus, 0], &v[i, 0], &cv[i * cvs, 0], n, m)
+    team_done()
+    return totals
