@@ -50,6 +50,13 @@ from .ops.rms_norm import rms_norm, rms_norm_backward
 from .ops.nll_loss import nll_loss, nll_loss_with_grad
 from .ops.rmsprop import rmsprop_step
 from .ops.one_hot import one_hot
+from .ops.norm_stats import (
+    batch_norm_apply,
+    batch_norm_backward_apply,
+    batch_norm_backward_stats,
+    batch_norm_stats,
+    merge_norm_stats,
+)
 from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -59,7 +66,11 @@ __all__ = [
     "adagrad_step",
     "adam_step",
     "batch_norm",
+    "batch_norm_apply",
     "batch_norm_backward",
+    "batch_norm_backward_apply",
+    "batch_norm_backward_stats",
+    "batch_norm_stats",
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_with_grad",
     "clip_grad_norm",
@@ -95,6 +106,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "merge_norm_stats",
     "mse_loss",
     "mse_loss_with_grad",
     "nll_loss",

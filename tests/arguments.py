@@ -85,6 +85,24 @@ def batch_norm_grad(channel_axis=-1, **options):
     return make
 
 
+def norm_piece(*names):
+    """Arguments of these names for a piece of a batch whose statistics and sums are another batch's."""
+
+    def make(shape, dtype, seed):
+        args = batch_norm(1)(shape, dtype, seed)
+        x = args["x"]
+        other = batch_norm(1)((7, *shape[1:]), dtype, seed + 5)["x"]
+        count, mean, m2 = reference.batch_norm_stats(other)
+        inv_std = 1 / np.sqrt(m2 / max(count, 1) + 0.1)
+        grad = normal(x.shape, dtype, seed + 2)
+        dweight, dbias = reference.batch_norm_backward_stats(grad, x, mean, inv_std)
+        made = {**args, "grad": grad, "mean": mean, "inv_std": inv_std, "dweight": dweight, "dbias": dbias}
+        vectors = {k: made[k].astype(dtype) for k in ("mean", "inv_std", "dweight", "dbias")}
+        return {k: v for k, v in {**made, **vectors, "count": max(1, 2 * count)}.items() if k in (*names, "channel_axis")}
+
+    return make
+
+
 def dropout(name):
     return lambda shape, dtype, seed: {
         name: normal(shape, dtype, seed),
@@ -409,6 +427,36 @@ def batch_norm_backward_terms(args):
     factor = v["weight"] * v["inv_std"] * largest(grad, others)
     dx = factor * (1 + xhat.max(axis=others, keepdims=True, initial=0) ** 2)
     return finite(dx), dweight, dbias
+
+
+def norm_stats_terms(args):
+    """Both are doubles, summed in the precision of x, whose denormals are rounded too."""
+    others, _ = by_channel(args)
+    unit = np.finfo(args["x"].dtype)
+    coarse, top = unit.eps / np.finfo(np.float64).eps, largest(args["x"], others).ravel()
+    m2 = finite(reference.batch_norm_stats(args["x"], channel_axis=args["channel_axis"])[2])
+    return 0.0, (top + unit.tiny) * coarse, (m2 + unit.tiny) * coarse
+
+
+def norm_apply_terms(args):
+    others, v = by_channel(args)
+    return (finite((largest(args["x"], others) + v["mean"]) * v["inv_std"] * v["weight"]) + v["bias"],)
+
+
+def norm_backward_stats_terms(args):
+    others, v = by_channel(args)
+    unit = np.finfo(np.result_type(args["grad"], args["x"]))
+    coarse = unit.eps / np.finfo(np.float64).eps
+    grad, x = (np.abs(args[name], dtype=np.float64) + unit.tiny for name in ("grad", "x"))
+    xhat = finite((x + v["mean"]) * v["inv_std"])
+    return finite(grad * xhat).sum(axis=others) * coarse, finite(grad).sum(axis=others) * coarse
+
+
+def norm_backward_apply_terms(args):
+    others, v = by_channel(args)
+    xhat = finite((largest(args["x"], others) + v["mean"]) * v["inv_std"])
+    terms = largest(args["grad"], others) + (v["dbias"] + xhat * v["dweight"]) / args["count"]
+    return (finite(v["weight"] * v["inv_std"] * terms),)
 
 
 def gelu_terms(args):

@@ -154,6 +154,7 @@ _CE = {
     "accepts": arguments.has_classes,
 }
 _CE_OUT = {**_CE, "out": 1, "in_place": "logits", "scales": arguments.cross_entropy_terms}
+_IMAGES = {"big": ((32, 14, 14, 67), (4, 97, 131, 5), (1031, 517))}
 _BN = {
     "arrays": ("x", "weight", "bias", "running_mean", "running_var"),
     "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": arguments.several_values,
@@ -165,6 +166,8 @@ _BN_BACKWARD = {
     "in_place": "grad",
     "scales": arguments.batch_norm_backward_terms,
 }
+_PIECE = {"min_ndim": 2, "ulp": 32, **_IMAGES}
+_PIECE_OUT = {**_PIECE, "out": 0}
 _LOSS_OUT = {"out": 1, "in_place": "input"}
 _NLL = {
     "arrays": ("log_probs", "target", "weight"),
@@ -225,7 +228,6 @@ _LINEAR_CE = {
     "arrays": ("x", "weight", "target", "bias", "class_weight"),
     "min_ndim": 1, "scales": arguments.linear_cross_entropy_terms, "big": ((517, 259), (1031, 67), (33, 1031)),
 }  # fmt: skip
-_IMAGES = {"big": ((32, 14, 14, 67), (4, 97, 131, 5), (1031, 517))}
 _LINEAR_BIG = ((517, 259), (4099, 67), (33, 1031))
 
 OPS = (
@@ -319,6 +321,36 @@ OPS = (
         **_BN_BACKWARD,
         **_IMAGES,
         case="eval",
+    ),
+    Op(
+        "batch_norm_stats",
+        arguments.norm_piece("x"),
+        ("x",),
+        **_PIECE,
+        scales=arguments.norm_stats_terms,
+    ),
+    Op(
+        "batch_norm_apply",
+        arguments.norm_piece("x", "mean", "inv_std", "weight", "bias"),
+        ("x", "mean", "inv_std", "weight", "bias"),
+        **_PIECE_OUT,
+        in_place="x",
+        scales=arguments.norm_apply_terms,
+    ),
+    Op(
+        "batch_norm_backward_stats",
+        arguments.norm_piece("grad", "x", "mean", "inv_std"),
+        ("grad", "x", "mean", "inv_std"),
+        **_PIECE,
+        scales=arguments.norm_backward_stats_terms,
+    ),
+    Op(
+        "batch_norm_backward_apply",
+        arguments.norm_piece("grad", "x", "weight", "mean", "inv_std", "dweight", "dbias", "count"),
+        ("grad", "x", "weight", "mean", "inv_std", "dweight", "dbias"),
+        **_PIECE_OUT,
+        in_place="grad",
+        scales=arguments.norm_backward_apply_terms,
     ),
     Op("dropout", arguments.dropout("x"), ("x",), out=0, in_place="x", ulp=0),
     Op("dropout_backward", arguments.dropout("grad"), ("grad",), out=0, in_place="grad", ulp=0),

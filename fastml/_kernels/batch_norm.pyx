@@ -9,6 +9,7 @@ from cython.parallel import parallel, prange
 
 cimport numpy as cnp
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from .. import _check
 
@@ -39,7 +40,8 @@ cdef inline void place(real **field, char **memory, size_t count) noexcept nogil
 
 cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, object running_var,
              double momentum, bint unbiased) except -1:
-    """Scratch, schedule and the three phases; then the running statistics."""
+    """Scratch, schedule and the three phases; then the running statistics. Where sums alone are wanted, running_mean and
+    running_var take them, both float64; where they are given, they have them."""
     cdef Cut *cut = &job.cut
     cdef double count = at.outer * at.inner
     cdef int threads = team((FORWARD_COST if job.g == NULL else BACKWARD_COST) * count * at.n)
@@ -59,6 +61,8 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
     if not gathers(job):
         load(job.sum, <cnp.ndarray>running_mean)
         load(job.m2, <cnp.ndarray>running_var)
+    if job.purpose == RESULT and job.g == NULL:
+        job.mean = job.center
     if threads > 1:
         with nogil:
             together(job, threads)
@@ -68,7 +72,10 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
     else:
         alone(job)
     team_done()
-    if job.training and job.g == NULL:
+    if job.purpose == SUMS:
+        memcpy(cnp.PyArray_DATA(<cnp.ndarray>running_mean), job.sum, cut.channels * sizeof(double))
+        memcpy(cnp.PyArray_DATA(<cnp.ndarray>running_var), job.m2, cut.channels * sizeof(double))
+    elif job.purpose == WHOLE and job.training and job.g == NULL:
         update(<cnp.ndarray>running_mean, job.sum, count, momentum)
         update(<cnp.ndarray>running_var, job.m2, count - unbiased, momentum)
     free(scratch)
@@ -103,7 +110,7 @@ cdef int prepare(Job *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, cnp.ndar
         job.fm = fm32
     else:
         job.fm = fm64
-    job.training, job.eps = training, eps
+    job.purpose, job.training, job.eps = WHOLE, training, eps
     aim(&job.y, y)
     aim(&job.g, g)
     aim(&job.x, x)
@@ -294,3 +301,75 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, bint training, axis, out
         prepare[Job64](&job64, dx, grad, x, weight, None, mean, inv_std, dweight, dbias, training, 0)
         run[Job64](&job64, sizeof(double), &at, None, None, 0, False)
     return dx if call is None else call.finish(dx), dweight, dbias
+
+
+# ---- statistics that pieces of a batch have in common -----------------------------------------------------
+
+
+cdef tuple on_piece(int purpose, grad, x, weight, bias, mean, inv_std, str first_name, first, str second_name, second,
+                    double count, axis, out):
+    """(y or dx or None, first, second, values per channel): what a call for SUMS or a RESULT does."""
+    cdef Layout at
+    cdef Job32 job32
+    cdef Job64 job64
+    call = None
+    lead = x if grad is None else grad
+    if not (is_plain(lead) and (grad is None or alike(<cnp.ndarray>lead, x)) and fits(<cnp.ndarray>lead, out)
+            and fits(<cnp.ndarray>x, out)):
+        names, arrays = (("x",), (x,)) if grad is None else (("grad", "x"), (grad, x))
+        call = _check.arrange(names, arrays, channel_index(axis, np.ndim(lead)), out)
+        if grad is None:
+            x, = call.arrays
+        else:
+            grad, x = call.arrays
+    lay(<cnp.ndarray>x, channel_index(axis, np.ndim(x)) if call is None else call.axis, &at)
+    dtype, shape = x.dtype, (at.n,)
+    weight, bias = part(weight, "weight", shape, dtype, out), part(bias, "bias", shape, dtype, out)
+    if grad is not None:
+        mean, inv_std = given(mean, "mean", shape, dtype, out), given(inv_std, "inv_std", shape, dtype, out)
+    if purpose == SUMS:
+        first, second = np.zeros(shape), np.zeros(shape)
+        y = None
+    else:
+        first, second = given(first, first_name, shape, None, out), given(second, second_name, shape, None, out)
+        y = result_like(<cnp.ndarray>x, out if call is None else call.out)
+    dweight, dbias = vector_like(<cnp.ndarray>x, at.n), vector_like(<cnp.ndarray>x, at.n)
+    if at.outer * at.inner and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.NPY_FLOAT:
+        prepare[Job32](&job32, y, grad, x, weight, bias, mean, inv_std, dweight, dbias, True, 0)
+        job32.purpose, job32.count = purpose, count
+        run[Job32](&job32, sizeof(float), &at, first, second, 0, False)
+    elif at.outer * at.inner:
+        prepare[Job64](&job64, y, grad, x, weight, bias, mean, inv_std, dweight, dbias, True, 0)
+        job64.purpose, job64.count = purpose, count
+        run[Job64](&job64, sizeof(double), &at, first, second, 0, False)
+    if call is not None and y is not None:
+        y = call.finish(y)
+    return y, first, second, at.outer * at.inner
+
+
+def given(value, name, shape, dtype, out):
+    """As part, but there must be one."""
+    if value is None:
+        raise TypeError(f"{name} must be an array of one value per channel, not None")
+    return part(value, name, shape, dtype, out)
+
+
+def batch_norm_stats(x, axis):
+    _, mean, m2, count = on_piece(SUMS, None, x, None, None, None, None, "", None, "", None, 0, axis, None)
+    if count:
+        mean /= count
+    return count, mean, m2
+
+
+def batch_norm_apply(x, mean, inv_std, weight, bias, axis, out):
+    return on_piece(RESULT, None, x, weight, bias, None, None, "mean", mean, "inv_std", inv_std, 0, axis, out)[0]
+
+
+def batch_norm_backward_stats(grad, x, mean, inv_std, axis):
+    _, dbias, dweight, _ = on_piece(SUMS, grad, x, None, None, mean, inv_std, "", None, "", None, 0, axis, None)
+    return dweight, dbias
+
+
+def batch_norm_backward_apply(grad, x, weight, mean, inv_std, dweight, dbias, count, axis, out):
+    count = _check.number(count, "count", 1)
+    return on_piece(RESULT, grad, x, weight, None, mean, inv_std, "dbias", dbias, "dweight", dweight, count, axis, out)[0]

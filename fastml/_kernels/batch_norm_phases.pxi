@@ -34,14 +34,23 @@ cdef struct Cut:
     bint by_panel
     bint stream
 
+# What a call is for, beside batch_norm and its backward: partial sums alone, or the result from given sums, which are
+# mean and inv_std forward and those of the whole batch backward.
+cdef enum:
+    WHOLE = 0
+    SUMS = 1
+    RESULT = 2
+
 # One call. y (OUT): result or dx; g, x (IN), g NULL forward; weight, bias (IN, may be NULL); mean, inv_std (OUT
 # forward, IN backward); dweight, dbias (OUT); scale ... slope: scratch per channel; sum, m2: scratch per chunk
 # and channel, in the end the channels' own in the first row.
 cdef struct Job32:
     const fm_table32 *fm
     Cut cut
+    int purpose
     bint training
     double eps
+    double count   # of the values of a channel where the sums are given
     float *y
     float *g
     float *x
@@ -61,8 +70,10 @@ cdef struct Job32:
 cdef struct Job64:
     const fm_table64 *fm
     Cut cut
+    int purpose
     bint training
     double eps
+    double count   # of the values of a channel where the sums are given
     double *y
     double *g
     double *x
@@ -164,29 +175,39 @@ cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
     """Join the chunks' sums and find the coefficients of panel p."""
     cdef const Cut *cut = &job.cut
     cdef Py_ssize_t first = p * cut.panel, w = min(cut.panel, cut.channels - first), k, c, n, done
-    cdef double count = cut.outer * cut.inner
+    cdef double count = cut.outer * cut.inner, scale
     cdef double *sums = job.sum + first
     cdef double *m2 = job.m2 + first
+    if gathers(job) and job.g == NULL:
+        done = chunk_rows(cut, 0) * chunk_width(cut, 0)
+        for k in range(1, cut.chunks):
+            n = chunk_rows(cut, k) * chunk_width(cut, k)
+            job.fm.moments_merge(sums, m2, done, sums + k * cut.channels, m2 + k * cut.channels, n, w)
+            done += n
+    elif gathers(job):
+        for k in range(1, cut.chunks):
+            for c in range(w):
+                sums[c] += sums[k * cut.channels + c]
+                m2[c] += m2[k * cut.channels + c]
+    if job.purpose == SUMS:
+        return
+    if job.g == NULL and job.purpose == RESULT:
+        for c in range(first, first + w):
+            scale = job.m2[c] if job.weight == NULL else job.weight[c] * job.m2[c]
+            job.mean[c] = job.sum[c]
+            job.scale[c] = scale
+            job.shift[c] = (0 if job.bias == NULL else job.bias[c]) + (job.mean[c] - job.sum[c]) * scale
+        return
     if job.g == NULL:
-        if job.training:
-            done = chunk_rows(cut, 0) * chunk_width(cut, 0)
-            for k in range(1, cut.chunks):
-                n = chunk_rows(cut, k) * chunk_width(cut, k)
-                job.fm.moments_merge(sums, m2, done, sums + k * cut.channels, m2 + k * cut.channels, n, w)
-                done += n
         job.fm.norm_coefficients(
             job.mean + first, job.inv_std + first, job.scale + first, job.shift + first, sums, m2,
             count if job.training else 1.0, job.eps, NULL if job.weight == NULL else job.weight + first,
             NULL if job.bias == NULL else job.bias + first, w)
         return
-    for k in range(1, cut.chunks):
-        for c in range(w):
-            sums[c] += sums[k * cut.channels + c]
-            m2[c] += m2[k * cut.channels + c]
     job.fm.norm_backward_coefficients(
         job.dweight + first, job.dbias + first, job.scale + first, job.shift + first, job.center + first,
-        job.slope + first, sums, m2, count, NULL if job.weight == NULL else job.weight + first,
-        job.inv_std + first, w)
+        job.slope + first, sums, m2, job.count if job.purpose == RESULT else count,
+        NULL if job.weight == NULL else job.weight + first, job.inv_std + first, w)
     if not job.training:
         for c in range(first, first + w):
             job.center[c] = job.shift[c] = 0
@@ -226,7 +247,7 @@ cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
 
 
 cdef inline bint gathers(const Job *job) noexcept nogil:
-    return job.training or job.g != NULL
+    return job.purpose == SUMS or (job.purpose == WHOLE and (job.training or job.g != NULL))
 
 
 cdef void by_panel(const Job *job, int part, int parts) noexcept nogil:
@@ -237,6 +258,8 @@ cdef void by_panel(const Job *job, int part, int parts) noexcept nogil:
             for k in range(job.cut.chunks):
                 gather(job, k, p)
         conclude(job, p)
+        if job.purpose == SUMS:
+            continue
         for k in range(job.cut.chunks - 1, -1, -1):
             apply(job, k, p)
 
@@ -268,7 +291,8 @@ cdef void alone(const Job *job) noexcept nogil:
     if gathers(job):
         gather_part(job, 0, 1)
     conclude_part(job, 0, 1)
-    apply_part(job, 0, 1)
+    if job.purpose != SUMS:
+        apply_part(job, 0, 1)
 
 
 cdef void together(const Job *job, int threads) noexcept nogil:
@@ -285,5 +309,6 @@ cdef void together(const Job *job, int threads) noexcept nogil:
                     gather_part(job, t, threads)
             for t in prange(threads, schedule="static"):
                 conclude_part(job, t, threads)
-            for t in prange(threads, schedule="static"):
-                apply_part(job, t, threads)
+            if job.purpose != SUMS:
+                for t in prange(threads, schedule="static"):
+                    apply_part(job, t, threads)

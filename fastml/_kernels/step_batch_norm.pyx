@@ -58,7 +58,7 @@ cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
         job.mean, job.inv_std = <double *>at(p.v[1], t, t.lo, 0, p.size), <double *>at(p.v[2], t, t.lo, 0, p.size)
         job.weight, job.bias = <double *>at(p.v[4], t, t.lo, 0, p.size), <double *>at(p.v[5], t, t.lo, 0, p.size)
         job.g = NULL
-    job.training, job.eps = True, p.x[0]
+    job.purpose, job.training, job.eps = WHOLE, True, p.x[0]
     place(job, t.scratch)
     by_panel(job, 0, 1)
     if p.v[6] == NULL:
@@ -87,7 +87,7 @@ cdef void norm_backward(Job *job, const Args *p, const Tile *t) noexcept nogil:
         job.x, job.weight = <double *>at(p.v[4], t, 0, j, p.size), <double *>at(p.v[5], t, t.lo, 0, p.size)
         job.mean, job.inv_std = <double *>at(p.v[6], t, t.lo, 0, p.size), <double *>at(p.v[7], t, t.lo, 0, p.size)
     job.bias = NULL
-    job.training, job.eps = True, 0
+    job.purpose, job.training, job.eps = WHOLE, True, 0
     place(job, t.scratch)
     by_panel(job, 0, 1)
 

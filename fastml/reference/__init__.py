@@ -58,6 +58,12 @@ from .rms_norm import rms_norm, rms_norm_backward
 from .nll_loss import nll_loss, nll_loss_with_grad
 from .rmsprop import rmsprop_step
 from .one_hot import one_hot
+from .norm_stats import (
+    batch_norm_apply,
+    batch_norm_backward_apply,
+    batch_norm_backward_stats,
+    batch_norm_stats,
+)
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -65,7 +71,11 @@ __all__ = [
     "adagrad_step",
     "adam_step",
     "batch_norm",
+    "batch_norm_apply",
     "batch_norm_backward",
+    "batch_norm_backward_apply",
+    "batch_norm_backward_stats",
+    "batch_norm_stats",
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_with_grad",
     "clip_grad_norm",
