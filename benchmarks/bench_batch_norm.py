@@ -1,4 +1,4 @@
-"""Batch norm in training, over axis 1: forward with running statistics, and backward."""
+"""Batch norm in training, over axis 1: forward with running statistics, backward, and the statistics of a piece."""
 
 import numpy as np
 
@@ -160,10 +160,46 @@ def _backward_case(shape, dtype="float32"):
     return Case("batch_norm_backward", shape_label(shape), dtype, setup, nbytes=nbytes)
 
 
+def _stats_case(shape, dtype="float32"):
+    def setup():
+        x, *_ = _inputs(shape, dtype)
+        axes, _, _ = _channels(shape)
+
+        def torch_():
+            import torch
+
+            t = torch.from_numpy(x)
+            kernel = torch.ops.aten.var_mean.correction
+
+            def call():
+                var, mean = kernel(t, axes, correction=0)
+                return x.size // shape[1], mean, var * (x.size // shape[1])
+
+            return call
+
+        def numpy_():
+            return lambda: (x.size // shape[1], x.mean(axes), x.var(axes) * (x.size // shape[1]))
+
+        expected = reference.batch_norm_stats(x)
+
+        def check(result, peer):
+            assert result[0] == expected[0], f"{peer} count {result[0]}"
+            for name, got, want in zip(("mean", "m2"), result[1:], expected[1:], strict=True):
+                assert_close(to_numpy(got), want, dtype, f"{peer} {name}")
+
+        return Setup(
+            {"fastml": lambda: lambda: fastml.batch_norm_stats(x), "torch": torch_, "numpy": numpy_}, check
+        )
+
+    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return Case("batch_norm_stats", shape_label(shape), dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))
+
+
 SHAPES = ((128, 256), (4096, 512), (32, 256, 14, 14))
 CASES = [
     *(_forward_case(shape) for shape in SHAPES),
     _forward_case((128, 256), dtype="float64"),
     *(_backward_case(shape) for shape in SHAPES),
     _backward_case((128, 256), dtype="float64"),
+    *(_stats_case(shape) for shape in SHAPES),
 ]

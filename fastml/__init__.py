@@ -46,7 +46,6 @@ from .ops.losses import (
     mse_loss,
     mse_loss_with_grad,
 )
-from .ops.rms_norm import rms_norm, rms_norm_backward
 from .ops.nll_loss import nll_loss, nll_loss_with_grad
 from .ops.rmsprop import rmsprop_step
 from .ops.one_hot import one_hot
@@ -57,6 +56,7 @@ from .ops.norm_stats import (
     batch_norm_stats,
     merge_norm_stats,
 )
+from .ops.rms_norm import rms_norm, rms_norm_backward
 from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -88,10 +88,10 @@ __all__ = [
     "get_num_threads",
     "group_norm",
     "group_norm_backward",
-    "instance_norm",
-    "instance_norm_backward",
     "huber_loss",
     "huber_loss_with_grad",
+    "instance_norm",
+    "instance_norm_backward",
     "kl_div_loss",
     "kl_div_loss_with_grad",
     "l1_loss",

@@ -54,7 +54,6 @@ from .losses import (
     mse_loss,
     mse_loss_with_grad,
 )
-from .rms_norm import rms_norm, rms_norm_backward
 from .nll_loss import nll_loss, nll_loss_with_grad
 from .rmsprop import rmsprop_step
 from .one_hot import one_hot
@@ -64,6 +63,7 @@ from .norm_stats import (
     batch_norm_backward_stats,
     batch_norm_stats,
 )
+from .rms_norm import rms_norm, rms_norm_backward
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -94,11 +94,11 @@ __all__ = [
     "gelu_backward",
     "group_norm",
     "group_norm_backward",
-    "instance_norm",
-    "instance_norm_backward",
     "huber_loss",
     "huber_loss_with_grad",
     "js_divergence",
+    "instance_norm",
+    "instance_norm_backward",
     "kl_div_loss",
     "kl_div_loss_with_grad",
     "kl_divergence",
