@@ -41,6 +41,7 @@ cdef extern from "dispatch.h" nogil:
                         float weight, float eps, float decay, float momentum, float sign) noexcept nogil
         double (*square_sum)(const float *x, size_t n) noexcept nogil
         void (*scale_run)(float *x, size_t n, float factor) noexcept nogil
+        int (*unscale_run)(float *x, size_t n, float factor) noexcept nogil
         void (*clip_run)(float *x, size_t n, float most) noexcept nogil
         void (*clear_lines)(void *y, size_t bytes) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
@@ -170,6 +171,7 @@ cdef extern from "dispatch.h" nogil:
                         double weight, double eps, double decay, double momentum, double sign) noexcept nogil
         double (*square_sum)(const double *x, size_t n) noexcept nogil
         void (*scale_run)(double *x, size_t n, double factor) noexcept nogil
+        int (*unscale_run)(double *x, size_t n, double factor) noexcept nogil
         void (*clip_run)(double *x, size_t n, double most) noexcept nogil
         void (*clear_lines)(void *y, size_t bytes) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,

@@ -210,6 +210,8 @@ FM_PRIMITIVE(void, rms_run,
 FM_PRIMITIVE(double, square_sum, (const real *x, size_t n))
 /* x[i] *= factor. n >= 0. */
 FM_PRIMITIVE(void, scale_run, (real *x, size_t n, real factor))
+/* The same; returns whether all x[i] were finite before. n >= 0. */
+FM_PRIMITIVE(int, unscale_run, (real *x, size_t n, real factor))
 /* x[i] = min(max(x[i], -most), most); NaN stays. n >= 0. */
 FM_PRIMITIVE(void, clip_run, (real *x, size_t n, real most))
 /* Zeros past the caches: y on a 64-byte boundary, `bytes` a multiple of 64; the same in both tables. bytes >= 0. */

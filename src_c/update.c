@@ -99,6 +99,18 @@ static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_
         PUT(p, v_fnma(vrate, d, w));
     })
 }
+
+static int FM(unscale_run)(real *x, size_t n, real factor)
+{
+    const vec vfactor = v_set1(factor), zero = v_set1(0);
+    vec seen = zero; /* 0 times infinity is NaN */
+    FM_UPDATE(x, n, {
+        const vec a = AT(x);
+        seen = v_fma(a, zero, seen);
+        PUT(x, v_mul(a, vfactor));
+    })
+    return v_sum(seen) == 0;
+}
 #undef FM_UPDATE
 
 /* Sixteen elements as two vectors of doubles. */

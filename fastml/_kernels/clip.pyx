@@ -1,4 +1,5 @@
-"""The norm of a list of arrays and its bound, the bound of each element, and a factor; updates.pxd has the checks, the cut and the threads.
+"""The norm of a list of arrays and its bound, the bound of each element, and the scale of a loss undone; updates.pxd
+has the checks, the cut and the threads.
 
 The sum of squares is cut so that anyone can take it piece by piece to the same bits: an array in blocks of
 CHUNK bytes from its own start (4096 floats, 2048 doubles; the last one shorter), `square_sum` of each block in
@@ -7,7 +8,7 @@ places, whoever computes them.
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN
-from libc.math cimport INFINITY, isfinite, sqrt
+from libc.math cimport INFINITY, sqrt
 from libc.stdlib cimport free, malloc
 
 from .. import _check
@@ -22,18 +23,16 @@ cdef tuple NAMES = ("grads", "", "", "", "")
 cdef double COST = 0.02  # nanoseconds a byte on one thread, for the sum as for the scaling
 
 
-cdef inline void sum_block(double *sum, const Place *at, size_t first, size_t last) noexcept nogil:
-    if at.is_double:
-        sum[0] = fm64.square_sum(<const double *>(at.p + first), (last - first) // 8)
-    else:
-        sum[0] = fm32.square_sum(<const float *>(at.p + first), (last - first) // 4)
-
-
 cdef void sum_blocks(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
     cdef double *sums = (<double **>step)[0] + at.start // CHUNK
+    cdef size_t n
     while first < last:
-        sum_block(&sums[first // CHUNK], at, first, min(last, first + CHUNK))
-        first += CHUNK
+        n = min(<size_t>CHUNK, last - first)
+        if at.is_double:
+            sums[first // CHUNK] = fm64.square_sum(<const double *>(at.p + first), n // 8)
+        else:
+            sums[first // CHUNK] = fm32.square_sum(<const float *>(at.p + first), n // 4)
+        first += n
 
 
 cdef void scale(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
@@ -102,22 +101,14 @@ cdef struct Unscale:
 
 
 cdef void unscale(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
-    """Look at the elements and scale them, while a block is in the first cache."""
     cdef const Unscale *s = <const Unscale *>step
-    cdef double square
-    cdef size_t end, i
-    while first < last:
-        end = min(last, first + CHUNK)
-        sum_block(&square, at, first, end)
-        if not isfinite(square):
-            if at.is_double:  # squares of doubles overflow before their numbers do
-                for i in range(first // 8, end // 8):
-                    if not isfinite((<const double *>at.p)[i]):
-                        s.found[0] = 1
-            else:
-                s.found[0] = 1
-        scale(at, first, end, &s.factor)
-        first = end
+    cdef bint finite
+    if at.is_double:
+        finite = fm64.unscale_run(<double *>(at.p + first), (last - first) // 8, s.factor)
+    else:
+        finite = fm32.unscale_run(<float *>(at.p + first), (last - first) // 4, <float>s.factor)
+    if not finite:
+        s.found[0] = 1
 
 
 def unscale_grads(grads, divisor):
