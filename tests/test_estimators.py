@@ -127,6 +127,16 @@ def test_penalty_pulls_towards_zero():
     assert norms["adamw", 10.0] < norms["adamw", 0.0] == norms["adam", 0.0]
 
 
+@pytest.mark.parametrize("solver", ["rmsprop", "adagrad"])
+def test_other_solvers_learn_and_are_penalised(solver):
+    _, X, y = task("multiclass")
+    options = {"solver": solver, "max_iter": 60, "learning_rate_init": 0.02}
+    plain = make("MLPClassifier", alpha=0.0, **options).fit(X, y)
+    assert plain.loss_ < 0.3 * plain.loss_curve_[0]
+    held = make("MLPClassifier", alpha=30.0, **options).fit(X, y)
+    assert np.abs(held.coefs_[0]).sum() < np.abs(plain.coefs_[0]).sum()
+
+
 # Input
 
 

@@ -25,7 +25,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
     activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu" or "softplus", of the
         hidden layers.
-    solver : "adam", "adamw" or "sgd". ``optimizer`` is another name for it and wins where it is not None.
+    solver : "adam", "adamw", "rmsprop", "adagrad" or "sgd". ``optimizer`` is another name for it and wins where it is not
+        None.
     alpha : the penalty alpha / 2 · Σ p², divided by the rows of a batch; of all parameters, biases too. With
         "adamw" the decoupled weight decay itself.
     batch_size : rows of a batch; "auto" is min(200, n), None is n.
@@ -38,7 +39,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         improved the loss (with early stopping: the score) by ``tol``.
     early_stopping, validation_fraction : hold out that share of the rows (stratified by class where every class
         has rows enough), score it after each epoch (accuracy), and keep the weights of the best epoch.
-    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2, epsilon : of "adam" and "adamw".
+    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam" and "adamw". epsilon : of all but "sgd".
     batch_norm : batch normalisation between each hidden layer and its activation.
     dropout : probability of dropping a hidden value in training.
     class_weight : weights of the classes, a dict {class: weight} or "balanced" (n / (classes · rows of the

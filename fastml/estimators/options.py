@@ -8,7 +8,7 @@ import numpy as np
 
 from .network import ACTIVATIONS
 
-SOLVERS = ("adam", "adamw", "sgd")
+SOLVERS = ("adagrad", "adam", "adamw", "rmsprop", "sgd")
 RATES = ("constant", "cosine", "invscaling", "adaptive")
 
 # name: kind, least, greatest, and which of the two belong to the range.

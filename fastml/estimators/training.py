@@ -80,14 +80,18 @@ class Weighted:
 def make_optimizer(params, o, scale, batch_size):
     """The optimizer of the resolved options ``o`` for an objective that is ``scale`` times the loss.
 
-    Scaling gradients by a number is scaling SGD's learning rate; Adam's steps do not see it, its eps does.
+    Scaling gradients by a number is scaling SGD's learning rate; the steps of the others do not see it, their eps does.
     The penalty is alpha / 2 · |p|² per batch, and AdamW's decay is alpha itself.
     """
     rate, decay = o.learning_rate_init, o.alpha_by_row / batch_size / scale
     if o.solver == "sgd":
         nesterov = bool(o.nesterovs_momentum and o.momentum > 0)
         return optim.SGD(params, rate * scale, o.momentum, weight_decay=decay, nesterov=nesterov)
-    options = {"lr": rate, "betas": (o.beta_1, o.beta_2), "eps": o.epsilon / scale}
+    options = {"lr": rate, "eps": o.epsilon / scale}
+    if o.solver in ("rmsprop", "adagrad"):
+        kind = optim.RMSprop if o.solver == "rmsprop" else optim.Adagrad
+        return kind(params, weight_decay=decay, **options)
+    options["betas"] = (o.beta_1, o.beta_2)
     if o.solver == "adam":
         return optim.Adam(params, weight_decay=decay, **options)
     return optim.AdamW(params, weight_decay=o.alpha, **options)
