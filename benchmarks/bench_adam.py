@@ -19,6 +19,7 @@ SIXTY = [(3200, WIDTH), (64, WIDTH), *BLOCK * 4, (2, WIDTH), (2,)]
 
 def _adam_case(op, shapes, label, dtype="float32"):
     decoupled = {"lr": LR, "betas": BETAS, "eps": EPS, "weight_decay": DECAY, "decoupled": True}
+    amsgrad = op == "adam_step_amsgrad"
 
     def setup():
         params = [normal(shape, dtype, seed=2 * i) for i, shape in enumerate(shapes)]
@@ -29,12 +30,13 @@ def _adam_case(op, shapes, label, dtype="float32"):
 
         def fastml_():
             p, m, v = state()
+            largest = {"max_exp_avg_sqs": [np.zeros_like(a) for a in params]} if amsgrad else {}
             step = 0
 
             def call():
                 nonlocal step
                 step += 1
-                fastml.adam_step(p, grads, m, v, step, **decoupled)
+                fastml.adam_step(p, grads, m, v, step, **largest, **decoupled)
                 return p
 
             return call
@@ -46,7 +48,8 @@ def _adam_case(op, shapes, label, dtype="float32"):
             for one, grad in zip(p, grads, strict=True):
                 one.grad = torch.from_numpy(grad.copy())
             fused = None if op == "adam_step_default" else True
-            step = torch.optim.AdamW(p, lr=LR, betas=BETAS, eps=EPS, weight_decay=DECAY, fused=fused).step
+            options = {"lr": LR, "betas": BETAS, "eps": EPS, "weight_decay": DECAY, "amsgrad": amsgrad}
+            step = torch.optim.AdamW(p, fused=fused, **options).step
 
             def call():
                 step()
@@ -119,9 +122,11 @@ def _adam_case(op, shapes, label, dtype="float32"):
         builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}
         return Setup({name: builders[name] for name in ("fastml", *peers)}, check)
 
-    peers = ("torch", "numpy", "jax") if op == "adam_step" else ("torch", "numpy")
+    peers = {"adam_step": ("torch", "numpy", "jax"), "adam_step_default": ("torch", "numpy")}.get(
+        op, ("torch",)
+    )
     # Read parameter, gradient and averages; write parameter and averages.
-    nbytes = 7 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
+    nbytes = (9 if amsgrad else 7) * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
     return Case(op, label, dtype, setup, nbytes=nbytes, peers=peers)
 
 
@@ -131,4 +136,6 @@ CASES = [
     _adam_case("adam_step_default", [(10**3,)], "1e3"),
     _adam_case("adam_step_default", SIXTY, "60 arrays"),
     _adam_case("adam_step", [(10**5,)], "1e5", dtype="float64"),
+    _adam_case("adam_step_amsgrad", [(10**5,)], "1e5"),
+    _adam_case("adam_step_amsgrad", SIXTY, "60 arrays"),
 ]

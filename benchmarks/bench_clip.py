@@ -1,4 +1,4 @@
-"""The norm of the gradients and its bound, over one array and over sixty.
+"""The norm of gradients and its bound, the bound of their elements, and their scale: one array and sixty.
 
 From call to call the bound shrinks by a millionth, so every call scales and the values hardly change.
 """
@@ -86,8 +86,102 @@ def _clip_case(shapes, label, dtype="float32"):
     return Case("clip_grad_norm", label, dtype, setup, nbytes=nbytes)
 
 
+def _value_case(shapes, label, dtype="float32"):
+    def setup():
+        grads = [normal(shape, dtype, seed=i) for i, shape in enumerate(shapes)]
+
+        def fastml_():
+            g = [a.copy() for a in grads]
+
+            def call():
+                fastml.clip_grad_value(g, 0.5)
+                return g[-1]
+
+            return call
+
+        def torch_():
+            import torch
+
+            p = [torch.nn.Parameter(torch.from_numpy(np.zeros_like(a))) for a in grads]
+            for one, grad in zip(p, grads, strict=True):
+                one.grad = torch.from_numpy(grad.copy())
+
+            def call():
+                torch.nn.utils.clip_grad_value_(p, 0.5)
+                return p[-1].grad
+
+            return call
+
+        def numpy_():
+            g = [a.copy() for a in grads]
+
+            def call():
+                for a in g:
+                    np.clip(a, -0.5, 0.5, out=a)
+                return g[-1]
+
+            return call
+
+        def check(result, peer):
+            assert_close(to_numpy(result), np.clip(grads[-1], -0.5, 0.5), dtype, peer)
+
+        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_}, check)
+
+    nbytes = 2 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
+    return Case("clip_grad_value", label, dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))
+
+
+def _unscale_case(shapes, label, dtype="float32"):
+    """By 1 + 1e-7, so that the values hardly change."""
+
+    def setup():
+        grads = [normal(shape, dtype, seed=i) for i, shape in enumerate(shapes)]
+
+        def fastml_():
+            g = [a.copy() for a in grads]
+            return lambda: (fastml.unscale_grads(g, 1 + 1e-7), g[-1])
+
+        def torch_():
+            import torch
+
+            g = [torch.from_numpy(a.copy()) for a in grads]
+            found, inverse = torch.zeros(1), torch.tensor([1 / (1 + 1e-7)], dtype=torch.float32)
+            unscale = torch._amp_foreach_non_finite_check_and_unscale_  # what GradScaler.unscale_ calls
+
+            def call():
+                unscale(g, found, inverse)
+                return not found.item(), g[-1]
+
+            return call
+
+        def numpy_():
+            g = [a.copy() for a in grads]
+
+            def call():
+                finite = all(np.isfinite(a).all() for a in g)
+                for a in g:
+                    np.multiply(a, 1 / (1 + 1e-7), out=a)
+                return bool(finite), g[-1]
+
+            return call
+
+        def check(result, peer):
+            if result[0] is not True:
+                raise AssertionError(f"{peer}: {result[0]}")
+            assert_close(to_numpy(result[1]), grads[-1], dtype, f"{peer} gradient")
+
+        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_}, check)
+
+    nbytes = 2 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
+    return Case("unscale_grads", label, dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))
+
+
 CASES = [
     *(_clip_case([shape], shape_label(shape)) for shape in ((10**3,), (10**5,), (10**7,))),
     _clip_case(SIXTY, "60 arrays"),
     _clip_case([(10**5,)], "1e5", dtype="float64"),
+    *(_value_case([shape], shape_label(shape)) for shape in ((10**3,), (10**5,), (10**7,))),
+    _value_case(SIXTY, "60 arrays"),
+    *(_unscale_case([shape], shape_label(shape)) for shape in ((10**3,), (10**5,), (10**7,))),
+    _unscale_case(SIXTY, "60 arrays"),
 ]
