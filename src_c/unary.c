@@ -83,11 +83,10 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
             break;
         case FM_GELU_TANH + FM_KINDS:
         case FM_SILU + FM_KINDS: {
-            const vec upper = v_div(one, u);
-            vec du = one;
+            vec du = one; /* e (u - a du) / u^2, du being the exponent's derivative */
             if (kind != FM_SILU + FM_KINDS)
                 du = v_fma(v_mul(b, b), v_set1((real)0x1.b6676bf7450f0p-3), v_set1((real)0x1.9884533d43651p+0));
-            r = v_scale2(v_mul(v_mul(e1, upper), v_fnma(v_mul(b, upper), du, one)), k);
+            r = v_scale2(v_div(v_mul(e1, v_fnma(b, du, u)), v_mul(u, u)), k);
             r = v_fma(v, zero, r);
             r = v_if_lt(v, zero, r, v_sub(one, r));
             break;
@@ -208,7 +207,7 @@ static void FM(softplus)(int kind, real *y, const real *g, const real *x, size_t
         FM_RUN_STORE(y + from, m, stream, {
             const vec v = AT(x + from), s = AT(z), low = v_fma(b, v, v_sub(zero, s));
             vec f = AT(r);
-            f = v_if_lt(s, zero, v_fma(f, low, f), f);
+            f = v_if_lt(s, zero, v_if_eq(f, zero, f, v_fma(f, low, f)), f); /* at -infinity low is NaN */
             f = kind == FM_SOFTPLUS ? v_if_lt(limit, s, v, v_div(f, b)) : v_if_lt(limit, s, one, f);
             value_ = g ? v_mul(AT(g + from), f) : f;
         })

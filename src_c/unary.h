@@ -8,7 +8,7 @@ enum { FM_GELU, FM_GELU_TANH, FM_SILU, FM_SIGMOID, FM_TANH, FM_SOFTPLUS, FM_ELU,
 /* A function of a = |x| in 16 pieces. r = origin - a, rounded, is the number of the piece in its last four bits, and
  * origin - r the piece's center; c[0] + c[1] t + ... + c[6] t^6 is the polynomial there, t = a - center, c[i] having a
  * number for each piece. The origin lies near a power of two: on one side of it floats are twice as dense as on the
- * other, and so are the pieces, where the curve needs them. From `far` on they no longer hold. */
+ * other, and so are the pieces, where the curve needs them. Beyond `far` they no longer hold. */
 typedef struct {
     float origin, far, c[7][16];
 } fm_curve;
