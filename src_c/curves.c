@@ -6,7 +6,7 @@
 
 const fm_curve fm_curves[] = {
     { /* gelu */
-        0x1.00000ap+22f, 0x1.48p+2f,
+        0x1.00000ap+22f, 0x1.47fffep+2f,
         {
             {0x1.96f4e6p-8f, 0x1.74bcf8p-6f, 0x1.11a46ep-4f, 0x1.44ed0cp-3f, 0x1.3bf144p-2f, 0x1p-1f, 0x1.33ca3p-22f,
              0x1.11056ep-20f, 0x1.c8072ap-19f, 0x1.66a5bcp-17f, 0x1.09ad7ap-15f, 0x1.72d956p-14f, 0x1.e7dbcap-13f,
@@ -58,7 +58,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* sigmoid */
-        0x1.00001ep+23f, 0x1.e8p+3f,
+        0x1.00001ep+23f, 0x1.e7fffep+3f,
         {
             {0x1.4875c4p-22f, 0x1.be6c58p-21f, 0x1.2f6028p-19f, 0x1.9c541ep-18f, 0x1.18341p-16f, 0x1.7cd32ep-15f,
              0x1.02c6f6p-13f, 0x1.5fa3dep-12f, 0x1.dda738p-11f, 0x1.441778p-9f, 0x1.b69f68p-8f, 0x1.26afa2p-6f,
@@ -110,7 +110,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* softplus */
-        0x1.00001ep+23f, 0x1.e8p+3f,
+        0x1.00001ep+23f, 0x1.e7fffep+3f,
         {
             {0x1.4875c6p-22f, 0x1.be6c64p-21f, 0x1.2f603ep-19f, 0x1.9c547p-18f, 0x1.1834aap-16f, 0x1.7cd566p-15f,
              0x1.02cb0cp-13f, 0x1.5fb2f6p-12f, 0x1.dddef6p-11f, 0x1.447e36p-9f, 0x1.b818dap-8f, 0x1.295e5p-6f,
@@ -162,7 +162,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* gelu_slope */
-        0x1.00000ap+22f, 0x1.48p+2f,
+        0x1.00000ap+22f, 0x1.47fffep+2f,
         {
             {-0x1.341c2ap-5f, -0x1.5d1c06p-4f, -0x1.050e92p-3f, -0x1.55429ap-4f, 0x1.0f5eb8p-3f, 0x1p-1f,
              -0x1.df9f9ap-18f, -0x1.7fbf1ep-16f, -0x1.1f6eap-14f, -0x1.92e552p-13f, -0x1.080eb6p-11f,
@@ -188,7 +188,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* gelu_tanh_slope */
-        0x1.000006p+22f, 0x1.28p+2f,
+        0x1.000006p+22f, 0x1.27fffep+2f,
         {
             {-0x1.058d3cp-3f, -0x1.53d226p-4f, 0x1.0fa05ep-3f, 0x1p-1f, -0x1.ebf232p-16f, -0x1.b995e2p-14f,
              -0x1.5f66f2p-12f, -0x1.f2c95cp-11f, -0x1.3d8a7p-9f, -0x1.6caa3ap-8f, -0x1.7b9708p-7f, -0x1.679c74p-6f,
@@ -214,7 +214,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* silu_slope */
-        -0x1.fffffp+22f, 0x1.7p+3f,
+        -0x1.fffffp+22f, 0x1.6ffffep+3f,
         {
             {-0x1.af6db4p-5f, -0x1.b2f4p-6f, -0x1.93e99cp-7f, -0x1.65dbfp-8f, -0x1.339132p-9f, -0x1.02bdc4p-10f,
              -0x1.ac680cp-12f, -0x1.5e3f6ep-13f, 0x1p-1f, 0x1.0a479ep-2f, 0x1.2842f8p-4f, -0x1.52481ep-5f,
@@ -240,7 +240,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* sigmoid_slope */
-        -0x1.fffff4p+22f, 0x1.9p+3f,
+        -0x1.fffff4p+22f, 0x1.8ffffep+3f,
         {
             {0x1.721652p-5f, 0x1.2162c2p-6f, 0x1.b3afe2p-8f, 0x1.434a52p-9f, 0x1.dd37d2p-11f, 0x1.5f85aep-12f,
              0x1.02bec8p-13f, 0x1.7ccec2p-15f, 0x1.1832dep-16f, 0x1.9c5378p-18f, 0x1p-2f, 0x1.e149ap-3f,
@@ -266,7 +266,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* tanh_slope */
-        -0x1.fffff4p+21f, 0x1.9p+2f,
+        -0x1.fffff4p+21f, 0x1.8ffffep+2f,
         {
             {0x1.721652p-3f, 0x1.2162c2p-4f, 0x1.b3afe2p-6f, 0x1.434a52p-7f, 0x1.dd37d2p-9f, 0x1.5f85aep-10f,
              0x1.02bec8p-11f, 0x1.7ccec2p-13f, 0x1.1832dep-14f, 0x1.9c5378p-16f, 0x1p+0f, 0x1.e149ap-1f,
@@ -292,7 +292,7 @@ const fm_curve fm_curves[] = {
         },
     },
     { /* elu_slope */
-        0x1.00001ep+23f, 0x1.e8p+3f,
+        0x1.00001ep+23f, 0x1.e7fffep+3f,
         {
             {0x1.4875cap-22f, 0x1.be6c7p-21f, 0x1.2f6054p-19f, 0x1.9c54c4p-18f, 0x1.183542p-16f, 0x1.7cd79cp-15f,
              0x1.02cf22p-13f, 0x1.5fc21p-12f, 0x1.de16bap-11f, 0x1.44e52p-9f, 0x1.b993fep-8f, 0x1.2c155cp-6f,
