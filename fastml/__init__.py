@@ -4,8 +4,6 @@ from ._threads import get_num_threads, num_threads, set_num_threads  # first: it
 
 # isort: split
 from ._info import show_config
-from .ops.activations import gelu, gelu_backward, relu, relu_backward
-from .ops.adagrad import adagrad_step
 from .ops.activations import (
     elu,
     elu_backward,
@@ -24,13 +22,14 @@ from .ops.activations import (
     tanh,
     tanh_backward,
 )
+from .ops.adagrad import adagrad_step
 from .ops.adam import adam_step
 from .ops.batch_norm import batch_norm, batch_norm_backward
 from .ops.clip import clip_grad_norm, clip_grad_value, unscale_grads
 from .ops.cross_entropy import cross_entropy, cross_entropy_with_grad
 from .ops.dropout import dropout, dropout_backward, dropout_mask
-from .ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from .ops.ema import ema_step
+from .ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from .ops.layer_norm import layer_norm, layer_norm_backward
 from .ops.linear import linear, linear_backward
 from .ops.linear_cross_entropy import linear_cross_entropy_with_grad
@@ -47,8 +46,6 @@ from .ops.losses import (
     mse_loss_with_grad,
 )
 from .ops.nll_loss import nll_loss, nll_loss_with_grad
-from .ops.rmsprop import rmsprop_step
-from .ops.one_hot import one_hot
 from .ops.norm_stats import (
     batch_norm_apply,
     batch_norm_backward_apply,
@@ -56,7 +53,9 @@ from .ops.norm_stats import (
     batch_norm_stats,
     merge_norm_stats,
 )
+from .ops.one_hot import one_hot
 from .ops.rms_norm import rms_norm, rms_norm_backward
+from .ops.rmsprop import rmsprop_step
 from .ops.sgd import sgd_step
 from .ops.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -80,9 +79,9 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_mask",
-    "ema_step",
     "elu",
     "elu_backward",
+    "ema_step",
     "gelu",
     "gelu_backward",
     "get_num_threads",
@@ -127,11 +126,11 @@ __all__ = [
     "silu_backward",
     "softmax",
     "softmax_backward",
-    "unscale_grads",
     "softplus",
     "softplus_backward",
     "tanh",
     "tanh_backward",
+    "unscale_grads",
 ]
 
 # These need scikit-learn, which is an optional dependency: they load on first use.

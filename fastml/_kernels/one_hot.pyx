@@ -19,7 +19,7 @@ from libc.string cimport memcpy, memset
 
 from .. import _check
 
-from .._check cimport PyArray_ISCARRAY_RO, PyArray_NewFromDescr, axis_index, raise_axis
+from .._check cimport PyArray_ISCARRAY_RO, PyArray_NewFromDescr
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32
 
@@ -245,9 +245,9 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
         labels, given = as_labels(labels)
     cdef cnp.ndarray x = <cnp.ndarray>labels
     cdef Py_ssize_t ndim = cnp.PyArray_NDIM(x)
-    axis = axis_index(axis)
+    axis = _check.axis_index(axis)
     if not -ndim - 1 <= axis <= ndim:
-        raise_axis(axis, ndim + 1)
+        _check.raise_axis(axis, ndim + 1)
     a = axis
     if a < 0:
         a += ndim + 1

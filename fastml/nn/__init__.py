@@ -1,7 +1,6 @@
 """Layers, losses, initialisation by seed, and saved models."""
 
 from . import utils
-from .activations import GELU, ReLU
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .batch_norm import BatchNorm
 from .cross_entropy import CrossEntropyLoss, NLLLoss

@@ -3,8 +3,6 @@
 The kernels are tested against these. Names and signatures are fastml's own.
 """
 
-from .activations import gelu, gelu_backward, relu, relu_backward
-from .adagrad import adagrad_step
 from .activations import (
     elu,
     elu_backward,
@@ -23,6 +21,7 @@ from .activations import (
     tanh,
     tanh_backward,
 )
+from .adagrad import adagrad_step
 from .adam import adam_step
 from .batch_norm import batch_norm, batch_norm_backward
 from .clip import clip_grad_norm, clip_grad_value, unscale_grads
@@ -37,8 +36,8 @@ from .distances import (
     wasserstein_distance_histogram,
 )
 from .dropout import dropout, dropout_backward, dropout_mask
-from .group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from .ema import ema_step
+from .group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from .layer_norm import layer_norm, layer_norm_backward
 from .linear import linear, linear_backward
 from .linear_cross_entropy import linear_cross_entropy_with_grad
@@ -55,15 +54,15 @@ from .losses import (
     mse_loss_with_grad,
 )
 from .nll_loss import nll_loss, nll_loss_with_grad
-from .rmsprop import rmsprop_step
-from .one_hot import one_hot
 from .norm_stats import (
     batch_norm_apply,
     batch_norm_backward_apply,
     batch_norm_backward_stats,
     batch_norm_stats,
 )
+from .one_hot import one_hot
 from .rms_norm import rms_norm, rms_norm_backward
+from .rmsprop import rmsprop_step
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 
@@ -85,9 +84,9 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_mask",
-    "ema_step",
     "elu",
     "elu_backward",
+    "ema_step",
     "energy_distance",
     "entropy",
     "gelu",
@@ -96,9 +95,9 @@ __all__ = [
     "group_norm_backward",
     "huber_loss",
     "huber_loss_with_grad",
-    "js_divergence",
     "instance_norm",
     "instance_norm_backward",
+    "js_divergence",
     "kl_div_loss",
     "kl_div_loss_with_grad",
     "kl_divergence",
@@ -131,12 +130,12 @@ __all__ = [
     "silu_backward",
     "softmax",
     "softmax_backward",
-    "unscale_grads",
     "softplus",
     "softplus_backward",
     "tanh",
     "tanh_backward",
     "total_variation",
+    "unscale_grads",
     "wasserstein_distance",
     "wasserstein_distance_histogram",
 ]
