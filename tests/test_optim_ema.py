@@ -61,15 +61,16 @@ def test_swapping_in_and_out():
 
 
 def test_a_compiled_step_refuses_to_train_the_averages():
-    model, opt, ema = make()
+    model, _, ema = make()
+    opt = optim.Adam(model.parameters())
     step = nn.compile_step(model, nn.CrossEntropyLoss(), opt, ema=ema)
     x, y = np.ones((4, 5), np.float32), np.zeros(4, int)
     step(x, y)
     with ema.average_parameters():
-        before = model.state_dict()
+        before = model.state_dict(), opt.state_dict()
         with pytest.raises(RuntimeError, match="average_parameters"):
             step(x, y)
-        np.testing.assert_equal(model.state_dict(), before)
+        np.testing.assert_equal((model.state_dict(), opt.state_dict()), before)
     step(x, y)
 
 

@@ -105,17 +105,19 @@ class EMA:
                     step_update.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers
                 )
 
-        def before(rows):
+        def check(rows):
             if self._averages is not averages:
                 raise Stale
             self._check_free()
-            decay = number(self.decay, "decay", 0, 1)
-            numbers.set(*ema_numbers(decay))
+            numbers.set(*ema_numbers(number(self.decay, "decay", 0, 1)))
+
+        def before(rows):
             if at_rest:  # the step does not move these
                 ema_step(
-                    [averages[i] for i in at_rest], [self._params[i].value for i in at_rest], decay=decay
+                    [averages[i] for i in at_rest], [self._params[i].value for i in at_rest], decay=self.decay
                 )
 
+        plan.before.insert(0, check)  # before the optimizer counts a step
         plan.before.append(before)
         return update
 
