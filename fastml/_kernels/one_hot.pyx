@@ -17,7 +17,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from .. import _check
+from .. import _check, _labels
 
 from .._check cimport PyArray_ISCARRAY_RO, PyArray_NewFromDescr
 from .._openmp cimport caller, join_team, team, team_done
@@ -45,6 +45,7 @@ cdef enum:
     AHEAD = 8         # rows
     LARGE = 4 << 20   # bytes: smaller results come from NumPy's own allocator, which keeps them by itself
 
+cdef double LARGEST = 2.0**60   # bytes
 cdef double CLEAR_COST = 0.03   # nanoseconds a byte on one thread
 cdef double LABEL_COST = 1.0    # nanoseconds a label
 cdef double GATHER_COST = 0.05  # nanoseconds a byte
@@ -159,90 +160,41 @@ cdef void free_pages(object capsule) noexcept:
     fm_pages_free(PyCapsule_GetPointer(capsule, NULL))
 
 
-cdef cnp.ndarray new(tuple shape, cnp.dtype dtype, bint *zero):
+cdef cnp.ndarray new(int ndim, cnp.npy_intp *shape, cnp.dtype dtype, bint *zero):
     """A new array; *zero where its memory is known to be all zero."""
-    cdef int fresh = 0
-    cdef void *memory
-    cdef cnp.npy_intp dims[64]
-    cdef Py_ssize_t i, bytes = cnp.PyDataType_ELSIZE(dtype)
-    zero[0] = False
-    for i, n in enumerate(shape):
-        dims[i] = n
-        bytes = -1 if bytes < 0 or (n and bytes > sys.maxsize // n) else bytes * n
-    if bytes < 0:
-        raise MemoryError(f"no memory for a result of shape {shape}")
-    if bytes < LARGE:
-        Py_INCREF(dtype)  # which the array takes
-        return PyArray_NewFromDescr(cnp.ndarray, dtype, <int>len(shape), dims, NULL, NULL, 0, None)
-    memory = fm_pages_new(bytes, &fresh)
-    if memory == NULL:
-        raise MemoryError(f"no memory for a result of shape {shape}")
+    cdef int fresh = 0, i, flags = 0
+    cdef void *memory = NULL
+    cdef double bytes = cnp.PyDataType_ELSIZE(dtype)  # too many of them are NumPy's to refuse
+    for i in range(ndim):
+        bytes *= shape[i]
+    if LARGE <= bytes <= LARGEST:
+        memory = fm_pages_new(<size_t>bytes, &fresh)
+        if memory == NULL:
+            raise MemoryError(f"no memory for a result of {bytes} bytes")
+        base = PyCapsule_New(memory, NULL, free_pages)
+        flags = cnp.NPY_ARRAY_CARRAY
     zero[0] = fresh
-    base = PyCapsule_New(memory, NULL, free_pages)
-    Py_INCREF(dtype)
-    y = PyArray_NewFromDescr(cnp.ndarray, dtype, <int>len(shape), dims, NULL, memory, cnp.NPY_ARRAY_CARRAY, None)
-    cnp.set_array_base(y, base)
+    Py_INCREF(dtype)  # which the array takes
+    y = PyArray_NewFromDescr(cnp.ndarray, dtype, ndim, shape, NULL, memory, flags, None)
+    if memory != NULL:
+        cnp.set_array_base(y, base)
     return y
 
 
-def as_labels(labels):
-    """labels as a C-contiguous int64 array, and in its own dtype for messages."""
-    try:
-        given = np.asarray(labels)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"labels cannot be made an array: {error}") from None
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, not {given.dtype}")
-    a = given
-    if a.dtype.kind == "u" and a.dtype.itemsize == 8:
-        a = np.minimum(a, np.uint64(2**63 - 1))
-    return np.require(a, np.int64, "CA"), given
-
-
-def wrong_label(labels, Py_ssize_t n):
-    wrong = (labels < 0) | (labels >= n)
-    place = tuple(np.argwhere(wrong)[0].tolist())
-    where = f" at index {place[0] if len(place) == 1 else place}" if place else ""
-    return IndexError(f"labels must lie in 0 .. {n - 1}, not {labels[place]}{where}")
-
-
-def classes_of(labels, given, bint strict):
-    """The number of classes where none is given: one more than the largest label."""
-    if not labels.size:
-        raise ValueError("num_classes is needed where there are no labels")
-    most = int(given.max())
-    if strict and labels.min() < 0:
-        place = np.unravel_index(labels.argmin(), labels.shape)
-        where = ", ".join(map(str, place))
-        raise IndexError(f"labels must not be negative, not {labels[place]} at index {where}")
-    return max(most + 1, 0)
-
-
-FLOAT_ONE = np.ones((), np.float32)
-
-
-def item_one(dtype):
-    """1 in a numeric dtype, as an array."""
-    if dtype is np.float32:
-        return FLOAT_ONE
-    dtype = np.dtype(dtype)
-    # isbuiltin 2: a number type that another package has registered, such as bfloat16.
-    if dtype.kind not in "biufc" and not (dtype.kind == "V" and dtype.isbuiltin == 2):
-        raise TypeError(f"dtype must be a numeric dtype, not {dtype}")
-    return np.ones((), dtype)
+FLOAT, FLOAT_ONE = np.float32, np.ones((), np.float32)
 
 
 def one_hot(labels, num_classes, axis, dtype, unknown):
     cdef Job job
     cdef Py_ssize_t a, i
     cdef bint strict = unknown == "error"
-    if not strict and not (isinstance(unknown, str) and unknown == "zeros"):
-        raise ValueError(f"unknown must be 'error' or 'zeros', not {unknown!r}")
-    cdef cnp.ndarray one = item_one(dtype)
+    if not strict:
+        _labels.check_unknown(unknown)
+    cdef cnp.ndarray one = FLOAT_ONE if dtype is FLOAT else _labels.one_of(dtype)
     given = labels
     if not (type(labels) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>labels) == cnp.NPY_INT64
             and PyArray_ISCARRAY_RO(<cnp.ndarray>labels)):
-        labels, given = as_labels(labels)
+        labels, given = _labels.as_labels(labels)
     cdef cnp.ndarray x = <cnp.ndarray>labels
     cdef Py_ssize_t ndim = cnp.PyArray_NDIM(x)
     axis = _check.axis_index(axis)
@@ -252,17 +204,19 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
     if a < 0:
         a += ndim + 1
     if num_classes is None:
-        num_classes = classes_of(x, given, strict)
+        num_classes = _labels.classes_of(x, given, strict)
     else:
         num_classes = _check.integer(num_classes, "num_classes", 0, sys.maxsize)
-    shape = (*(<object>x).shape[:a], num_classes, *(<object>x).shape[a:])
-    cdef cnp.ndarray y = new(shape, one.dtype, &job.clean)
+    cdef cnp.npy_intp shape[65]
+    shape[a] = num_classes
     job.outer = job.inner = 1
     for i in range(ndim):
+        shape[i + (i >= a)] = cnp.PyArray_DIM(x, <int>i)
         if i < a:
             job.outer *= cnp.PyArray_DIM(x, <int>i)
         else:
             job.inner *= cnp.PyArray_DIM(x, <int>i)
+    cdef cnp.ndarray y = new(<int>ndim + 1, shape, one.descr, &job.clean)
     job.y, job.label = cnp.PyArray_BYTES(y), <const int64_t *>cnp.PyArray_DATA(x)
     job.one, job.size = cnp.PyArray_BYTES(one), cnp.PyArray_ITEMSIZE(one)
     job.n, job.bytes = num_classes, cnp.PyArray_NBYTES(y)
@@ -271,7 +225,7 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
         fits = run(&job)
     # The result is the caller's only now: a label without a place has left nothing behind.
     if strict and not fits:
-        raise wrong_label(np.asarray(given), job.n)
+        raise _labels.wrong_label(given, num_classes)
     return y
 
 

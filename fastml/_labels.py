@@ -1,0 +1,48 @@
+"""The gate for the labels of one_hot: conversion, options, error texts."""
+
+import numpy as np
+
+
+def as_labels(labels):
+    """labels as a C-contiguous int64 array, and as they were given, an array too."""
+    try:
+        given = np.asarray(labels)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"labels cannot be made an array: {error}") from None
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, not {given.dtype}")
+    a = np.minimum(given, np.uint64(2**63 - 1)) if given.dtype == np.uint64 else given
+    return np.require(a, np.int64, "CA"), given
+
+
+def wrong_label(labels, n):
+    """The error that names the first label outside 0 ... n - 1 and its place."""
+    return IndexError(f"labels must lie in 0 .. {n - 1}, not {_first(labels, (labels < 0) | (labels >= n))}")
+
+
+def _first(labels, wrong):
+    place = tuple(np.argwhere(wrong)[0].tolist())
+    return f"{labels[place]}" + (f" at index {place[0] if len(place) == 1 else place}" if place else "")
+
+
+def classes_of(labels, given, strict):
+    """The number of classes where none is given: one more than the largest label."""
+    if not labels.size:
+        raise ValueError("num_classes is needed where there are no labels")
+    if strict and labels.min() < 0:
+        raise IndexError(f"labels must not be negative, not {_first(given, labels < 0)}")
+    return max(int(given.max()) + 1, 0)
+
+
+def one_of(dtype):
+    """1 in a numeric dtype, as an array."""
+    dtype = np.dtype(dtype)
+    # isbuiltin 2: a number type that another package has registered, such as bfloat16.
+    if dtype.kind not in "biufc" and not (dtype.kind == "V" and dtype.isbuiltin == 2):
+        raise TypeError(f"dtype must be a numeric dtype, not {dtype}")
+    return np.ones((), dtype)
+
+
+def check_unknown(unknown):
+    if not isinstance(unknown, str) or unknown not in ("error", "zeros"):
+        raise ValueError(f"unknown must be 'error' or 'zeros', not {unknown!r}")
