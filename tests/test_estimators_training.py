@@ -332,3 +332,22 @@ def test_partial_fit_errors():
         model.partial_fit(X, y + 1)
     with pytest.raises(ValueError, match="features"):
         model.partial_fit(X[:, 1:], y)
+
+
+@pytest.mark.parametrize("loss, least", [("absolute_error", 0.9), ("huber", 0.9)])
+def test_losses_that_bear_outliers(loss, least):
+    """The loss shown is the mean over the outputs, and a wild target does not pull the others along."""
+    X = np.linspace(-1, 1, 400, dtype=np.float32)[:, None]
+    clean = np.stack([2 * X[:, 0], np.abs(X[:, 0])], axis=1)
+    y = clean.copy()
+    y[::40] = 50
+    regressor = fastml.MLPRegressor(
+        (32,), loss=loss, learning_rate_init=0.01, alpha=0, random_state=0, n_iter_no_change=150, epochs=150
+    )
+    regressor.fit(X, y)
+    assert regressor.score(X, clean) > least
+    squared = fastml.MLPRegressor((32,), learning_rate_init=0.01, random_state=0, epochs=150).fit(X, y)
+    assert squared.score(X, clean) < 0
+    gap = np.abs(regressor.predict(X) - y)
+    terms = gap if loss == "absolute_error" else np.where(gap < 1, gap**2 / 2, gap - 0.5)
+    assert abs(regressor.loss_ / terms.mean() - 1) < 0.1

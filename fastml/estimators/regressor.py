@@ -7,17 +7,27 @@ from sklearn.metrics import r2_score
 from .. import nn
 from .base import BaseMLP
 
+# Losses and their factors: scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows
+# the mean.
+_LOSSES = {
+    "squared_error": (nn.MSELoss, 0.5),
+    "absolute_error": (nn.L1Loss, 1.0),
+    "huber": (nn.HuberLoss, 1.0),
+}
+
 
 class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron for regression, a scikit-learn estimator on fastml's kernels.
 
-    Minimises half the squared error; y may have several columns.
+    Minimises half the squared error, or another ``loss``; y may have several columns.
 
     A drop-in for ``sklearn.neural_network.MLPRegressor``: the same parameters under the same names, other
-    than ``solver="lbfgs"`` and its ``max_fun``; ``loss`` is "squared_error" and goes by name. float32 input
+    than ``solver="lbfgs"`` and its ``max_fun`` and ``loss="poisson"``; ``loss`` goes by name. float32 input
     is trained in float32, float64 in float64 at half the speed, anything else in float32; sparse input
     becomes dense batch by batch.
 
+    loss : "squared_error" (half of it), "absolute_error" or "huber" (with delta 1, in the units of y; both bear
+        outliers), summed over the columns of y.
     hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
     activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu" or "softplus", of the
         hidden layers.
@@ -128,8 +138,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y[:, 0] if y.shape[1] == 1 else y
 
     def _encode(self, y, dtype, fresh, once, classes):
-        if self.loss != "squared_error":
-            raise ValueError(f"loss must be 'squared_error', got {self.loss!r}")
+        if self.loss not in _LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(map(repr, _LOSSES))}, got {self.loss!r}")
         with np.errstate(over="ignore"):
             target = y.astype(dtype).reshape(len(y), -1)
         if not np.isfinite(target).all():
@@ -144,8 +154,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return target
 
     def _loss(self):
-        # scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows the mean.
-        return nn.MSELoss, self.n_outputs_ / 2, 0.5
+        loss, factor = _LOSSES[self.loss]
+        return loss, self.n_outputs_ * factor, factor
 
     def _score_outputs(self, outputs, target, weight):
         if not np.isfinite(outputs).all():
