@@ -98,7 +98,7 @@ def _torch_call(name, options):
     forward = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}.get(name) or getattr(aten, name).out
     gradient = getattr(aten, f"{name}_backward").grad_input
     if name == "elu":
-        return (lambda t, out: forward(t, out=out)), lambda g, t, out: gradient(g, t, 1, 1, 1, False, grad_input=out)
+        return (lambda t, out: forward(t, out=out)), lambda g, t, out: gradient(g, 1, 1, 1, False, t, grad_input=out)
     if name == "leaky_relu":
         return (lambda t, out: forward(t, out=out)), lambda g, t, out: gradient(g, t, 0.01, False, grad_input=out)
     if name == "softplus":

@@ -69,9 +69,9 @@ static double next(uint64_t *state)
         fm->norm_coefficients(small##B[0], small##B[1], small##B[2], small##B[3], sum##B, m2##B, 256, 1e-5,  \
                               g##B, x##B, 256);                                                              \
         fm->norm_cols(y##B, x##B, 256, 256, 256, small##B[0], small##B[2], small##B[3], 1, 0), show##B("norm_cols"); \
-        fm->norm_sums_cols(sum##B, m2##B, g##B, x##B, 256, 256, 256, small##B[0], small##B[1], 1);              \
+        fm->norm_sums_cols(sum##B, m2##B, g##B, x##B, 256, 256, 256, 256, small##B[0], small##B[1], 1);              \
         memcpy(y##B, sum##B, sizeof sum##B), memcpy(y##B + 1024, m2##B, sizeof m2##B), show##B("norm_sums_cols"); \
-        fm->norm_backward_cols(y##B, g##B, x##B, 256, 256, 256, small##B[0], small##B[1], small##B[2],       \
+        fm->norm_backward_cols(y##B, g##B, x##B, 256, 256, 256, 256, small##B[0], small##B[1], small##B[2],       \
                                small##B[3], small##B[1], small##B[0], 1, 0), show##B("norm_backward_cols");     \
         fm->layer_norm_rows(y##B, small##B[0], small##B[1], x##B, g##B, x##B, 60, 1000, 1000, 1001, 1e-5, 0);   \
         show##B("layer_norm_rows");                                                                          \
