@@ -169,26 +169,6 @@ def test_layouts_broadcasting_and_kinds(name, two, options, layout):
 # ---- samples
 
 
-@every_dtype
-def test_sorting(dtype):
-    """Any numbers, also those that differ in their last digits only, and rows of one value."""
-    from fastml._kernels import distances
-
-    rng = np.random.default_rng(0)
-    info = np.finfo(dtype)
-    special = np.array([np.nan, -np.nan, np.inf, -np.inf, 0, -0.0, info.max, -info.smallest_subnormal], dtype)
-    close = 1 + rng.integers(0, 1000, 5000) * info.eps
-    for x in (
-        special, close, -close, np.ones(3000), rng.standard_normal(70_000), np.sort(rng.standard_normal(999))[::-1],
-        np.concatenate([special, np.exp2(rng.uniform(-1074, 1020, 5000)) * rng.choice([-1, 1], 5000)]), np.ones(1),
-    ):  # fmt: skip
-        with np.errstate(over="ignore", under="ignore"):
-            rows = np.stack([x, rng.permutation(x)]).astype(dtype)
-        want = np.sort(rows)
-        distances.sort(rows)
-        np.testing.assert_array_equal(rows, want)
-
-
 def samples(n, m, dtype=np.float64, seed=0, ties=False):
     rng = np.random.default_rng(seed)
     u, v = rng.standard_normal(n) * 3, rng.standard_normal(m) + 1

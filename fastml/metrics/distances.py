@@ -1,8 +1,6 @@
 """Divergences between distributions, and distances between samples, as SciPy defines them."""
 
 import math
-from functools import cache
-from time import perf_counter
 
 import numpy as np
 
@@ -10,7 +8,6 @@ from .. import _check
 from .._kernels import distances as _kernel
 from .._threads import get_num_threads
 
-LONG = 1 << 15  # numbers of a row from which on it is asked who sorts faster
 SPLIT = 1 << 16  # numbers from which on two sorts at once pay
 
 
@@ -284,44 +281,21 @@ def _shares(weights):
 
 
 def _sorted(values):
-    """Each row sorted, in whatever way is the faster on this machine: the numbers are the same."""
-    n = values.shape[1]
-    if n < LONG or n >= 1 << 32 or not _own_sort_pays(values.dtype):
-        return np.sort(values, axis=-1)
-    values = values.copy()
-    _kernel.sort(values)
-    return values
-
-
-@cache
-def _own_sort_pays(dtype):
-    """Whether the kernel sorts faster than NumPy, which has vector instructions for some processors."""
-    sample = np.random.default_rng(0).standard_normal((1, LONG)).astype(dtype)
-
-    def seconds(sort):
-        best = math.inf
-        for _ in range(3):
-            x = sample.copy()
-            start = perf_counter()
-            sort(x)
-            best = min(best, perf_counter() - start)
-        return best
-
-    return seconds(_kernel.sort) < seconds(np.ndarray.sort)
+    return np.sort(values, axis=-1)
 
 
 def _ranked(values, weights):
     """Sorted values in double, and the share of the weights up to and with each."""
     if weights is None:
         n = values.shape[1]
-        return _sorted(values).astype(np.float64, copy=False), np.arange(1, n + 1)[None] / n
+        return np.sort(values, axis=-1).astype(np.float64, copy=False), np.arange(1, n + 1)[None] / n
     order = np.argsort(values, axis=-1)
     values = np.take_along_axis(values, order, -1).astype(np.float64, copy=False)
     return values, _shares(np.take_along_axis(weights, order, -1))
 
 
 def _both(function, first, second):
-    """The function of both, in two threads where there are two and the work is worth it: both sorts leave the GIL."""
+    """The function of both, in two threads where there are two and the work is worth it: NumPy sorts without the GIL."""
     if get_num_threads() == 1 or min(first[0].size, second[0].size) < SPLIT:
         return function(*first), function(*second)
     from concurrent.futures import ThreadPoolExecutor
