@@ -43,6 +43,7 @@ SHARED = "fastml._cyutility"
 FOR_SPEED = {
     "fastml._kernels.activations",
     "fastml._kernels.classification",
+    "fastml._kernels.one_hot",
     "fastml._kernels.program",
     "fastml._kernels.softmax",
     "fastml._kernels.step_batch_norm",

@@ -9,8 +9,6 @@ from cython.parallel import parallel, prange
 
 cimport numpy as cnp
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
 
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport fm32, fm64
@@ -24,8 +22,6 @@ ctypedef fused real:
 cdef enum:
     BLOCK = 4096
     RUN = 512         # terms of a walk that are added before they join the rest
-    DIGIT = 11        # bits
-    MASK = (1 << 11) - 1
 
 # Nanoseconds on one thread: an element of a sum of differences, of entropies, a step of a walk.
 cdef double DIFFERENCE_COST = 0.3
@@ -152,82 +148,6 @@ cdef double cdf_walk(const double *u, const double *cu, const double *v, const d
             j += 1
         last = x
     return total + part
-
-
-cdef union Key:
-    double x
-    uint64_t bits
-
-cdef union SingleKey:
-    float x
-    uint32_t bits
-
-
-cdef inline uint64_t key_of(real x) noexcept nogil:
-    """A whole number that orders as x does: NaN last, whatever its sign."""
-    cdef Key wide
-    cdef SingleKey single
-    if real is float:
-        single.x = x
-        if x != x:
-            return <uint32_t>0xFFFFFFFF
-        return <uint32_t>(single.bits ^ (<uint32_t>(-<int32_t>(single.bits >> 31)) | <uint32_t>0x80000000))
-    else:
-        wide.x = x
-        if x != x:
-            return <uint64_t>0xFFFFFFFFFFFFFFFF
-        return wide.bits ^ (<uint64_t>(-<int64_t>(wide.bits >> 63)) | <uint64_t>0x8000000000000000)
-
-
-cdef int radix_sort(real *x, real *spare, uint32_t *counts, Py_ssize_t n) noexcept nogil:
-    """Sort x (IN, OUT) by DIGIT bits after the other, the lowest first; spare: n, counts: DIGITS of 1 << DIGIT."""
-    cdef int digits = 3 if real is float else 6, d, shift
-    cdef Py_ssize_t i
-    cdef uint32_t total, count
-    cdef uint32_t *place
-    cdef uint64_t key
-    cdef real *source = x
-    cdef real *target = spare
-    memset(counts, 0, (digits << DIGIT) * sizeof(uint32_t))
-    for i in range(n):
-        key = key_of(x[i])
-        for d in range(digits):
-            counts[(d << DIGIT) + (key >> (d * DIGIT) & MASK)] += 1
-    for d in range(digits):
-        place, shift, total = counts + (d << DIGIT), d * DIGIT, 0
-        if place[key_of(x[0]) >> shift & MASK] == <uint32_t>n:
-            continue
-        for i in range(1 << DIGIT):
-            count = place[i]
-            place[i] = total
-            total += count
-        for i in range(n):
-            key = key_of(source[i]) >> shift & MASK
-            target[place[key]] = source[i]
-            place[key] += 1
-        source, target = target, source
-    if source != x:
-        memcpy(x, source, n * sizeof(real))
-    return 0
-
-
-cdef void sort_rows(real[:, ::1] x) except *:
-    cdef real[::1] spare = np.empty(x.shape[1], np.asarray(x).dtype)
-    cdef uint32_t[::1] counts = np.empty(6 << DIGIT, np.uint32)
-    cdef Py_ssize_t row
-    with nogil:
-        for row in range(x.shape[0]):
-            radix_sort[real](&x[row, 0], &spare[0], &counts[0], x.shape[1])
-
-
-def sort(x):
-    """Sort each row of a plain array in place: less than 2^32 elements each. Without the GIL."""
-    if x.size == 0:
-        return
-    if x.dtype == np.float32:
-        sort_rows[float](x)
-    else:
-        sort_rows[double](x)
 
 
 def transport(const double[:, ::1] u, const double[:, ::1] cu, const double[:, ::1] v, const double[:, ::1] cv,
