@@ -37,6 +37,7 @@ def others(rng, width, dtype):
         nn.ReLU,
         lambda: nn.Dropout(0.3),
         lambda: nn.Dropout(0.0),
+        lambda: nn.AlphaDropout(0.3),
         nn.GELU,
         lambda: nn.GELU("tanh"),
         nn.SiLU,

@@ -4,7 +4,7 @@ from . import utils
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .batch_norm import BatchNorm
 from .cross_entropy import CrossEntropyLoss, NLLLoss
-from .dropout import Dropout
+from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .flatten import Flatten
 from .group_norm import GroupNorm, InstanceNorm
 from .layer_norm import LayerNorm
@@ -20,10 +20,13 @@ from .step import compile_step
 __all__ = [
     "ELU",
     "GELU",
+    "AlphaDropout",
     "BCEWithLogitsLoss",
     "BatchNorm",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "Flatten",
     "GroupNorm",
     "HuberLoss",

@@ -1,13 +1,55 @@
-"""Dropout as a layer."""
+"""Dropout as layers: of elements, of whole channels, and the one that keeps mean and variance."""
 
+import math
+
+import numpy as np
+
+from .. import _check
 from .._kernels import step_elementwise
-from ..ops.dropout import dropout, dropout_backward
+from .._kernels.program import Numbers
+from ..ops.dropout import dropout, dropout_backward, dropout_mask
 from ._reuse import Results
 from .module import Module
 from .seeding import check_seed, next_seed
 
+#: SELU's limit for x → −∞: −λα with λ = 1.0507009873554805, α = 1.6732632423543772.
+_ALPHA = -1.7580993408473766
 
-class Dropout(Module):
+
+class _Dropping(Module):
+    """What the dropouts share: p, and the place in the generator's stream."""
+
+    def __init__(self, p=0.5, seed=None):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie between 0 and 1, got {p}")
+        self.p = float(p)
+        self.seed = next_seed() if seed is None else check_seed(seed, 1 << 64)
+        self.offset = 0
+        self._results = Results()
+        self._gradients = Results()
+
+    def _same_shape(self, grad, shape):
+        # The mask depends on the place alone: only the shape tells another gradient apart.
+        if getattr(grad, "shape", shape) != shape:
+            raise ValueError(f"grad has shape {grad.shape}, the last result has {shape}")
+
+    def _draw(self, plan, count, *numbers):
+        """Before each step of a plan: what has the seed and the offset, for ``count`` words a sample."""
+
+        def draw(rows):
+            offset = self.offset
+            for each in numbers:
+                each.set(integers=[self.seed, offset])
+            self.offset = offset + rows * count
+
+        plan.before.append(draw)
+        plan.modes.append(self)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+
+class Dropout(_Dropping):
     """Dropout: in training every element is zeroed with probability p, the rest scaled by 1/(1 − p).
 
     Any shape. In evaluation, and with p = 0, the input itself comes back. No mask is stored: element i of
@@ -28,15 +70,6 @@ class Dropout(Module):
     ([0.0, 2.0], True, False)
     """
 
-    def __init__(self, p=0.5, seed=None):
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must lie between 0 and 1, got {p}")
-        self.p = float(p)
-        self.seed = next_seed() if seed is None else check_seed(seed, 1 << 64)
-        self.offset = 0
-        self._results = Results()
-        self._gradients = Results()
-
     def forward(self, x):
         if not self.training or self.p == 0:
             self._saved = (None, None, None)
@@ -51,9 +84,7 @@ class Dropout(Module):
         seed, offset, shape = self._last()
         if shape is None:
             return grad
-        # The mask depends on the flat position alone: only the shape tells another gradient apart.
-        if getattr(grad, "shape", shape) != shape:
-            raise ValueError(f"grad has shape {grad.shape}, the last result has {shape}")
+        self._same_shape(grad, shape)
         return dropout_backward(grad, self.p, seed=seed, offset=offset, out=self._gradients.like(grad))
 
     def lower(self, plan, x, name):
@@ -73,14 +104,7 @@ class Dropout(Module):
         )
 
         y.gate = y.kept = gate
-
-        def draw(rows):
-            offset = self.offset
-            numbers.set(integers=[self.seed, offset])
-            self.offset = offset + rows * x.cols
-
-        plan.before.append(draw)
-        plan.modes.append(self)
+        self._draw(plan, x.cols, numbers)
 
         def backward(dy, wanted):
             if gate:  # dropped or not above zero: either way no gradient, and no mask to draw again
@@ -92,5 +116,182 @@ class Dropout(Module):
 
         return y, backward
 
-    def extra_repr(self):
-        return f"p={self.p}"
+
+class _ChannelDropout(_Dropping):
+    """Whole channels; a subclass says of how many axes a batch may be, and of how many one sample, if it takes one."""
+
+    _sample = None
+
+    def forward(self, x):
+        shape = np.shape(x)
+        if len(shape) not in self._batches and len(shape) != self._sample:
+            raise ValueError(f"x must have the shape {self._shapes}, got {shape}")
+        if not self.training or self.p == 0:
+            self._saved = (None, None)
+            return x
+        (x,) = _check.as_reals([("x", x)])
+        channels = shape[: 1 if x.ndim == self._sample else 2]
+        offset = self.offset
+        scale = dropout(np.ones(channels, x.dtype), self.p, seed=self.seed, offset=offset)
+        self.offset = offset + scale.size
+        scale = scale.reshape(channels + (1,) * (x.ndim - len(channels)))
+        y = np.multiply(x, scale, out=self._results.like(x))
+        self._saved = scale, shape
+        return y
+
+    def backward(self, grad):
+        scale, shape = self._last()
+        if scale is None:
+            return grad
+        (grad,) = _check.as_reals([("grad", grad)])
+        self._same_shape(grad, shape)
+        return np.multiply(grad, scale, out=self._gradients.like(grad, scale))
+
+    def lower(self, plan, x, name):
+        if len(x.shape) + 1 not in self._batches:
+            raise ValueError(f"{name}: {type(self).__name__} takes {self._shapes}, the layer before gives {x.shape}")
+        if self.p == 0:
+            return x, lambda dy, wanted: dy
+        y = plan.over(x)
+        threshold, scale = step_elementwise.dropout_threshold(self.p)
+        numbers = plan.emit(
+            step_elementwise.channel_dropout,
+            [y],
+            [x],
+            rows=[],
+            columns=[],
+            reals=[scale],
+            integers=[self.seed, 0, threshold, math.prod(x.shape[1:])],
+        )
+        self._draw(plan, x.shape[0], numbers)
+
+        def backward(dy, wanted):
+            plan.emit(step_elementwise.channel_dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
+            return dy
+
+        return y, backward
+
+
+class Dropout1d(_ChannelDropout):
+    """Dropout of channels: each channel of each sample is zeroed with probability p, the rest scaled by 1/(1 − p).
+
+    x: (N, C, L), or (C, L) for one sample → y of x's shape, y[n, c] = x[n, c] m[n, c] / (1 − p) with one m of 0 or 1
+    for a channel. In a compiled step x is (N, C, L). In evaluation, and with p = 0, the input itself comes back.
+    A dropped channel is multiplied by 0: NaN and infinity become NaN. Channel i of the batch, counted in the order
+    of x, is kept or dropped by (``seed``, ``offset`` + i) alone; ``offset`` counts the channels drawn before, and
+    both may be set. Without ``seed`` one comes from :func:`fastml.nn.manual_seed`'s stream.
+
+    Raises ValueError for p outside 0 … 1, a seed outside 0 … 2⁶⁴ − 1 and an x of any other rank, TypeError for a
+    seed that is no integer and an x that holds no real numbers.
+
+    Source: J. Tompson et al., Efficient object localization using convolutional networks, CVPR 2015;
+    ``torch.nn.Dropout1d``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> layer, x = nn.Dropout1d(0.5, seed=0), np.ones((2, 3, 4), np.float32)
+    >>> y = layer(x)
+    >>> y[:, :, 0].tolist(), bool((y == y[:, :, :1]).all()), bool((layer.backward(x) == y).all())
+    ([[0.0, 2.0, 2.0], [2.0, 2.0, 0.0]], True, True)
+    """
+
+    _batches, _sample = (3,), 2
+    _shapes = "(N, C, L) or (C, L)"
+
+
+class Dropout2d(_ChannelDropout):
+    """Dropout of channels: each channel of each sample is zeroed with probability p, the rest scaled by 1/(1 − p).
+
+    x: (N, C, H, W), or (N, C, L) as in :class:`Dropout1d`, never a single (C, H, W): so PyTorch reads three axes.
+    y, seed, offset, evaluation and errors are those of :class:`Dropout1d`.
+
+    Source: J. Tompson et al., Efficient object localization using convolutional networks, CVPR 2015;
+    ``torch.nn.Dropout2d``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> layer, x = nn.Dropout2d(0.5, seed=0), np.ones((2, 3, 4, 4), np.float32)
+    >>> y = layer(x)
+    >>> y[:, :, 0, 0].tolist(), bool((y == y[:, :, :1, :1]).all()), layer.offset
+    ([[0.0, 2.0, 2.0], [2.0, 2.0, 0.0]], True, 6)
+    """
+
+    _batches = (3, 4)
+    _shapes = "(N, C, H, W) or (N, C, L)"
+
+
+class AlphaDropout(_Dropping):
+    """Dropout to SELU's lower limit α' that keeps mean 0 and variance 1 as they are.
+
+    Any shape. Each element is, with probability p, set to α' = −1.7580993408473766 (SELU's −λα), and all go through
+    a line: y = a (m x + (1 − m) α') + b with a = 1/√((1 − p)(1 + p α'²)) and b = −a p α'; dx = a m dy. m is the
+    mask of :func:`fastml.dropout_mask`: ``seed``, ``offset``, evaluation and p = 0 as in :class:`Dropout`. With p = 1
+    everything becomes 0.
+
+    Raises ValueError for p outside 0 … 1 and a seed outside 0 … 2⁶⁴ − 1, TypeError for a seed that is no integer
+    and an x that holds no real numbers.
+
+    Source: G. Klambauer et al., Self-normalizing neural networks, NeurIPS 2017; ``torch.nn.AlphaDropout``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> layer = nn.AlphaDropout(0.5, seed=0)
+    >>> layer(np.array([1.0, -1.0, 0.0, 2.0])).round(4).tolist()
+    [-0.7792, -0.1072, 0.7792, 2.552]
+    >>> layer.backward(np.ones(4)).round(4).tolist()
+    [0.0, 0.8864, 0.8864, 0.8864]
+    """
+
+    def _line(self):
+        """a, b, and y where dropped."""
+        p = self.p
+        if p == 1:
+            return 0.0, 0.0, 0.0
+        a = 1 / math.sqrt((1 - p) * (1 + p * _ALPHA * _ALPHA))
+        return a, -a * p * _ALPHA, a * (1 - p) * _ALPHA
+
+    def forward(self, x):
+        if not self.training or self.p == 0:
+            self._saved = (None, None, None)
+            return x
+        (x,) = _check.as_reals([("x", x)])
+        offset = self.offset
+        kept = dropout_mask(x.shape, self.p, seed=self.seed, offset=offset)
+        scale, shift, low = self._line()
+        y = self._results.like(x)
+        y = np.multiply(x, scale, out=np.empty(x.shape, x.dtype) if y is None else y)
+        y += shift
+        np.putmask(y, ~kept, low)
+        self.offset = offset + y.size
+        self._saved = kept, scale, y.shape
+        return y
+
+    def backward(self, grad):
+        kept, scale, shape = self._last()
+        if shape is None:
+            return grad
+        (grad,) = _check.as_reals([("grad", grad)])
+        self._same_shape(grad, shape)
+        dx = self._gradients.like(grad)
+        dx = np.multiply(grad, scale, out=np.empty(shape, grad.dtype) if dx is None else dx)
+        np.putmask(dx, ~kept, 0)
+        return dx
+
+    def lower(self, plan, x, name):
+        if self.p == 0:
+            return x, lambda dy, wanted: dy
+        y = plan.over(x)
+        threshold, _ = step_elementwise.dropout_threshold(self.p)
+        line = self._line()
+        integers = [self.seed, 0, threshold]
+        numbers = plan.emit(
+            step_elementwise.alpha_dropout, [y], [x], rows=[], columns=[], reals=line, integers=integers
+        )
+        gradient = Numbers(line[:1], integers)
+        self._draw(plan, x.cols, numbers, gradient)
+
+        def backward(dy, wanted):
+            plan.emit(step_elementwise.dropout, [dy], [dy], rows=[], columns=[], numbers=gradient)
+            return dy
+
+        return y, backward
