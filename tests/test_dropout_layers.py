@@ -54,7 +54,9 @@ def test_alpha_against_numpy(shape, p, dtype):
         assert y.shape == shape and y.dtype == dtype
         eps = np.finfo(dtype).eps
         np.testing.assert_allclose(y, want, rtol=2 * eps, atol=4 * eps * max(a, 1))
-        assert_same_bits(y, np.where(kept, x * dtype(a) + dtype(-a * p * ALPHA), dtype(a * (1 - p) * ALPHA)))
+        assert_same_bits(
+            y, np.where(kept, x * dtype(a) + dtype(-a * p * ALPHA), dtype(a * (1 - p) * ALPHA + 0.0))
+        )
         assert_same_bits(layer.backward(grad), np.where(kept, grad * dtype(a), dtype(0)))
         assert layer.offset == offset + x.size
 
@@ -170,8 +172,20 @@ def test_compiled_channels(kind, shape, threads, dtype):
     features = int(np.prod(shape))
     for layers in (
         [kind(0.3, seed=1)],
-        [nn.GroupNorm(4, 8, dtype=dtype), nn.ReLU(), kind(0.4, seed=2), nn.GroupNorm(2, 8, dtype=dtype), kind(1.0)],
-        [nn.InstanceNorm(8, affine=True, dtype=dtype), kind(0.5, seed=3), nn.GELU(), kind(0.0), kind(0.2, seed=4)],
+        [
+            nn.GroupNorm(4, 8, dtype=dtype),
+            nn.ReLU(),
+            kind(0.4, seed=2),
+            nn.GroupNorm(2, 8, dtype=dtype),
+            kind(1.0),
+        ],
+        [
+            nn.InstanceNorm(8, affine=True, dtype=dtype),
+            kind(0.5, seed=3),
+            nn.GELU(),
+            kind(0.0),
+            kind(0.2, seed=4),
+        ],
     ):
         if shape[1:] == (1, 1) and len(layers) == 5 and isinstance(layers[0], nn.InstanceNorm):
             continue

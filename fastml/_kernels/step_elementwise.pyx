@@ -79,7 +79,8 @@ cdef void channel_dropout_tile(const Args *p, const Tile *t) noexcept nogil:
     """y (OUT) = x, a channel of n[3] columns scaled by x[0] or 0; n: seed, offset of the batch's first channel,
     threshold."""
     cdef Block b = block(t, p.v[0].cols)
-    cdef Py_ssize_t i, j, c, end, n = p.n[3]
+    cdef Py_ssize_t i, j, end, n = p.n[3]
+    cdef uint64_t channel
     cdef float one32 = 1, scale32
     cdef double one64 = 1, scale64
     cdef float *y32
@@ -89,17 +90,17 @@ cdef void channel_dropout_tile(const Args *p, const Tile *t) noexcept nogil:
     for i in range(b.i, b.i + b.rows):
         j = b.j
         while j < b.j + b.cols:
-            c = j // n
-            end = min((c + 1) * n, b.j + b.cols)
-            c += <Py_ssize_t>(<uint64_t>p.n[1] + <uint64_t>(i * (p.v[0].cols // n)))
+            end = min((j // n + 1) * n, b.j + b.cols)
+            channel = <uint64_t>p.n[1] + <uint64_t>(i * (p.v[0].cols // n) + j // n)
             if p.size == sizeof(float):
-                fm32.dropout_run(&scale32, &one32, 1, <uint64_t>p.n[0], c, <uint64_t>p.n[2], <float>p.x[0], False)
+                fm32.dropout_run(&scale32, &one32, 1, <uint64_t>p.n[0], channel, <uint64_t>p.n[2], <float>p.x[0],
+                                 False)
                 y32, x32 = <float *>at(p.v[0], t, i, 0, p.size), <float *>at(p.v[1], t, i, 0, p.size)
                 while j < end:
                     y32[j] = x32[j] * scale32
                     j += 1
             else:
-                fm64.dropout_run(&scale64, &one64, 1, <uint64_t>p.n[0], c, <uint64_t>p.n[2], p.x[0], False)
+                fm64.dropout_run(&scale64, &one64, 1, <uint64_t>p.n[0], channel, <uint64_t>p.n[2], p.x[0], False)
                 y64, x64 = <double *>at(p.v[0], t, i, 0, p.size), <double *>at(p.v[1], t, i, 0, p.size)
                 while j < end:
                     y64[j] = x64[j] * scale64

@@ -149,7 +149,9 @@ class _ChannelDropout(_Dropping):
 
     def lower(self, plan, x, name):
         if len(x.shape) + 1 not in self._batches:
-            raise ValueError(f"{name}: {type(self).__name__} takes {self._shapes}, the layer before gives {x.shape}")
+            raise ValueError(
+                f"{name}: {type(self).__name__} takes {self._shapes}, the layer before gives {x.shape}"
+            )
         if self.p == 0:
             return x, lambda dy, wanted: dy
         y = plan.over(x)
@@ -261,7 +263,7 @@ class AlphaDropout(_Dropping):
         y = self._results.like(x)
         y = np.multiply(x, scale, out=np.empty(x.shape, x.dtype) if y is None else y)
         y += shift
-        np.putmask(y, ~kept, low)
+        _replace_dropped(y, kept, low)
         self.offset = offset + y.size
         self._saved = kept, scale, y.shape
         return y
@@ -274,7 +276,7 @@ class AlphaDropout(_Dropping):
         self._same_shape(grad, shape)
         dx = self._gradients.like(grad)
         dx = np.multiply(grad, scale, out=np.empty(shape, grad.dtype) if dx is None else dx)
-        np.putmask(dx, ~kept, 0)
+        _replace_dropped(dx, kept, 0)
         return dx
 
     def lower(self, plan, x, name):
@@ -295,3 +297,13 @@ class AlphaDropout(_Dropping):
             return dy
 
         return y, backward
+
+
+def _replace_dropped(y, kept, low):
+    """Write ``low`` into y where not kept; by bits, as choosing by a random mask costs several times as much."""
+    integer = np.dtype(f"i{y.itemsize}")
+    mask = np.negative(kept.view(np.int8), dtype=integer)
+    low, bits = y.dtype.type(low).view(integer), y.view(integer)
+    bits ^= low
+    bits &= mask
+    bits ^= low
