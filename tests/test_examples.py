@@ -96,6 +96,15 @@ def test_course_data():
     assert 0.5 < whole < 0.95 and single > 0.97 and mini > 0.97
 
 
+def test_dropout():
+    """The thinned network fits the training images worse, and the held-out ones no worse."""
+    printed = run("dropout")
+    plain, thinned = numbers(r"last pass (\S+),", printed)
+    before, after = numbers(r"held-out images: (\d\.\d+)", printed)
+    assert plain < thinned < 0.5
+    assert after > 0.96 and after >= before
+
+
 def test_spirals(tmp_path):
     image = pytest.importorskip("matplotlib.image")
     path = tmp_path / "boundary.png"
