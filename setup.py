@@ -39,7 +39,7 @@ MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platfo
 #: Cython's memoryview code, once for all modules instead of once in each.
 SHARED = "fastml._cyutility"
 #: What Cython writes around the loops of src_c is nearly half of the wheel. Built for size it is a quarter smaller and a
-#: call 0.03 to 0.07 microseconds slower, except these, whose own code is what a small call or a training step waits for.
+#: call 0.05 to 0.2 microseconds slower, except these, whose own code is what a small call or a training step waits for.
 FOR_SPEED = {
     "fastml._kernels.activations",
     "fastml._kernels.classification",

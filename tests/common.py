@@ -6,22 +6,15 @@ function is in test_<stem>.py. A new function gets one row here (or one for each
 """
 
 import hashlib
-import os
-import subprocess
-import sys
-import tempfile
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 import fastml
-from fastml import _openmp
 
-from . import arguments
+from . import arguments, terms
 from .arrays import (
     ADVERSARIAL,
     DTYPES,
@@ -36,6 +29,7 @@ from .arrays import (
     relayout,
     ulp_error,
 )
+from .processes import ROOT, assert_same_on_fma_targets, run_on_target, run_python, run_script, with_threads
 
 __all__ = [
     "ADVERSARIAL",
@@ -49,6 +43,7 @@ __all__ = [
     "adversarial",
     "assert_close",
     "assert_same_bits",
+    "assert_same_on_fma_targets",
     "at_axis",
     "compute",
     "compute_all",
@@ -67,7 +62,6 @@ __all__ = [
     "with_threads",
 ]
 
-ROOT = Path(__file__).resolve().parent.parent
 THREADS = (1, 2, 3, 7)
 
 
@@ -153,61 +147,61 @@ _CE = {
     "min_ndim": 1,
     "accepts": arguments.has_classes,
 }
-_CE_OUT = {**_CE, "out": 1, "in_place": "logits", "scales": arguments.cross_entropy_terms}
+_CE_OUT = {**_CE, "out": 1, "in_place": "logits", "scales": terms.cross_entropy_terms}
 _IMAGES = {"big": ((32, 14, 14, 67), (4, 97, 131, 5), (1031, 517))}
 _BN = {
     "arrays": ("x", "weight", "bias", "running_mean", "running_var"),
     "out": 0, "in_place": "x", "axis": "channel_axis", "min_ndim": 2, "accepts": arguments.several_values,
-    "scales": arguments.batch_norm_terms, "ulp": 32,
+    "scales": terms.batch_norm_terms, "ulp": 32,
 }  # fmt: skip
 _BN_BACKWARD = {
     **_BN,
     "arrays": ("grad", "x", "weight", "mean", "inv_std"),
     "in_place": "grad",
-    "scales": arguments.batch_norm_backward_terms,
+    "scales": terms.batch_norm_backward_terms,
 }
 _PIECE = {"min_ndim": 2, "ulp": 32, **_IMAGES}
 _PIECE_OUT = {**_PIECE, "out": 0}
 _LOSS_OUT = {"out": 1, "in_place": "input"}
 _NLL = {
     "arrays": ("log_probs", "target", "weight"),
-    "axis": "axis", "min_ndim": 1, "accepts": arguments.has_classes, "scales": arguments.nll_terms,
+    "axis": "axis", "min_ndim": 1, "accepts": arguments.has_classes, "scales": terms.nll_terms,
 }  # fmt: skip
 _NLL_OUT = {**_NLL, "out": 1, "in_place": "log_probs"}
-_KL = {"arrays": ("input", "target"), "scales": arguments.divergence_terms}
+_KL = {"arrays": ("input", "target"), "scales": terms.divergence_terms}
 _BCE_ARRAYS = ("input", "target", "weight", "pos_weight")
-_GELU_BACKWARD = {"out": 0, "in_place": "grad", "scales": arguments.gelu_terms}
+_GELU_BACKWARD = {"out": 0, "in_place": "grad", "scales": terms.gelu_terms}
 _UNARY_BACKWARD = {"out": 0, "in_place": "grad", "ulp": 6}
 _SOFTPLUS = {"beta": 1.7, "threshold": 2.5}
 _LN = {
     "arrays": ("x", "weight", "bias"),
-    "out": 0, "in_place": "x", "min_ndim": 1, "scales": arguments.layer_norm_terms, "ulp": 32,
+    "out": 0, "in_place": "x", "min_ndim": 1, "scales": terms.layer_norm_terms, "ulp": 32,
 }  # fmt: skip
 _LN_BACKWARD = {
     **_LN,
     "arrays": ("grad", "x", "weight", "mean", "inv_std"),
     "in_place": "grad",
-    "scales": arguments.layer_norm_backward_terms,
+    "scales": terms.layer_norm_backward_terms,
 }
 _RMS = {"arrays": ("x", "weight"), "out": 0, "in_place": "x", "min_ndim": 1}
 _RMS_BACKWARD = {
     **_RMS,
     "arrays": ("grad", "x", "weight", "inv_rms"),
     "in_place": "grad",
-    "scales": arguments.rms_norm_backward_terms,
+    "scales": terms.rms_norm_backward_terms,
     "ulp": 32,
 }
 _LN_AXES = {"big": ((1031, 11, 47), (3, 200_003))}
 _GN = {
     "arrays": ("x", "weight", "bias"),
     "out": 0, "in_place": "x", "min_ndim": 2, "accepts": arguments.several_in_groups,
-    "scales": arguments.group_norm_terms, "ulp": 32, "big": ((33, 14, 14, 64), (4, 97, 131, 6), (1030, 516)),
+    "scales": terms.group_norm_terms, "ulp": 32, "big": ((33, 14, 14, 64), (4, 97, 131, 6), (1030, 516)),
 }  # fmt: skip
 _GN_BACKWARD = {
     **_GN,
     "arrays": ("grad", "x", "weight", "mean", "inv_std"),
     "in_place": "grad",
-    "scales": arguments.group_norm_backward_terms,
+    "scales": terms.group_norm_backward_terms,
 }
 _EACH = {"accepts": lambda shape: True, "big": ((33, 7, 7, 67), (3, 97, 31, 5), (2, 30_001, 3))}
 _RUNNING = ("running_mean", "running_var")
@@ -226,7 +220,7 @@ _ADAGRAD = {"arrays": ("params", "grads", "state_sums"), "mutated": ("params", "
 _LINEAR = {"arrays": ("x", "weight", "bias"), "out": 0, "min_ndim": 1, "ulp": 64}
 _LINEAR_CE = {
     "arrays": ("x", "weight", "target", "bias", "class_weight"),
-    "min_ndim": 1, "scales": arguments.linear_cross_entropy_terms, "big": ((517, 259), (1031, 67), (33, 1031)),
+    "min_ndim": 1, "scales": terms.linear_cross_entropy_terms, "big": ((517, 259), (1031, 67), (33, 1031)),
 }  # fmt: skip
 _LINEAR_BIG = ((517, 259), (4099, 67), (33, 1031))
 
@@ -235,14 +229,14 @@ OPS = (
     Op("log_softmax", arguments.plain_x, ("x",), **_OUT),
     Op("logsumexp", arguments.plain_x, ("x",), axis="axis"),
     Op(
-        "softmax_backward", arguments.softmax_grad, ("grad", "y"), **_GRAD_OUT, scales=arguments.softmax_terms
+        "softmax_backward", arguments.softmax_grad, ("grad", "y"), **_GRAD_OUT, scales=terms.softmax_terms
     ),
     Op(
         "log_softmax_backward",
         arguments.log_softmax_grad,
         ("grad", "y"),
         **_GRAD_OUT,
-        scales=arguments.gradient_terms,
+        scales=terms.gradient_terms,
     ),
     Op("cross_entropy", arguments.labels(), **_CE),
     Op("cross_entropy", arguments.labels(reduction="none", **_SMOOTH), **_CE, case="smooth"),
@@ -327,7 +321,7 @@ OPS = (
         arguments.norm_piece("x"),
         ("x",),
         **_PIECE,
-        scales=arguments.norm_stats_terms,
+        scales=terms.norm_stats_terms,
     ),
     Op(
         "batch_norm_apply",
@@ -335,14 +329,14 @@ OPS = (
         ("x", "mean", "inv_std", "weight", "bias"),
         **_PIECE_OUT,
         in_place="x",
-        scales=arguments.norm_apply_terms,
+        scales=terms.norm_apply_terms,
     ),
     Op(
         "batch_norm_backward_stats",
         arguments.norm_piece("grad", "x", "mean", "inv_std"),
         ("grad", "x", "mean", "inv_std"),
         **_PIECE,
-        scales=arguments.norm_backward_stats_terms,
+        scales=terms.norm_backward_stats_terms,
     ),
     Op(
         "batch_norm_backward_apply",
@@ -350,7 +344,7 @@ OPS = (
         ("grad", "x", "weight", "mean", "inv_std", "dweight", "dbias"),
         **_PIECE_OUT,
         in_place="grad",
-        scales=arguments.norm_backward_apply_terms,
+        scales=terms.norm_backward_apply_terms,
     ),
     Op("dropout", arguments.dropout("x"), ("x",), out=0, in_place="x", ulp=0),
     Op("dropout_backward", arguments.dropout("grad"), ("grad",), out=0, in_place="grad", ulp=0),
@@ -393,7 +387,7 @@ OPS = (
     Op("instance_norm_backward", arguments.group_norm_grad(each=True), **{**_GN_BACKWARD, **_EACH}),
     *(Op(name, arguments.gelu(), ("x",), out=0, in_place="x", ulp=4) for name in ("silu", "sigmoid", "tanh", "softplus")),
     *(Op(f"{name}_backward", arguments.gelu_grad(), ("grad", "x"), **_UNARY_BACKWARD) for name in ("sigmoid", "tanh", "softplus")),
-    Op("silu_backward", arguments.gelu_grad(), ("grad", "x"), out=0, in_place="grad", scales=arguments.gradient_terms_of_x),
+    Op("silu_backward", arguments.gelu_grad(), ("grad", "x"), out=0, in_place="grad", scales=terms.gradient_terms_of_x),
     Op("elu", arguments.gelu(alpha=0.7), ("x",), out=0, in_place="x", ulp=4),
     Op("elu_backward", arguments.gelu_grad(alpha=0.7), ("grad", "x"), **_UNARY_BACKWARD),
     Op("leaky_relu", arguments.gelu(negative_slope=0.1), ("x",), out=0, in_place="x", ulp=1),
@@ -441,47 +435,6 @@ OPS = (
     Op("clip_grad_value", arguments.grads(clip_value=0.5), ("grads",), mutated=("grads",), ulp=0),
     Op("unscale_grads", arguments.grads(scale=3.0), ("grads",), mutated=("grads",)),
 )
-
-
-# --- threads and targets -------------------------------------------------------------------------------------
-
-
-def with_threads(n, function, *args, **kwargs):
-    """Call the function with teams of n threads, also where a team does not pay."""
-    before = _openmp.get_threshold()
-    _openmp.set_threshold(0)
-    try:
-        with fastml.num_threads(n):
-            return function(*args, **kwargs)
-    finally:
-        _openmp.set_threshold(before)
-
-
-def run_script(code, timeout=120, **environment):
-    """Run code in a new interpreter; return what it printed and what went to stderr. None unsets a variable."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    env = {name: value for name, value in env.items() if value is not None}
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(
-        command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{environment} {done.returncode}:\n{done.stderr}"
-    return done.stdout, done.stderr
-
-
-def run_python(code, timeout=120, **environment):
-    """Run code in a new interpreter; return the arrays of its dict `result`."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "result.npz")
-        code = f"{textwrap.dedent(code)}\nimport numpy\nnumpy.savez({path!r}, **result)\n"
-        run_script(code, timeout, **environment)
-        with np.load(path) as file:
-            return dict(file)
-
-
-def run_on_target(target, code, timeout=120):
-    """Run code in a new interpreter with the kernels of one target: "baseline", "v3", "v4" or "neon"."""
-    return run_python(code, timeout, FASTML_ISA=target)
 
 
 def compute(op, shape, dtype):

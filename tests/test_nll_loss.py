@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from fastml._simd import available_targets
 
 import fastml
 from fastml import nn, reference
@@ -15,8 +14,8 @@ from .common import (
     THREADS,
     assert_close,
     assert_same_bits,
+    assert_same_on_fma_targets,
     normal,
-    run_on_target,
     with_threads,
 )
 from .test_cross_entropy import REDUCTIONS, SHAPES
@@ -186,13 +185,7 @@ for dtype in (numpy.float32, numpy.float64):
 
 def test_same_bits_on_every_target_with_fma():
     """Of the cross-entropy with a z-loss too."""
-    targets = [t for t in available_targets() if t != "baseline"]
-    if len(targets) < 2:
-        pytest.skip("this CPU runs one target with FMA")
-    first, *others = (run_on_target(t, CODE) for t in targets)
-    for other in others:
-        for key, value in first.items():
-            assert_same_bits(other[key], value, key)
+    assert_same_on_fma_targets(CODE)
 
 
 WRONG = [

@@ -1,0 +1,68 @@
+"""Teams of a given size, and code in new interpreters: with another environment, on another target."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastml._simd import available_targets
+
+import fastml
+from fastml import _openmp
+
+from .arrays import assert_same_bits
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def with_threads(n, function, *args, **kwargs):
+    """Call the function with teams of n threads, also where a team does not pay."""
+    before = _openmp.get_threshold()
+    _openmp.set_threshold(0)
+    try:
+        with fastml.num_threads(n):
+            return function(*args, **kwargs)
+    finally:
+        _openmp.set_threshold(before)
+
+
+def run_script(code, timeout=120, **environment):
+    """Run code in a new interpreter; return what it printed and what went to stderr. None unsets a variable."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    env = {name: value for name, value in env.items() if value is not None}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(
+        command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{environment} {done.returncode}:\n{done.stderr}"
+    return done.stdout, done.stderr
+
+
+def run_python(code, timeout=120, **environment):
+    """Run code in a new interpreter; return the arrays of its dict `result`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "result.npz")
+        code = f"{textwrap.dedent(code)}\nimport numpy\nnumpy.savez({path!r}, **result)\n"
+        run_script(code, timeout, **environment)
+        with np.load(path) as file:
+            return dict(file)
+
+
+def run_on_target(target, code, timeout=120):
+    """Run code in a new interpreter with the kernels of one target: "baseline", "v3", "v4" or "neon"."""
+    return run_python(code, timeout, FASTML_ISA=target)
+
+
+def assert_same_on_fma_targets(code):
+    """The arrays of the code's dict `result` have the same bits on every target of this CPU but the baseline."""
+    targets = [target for target in available_targets() if target != "baseline"]
+    if len(targets) < 2:
+        pytest.skip("this CPU runs one target with FMA")
+    first, *others = (run_on_target(target, code) for target in targets)
+    for other in others:
+        for key, value in first.items():
+            assert_same_bits(other[key], value, key)
