@@ -2,20 +2,25 @@
 
 The metadata lives in pyproject.toml. A target is a file src_c/target_<name>.c; only its object gets that
 target's flags, so that the import works on any processor. Without OpenMP the build is serial, with a warning.
+What is up to date is not built again: a changed .pyx costs its own module, a changed body of src_c the targets.
 """
 
+import hashlib
 import os
 import platform
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import Cython
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
 from setuptools.errors import CompileError, LinkError
+from setuptools.modified import newer_group
 
 ROOT = Path(__file__).parent
 CFLAGS = [
@@ -35,7 +40,12 @@ TARGETS = {
     },
     "aarch64": {"neon": SPEED},
 }
+#: Flags that not every compiler knows; one that does not is built without them.
+OPTIONAL = {"-fvect-cost-model=dynamic", "-fipa-cp-clone"}
 MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+CPUS = os.cpu_count() or 1
+#: The C that Cython writes depends on its version and on NumPy's declarations.
+GENERATED = f"build/cython-{Cython.__version__}-numpy-{numpy.__version__}"
 #: Cython's memoryview code, once for all modules instead of once in each.
 SHARED = "fastml._cyutility"
 #: What Cython writes around the loops of src_c is nearly half of the wheel. Built for size it is a quarter smaller and a
@@ -60,6 +70,10 @@ def glue_flags(name):
     return [*CFLAGS, "-O2" if name in FOR_SPEED else "-Os"]
 
 
+def c_files():
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("src_c/*"))
+
+
 def extensions():
     for path in sorted(ROOT.glob("fastml/**/*.pyx")):
         relative = path.relative_to(ROOT)
@@ -71,7 +85,7 @@ def extensions():
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")],
             extra_compile_args=glue_flags(name),
             extra_link_args=list(LDFLAGS),
-            depends=sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("src_c/*")) if name in C_SOURCES else [],
+            depends=c_files() if name in C_SOURCES else [],
         )
 
 
@@ -81,14 +95,30 @@ class BuildExt(build_ext):
     def build_extensions(self):
         if MACHINE not in TARGETS:
             raise CompileError(f"fastml has no SIMD target for this processor ({platform.machine()})")
+        self.parallel = self.parallel or CPUS
         openmp = self.find_openmp()
         for extension in self.extensions:
             if extension.name == "fastml._simd":  # loaded before the OpenMP runtime (see _threads.py)
-                extension.extra_objects += self.compile_targets()
+                objects = self.compile_targets()
+                extension.extra_objects += objects
+                extension.depends += objects
             else:
                 extension.extra_compile_args += openmp[0]
                 extension.extra_link_args += openmp[1]
         super().build_extensions()
+
+    def builds(self, source, flags, link=None):
+        """Whether this compiler takes the flags, and with `link` whether a program links."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "probe.c")
+            path.write_text(source)
+            try:
+                objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=["-Werror", *flags])
+                if link is not None:
+                    self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=link)
+            except (CompileError, LinkError):
+                return False
+        return True
 
     def find_openmp(self):
         """(compile flags, link flags) that build a program with OpenMP, or two empty lists."""
@@ -96,29 +126,31 @@ class BuildExt(build_ext):
         if sys.platform == "darwin":
             prefix = os.environ.get("LIBOMP_PREFIX", "/opt/homebrew/opt/libomp")
             candidates = [(["-Xpreprocessor", "-fopenmp", f"-I{prefix}/include"], [f"-L{prefix}/lib", "-lomp"])]
+        program = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
         for flags, link in candidates:
-            with tempfile.TemporaryDirectory() as folder:
-                source = Path(folder, "probe.c")
-                source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
-                try:
-                    objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
-                    self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=link)
-                except (CompileError, LinkError):
-                    continue
+            if self.builds(program, flags, link):
                 return flags, link
         print("warning: this compiler has no OpenMP; fastml is built to run on one thread", file=sys.stderr)
         return [], []
 
     def compile_targets(self):
-        objects = []
-        for name, flags in TARGETS[MACHINE].items():
-            objects += self.compiler.compile(
-                [f"src_c/target_{name}.c"],
-                output_dir=self.build_temp,
-                include_dirs=["src_c"],
-                extra_postargs=CFLAGS + flags,
-            )
-        return objects
+        """The objects of the targets, side by side; those of the same sources, compiler and flags are there already."""
+        known = {flag for flag in OPTIONAL if self.builds("int probe;\n", [flag])}
+        sources = [*c_files(), "setup.py"]
+
+        def compile_target(name, flags):
+            flags = CFLAGS + [flag for flag in flags if flag in known or flag not in OPTIONAL]
+            key = hashlib.sha256(repr((self.compiler.compiler_so, flags)).encode()).hexdigest()[:12]
+            folder = Path(self.build_temp, key)
+            made = folder / f"src_c/target_{name}.o"
+            if not self.force and not newer_group(sources, str(made), "newer"):
+                return str(made)
+            return self.compiler.compile(
+                [f"src_c/target_{name}.c"], output_dir=str(folder), include_dirs=["src_c"], extra_postargs=flags
+            )[0]
+
+        with ThreadPoolExecutor(CPUS) as pool:
+            return list(pool.map(compile_target, *zip(*TARGETS[MACHINE].items(), strict=True)))
 
 
 class Sdist(sdist):
@@ -147,7 +179,7 @@ setup(
             "freethreading_compatible": True,
             "auto_pickle": False,
         },
-        build_dir="build/cython",
+        build_dir=GENERATED,
     ),
     cmdclass={"build_ext": BuildExt, "sdist": Sdist},
 )

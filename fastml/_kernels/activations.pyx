@@ -33,7 +33,7 @@ ctypedef fused real:
     double
 
 cdef enum:
-    RELU = FM_LEAKY_RELU + 1
+    RELU = -1         # a primitive of its own: none of unary.h's kinds
     SMALL = 16384     # elements
     BLOCK = 16384     # elements
 
@@ -77,7 +77,7 @@ cdef inline void block(Op op, real *y, const real *a, const real *b, size_t n, b
 
 cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
     """Nanoseconds an element."""
-    if op.kind >= FM_LEAKY_RELU:
+    if op.kind == RELU or op.kind == FM_LEAKY_RELU:
         return COST * itemsize * (3 if op.backward else 2)
     return SMOOTH_COST * itemsize * itemsize / 16
 
