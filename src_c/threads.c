@@ -96,23 +96,19 @@ void fm_phase_await(fm_phase *phase, int tiles)
 extern int omp_pause_resource_all(omp_pause_resource_t) __attribute__((weak));
 extern void kmp_set_blocktime(int) __attribute__((weak));
 
-static void forget_workers(void);
+static void forget_others(void);
 static void before_fork(void)
 {
-    omp_pause_resource_all(omp_pause_hard);
-    forget_workers();
+    if (omp_pause_resource_all && !kmp_set_blocktime)
+        omp_pause_resource_all(omp_pause_hard);
 }
-static void in_child(void) { forked_without_runtime = 1; }
-
-void fm_threads_install(void)
+static void in_child(void)
 {
-    if (kmp_set_blocktime)
-        return;
-    if (omp_pause_resource_all)
-        pthread_atfork(before_fork, NULL, NULL);
-    else
-        pthread_atfork(NULL, NULL, in_child);
+    forked_without_runtime = !omp_pause_resource_all && !kmp_set_blocktime;
+    forget_others();
 }
+
+void fm_threads_install(void) { pthread_atfork(before_fork, NULL, in_child); }
 
 const char *fm_openmp_name(void) { return kmp_set_blocktime ? "libomp" : "libgomp"; }
 int fm_openmp_max_threads(void) { return omp_get_max_threads(); }
@@ -127,42 +123,90 @@ int fm_openmp_max_threads(void) { return 1; }
 
 #if defined(__linux__) && defined(_OPENMP)
 
-/* A thread that opens regions, and its workers: which threads they are, and the CPUs that they may use. */
+/* A thread that opens regions, and its workers: which threads they are, and the CPUs that they may use. A worker's
+ * record is its own; the crew points to it as long as the worker lives. At its end a worker takes itself out of the
+ * crew, and `seats` is held while others' records are used: an id of a thread that ended is never used, as by then
+ * it may be another thread's, of another process even. */
 enum { CALLERS = 64, WORKERS = 63 };
 
 typedef struct {
+    pid_t thread;
+    cpu_set_t allowed; /* set where `kept_off` */
+    int kept_off;
+    struct crew *crew; /* where it sits, if anywhere */
+    int seat;
+} worker;
+
+typedef struct crew {
     int taken;
-    pid_t process; /* a forked child's table holds the parent's threads */
-    pid_t worker[WORKERS];
-    cpu_set_t allowed[WORKERS]; /* set where `kept_off` */
-    int kept_off[WORKERS];
+    pthread_mutex_t seats;
+    worker *at[WORKERS];
 } crew;
 
-static crew crews[CALLERS];
+static crew crews[CALLERS]; /* all zero: no worker, mutexes as PTHREAD_MUTEX_INITIALIZER makes them */
 static __thread int mine = -1; /* in crews; CALLERS: there was no room */
-static pthread_key_t leaving;
+static __thread worker self;
+static pthread_key_t leaving, ending;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void forget_workers(void)
-{
-    for (int i = 0; i < CALLERS; i++)
-        memset(crews[i].worker, 0, sizeof crews[i].worker);
-}
 static void leave(void *place) { __atomic_store_n(&((crew *)place)->taken, 0, __ATOMIC_RELEASE); }
-static void make_key(void) { pthread_key_create(&leaving, leave); }
+
+static void stand_up(void *record)
+{
+    worker *w = record;
+    crew *c = w->crew;
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->seats);
+    if (c->at[w->seat] == w)
+        c->at[w->seat] = NULL;
+    pthread_mutex_unlock(&c->seats);
+    w->crew = NULL;
+}
+
+static void sit_down(crew *c, int seat)
+{
+    if (__atomic_load_n(&c->at[seat], __ATOMIC_RELAXED) == &self)
+        return;
+    stand_up(&self);
+    self.thread = (pid_t)syscall(SYS_gettid);
+    self.crew = c;
+    self.seat = seat;
+    pthread_setspecific(ending, &self);
+    pthread_mutex_lock(&c->seats);
+    c->at[seat] = &self;
+    pthread_mutex_unlock(&c->seats);
+}
+
+static void make_keys(void)
+{
+    pthread_key_create(&leaving, leave);
+    pthread_key_create(&ending, stand_up);
+}
 
 static int place(void)
 {
     if (mine >= 0)
         return mine;
-    pthread_once(&once, make_key);
+    pthread_once(&once, make_keys);
     for (mine = 0; mine < CALLERS && __atomic_exchange_n(&crews[mine].taken, 1, __ATOMIC_ACQUIRE); mine++)
         ;
     if (mine < CALLERS) {
-        memset(crews[mine].worker, 0, sizeof crews[mine].worker);
+        pthread_mutex_lock(&crews[mine].seats);
+        memset(crews[mine].at, 0, sizeof crews[mine].at);
+        pthread_mutex_unlock(&crews[mine].seats);
         pthread_setspecific(leaving, &crews[mine]);
     }
     return mine;
+}
+
+/* Of all threads only the one that forked is in the child. */
+static void forget_others(void)
+{
+    memset(crews, 0, sizeof crews);
+    memset(&self, 0, sizeof self);
+    if (mine >= 0 && mine < CALLERS)
+        crews[mine].taken = 1;
 }
 
 void fm_open_region(int threads)
@@ -172,19 +216,18 @@ void fm_open_region(int threads)
     crew *c = &crews[at];
     if (at == CALLERS || cpu < 0 || (started ? started : fm_clock()) - last_region < AWAKE)
         return;
-    if (c->process != getpid()) {
-        c->process = getpid();
-        memset(c->worker, 0, sizeof c->worker);
-    }
+    pthread_mutex_lock(&c->seats);
     for (int i = 0; i < threads - 1 && i < WORKERS; i++) {
+        worker *w = c->at[i];
         cpu_set_t others;
-        if (!c->worker[i] || sched_getaffinity(c->worker[i], sizeof others, &others) || !CPU_ISSET(cpu, &others) ||
+        if (!w || sched_getaffinity(w->thread, sizeof others, &others) || !CPU_ISSET(cpu, &others) ||
             CPU_COUNT(&others) < 2)
             continue;
-        c->allowed[i] = others;
+        w->allowed = others;
         CPU_CLR(cpu, &others);
-        c->kept_off[i] = !sched_setaffinity(c->worker[i], sizeof others, &others);
+        w->kept_off = !sched_setaffinity(w->thread, sizeof others, &others);
     }
+    pthread_mutex_unlock(&c->seats);
 }
 
 int fm_caller(void) { return place() << 16 | (sched_getcpu() & 0xffff); }
@@ -196,11 +239,10 @@ void fm_join_region(int caller)
     if (i < 0)
         return;
     if (c < crews + CALLERS && i < WORKERS) {
-        if (!c->worker[i])
-            c->worker[i] = (pid_t)syscall(SYS_gettid);
-        if (c->kept_off[i]) {
-            c->kept_off[i] = 0;
-            sched_setaffinity(0, sizeof c->allowed[i], &c->allowed[i]);
+        sit_down(c, i);
+        if (self.kept_off) {
+            self.kept_off = 0;
+            sched_setaffinity(0, sizeof self.allowed, &self.allowed);
             return;
         }
     }
@@ -216,7 +258,7 @@ void fm_join_region(int caller)
 #else
 
 #ifdef _OPENMP
-static void forget_workers(void) {}
+static void forget_others(void) {}
 #endif
 void fm_open_region(int threads)
 {

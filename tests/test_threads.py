@@ -1,6 +1,8 @@
 """The gate for threads, the OpenMP runtime under it, the choice of the SIMD target, and show_config()."""
 
 import os
+import shutil
+import subprocess
 import sys
 import threading
 
@@ -10,7 +12,7 @@ import pytest
 import fastml
 from fastml import _simd, _threads
 
-from .common import normal, run_script
+from .common import ROOT, normal, run_script
 
 X = normal((512, 1000))
 
@@ -91,6 +93,42 @@ def test_cpu_affinity_is_honoured():
         OMP_NUM_THREADS=None,
     )
     assert seen.strip() == "1"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
+def test_threads_that_ended_are_let_alone(tmp_path):
+    """Their ids may be other processes' by now: a team of 4, then one of 2, 3 and 4, and a child of fork."""
+    if not shutil.which("gcc") or len(os.sched_getaffinity(0)) < 2 or _threads.runtime_name() != "libgomp":
+        pytest.skip("needs gcc, libgomp and two CPUs")
+    library = tmp_path / "affinity.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", ROOT / "tests/c/affinity.c", "-o", library, "-ldl"], check=True)
+    _, told = run_script(
+        """
+        import os, threading, time
+        import numpy as np, fastml
+        from fastml import _openmp
+        _openmp.set_threshold(0)
+        x = np.ones((64, 1000), np.float32)
+
+        def teams():
+            for n in (4, 2, 2, 3, 2, 4, 4):
+                with fastml.num_threads(n):
+                    time.sleep(0.005)  # so that the workers sleep
+                    fastml.softmax(x)
+
+        teams()
+        for _ in range(2):
+            other = threading.Thread(target=teams)
+            other.start(); other.join()
+        if not os.fork():
+            teams()
+            os._exit(0)
+        os.wait()
+        teams()
+        """,
+        LD_PRELOAD=str(library),
+    )
+    assert "own" in told.split() and "strange" not in told.split()
 
 
 @pytest.mark.parametrize(("files", "cpus"), [
