@@ -18,8 +18,11 @@ cdef extern from "threads.h" nogil:
     double fm_clock()
     void fm_phase_await(fm_phase *phase, int tiles)
 
+# The most threads of a team, whatever the environment says: runtimes end the process where they cannot make a thread.
+MOST_THREADS = 1024
+
 cdef int chosen = 0      # set_num_threads(); 0: not called
-cdef int limit = 1 << 30  # what the machine grants (CPU quota, affinity), set once by _threads
+cdef int limit = MOST_THREADS  # what the machine grants (CPU quota, affinity), set once by _threads
 cdef double threshold = 15e3  # nanoseconds; a region costs 3 to 6 microseconds with the team awake
 
 

@@ -73,8 +73,8 @@ def _checked(n, name="n"):
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"{name} must be an integer, not {type(n).__name__}")
     n = n.__index__()
-    if not 1 <= n <= 1024:
-        raise ValueError(f"{name} must be between 1 and 1024, not {n}")
+    if not 1 <= n <= _openmp.MOST_THREADS:
+        raise ValueError(f"{name} must be between 1 and {_openmp.MOST_THREADS}, not {n}")
     return n
 
 

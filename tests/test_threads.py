@@ -43,7 +43,7 @@ def test_the_block_is_the_python_threads_own():
     assert seen == [fastml.get_num_threads()]
 
 
-@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (2000, ValueError), (1.0, TypeError),
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (1025, ValueError), (10**30, ValueError), (1.0, TypeError),
                                           ("2", TypeError), (True, TypeError), (None, TypeError)])  # fmt: skip
 def test_numbers_that_are_none(n, error):
     before = fastml.get_num_threads()
@@ -73,6 +73,21 @@ def test_omp_num_threads_is_honoured():
         "import fastml; print(fastml.get_num_threads(), fastml._threads.num_threads_reason())", OMP_NUM_THREADS="5"
     )
     assert seen.split() == ["5", "OMP_NUM_THREADS"]
+
+
+def test_omp_num_threads_beyond_reason():
+    seen, _ = run_script(
+        """
+        import numpy as np, fastml
+        from fastml import _openmp
+        print(fastml.get_num_threads())
+        _openmp.set_threshold(0)
+        x = np.ones((64, 1000), np.float32)
+        print(fastml.softmax(x).sum().round())
+        """,
+        OMP_NUM_THREADS="99999",
+    )
+    assert seen.split() == ["1024", "64.0"]
 
 
 def test_threadpoolctl_is_honoured():
