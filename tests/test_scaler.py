@@ -12,7 +12,7 @@ def test_the_scale_is_pytorchs():
     rng = np.random.default_rng(0)
     for options in (
         {"init_scale": 1024.0, "growth_interval": 3},
-        {"init_scale": 3e38, "growth_interval": 1, "growth_factor": 1.7, "backoff_factor": 0.3},
+        {"init_scale": 1e36, "growth_interval": 1, "growth_factor": 1.7, "backoff_factor": 0.3},
         {"init_scale": 0.1, "growth_interval": 2, "growth_factor": 1.1, "backoff_factor": 0.9},
     ):
         w = rng.standard_normal(5)
@@ -37,6 +37,24 @@ def test_the_scale_is_pytorchs():
         other = optim.GradScaler()
         other.load_state_dict(torch_scaler.state_dict())
         assert other.state_dict() == scaler.state_dict()
+
+
+@pytest.mark.parametrize(("factors", "bound"), [((1.0, 0.3), 2.0**-126), ((1.7, 1.0), 2.0**126)])
+def test_the_scale_stays_where_its_reciprocal_is_a_float(factors, bound):
+    """After any number of bad (or good) steps in a row the next step is taken, undistorted."""
+    w = np.zeros(2, np.float32)
+    opt = optim.SGD([w], lr=1.0)
+    scaler = optim.GradScaler(growth_factor=factors[0], backoff_factor=factors[1], growth_interval=1)
+    bad = np.array([np.inf if factors[0] == 1 else 0.0, 0.0], np.float32)
+    for _ in range(300):
+        scaler.step(opt, [bad.copy()])
+        scaler.update()
+    assert scaler.get_scale() == bound
+    scaler.step(opt, [scaler.scale(np.array([1.0, -0.75], np.float32))])
+    assert w.tolist() == [-1.0, 0.75]
+    other = optim.GradScaler()
+    other.load_state_dict(scaler.state_dict())
+    assert other.state_dict() == scaler.state_dict()
 
 
 def test_a_power_of_two_shows_in_no_bit():
@@ -101,6 +119,8 @@ def test_order():
     [
         ({"init_scale": 0}, ValueError),
         ({"init_scale": 1e39}, ValueError),
+        ({"init_scale": 3e38}, ValueError),
+        ({"init_scale": 1e-39}, ValueError),
         ({"init_scale": "1"}, TypeError),
         ({"growth_factor": 0.5}, ValueError),
         ({"backoff_factor": 0}, ValueError),
@@ -113,6 +133,10 @@ def test_refused(options, error):
         optim.GradScaler(**options)
     with pytest.raises(ValueError, match="not the state"):
         optim.GradScaler().load_state_dict({"scale": 1.0})
+    with pytest.raises(ValueError, match="scale must be between"):
+        optim.GradScaler().load_state_dict({**optim.GradScaler().state_dict(), "scale": 0.0})
+    with pytest.raises(ValueError, match="new_scale must be between"):
+        optim.GradScaler().update(1e-39)
 
 
 @pytest.mark.parametrize(

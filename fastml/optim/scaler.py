@@ -1,11 +1,12 @@
 """Scaled losses, and steps that are passed over where gradients are not finite."""
 
-import math
-
 import numpy as np
 
 from .._check import integer, number
 from ..ops.clip import unscale_grads
+
+#: The scale's bounds: within them scale and 1 / scale are normal float32 numbers.
+LEAST, MOST = 2.0**-126, 2.0**126
 
 
 class GradScaler:
@@ -19,7 +20,8 @@ class GradScaler:
         scaler.update()
 
     The scale is multiplied by ``backoff_factor`` after a step that was passed over, and by ``growth_factor`` after
-    ``growth_interval`` others in a row; it is a float32 number, as PyTorch's. With ``init_scale=1.0, growth_factor=1.0,
+    ``growth_interval`` others in a row; it is a float32 number, as PyTorch's, and stays within 2⁻¹²⁶ … 2¹²⁶, where its
+    reciprocal is one too: however many bad steps come in a row, the next good one is taken. With ``init_scale=1.0, growth_factor=1.0,
     backoff_factor=1.0`` it only passes over bad steps; ``enabled=False`` takes no part. The options are attributes that
     may be set between steps.
 
@@ -48,12 +50,10 @@ class GradScaler:
         enabled=True,
     ):
         self.enabled = bool(enabled)
-        self._scale = _float32(number(init_scale, "init_scale"))
+        self._scale = _float32(number(init_scale, "init_scale", LEAST, MOST))
         self.growth_factor = number(growth_factor, "growth_factor", 1)
         self.backoff_factor = number(backoff_factor, "backoff_factor", 0, 1)
         self.growth_interval = integer(growth_interval, "growth_interval", 1, 2**31 - 1)
-        if not 0 < self._scale < math.inf:
-            raise ValueError(f"init_scale must be positive and finite as a float32, not {init_scale}")
         if self.backoff_factor == 0:
             raise ValueError("backoff_factor must be greater than 0")
         self._growth_tracker = 0
@@ -95,17 +95,16 @@ class GradScaler:
         if not self.enabled:
             return
         if new_scale is not None:
-            self._scale = _float32(number(new_scale, "new_scale", np.finfo(np.float32).tiny))
+            self._scale = _float32(number(new_scale, "new_scale", LEAST, MOST))
         elif not self._seen:
             raise RuntimeError("update() needs a step() or unscale_() before it")
         elif not all(finite for _, finite, _ in self._seen.values()):
-            self._scale = _float32(self._scale * self.backoff_factor)
+            self._scale = _float32(max(LEAST, self._scale * self.backoff_factor))
             self._growth_tracker = 0
         else:
             self._growth_tracker += 1
             if self._growth_tracker == self.growth_interval:
-                larger = _float32(self._scale * self.growth_factor)
-                self._scale = larger if math.isfinite(larger) else self._scale
+                self._scale = _float32(min(MOST, self._scale * self.growth_factor))
                 self._growth_tracker = 0
         self._seen = {}
 
@@ -134,7 +133,7 @@ class GradScaler:
         if not self.enabled:
             return
         try:
-            scale, tracker = _float32(state["scale"]), int(state["_growth_tracker"])
+            scale, tracker = number(state["scale"], "scale", LEAST, MOST), int(state["_growth_tracker"])
             options = {name: state[name] for name in ("growth_factor", "backoff_factor", "growth_interval")}
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the state of a GradScaler that is enabled: {error!r}") from None
@@ -151,5 +150,4 @@ class GradScaler:
 
 
 def _float32(x):
-    with np.errstate(over="ignore"):
-        return float(np.float32(x))
+    return float(np.float32(x))
