@@ -47,7 +47,7 @@ def cohen_kappa(table, weights):
     """1 − Σ w C / Σ w E, where E has the margins of C and independent annotators."""
     if weights not in (None, "linear", "quadratic"):
         raise ValueError(f"weights must be None, 'linear' or 'quadratic', got {weights!r}")
-    table = table.astype(np.float64)
+    table = _unit_scale(table)
     columns, rows = table.sum(axis=0), table.sum(axis=1)
     apart = np.abs(np.subtract.outer(np.arange(len(table)), np.arange(len(table))))
     w = {None: apart > 0, "linear": apart, "quadratic": apart**2}[weights]
@@ -59,11 +59,18 @@ def cohen_kappa(table, weights):
     return float(1 - np.sum(w * table) / expected)
 
 
+def _unit_scale(table):
+    """The table in float64 divided by a power of two, so that products of its sums do not overflow."""
+    table = table.astype(np.float64)
+    return np.ldexp(table, -np.frexp(np.abs(table).max(initial=0))[1])
+
+
 def matthews(table):
     """Correlation of the two label arrays as indicator vectors; 0 where one of them is constant."""
-    true, pred = table.sum(axis=1, dtype=np.float64), table.sum(axis=0, dtype=np.float64)
+    table = _unit_scale(table)
+    true, pred = table.sum(axis=1), table.sum(axis=0)
     n = pred.sum()
-    covariance = np.trace(table, dtype=np.float64) * n - np.sum(true * pred)
+    covariance = np.trace(table) * n - np.sum(true * pred)
     variances = (n**2 - np.sum(pred**2)) * (n**2 - np.sum(true**2))
     return float(covariance / np.sqrt(variances)) if variances else 0.0
 

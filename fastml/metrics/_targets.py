@@ -10,6 +10,10 @@ import numpy as np
 from .._kernels.classification import count
 
 
+#: Sums of integers whose magnitudes sum to less in float64 do not overflow int64.
+INT64_SAFE = 2.0**62
+
+
 def check_targets(y_true, y_pred, sample_weight, zeros=False):
     """Both label arrays, 1-D (or 2-D when ``multilabel``), and the weights (or None): four values.
 
@@ -154,13 +158,11 @@ def check_classes(y_true, y_pred, sample_weight, zeros=False):
     multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight, zeros)
     if multilabel:
         raise ValueError("multilabel-indicator targets are not supported")
-    if weight is not None:
-        weight = np.ascontiguousarray(weight, dtype=np.float64 if weight.dtype.kind == "f" else np.int64)
     return y_true, y_pred, weight
 
 
 def check_weights(sample_weight, n):
-    """n weights as an array, or ValueError, TypeError; None stays None."""
+    """n weights as `_weights` returns them, or ValueError, TypeError; None stays None."""
     if sample_weight is None:
         return None
     sample_weight = np.asarray(sample_weight)
@@ -194,6 +196,7 @@ def _labels(y, name):
 
 
 def _weights(weight, zeros):
+    """Weights that were checked: int64 where no sum of them overflows, float64 otherwise."""
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must be 1-dimensional, got shape {weight.shape}")
     if weight.dtype.kind not in "fiub":
@@ -202,7 +205,12 @@ def _weights(weight, zeros):
         raise ValueError("sample_weight contains NaN or infinity")
     if not zeros and not weight.any():
         raise ValueError("sample_weight must contain at least one non-zero number")
-    return weight
+    wide = weight.astype(np.float64)
+    with np.errstate(over="ignore"):
+        total = np.abs(wide).sum()
+    if not total < np.inf:
+        raise ValueError("the sum of sample_weight must be finite")
+    return wide if weight.dtype.kind == "f" or total >= INT64_SAFE else weight.astype(np.int64)
 
 
 def _kind(y, name):

@@ -43,7 +43,7 @@ def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normali
     """Confusion matrix C (k, k): C[i, j] = Σ of the weights of samples of class i predicted as class j.
 
     ``labels`` (k,) chooses and orders the classes, samples with any other label are left out; None takes
-    the sorted labels that occur. int64 counts without weights or with integer ones, float64 otherwise;
+    the sorted labels that occur. int64 counts without weights or with integer ones whose sums it holds, float64 otherwise;
     ``normalize="true"`` divides by the row sums, ``"pred"`` by the column sums, ``"all"`` by the total,
     and 0/0 is 0. One single class gives a UserWarning.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _scores, precision_recall
-from ._targets import is_text, label_list, margins, places, tabulate
+from ._targets import INT64_SAFE, is_text, label_list, margins, places, tabulate
 
 
 class ConfusionMatrix:
@@ -12,8 +12,8 @@ class ConfusionMatrix:
     ``ConfusionMatrix(k)`` knows the classes 0 … k − 1, ``ConfusionMatrix(labels=...)`` those listed, in this order;
     with neither it takes up labels as they come, sorted. ``update`` counts samples, ``merge`` adds another matrix
     (of another shard, process or machine: it can be pickled), ``compute`` returns the matrix so far. Counts
-    and sums of integer weights are int64 and exact, so no cut into pieces shows in them; weights of float make it
-    float64. The scores are those of the functions of the same name over all samples at once.
+    and sums of integer weights are int64 and exact, so no cut into pieces shows in them; weights of float, or sums
+    near the bounds of int64, make it float64. The scores are those of the functions of the same name over all samples at once.
 
     Raises ValueError for both or repeated labels, TypeError for ``num_classes`` that is no integer.
 
@@ -120,6 +120,9 @@ class ConfusionMatrix:
             raise IndexError(
                 f"labels {labels[at < 0].tolist()} are none of the classes {self.labels.tolist()}"
             )
-        if table.dtype != self._table.dtype:
+        if table.dtype != self._table.dtype or (
+            table.dtype == np.int64
+            and sum(np.abs(t, dtype=np.float64).sum() for t in (table, self._table)) >= INT64_SAFE
+        ):
             self._table = self._table.astype(np.float64)
         self._table[at[:, None], at] += table
