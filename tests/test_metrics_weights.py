@@ -11,7 +11,12 @@ TRUE, PRED = np.array([0, 1, 1, 2]), np.array([1, 1, 1, 2])
 SCORES = np.eye(3)[PRED] * 0.7 + 0.1
 
 #: Each weighs as ones do once it is divided by its size.
-LARGE = [np.full(4, 2**62), np.full(4, 2**63 + 2**62, np.uint64), np.full(4, 1e300), np.full(4, 60000, np.float16)]
+LARGE = [
+    np.full(4, 2**62),
+    np.full(4, 2**63 + 2**62, np.uint64),
+    np.full(4, 1e300),
+    np.full(4, 60000, np.float16),
+]
 
 
 def _scores(weight):
@@ -33,7 +38,12 @@ def _scores(weight):
             "top_k": metrics.top_k_accuracy_score(TRUE, SCORES, k=1, **w),
             "kappa": metrics.cohen_kappa_score(TRUE, PRED, weights="linear", **w),
             "matthews": metrics.matthews_corrcoef(TRUE, PRED, **w),
-            "stream's": [stream.accuracy(), stream.balanced_accuracy(), stream.cohen_kappa(), stream.matthews_corrcoef()],
+            "stream's": [
+                stream.accuracy(),
+                stream.balanced_accuracy(),
+                stream.cohen_kappa(),
+                stream.matthews_corrcoef(),
+            ],
             "log_loss": metrics.log_loss(TRUE, SCORES, **w),
         }
 

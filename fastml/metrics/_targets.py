@@ -9,7 +9,6 @@ import numpy as np
 
 from .._kernels.classification import count
 
-
 #: Sums of integers whose magnitudes sum to less in float64 do not overflow int64.
 INT64_SAFE = 2.0**62
 

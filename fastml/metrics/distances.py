@@ -9,6 +9,8 @@ from .._kernels import distances as _kernel
 from .._threads import get_num_threads
 
 SPLIT = 1 << 16  # numbers from which on two sorts at once pay
+FAR = 2.0**500  # sums and distances beyond which, or below whose reciprocal, they are taken of scaled numbers
+MASS = 2.0**500  # of a distribution whose least number is to be kept in halves and products
 
 
 def kl_divergence(p, q, axis=-1):
@@ -30,6 +32,9 @@ def kl_divergence(p, q, axis=-1):
     """
     (p, q), deliver = _rows({"p": p, "q": q}, axis)
     p_sum, q_sum, terms = _kernel.entropy_sums(p, q)
+    if _far(p_sum, q_sum):
+        p, q = _near(p, p_sum), _near(q, q_sum)
+        p_sum, q_sum, terms = _kernel.entropy_sums(p, q)
     shift = _kernel.entropy_sums(p_sum[:, None], q_sum[:, None])[2]
     with np.errstate(invalid="ignore", divide="ignore"):
         return deliver(_proper((terms - shift) / p_sum, p_sum, q_sum))
@@ -42,7 +47,7 @@ def js_divergence(p, q, axis=-1, base=None):
 
     The square of SciPy's ``jensenshannon``, which is its square root, a metric. ``base``: of the logarithms, e where
     None; with 2 the largest value is 1. Otherwise as :func:`kl_divergence`; ValueError also for a base that is not
-    positive, or 1.
+    positive, or 1. A base below 1 has a negative logarithm, so that divergences in it are negative.
 
     Source: J. Lin, Divergence measures based on the Shannon entropy, 1991;
     ``scipy.spatial.distance.jensenshannon(p, q, base) ** 2``.
@@ -52,10 +57,10 @@ def js_divergence(p, q, axis=-1, base=None):
     """
     unit = _unit(base)
     (p, q), deliver = _rows({"p": p, "q": q}, axis)
-    p_sum, q_sum, _ = _kernel.difference_sums(p, q)
+    p, q, p_sum, q_sum = _summed(p, q)
     with np.errstate(invalid="ignore", divide="ignore"):
-        _, _, terms = _kernel.middle_sums(p, q, 1 / p_sum, 1 / q_sum)
-        return deliver(_proper(terms / (2 * unit), p_sum, q_sum))
+        _, _, terms = _kernel.middle_sums(p, q, MASS / p_sum, MASS / q_sum)
+        return deliver(_proper(terms / MASS / 2, p_sum, q_sum) / unit)
 
 
 def total_variation(p, q, axis=-1):
@@ -71,7 +76,7 @@ def total_variation(p, q, axis=-1):
     0.25
     """
     (p, q), deliver = _rows({"p": p, "q": q}, axis)
-    p_sum, q_sum, _ = _kernel.difference_sums(p, q)
+    p, q, p_sum, q_sum = _summed(p, q)
     with np.errstate(invalid="ignore", divide="ignore"):
         _, _, gaps = _kernel.difference_sums(p, q, 1 / p_sum, 1 / q_sum)
         return deliver(_proper(gaps / 2, p_sum, q_sum))
@@ -91,7 +96,7 @@ def entropy(p, axis=-1, base=None):
     """
     unit = _unit(base)
     (p,), deliver = _rows({"p": p}, axis)
-    total = _kernel.difference_sums(p, p)[0]
+    p, _, total, _ = _summed(p, p)
     _, _, terms = _kernel.entropy_sums(p, None, None, total)
     with np.errstate(invalid="ignore", divide="ignore"):
         return deliver(np.where(np.isfinite(total), 0 - terms / total / unit, np.nan))
@@ -123,13 +128,9 @@ def wasserstein_distance(u_values, v_values, u_weights=None, v_weights=None, *, 
     u, v, deliver = _samples(u_values, v_values)
     u_weights, v_weights = _weights(u_weights, u, "u_weights"), _weights(v_weights, v, "v_weights")
     if u_weights is None and v_weights is None and u.shape == v.shape:
-        u, v = _both(np.sort, (u,), (v,))
-        if p == 1:
-            return deliver(_kernel.difference_sums(u, v)[2] / u.shape[1])
-        with np.errstate(invalid="ignore"):
-            return deliver(_power_mean(np.abs(u.astype(np.float64) - v), 1 / u.shape[1], p))
+        return deliver(_unit_free(lambda u, v: _paired(u, v, p), *_both(np.sort, (u,), (v,))))
     (u, cu), (v, cv) = _both(_ranked, (u, u_weights), (v, v_weights))
-    return deliver(_transported(u, cu, v, cv, p))
+    return deliver(_unit_free(lambda u, v: _transported(u, cu, v, cv, p), u, v))
 
 
 def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *, p=1):
@@ -151,8 +152,7 @@ def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *,
     (u, v), deliver = _rows({"u_counts": u_counts, "v_counts": v_counts}, axis, np.float64)
     if u.shape[1] == 0:
         raise ValueError("u_counts and v_counts must have at least one bin")
-    _check_weights(u, "u_counts")
-    _check_weights(v, "v_counts")
+    u, v = _check_weights(u, "u_counts"), _check_weights(v, "v_counts")
     if support is None:
         support = np.arange(u.shape[1], dtype=np.float64)
     else:
@@ -163,8 +163,8 @@ def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *,
             )
         order = np.argsort(support)
         support, u, v = support[order], u[:, order], v[:, order]
-    support = support[None]
-    return deliver(_transported(support, _shares(u), support, _shares(v), p))
+    cu, cv = _shares(u), _shares(v)
+    return deliver(_unit_free(lambda u, v: _transported(u, cu, v, cv, p), support[None], support[None]))
 
 
 def energy_distance(u_values, v_values, u_weights=None, v_weights=None):
@@ -183,7 +183,8 @@ def energy_distance(u_values, v_values, u_weights=None, v_weights=None):
     u, v, deliver = _samples(u_values, v_values)
     u_weights, v_weights = _weights(u_weights, u, "u_weights"), _weights(v_weights, v, "v_weights")
     (u, cu), (v, cv) = _both(_ranked, (u, u_weights), (v, v_weights))
-    return deliver(np.sqrt(2 * _kernel.cdf_distance(u, cu, v, cv)))
+    distance = _unit_free(lambda u, v: np.sqrt(2 * _kernel.cdf_distance(u, cu, v, cv)), u, v, root=2)
+    return deliver(distance)
 
 
 # ---- distributions along an axis
@@ -216,6 +217,27 @@ def _rows(named, axis, dtype=None):
     *outer, n = turned[0].shape
     rows = [_check.plain(a.astype(result, copy=False)).reshape(math.prod(outer), n) for a in turned]
     return rows, lambda values: values.astype(result).reshape(outer)[()]
+
+
+def _summed(p, q):
+    """p, q, within reach of one another's logarithms and products, and their rows' sums."""
+    p_sum, q_sum, _ = _kernel.difference_sums(p, q)
+    if _far(p_sum, q_sum):
+        p, q = _near(p, p_sum), _near(q, q_sum)
+        p_sum, q_sum, _ = _kernel.difference_sums(p, q)
+    return p, q, p_sum, q_sum
+
+
+def _far(*sums):
+    """Whether sums of some rows are so large or small that products or quotients with them leave the range."""
+    return any(((total != 0) & ~((total > 1 / FAR) & (total < FAR))).any() for total in sums)
+
+
+def _near(x, sums):
+    """x in which rows of such sums are divided by a power of two near their largest number."""
+    top = np.abs(x).max(axis=-1, keepdims=True, initial=0)
+    top[np.isfinite(sums) & (sums > 1 / FAR) & (sums < FAR)] = 1
+    return np.ldexp(x.astype(np.float64, copy=False), -np.frexp(np.where(np.isfinite(top), top, 1))[1])
 
 
 def _proper(values, *sums):
@@ -261,16 +283,21 @@ def _weights(weights, values, name):
         (1, *values.shape[1:]),
     ):
         raise ValueError(f"{name} must have the shape of its values, {values.shape}, not {weights.shape}")
-    _check_weights(weights, name)
-    return np.broadcast_to(weights, values.shape)
+    return np.broadcast_to(_check_weights(weights, name), values.shape)
 
 
 def _check_weights(weights, name):
+    """The weights, in which a row whose sum would overflow is divided by a power of two."""
     if (weights < 0).any():
         raise ValueError(f"{name} must not be negative, saw {weights.min()}")
-    totals = weights.sum(axis=-1)
-    if not ((totals > 0) & (totals < np.inf)).all():
+    with np.errstate(over="ignore"):
+        totals = weights.sum(axis=-1, keepdims=True)
+    top = weights.max(axis=-1, keepdims=True)
+    if not ((totals > 0) & (top < np.inf)).all():
         raise ValueError(f"the sum of {name} must be positive and finite")
+    return (
+        weights if np.isfinite(totals).all() else np.where(totals < np.inf, weights, np.ldexp(weights, -64))
+    )
 
 
 def _shares(weights):
@@ -299,6 +326,27 @@ def _both(function, first, second):
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(function, *second)
         return function(*first), other.result()
+
+
+def _unit_free(distance, u, v, root=1):
+    """distance(u, v) of sorted rows, where it or its parts may leave the range taken in units of a power of two and
+    brought back: a factor of the values is one of the distance, or its root."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = distance(u, v)
+        if not _far(found) and (root == 1 or found.all()):  # squares may have vanished
+            return found
+        ends = np.abs([u[:, 0], u[:, -1], np.broadcast_to(v[:, 0], u[:, 0].shape), v[:, -1]]).max(axis=0)
+        power = np.frexp(np.where(np.isfinite(ends), ends, 1))[1] + 1
+        power += power % root
+        u, v = (np.ldexp(x.astype(np.float64, copy=False), -power[:, None]) for x in (u, v))
+        return np.ldexp(distance(u, v), power // root)
+
+
+def _paired(u, v, p):
+    """The distance of order p of samples of one size."""
+    if p == 1:
+        return _kernel.difference_sums(u, v)[2] / u.shape[1]
+    return _power_mean(np.abs(u.astype(np.float64) - v), 1 / u.shape[1], p)
 
 
 def _transported(u, cu, v, cv, p):
