@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastml import nn
+from fastml import nn, optim
 from fastml.nn._reuse import MIN_BYTES
 
 from .common import normal
@@ -211,6 +211,28 @@ def test_save_and_load(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+def test_bfloat16_files(tmp_path):
+    """Each value as the float32 of the same value: of all 65 536."""
+    torch = pytest.importorskip("torch")
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    values = torch.arange(65536, dtype=torch.int32).to(torch.int16).view(torch.bfloat16).reshape(256, 256)
+    path = tmp_path / "b.safetensors"
+    save_file({"all": values, "none": values[:0].clone(), "one": values[1, 2].clone(), "half": values.to(torch.float16)}, path)
+    state = nn.load(path)
+    assert {name: (a.shape, a.dtype.name) for name, a in state.items()} == {
+        "all": ((256, 256), "float32"),
+        "none": ((0, 256), "float32"),
+        "one": ((), "float32"),
+        "half": ((256, 256), "float16"),
+    }
+    assert (state["all"].view(np.uint32) == (np.arange(65536).reshape(256, 256).astype(np.uint32) << 16)).all()
+    assert state["one"] == values[1, 2].float().numpy()
+    assert all(a.flags.writeable for a in state.values())
+    save_file({"f8": torch.zeros(3).to(torch.float8_e5m2)}, path)
+    with pytest.raises(ValueError, match="b.safetensors is not a safetensors file: NumPy has no type for F8_E5M2"):
+        nn.load(path)
+
+
 def test_pytorch_reads_the_file(tmp_path):
     torch = pytest.importorskip("torch")
     load_file = pytest.importorskip("safetensors.torch").load_file
@@ -233,11 +255,18 @@ def test_files_refused(tmp_path):
     path = tmp_path / "file"
     with pytest.raises(FileNotFoundError):
         nn.load(path)
+    with pytest.raises(FileNotFoundError):
+        nn.load_metadata(path)
     path.write_bytes(b"not a model")
     with pytest.raises(ValueError, match="file is not a safetensors file"):
         nn.load(path)
     with pytest.raises(TypeError, match="list"):
         nn.save([1, 2], path)
+    optimizer = optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    with pytest.raises(TypeError, match=r"model_or_state\['state'\] must be an array, not dict: .*nn.save_checkpoint"):
+        nn.save(optimizer.state_dict(), path)
+    with pytest.raises(TypeError, match="text must be an array of numbers, not of <U1"):
+        nn.save({"text": np.array(["a"])}, path)
     with pytest.raises(TypeError, match="metadata"):
         nn.save({}, path, metadata={"epochs": 3})
     with pytest.raises(OSError):

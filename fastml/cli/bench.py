@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from fastml._files import replacing
 from fastml.cli.errors import CommandError
 from fastml.cli.options import integer
 
@@ -76,9 +77,13 @@ def run(args: argparse.Namespace) -> int:
     if rows:
         print(table.summary(rows))
         if args.save:
-            (args.save / "bench.json").write_text(to_json(session.machine, rows), encoding="utf-8")
-            text = table.markdown(session.machine, rows, session.peers)
-            (args.save / "bench.md").write_text(text, encoding="utf-8")
+            texts = {
+                "bench.json": to_json(session.machine, rows),
+                "bench.md": table.markdown(session.machine, rows, session.peers),
+            }
+            for name, text in texts.items():
+                with replacing(args.save / name) as file:
+                    file.write(text.encode("utf-8"))
     return code
 
 

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 import fastml
+from fastml._files import replacing
 from fastml.cli.errors import CommandError, one_line
 
 MOST_COLORS = 10  # of matplotlib's tab10: for more classes no boundary is drawn
@@ -30,7 +31,8 @@ def save_figures(folder, figures):
     paths = []
     for name, figure in figures.items():
         paths.append(os.path.join(folder, name + ".png"))
-        figure.savefig(paths[-1], dpi=150)
+        with replacing(paths[-1]) as file:
+            figure.savefig(file, format="png", dpi=150)
     return paths
 
 

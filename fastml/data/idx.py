@@ -10,9 +10,10 @@ import gzip
 import math
 import os
 import struct
-import zlib
 
 import numpy as np
+
+from .._files import reading, replacing
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
@@ -39,16 +40,13 @@ def read_idx(path):
            [3, 4, 5]], dtype=int16)
     """
     path = os.fspath(path)
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, reading(path, "usable IDX file", own=ValueError):
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if not packed:
             return _read(file, path)
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            try:
-                return _read(unpacked, path)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise ValueError(f"{path}: damaged gzip file: {error}") from None
+        with reading(path, "usable gzip file", own=ValueError), gzip.GzipFile(fileobj=file) as unpacked:
+            return _read(unpacked, path)
 
 
 def _read(file, path):
@@ -94,7 +92,7 @@ def write_idx(path, array):
 
     uint8, int8, int16, int32, float32 and float64 in any byte order and layout keep their type; others are a
     TypeError, because the format has none for them: labels of int64 go as ``y.astype(np.uint8)``. The file appears
-    whole or not at all: it is written next to ``path`` and moved there. The same array gives the same bytes.
+    whole or not at all, whoever else writes to ``path`` at the same time. The same array gives the same bytes.
 
     Raises ValueError for an axis of 2**32 elements or more, OSError where the file cannot be written.
     Source: as in `read_idx`.
@@ -114,17 +112,11 @@ def write_idx(path, array):
         raise TypeError(f"array must be one of {names}, not {array.dtype}: convert it with astype")
     if max(array.shape, default=0) >= 2**32:
         raise ValueError(f"an axis of an IDX file has less than 2**32 elements, got shape {array.shape}")
-    scratch = f"{path}.{os.getpid()}.tmp"
-    try:
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(open(scratch, "wb"))
-            if path.endswith(".gz"):
-                file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
-            file.write(struct.pack(f">BBBB{array.ndim}I", 0, 0, _CODES[dtype], array.ndim, *array.shape))
-            elements = array.reshape(-1)
-            for start in range(0, elements.size, _CHUNK):
-                file.write(elements[start : start + _CHUNK].astype(dtype).tobytes())
-        os.replace(scratch, path)
-    finally:
-        if os.path.exists(scratch):
-            os.unlink(scratch)
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(replacing(path))
+        if path.endswith(".gz"):
+            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+        file.write(struct.pack(f">BBBB{array.ndim}I", 0, 0, _CODES[dtype], array.ndim, *array.shape))
+        elements = array.reshape(-1)
+        for start in range(0, elements.size, _CHUNK):
+            file.write(elements[start : start + _CHUNK].astype(dtype).tobytes())

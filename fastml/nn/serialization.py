@@ -1,16 +1,22 @@
 """Models as safetensors files."""
 
-import os
-from contextlib import contextmanager
-
 import numpy as np
+
+from .._files import reading, replacing
+
+KIND = "safetensors file"
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8", "I64": "<i8",
+    "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
+}  # fmt: skip
 
 
 def save(model_or_state, path, metadata=None):
     """Write a model's state (or a dict of arrays) as a safetensors file.
 
-    ``metadata``: a dict of strings to strings. The file appears whole or not at all: it is written next
-    to ``path`` and moved there. PyTorch reads it with ``safetensors.torch.load_file``.
+    ``metadata``: a dict of strings to strings. The file appears whole or not at all, whoever else writes to ``path``
+    at the same time. PyTorch reads it with ``safetensors.torch.load_file``. What an optimizer and the rest of training
+    hold goes into a file with :func:`save_checkpoint`.
 
     Raises TypeError for anything else than a module or a dict of arrays and for metadata that is not
     all strings, OSError where the file cannot be written.
@@ -25,38 +31,44 @@ def save(model_or_state, path, metadata=None):
     ...     sorted(nn.load(path)), nn.load_metadata(path)
     (['bias', 'weight'], {'task': 'demo'})
     """
-    import safetensors.numpy
-
     state = model_or_state.state_dict() if hasattr(model_or_state, "state_dict") else model_or_state
     if not isinstance(state, dict):
-        raise TypeError(f"a module or a dict of arrays is needed, got {type(state).__name__}")
+        raise TypeError(f"model_or_state must be a module or a dict of arrays, not {type(state).__name__}")
     metadata = {} if metadata is None else metadata
     if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
         raise TypeError("metadata must map strings to strings")
-    # safetensors writes an array's memory as it lies: C order, the machine's byte order.
-    arrays = {name: np.array(value, order="C", ndmin=0) for name, value in state.items()}
-    data = safetensors.numpy.save(arrays, metadata=metadata or None)
+    for name, value in state.items():
+        if isinstance(value, (dict, list, tuple)):
+            raise TypeError(
+                f"model_or_state[{name!r}] must be an array, not {type(value).__name__}: "
+                "the state of an optimizer goes into a file with nn.save_checkpoint"
+            )
+    write({name: np.asarray(value) for name, value in state.items()}, path, metadata)
 
-    path = os.fspath(path)
-    scratch = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(scratch, "wb") as file:
-            file.write(data)
-        os.replace(scratch, path)
-    finally:
-        if os.path.exists(scratch):
-            os.unlink(scratch)
+
+def write(arrays, path, metadata):
+    """Arrays and texts as a file; TypeError that names the array where the format has no such type."""
+    import safetensors.numpy
+
+    known = {np.dtype(code).newbyteorder("=") for code in _DTYPES.values()}
+    for name, array in arrays.items():
+        if array.dtype.newbyteorder("=") not in known and array.dtype.name != "bfloat16":
+            raise TypeError(f"{name} must be an array of numbers, not of {array.dtype}")
+    # safetensors writes an array's memory as it lies: C order, the machine's byte order.
+    plain = {name: np.array(a, a.dtype.newbyteorder("="), order="C") for name, a in arrays.items()}
+    data = safetensors.numpy.save(plain, metadata=metadata or None)
+    with replacing(path) as file:
+        file.write(data)
 
 
 def load(path):
     """The arrays of a safetensors file as a dict, ready for ``model.load_state_dict``.
 
-    Raises FileNotFoundError, and ValueError for a file that is not in the format.
+    They are new and in the file's types; of bfloat16, which NumPy lacks, each value comes as the float32 of the same
+    value. Raises OSError where the file cannot be read, and ValueError for one that is not in the format or holds
+    types that no array of NumPy has (float8).
     """
-    import safetensors.numpy
-
-    with _naming(path):
-        return safetensors.numpy.load_file(path)
+    return read(path)[0]
 
 
 def load_metadata(path):
@@ -64,18 +76,27 @@ def load_metadata(path):
 
     Raises as :func:`load` does.
     """
+    return read(path)[1]
+
+
+def read(path):
+    """The arrays and the metadata of one reading of a file."""
+    import json
+
     import safetensors
 
-    with _naming(path), safetensors.safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
+    with open(path, "rb") as file, reading(path, KIND):
+        data = file.read()
+        tensors = dict(safetensors.deserialize(data))  # in any order
+        head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = head.pop("__metadata__", {})
+        return {name: _array(name, **tensors[name]) for name in head}, metadata
 
 
-@contextmanager
-def _naming(path):
-    """Turns the format's errors into a ValueError that names the file."""
-    import safetensors
-
-    try:
-        yield
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{os.fspath(path)} is not a safetensors file: {error}") from None
+def _array(name, dtype, shape, data):
+    if dtype == "BF16":  # the upper half of a float32
+        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
+    if dtype not in _DTYPES:
+        raise ValueError(f"NumPy has no type for {dtype}, that of {name}")
+    code = np.dtype(_DTYPES[dtype])
+    return np.array(np.frombuffer(data, code).reshape(shape), code.newbyteorder("="))

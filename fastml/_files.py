@@ -1,0 +1,81 @@
+"""Files: written whole or not at all, and read without trust in what they hold."""
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+
+
+@contextmanager
+def replacing(path):
+    """A binary file to write, which takes the place of ``path`` at the end of the block, and only if nothing is raised.
+
+    It is written beside it under a name of its own, ``<name>.<16 hex digits>.tmp``, synced and moved, so whoever opens
+    ``path``, in any thread or process, finds the old file or the new one; only a killed process leaves the other name
+    behind, which is in nobody's way. A symlink stays and the file that it leads to is replaced; a file keeps its mode
+    and owner; a FIFO or a device is written to as it is.
+
+    Raises OSError that names ``path``; PermissionError also for a file that is read-only.
+    """
+    path = os.fsdecode(path)
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        old = None
+    if (old and not stat.S_ISREG(old.st_mode)) or not os.path.basename(path):
+        with open(path, "wb") as file:
+            yield file
+        return
+    if old and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    scratch = os.path.join(folder, f"{name[:50]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(scratch, "xb") as file:
+            if old:
+                with suppress(PermissionError):
+                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, target)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(scratch)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, scratch):
+            raise type(error)(error.errno, error.strerror, path) from None
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder):
+    """The move itself is on the disk; not every file system can tell."""
+    with suppress(OSError):
+        place = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
+
+
+@contextmanager
+def reading(path, kind, own=()):
+    """Whatever is raised over what the file holds becomes a ValueError: ``path is not a <kind>: …``.
+
+    Readers of archives and compressed data raise many types over a damaged file. An OSError of the system and the
+    exceptions of the types ``own``, the caller's words about the file, stay what they are.
+    """
+    try:
+        yield
+    except own:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        memory = isinstance(error, MemoryError)
+        reason = "it needs more memory than there is" if memory else str(error) or type(error).__name__
+        raise ValueError(f"{os.fsdecode(path)} is not a {kind}: {reason}") from error
