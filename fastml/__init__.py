@@ -133,11 +133,16 @@ __all__ = [
     "unscale_grads",
 ]
 
-# These need scikit-learn, which is an optional dependency: they load on first use.
+# These load on first use: submodules, and what needs scikit-learn, which is an optional dependency.
+_SUBMODULES = ("data", "metrics", "nn", "optim", "preprocessing", "reference")
 _ESTIMATORS = ("MLPClassifier", "MLPRegressor")
 
 
 def __getattr__(name):
+    if name in _SUBMODULES:
+        from importlib import import_module
+
+        return import_module(f".{name}", __name__)
     if name in _ESTIMATORS:
         from . import estimators
 
@@ -146,4 +151,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_ESTIMATORS})
+    return sorted({*globals(), *_SUBMODULES, *_ESTIMATORS})

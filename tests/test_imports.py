@@ -8,6 +8,7 @@ import pytest
 import fastml
 
 from .common import ROOT
+from .processes import run_script
 
 PACKAGE = ROOT / "fastml"
 # What a folder or module of fastml may import from fastml, besides itself. Private modules (_check, _threads,
@@ -100,3 +101,21 @@ def test_ops_has_an_empty_init():
 
 def test_the_checkout_is_imported():
     assert Path(fastml.__file__).resolve() == PACKAGE / "__init__.py"
+
+
+@pytest.mark.parametrize("name", fastml._SUBMODULES)
+def test_submodules_load_on_first_use(name):
+    seen, _ = run_script(
+        f"""
+        import sys, fastml
+        print("fastml.{name}" in sys.modules, "{name}" in dir(fastml), fastml.{name} is sys.modules["fastml.{name}"])
+        """
+    )
+    assert seen.split() == ["False", "True", "True"]
+
+
+def test_every_public_folder_loads_on_first_use():
+    rooms = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists() and not p.name.startswith("_")}
+    assert rooms - set(fastml._SUBMODULES) == {"cli", "estimators", "ops"}
+    with pytest.raises(AttributeError, match="module 'fastml' has no attribute 'nothing'"):
+        _ = fastml.nothing
