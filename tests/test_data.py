@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pickle
 import threading
 
 import numpy as np
@@ -302,3 +303,87 @@ def test_split(test_size, n_test):
 def test_errors_of_split(options, error):
     with pytest.raises(error):
         data.split(np.arange(5), **options)
+
+
+# --- the place in a pass -------------------------------------------------------------------------------------
+
+
+def numbers(batches):
+    return [batch[0].tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": False}, {"prefetch": 2}, {"drop_last": True}])
+def test_a_place_is_gone_on_from(options):
+    """Saved after any number of batches of any pass, into an object that has done other passes."""
+
+    def make(seed):
+        return data.batches(np.arange(10), batch_size=4, seed=seed, **options)
+
+    whole = make(7)
+    passes = [numbers(whole) for _ in range(3)]
+    for epoch in range(3):
+        for done in range(len(whole) + 1):
+            saved = make(7)
+            saved.epoch = epoch
+            begun = iter(saved)
+            for _ in range(done):
+                next(begun)
+            place = saved.state_dict()
+            resumed = make(0)
+            list(resumed)
+            resumed.load_state_dict(place)
+            assert resumed.state_dict() == place
+            assert numbers(resumed) == passes[epoch][done:]
+            assert resumed.state_dict()["epoch"] == epoch + 1
+            if epoch < 2:
+                assert numbers(resumed) == passes[epoch + 1]
+
+
+def test_the_place_is_that_of_the_pass_that_began_last():
+    batches = data.batches(np.arange(10), batch_size=4)
+
+    def place():
+        return batches.state_dict()["epoch"], batches.state_dict()["batch"]
+
+    assert place() == (0, 0)
+    first, second = iter(batches), iter(batches)
+    next(first), next(first)
+    assert place() == (1, 0)
+    next(second)
+    assert place() == (1, 1)
+    del second
+    assert place() == (2, 0)
+    for count, _ in enumerate(batches, 1):
+        assert place() == (2, count)  # after the last batch too: the pass has not come to its end
+    assert place() == (3, 0)
+    for _ in batches:
+        break
+    assert place() == (4, 0)
+    third = iter(batches)
+    next(third)
+    third.close()
+    assert place() == (5, 0)
+
+
+def test_places_refused():
+    batches = data.batches(np.arange(10), batch_size=4, seed=1)
+    good = batches.state_dict()
+    for change, words in [
+        ({"rows": 11}, "the state has rows=11, .* these batches rows=10"),
+        ({"batch_size": 5}, "batch_size=5"),
+        ({"shuffle": False}, "shuffle=False"),
+        ({"drop_last": True}, "drop_last=True"),
+        ({"batch": 4}, "batch must be at most 3, .* not 4"),
+        ({"batch": -1}, "batch"),
+        ({"epoch": "1"}, "epoch"),
+        ({"seed": 0.5}, "seed"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            batches.load_state_dict({**good, **change})
+    for name in good:
+        with pytest.raises(ValueError, match=name):
+            batches.load_state_dict({key: value for key, value in good.items() if key != name})
+    with pytest.raises(ValueError, match="not the place"):
+        batches.load_state_dict(None)
+    assert batches.state_dict() == good
+    assert pickle.loads(pickle.dumps(batches)).state_dict() == good

@@ -6,6 +6,7 @@ threads); arrays whose rows are not contiguous, or are Python objects, go by Num
 """
 
 import os
+import weakref
 from collections import deque
 
 import numpy as np
@@ -26,7 +27,8 @@ def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, p
     With ``shuffle=True`` every pass over the same object has a new order that depends on ``seed`` and the
     number of the pass alone (attribute ``epoch``, which may be set to resume); every batch is then a new
     array. A loop that makes a new object each epoch passes a new seed. ``seed=None`` takes one from the
-    operating system. Without shuffling the batches are views, in order.
+    operating system. Without shuffling the batches are views, in order. ``state_dict()`` is the place in the pass that
+    began last, and ``load_state_dict(state)`` goes on behind it: with ``nn.save_checkpoint(…, batches=…)``.
 
     ``prefetch`` is a number of batches that one more thread gathers while the caller works on the one before: the
     same batches, at the price of their memory. It pays where rows come from memory slowly (data sets far beyond the
@@ -47,7 +49,9 @@ def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, p
 class Batches:
     """The iterable that :func:`batches` returns; ``len()`` is the number of batches in a pass."""
 
-    __slots__ = ("_n", "arrays", "batch_size", "drop_last", "epoch", "prefetch", "seed", "shuffle")
+    __slots__ = ("_n", "_pass", "_place", "arrays", "batch_size", "drop_last", "epoch", "prefetch", "seed", "shuffle")
+
+    _FIXED = ("batch_size", "shuffle", "drop_last")  # what a place in a pass depends on, besides the number of rows
 
     def __init__(self, arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, prefetch=0):
         self.arrays, self._n = _same_length(arrays)
@@ -57,6 +61,8 @@ class Batches:
         self.drop_last = bool(drop_last)
         self.prefetch = integer(prefetch, "prefetch", 0)
         self.epoch = 0
+        self._place = (0, 0)  # the pass and the batch in it where a loaded state goes on
+        self._pass = None  # a weak reference to the pass that began last
 
     def __len__(self):
         full, rest = divmod(self._n, self.batch_size)
@@ -65,28 +71,98 @@ class Batches:
     def __iter__(self):
         # The order is drawn here and not at the first batch: passes may overlap, and the number of a pass
         # is the number of its iter() call.
+        epoch, start = self.epoch, self._place[1] if self._place[0] == self.epoch else 0
         order = None
         if self.shuffle:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self._n)
-        self.epoch += 1
-        return self._pass(order)
+            order = np.random.default_rng([self.seed, epoch]).permutation(self._n)
+        self.epoch, self._place = epoch + 1, (0, 0)
+        begun = Pass(self._from(order, start), epoch, start)
+        self._pass = weakref.ref(begun)
+        return begun
 
-    def _pass(self, order):
+    def _from(self, order, start):
+        """The batches of one pass, from batch ``start`` on."""
         size, arrays = self.batch_size, self.arrays
-        starts = range(0, len(self) * size, size)
+        starts = range(start * size, len(self) * size, size)
         if order is None:
-            return (tuple([array[start : start + size] for array in arrays]) for start in starts)
+            return (tuple([array[i : i + size] for array in arrays]) for i in starts)
         ways = _ways(arrays)
-        parts = (order[start : start + size] for start in starts)
+        parts = (order[i : i + size] for i in starts)
         if self.prefetch:
             return _ahead(ways, parts, self.prefetch)
         return (_take(ways, rows) for rows in parts)
+
+    def state_dict(self):
+        """The place: number of the pass, batches of it that were handed out, and what it depends on.
+
+        The place is in the pass that began last as long as there is one: not any more where it has come to its end,
+        was left with ``break`` or dropped; then it is before the next pass.
+        """
+        current = None if self._pass is None else self._pass()
+        place = {"epoch": self.epoch, "batch": self._place[1] if self._place[0] == self.epoch else 0}
+        if current is not None and not current.over:
+            place = {"epoch": current.epoch, "batch": current.batch}
+        fixed = {name: getattr(self, name) for name in self._FIXED}
+        return {**place, "seed": self.seed, "rows": self._n, **fixed}
+
+    def load_state_dict(self, state):
+        """Go on at a saved place: the next pass is the rest of the one that was under way. The seed is taken over.
+
+        Raises ValueError where the rows are not as many, another batch size, ``shuffle`` or ``drop_last`` was saved, or
+        something is missing, before anything changes.
+        """
+        try:
+            epoch, batch = (integer(state[name], name, 0) for name in ("epoch", "batch"))
+            seed = seed_of(state["seed"])
+            saved = {name: state[name] for name in ("rows", *self._FIXED)}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the place in batches: {error!r}") from None
+        mine = {"rows": self._n, **{name: getattr(self, name) for name in self._FIXED}}
+        if saved != mine:
+            raise ValueError(f"the state has {_listed(saved)}, these batches {_listed(mine)}")
+        if batch > len(self):
+            raise ValueError(f"batch must be at most {len(self)}, as many as a pass has, not {batch}")
+        self.seed, self.epoch, self._place, self._pass = seed, epoch, (epoch, batch), None
+
+    def __getstate__(self):
+        return None, {name: None if name == "_pass" else getattr(self, name) for name in self.__slots__}
 
     def __repr__(self):
         return (
             f"Batches({self._n} samples, batch_size={self.batch_size}, shuffle={self.shuffle}, "
             f"seed={self.seed}, drop_last={self.drop_last}, prefetch={self.prefetch})"
         )
+
+
+class Pass:
+    """One pass over the batches: an iterator that knows its place."""
+
+    def __init__(self, batches, epoch, batch):
+        self._batches = batches
+        self.epoch = epoch
+        self.batch = batch  # of those in a pass, how many were handed out
+        self.over = False
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            batch = next(self._batches)
+        except StopIteration:
+            self.over = True
+            raise
+        self.batch += 1
+        return batch
+
+    def close(self):
+        """Leave the pass here."""
+        self.over = True
+        self._batches.close()
+
+
+def _listed(values):
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _ways(arrays):
