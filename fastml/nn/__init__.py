@@ -3,6 +3,7 @@
 from . import utils
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .batch_norm import BatchNorm
+from .checkpoint import load_checkpoint, save_checkpoint
 from .cross_entropy import CrossEntropyLoss, NLLLoss
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
 from .flatten import Flatten
@@ -49,8 +50,10 @@ __all__ = [
     "Tanh",
     "compile_step",
     "load",
+    "load_checkpoint",
     "load_metadata",
     "manual_seed",
     "save",
+    "save_checkpoint",
     "utils",
 ]

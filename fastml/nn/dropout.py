@@ -19,6 +19,8 @@ _ALPHA = -1.7580993408473766
 class _Dropping(Module):
     """What the dropouts share: p, and the place in the generator's stream."""
 
+    place_names = ("seed", "offset")
+
     def __init__(self, p=0.5, seed=None):
         if not 0 <= p <= 1:
             raise ValueError(f"p must lie between 0 and 1, got {p}")

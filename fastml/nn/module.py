@@ -49,6 +49,8 @@ class Module:
 
     training = True
     buffer_names = ()
+    # Integers that tell where a generator is: they go into checkpoints alone, as PyTorch's states have none.
+    place_names = ()
     # What forward keeps for backward; never copied or pickled.
     _saved = None
 
@@ -114,23 +116,31 @@ class Module:
         missing and unexpected name and every shape that differs, TypeError for values that are no real
         numbers; nothing is written then.
         """
+        if faults := self.state_faults(state):
+            raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(faults)}")
+        arrays = {place: np.asarray(state[name]) for name, place in self._state().items()}
+        for place, array in arrays.items():
+            _write(*place, array)
+
+    def state_faults(self, state):
+        """Why :meth:`load_state_dict` would refuse a state, in words; empty where it fits. TypeError as there."""
         places = self._state()
-        problems = []
+        faults = []
         if missing := [name for name in places if name not in state]:
-            problems.append(f"missing: {', '.join(missing)}")
+            faults.append(f"missing: {', '.join(missing)}")
         if unexpected := [str(name) for name in state if name not in places]:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
-        arrays = {name: np.asarray(state[name]) for name in places if name in state}
-        for name, array in arrays.items():
+            faults.append(f"unexpected: {', '.join(unexpected)}")
+        for name, place in places.items():
+            if name not in state:
+                continue
+            array, mine = np.asarray(state[name]), _read(*place)
             if array.dtype.kind not in "fiub":
                 raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
-            shape = np.shape(_read(*places[name]))
-            if array.shape != shape:
-                problems.append(f"{name}: shape {array.shape} instead of {shape}")
-        if problems:
-            raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(problems)}")
-        for name, array in arrays.items():
-            _write(*places[name], array)
+            if array.shape != mine.shape:
+                faults.append(f"{name}: shape {array.shape} instead of {mine.shape}")
+            if isinstance(mine, np.ndarray) and not mine.flags.writeable:
+                faults.append(f"{name}: its array is read-only")
+        return faults
 
     def _state(self, prefix=""):
         """name → (owner, attribute) of every parameter and buffer; parameters before buffers."""

@@ -48,13 +48,13 @@ class EMA:
 
     def update(self):
         """Move the averages towards the parameters; RuntimeError inside ``average_parameters``."""
-        self._check_free()
+        self.check_free()
         ema_step(self._averages, [p.value for p in self._params], decay=self.decay)
 
     @contextmanager
     def average_parameters(self):
         """A context in which the parameters' arrays hold the averages; what they held before comes back at its end."""
-        self._check_free()
+        self.check_free()
         values = [p.value for p in self._params]
         before = [value.copy() for value in values]
         self._swapped = True
@@ -108,7 +108,7 @@ class EMA:
         def check(rows):
             if self._averages is not averages:
                 raise Stale
-            self._check_free()
+            self.check_free()
             numbers.set(*ema_numbers(number(self.decay, "decay", 0, 1)))
 
         def before(rows):
@@ -121,7 +121,8 @@ class EMA:
         plan.before.append(before)
         return update
 
-    def _check_free(self):
+    def check_free(self):
+        """RuntimeError inside ``average_parameters``."""
         if self._swapped:
             raise RuntimeError("the parameters hold their averages: leave average_parameters() first")
 
