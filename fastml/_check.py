@@ -93,12 +93,30 @@ def plain(x):
     return np.asarray(np.require(x, requirements="CA"))
 
 
-def as_real(x, name, dtype=None):
-    """x as an ndarray of float32 or float64 in native order (not yet contiguous); dtype forces one."""
+def as_array(x, name):
+    """x as an exact ndarray; ValueError or TypeError where it is none, TypeError for a masked array."""
     try:
         a = np.asarray(x)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{name} cannot be made an array: {error}") from None
+    return a
+
+
+def as_int64(labels):
+    """An exact ndarray of integers as int64 in native order, C-contiguous and aligned; beyond int64: its largest."""
+    if labels.dtype.kind == "u" and labels.dtype.itemsize == 8:
+        labels = np.minimum(labels, np.uint64(2**63 - 1))
+    return np.require(labels, np.int64, "CA")
+
+
+def changed_labels(name):
+    """The error for labels that passed the check of a call and were no classes when its work came to them."""
+    return IndexError(f"{name} must keep its labels during the call: another thread has changed them")
+
+
+def as_real(x, name, dtype=None):
+    """x as an ndarray of float32 or float64 in native order (not yet contiguous); dtype forces one."""
+    a = as_array(x, name)
     kind = a.dtype.kind
     if kind in "biu":
         return a.astype(dtype or np.float32)

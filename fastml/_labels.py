@@ -2,22 +2,24 @@
 
 import numpy as np
 
+from . import _check
+
 
 def as_labels(labels):
     """labels as a C-contiguous int64 array, and as they were given, an array too."""
-    try:
-        given = np.asarray(labels)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"labels cannot be made an array: {error}") from None
+    given = _check.as_array(labels, "labels")
     if given.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, not {given.dtype}")
-    a = np.minimum(given, np.uint64(2**63 - 1)) if given.dtype == np.uint64 else given
-    return np.require(a, np.int64, "CA"), given
+    return _check.as_int64(given), given
 
 
 def wrong_label(labels, n):
-    """The error that names the first label outside 0 ... n - 1 and its place."""
-    return IndexError(f"labels must lie in 0 .. {n - 1}, not {_first(labels, (labels < 0) | (labels >= n))}")
+    """The error that names the first label outside 0 ... n - 1 and its place, if it is still there."""
+    labels = np.array(labels)
+    wrong = (labels < 0) | (labels >= n)
+    if not wrong.any():
+        return _check.changed_labels("labels")
+    return IndexError(f"labels must lie in 0 .. {n - 1}, not {_first(labels, wrong)}")
 
 
 def _first(labels, wrong):
@@ -27,6 +29,7 @@ def _first(labels, wrong):
 
 def classes_of(labels, given, strict):
     """The number of classes where none is given: one more than the largest label."""
+    labels, given = np.array(labels), np.array(given)  # one look: they may change
     if not labels.size:
         raise ValueError("num_classes is needed where there are no labels")
     if strict and labels.min() < 0:

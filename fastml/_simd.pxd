@@ -6,6 +6,15 @@ at extern declarations); the C compiler checks them against it.
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+cdef extern from "labels.h" nogil:
+    ctypedef struct fm_labels:
+        int64_t ignored
+        int ignores
+        int changed
+    size_t FM_NO_CLASS
+    int64_t fm_label(const int64_t *label) noexcept
+    size_t fm_class(const int64_t *label, size_t n, fm_labels *rule) noexcept
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fm_table32:
         void (*softmax_rows)(float *y, const float *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -102,10 +111,10 @@ cdef extern from "dispatch.h" nogil:
         void (*column_sums)(float *sum, const float *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
         size_t (*fma_chains)(float *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
-                                     size_t rows, size_t n, int64_t ignored, double smoothing, double z_loss,
+                                     size_t rows, size_t n, fm_labels *rule, double smoothing, double z_loss,
                                      double weight_sum, double scale, int stream) noexcept nogil
         double (*cross_entropy_cols)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
-                                     size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
+                                     size_t n, size_t stride, size_t width, fm_labels *rule, double smoothing,
                                      double z_loss, double weight_sum, double scale) noexcept nogil
         double (*cross_entropy_soft_rows)(float *dx, float *loss, const float *x, const float *target,
                                           const float *weight, size_t rows, size_t n, double smoothing, double z_loss,
@@ -114,14 +123,14 @@ cdef extern from "dispatch.h" nogil:
                                           const float *weight, size_t n, size_t stride, size_t width,
                                           double smoothing, double z_loss, double scale) noexcept nogil
         double (*nll_rows)(float *dx, float *loss, const float *x, const int64_t *label, const float *target,
-                           const float *weight, size_t rows, size_t n, int64_t ignored, double smoothing, double scale,
+                           const float *weight, size_t rows, size_t n, fm_labels *rule, double smoothing, double scale,
                            int stream) noexcept nogil
         double (*nll_cols)(float *dx, float *loss, const float *x, const int64_t *label, const float *target,
-                           const float *weight, size_t n, size_t stride, size_t width, int64_t ignored,
+                           const float *weight, size_t n, size_t stride, size_t width, fm_labels *rule,
                            double smoothing, double scale) noexcept nogil
         double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const float *weight, size_t count, size_t n,
-                                const int64_t *ignored) noexcept nogil
+                                fm_labels *rule) noexcept nogil
         double (*loss_run)(int kind, float *dx, float *loss, const float *x, const float *t, const float *a, size_t a_period,
                            const float *b, size_t b_period, size_t start, size_t n, float scale,
                            int stream) noexcept nogil
@@ -232,10 +241,10 @@ cdef extern from "dispatch.h" nogil:
         void (*column_sums)(double *sum, const double *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
         size_t (*fma_chains)(double *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,
-                                     size_t rows, size_t n, int64_t ignored, double smoothing, double z_loss,
+                                     size_t rows, size_t n, fm_labels *rule, double smoothing, double z_loss,
                                      double weight_sum, double scale, int stream) noexcept nogil
         double (*cross_entropy_cols)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,
-                                     size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
+                                     size_t n, size_t stride, size_t width, fm_labels *rule, double smoothing,
                                      double z_loss, double weight_sum, double scale) noexcept nogil
         double (*cross_entropy_soft_rows)(double *dx, double *loss, const double *x, const double *target,
                                           const double *weight, size_t rows, size_t n, double smoothing, double z_loss,
@@ -244,14 +253,14 @@ cdef extern from "dispatch.h" nogil:
                                           const double *weight, size_t n, size_t stride, size_t width,
                                           double smoothing, double z_loss, double scale) noexcept nogil
         double (*nll_rows)(double *dx, double *loss, const double *x, const int64_t *label, const double *target,
-                           const double *weight, size_t rows, size_t n, int64_t ignored, double smoothing, double scale,
+                           const double *weight, size_t rows, size_t n, fm_labels *rule, double smoothing, double scale,
                            int stream) noexcept nogil
         double (*nll_cols)(double *dx, double *loss, const double *x, const int64_t *label, const double *target,
-                           const double *weight, size_t n, size_t stride, size_t width, int64_t ignored,
+                           const double *weight, size_t n, size_t stride, size_t width, fm_labels *rule,
                            double smoothing, double scale) noexcept nogil
         double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const double *weight, size_t count, size_t n,
-                                const int64_t *ignored) noexcept nogil
+                                fm_labels *rule) noexcept nogil
         double (*loss_run)(int kind, double *dx, double *loss, const double *x, const double *t, const double *a, size_t a_period,
                            const double *b, size_t b_period, size_t start, size_t n, double scale,
                            int stream) noexcept nogil

@@ -85,7 +85,7 @@ FM_INLINE void FM(group_labels)(FM(labelled) *l, const FM(group) *g, const real 
 }
 
 static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *weight,
-                                     size_t rows, size_t n, int64_t ignored, double smoothing, double z_loss,
+                                     size_t rows, size_t n, fm_labels *rule, double smoothing, double z_loss,
                                      double weight_sum, double scale, int stream)
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
@@ -96,23 +96,25 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
         FM(labelled) l;
         real at_label[LANES] = {0}, terms[FM_GROUP * LANES];
         double spread[FM_GROUP] = {0};
+        size_t class[FM_GROUP];
         group = FM(group_rows)(rows, n);
         FM(group_scale)(&g, x, group, n);
         for (size_t r = 0; r < FM_GROUP; r++)
             l.weight[r] = 0;
         for (size_t r = 0; r < group; r++) {
-            if (label[r] == ignored)
+            class[r] = fm_class(label + r, n, rule);
+            if (class[r] == FM_NO_CLASS)
                 continue;
             const real *row = x + r * n;
-            l.weight[r] = weight ? (double)weight[label[r]] : 1;
-            at_label[r] = row[label[r]];
+            l.weight[r] = weight ? (double)weight[class[r]] : 1;
+            at_label[r] = row[class[r]];
             if (share != 0)
                 spread[r] = FM(row_spread)(row, weight, n, g.max[r]);
             FM(group_exp)(&g, r, n <= LANES ? terms + r * LANES : dx && !stream ? dx + r * n : NULL, row, n);
         }
         FM(group_labels)(&l, &g, at_label, spread, own, share, z_loss, weight_sum, scale);
         for (size_t r = 0; r < group; r++) {
-            const int counted = label[r] != ignored;
+            const int counted = class[r] != FM_NO_CLASS;
             if (!counted)
                 l.loss[r] = 0;
             if (loss)
@@ -134,7 +136,7 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
             else
                 FM_ROW_STORE(dx, n, 0, v_mul(AT(e), slope))
             if (counted)
-                dx[label[r]] = (real)l.fix[r];
+                dx[class[r]] = (real)l.fix[r];
             dx += n;
         }
         FM(tally_add)(&sum, v64_sum(v64_load(l.loss)));
@@ -192,7 +194,7 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
 /* ---- columns ------------------------------------------------------------------------------------------ */
 
 static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const int64_t *label, const real *weight,
-                                     size_t n, size_t stride, size_t width, int64_t ignored, double smoothing,
+                                     size_t n, size_t stride, size_t width, fm_labels *rule, double smoothing,
                                      double z_loss, double weight_sum, double scale)
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
@@ -206,17 +208,18 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         v_scale sc[FM_PANEL];
         real *w_ = (real *)wide_w, *x_ = (real *)wide_x, *keep_ = (real *)keep;
         const real *fix_ = (const real *)fix, *value_ = (const real *)value;
+        size_t class[FM_PANEL * LANES];
         int some_ignored = 0;
         FM_PANEL_WHOLE(wide_w[j] = wide_x[j] = keep[j] = zero;)
         for (size_t c = 0; c < w; c++) {
-            const int64_t k = label[at_ + c];
-            if (k == ignored) {
+            const size_t k = class[c] = fm_class(label + at_ + c, n, rule);
+            if (k == FM_NO_CLASS) {
                 some_ignored = 1;
                 continue;
             }
             keep_[c] = 1;
             w_[c] = weight ? weight[k] : 1;
-            x_[c] = x[(size_t)k * stride + at_ + c];
+            x_[c] = x[k * stride + at_ + c];
         }
         FM_COLS_COPY(src, terms, step, x, dx, n, stride)
         FM_COLS_MAX(src, n, step, max)
@@ -266,8 +269,8 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             FM_COLS_EACH(n, const vec kept = keep[j];
                          , real *row = dx + i * stride; PUT(row, v_if_eq(kept, zero, zero, AT(row)));, )
         for (size_t c = 0; c < w; c++)
-            if (keep_[c] != 0)
-                dx[(size_t)label[at_ + c] * stride + at_ + c] = fix_[c];
+            if (class[c] != FM_NO_CLASS)
+                dx[class[c] * stride + at_ + c] = fix_[c];
     }
     return FM(tally_sum)(&sum);
 }
@@ -321,27 +324,28 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
     v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
 
 static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                           const real *weight, size_t rows, size_t n, int64_t ignored, double smoothing, double scale,
+                           const real *weight, size_t rows, size_t n, fm_labels *rule, double smoothing, double scale,
                            int stream)
 {
     const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     FM(compensated) sum = {0, 0};
     for (size_t r = 0; r < rows; r++, x += n) {
-        const int counted = target || label[r] != ignored, spread = counted && (target || smoothing != 0);
-        const double w = target || !counted ? 0 : weight ? (double)weight[label[r]] : 1;
+        const size_t k = target ? FM_NO_CLASS : fm_class(label + r, n, rule);
+        const int labelled = k != FM_NO_CLASS, spread = target || (labelled && smoothing != 0);
+        const double w = !labelled ? 0 : weight ? (double)weight[k] : 1;
         double value = 0;
         if (spread)
             FM_ROW_SUM(value, n, v_mul(FM_NLL_SHARES(target, weight), AT(x)))
-        if (!target && counted)
-            value += (1 - smoothing) * w * x[label[r]];
+        if (labelled)
+            value += (1 - smoothing) * w * x[k];
         FM(tally_add)(&sum, 0 - value);
         if (loss)
             loss[r] = (real)(0 - value);
         if (dx) {
             FM_ROW_STORE(dx, n, stream, spread ? v_mul(FM_NLL_SHARES(target, weight), minus) : zero)
-            if (!target && counted)
-                dx[label[r]] = (real)(-scale * w * (1 - smoothing + smoothing / (double)n));
+            if (labelled)
+                dx[k] = (real)(-scale * w * (1 - smoothing + smoothing / (double)n));
             dx += n;
         }
         if (target)
@@ -352,17 +356,18 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
 
 __attribute__((cold)) /* compiled for size */
 static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                           const real *weight, size_t n, size_t stride, size_t width, int64_t ignored,
+                           const real *weight, size_t n, size_t stride, size_t width, fm_labels *rule,
                            double smoothing, double scale)
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const int spread = target || smoothing != 0;
     FM(compensated) sum = {0, 0};
     for (size_t at = 0, w; at < width; at += w) {
-        double value[64], keep[64];
+        double value[64];
+        size_t class[64]; /* without a target */
         w = width - at < 64 ? width - at : 64;
         for (size_t c = 0; c < w; c++)
-            value[c] = 0, keep[c] = target || label[at + c] != ignored;
+            value[c] = 0, class[c] = target ? 0 : fm_class(label + at + c, n, rule);
         for (size_t i = 0; i < n && spread; i++) {
             const double wi = weight ? weight[i] : 1;
             const real *here = x + i * stride + at, *t = target ? target + i * stride + at : here;
@@ -370,8 +375,8 @@ static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *l
                 value[c] -= wi * (target ? own * t[c] + share : share) * here[c];
         }
         for (size_t c = 0; c < w; c++) {
-            const size_t k = target || keep[c] == 0 ? 0 : (size_t)label[at + c];
-            if (keep[c] == 0)
+            const size_t k = class[c];
+            if (k == FM_NO_CLASS)
                 value[c] = 0;
             else if (!target)
                 value[c] -= own * (weight ? (double)weight[k] : 1) * x[k * stride + at + c];
@@ -384,11 +389,11 @@ static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *l
             const real *t = target ? target + i * stride + at : x;
             for (size_t c = 0; c < w; c++)
                 dx[i * stride + at + c] =
-                    keep[c] != 0 ? (real)(0 - wi * (target ? own * t[c] + share : share)) : 0;
+                    class[c] != FM_NO_CLASS ? (real)(0 - wi * (target ? own * t[c] + share : share)) : 0;
         }
         for (size_t c = 0; c < w && dx && !target; c++)
-            if (keep[c] != 0) {
-                const size_t k = (size_t)label[at + c];
+            if (class[c] != FM_NO_CLASS) {
+                const size_t k = class[c];
                 dx[k * stride + at + c] = (real)(0 - scale * (weight ? (double)weight[k] : 1) * (own + share));
             }
     }
@@ -399,11 +404,11 @@ static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *l
 
 /* The mean's denominator; the same for either precision of the weights. */
 static size_t FM(label_weights)(double *total, const int64_t *label, const real *weight, size_t count, size_t n,
-                                const int64_t *ignored)
+                                fm_labels *rule)
 {
     size_t counted = 0, wrong = 0;
-    if (ignored) {
-        const int64_t skip = *ignored;
+    if (rule->ignores) {
+        const int64_t skip = rule->ignored;
         for (size_t i = 0; i < count; i++) {
             const size_t kept = label[i] != skip;
             counted += kept;
@@ -416,7 +421,7 @@ static size_t FM(label_weights)(double *total, const int64_t *label, const real 
     }
     if (wrong)
         for (size_t i = 0; i < count; i++)
-            if (!(ignored && label[i] == *ignored) && (uint64_t)label[i] >= (uint64_t)n)
+            if (!(rule->ignores && label[i] == rule->ignored) && (uint64_t)label[i] >= (uint64_t)n)
                 return i;
     *total = (double)counted;
     if (weight) {
@@ -424,9 +429,10 @@ static size_t FM(label_weights)(double *total, const int64_t *label, const real 
         for (size_t from = 0; from < count; from += FM_RUN) {
             const size_t to = count - from < FM_RUN ? count : from + FM_RUN;
             double part[8] = {0};
-            for (size_t i = from; i < to; i++)
-                if (!(ignored && label[i] == *ignored))
-                    part[i % 8] += weight[label[i]];
+            for (size_t i = from; i < to; i++) {
+                const size_t k = fm_class(label + i, n, rule);
+                part[i % 8] += k == FM_NO_CLASS ? 0 : weight[k];
+            }
             FM(tally_add)(&sum, v64_sum(v64_load(part)));
         }
         *total = FM(tally_sum)(&sum);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "labels.h"
+
 #define FM_PRIMITIVE(result, name, arguments) result(*name) arguments;
 #define real float
 typedef struct {

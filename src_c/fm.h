@@ -229,14 +229,14 @@ FM_PRIMITIVE(void, clear_lines, (void *y, size_t bytes))
  * itself. z_loss: so many times w log(sum(e^x))^2 is added to each loss, w being the label's weight, or 1 where there
  * is none. loss must not overlap any other. */
 
-/* Labels in 0 .. n - 1 or equal to ignored (loss and dx 0). weight_sum: sum of weight, or n. dx may be x. */
+/* Labels in 0 .. n - 1; others have loss and dx 0, and are marked if they are not rule->ignored (labels.h). weight_sum: sum of weight, or n. dx may be x. */
 FM_PRIMITIVE(double, cross_entropy_rows,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *weight, size_t rows, size_t n,
-              int64_t ignored, double smoothing, double z_loss, double weight_sum, double scale, int stream))
+              fm_labels *rule, double smoothing, double z_loss, double weight_sum, double scale, int stream))
 /* label and loss: one for each of the width columns. */
 FM_PRIMITIVE(double, cross_entropy_cols,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *weight, size_t n, size_t stride,
-              size_t width, int64_t ignored, double smoothing, double z_loss, double weight_sum, double scale))
+              size_t width, fm_labels *rule, double smoothing, double z_loss, double weight_sum, double scale))
 /* target lies as x does. dx may be x or target. */
 FM_PRIMITIVE(double, cross_entropy_soft_rows,
              (real *dx, real *loss, const real *x, const real *target, const real *weight, size_t rows, size_t n,
@@ -248,16 +248,16 @@ FM_PRIMITIVE(double, cross_entropy_soft_cols,
  * not read). Max error of a loss 4 ulp of its largest term, of dx 2 ulp. dx may be x or target. */
 FM_PRIMITIVE(double, nll_rows,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *target, const real *weight,
-              size_t rows, size_t n, int64_t ignored, double smoothing, double scale, int stream))
+              size_t rows, size_t n, fm_labels *rule, double smoothing, double scale, int stream))
 FM_PRIMITIVE(double, nll_cols,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *target, const real *weight,
-              size_t n, size_t stride, size_t width, int64_t ignored, double smoothing, double scale))
+              size_t n, size_t stride, size_t width, fm_labels *rule, double smoothing, double scale))
 /* The sum of n doubles, with what rounding took from it; the same in both tables. n >= 0. */
 FM_PRIMITIVE(double, tally, (const double *x, size_t n))
-/* The index of the first label that is neither in 0 .. n - 1 nor *ignored (NULL: none is); else count, and *total is
- * the sum of the weights (NULL: ones) of the labels not ignored. */
+/* The index of the first label that is neither in 0 .. n - 1 nor ignored by the rule; else count, and *total is the sum
+ * of the weights (NULL: ones) of the labels not ignored. */
 FM_PRIMITIVE(size_t, label_weights,
-             (double *total, const int64_t *label, const real *weight, size_t count, size_t n, const int64_t *ignored))
+             (double *total, const int64_t *label, const real *weight, size_t count, size_t n, fm_labels *rule))
 
 /* ---- losses.c ---------------------------------------------------------------------------------------- */
 

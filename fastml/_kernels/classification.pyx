@@ -15,8 +15,11 @@ from libc.math cimport fabs
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from .. import _check
+
 from .._check cimport PyArray_EMPTY
 from .._openmp cimport caller, join_team, team, team_done
+from .._simd cimport FM_NO_CLASS, fm_class, fm_label, fm_labels
 
 cnp.import_array()
 
@@ -60,7 +63,7 @@ cdef struct Labels:
 
 cdef bint read(object y, Labels *at) noexcept:
     """Whether y is a one-dimensional array of integers or bools that can be read where it lies."""
-    if not isinstance(y, cnp.ndarray):
+    if type(y) is not cnp.ndarray:
         return False
     cdef cnp.ndarray a = y
     cdef int kind = cnp.PyArray_TYPE(a)
@@ -144,8 +147,9 @@ cdef struct Pairs:
     Py_ssize_t slots
 
 
-cdef inline bint add_one(int64_t *table, int64_t t, int64_t p, uint64_t low, uint64_t width) noexcept nogil:
-    cdef uint64_t u = <uint64_t>t - low, v = <uint64_t>p - low
+cdef inline bint add_one(int64_t *table, const int64_t *t, const int64_t *p, uint64_t low,
+                         uint64_t width) noexcept nogil:
+    cdef uint64_t u = <uint64_t>fm_label(t) - low, v = <uint64_t>fm_label(p) - low
     if u >= width or v >= width:
         return False
     table[u * width + v] += 1
@@ -157,14 +161,14 @@ cdef bint tally(int64_t *table, const int64_t *t, const int64_t *p, Py_ssize_t n
     """table (OUT): COPIES of them, `apart` cells from each other; t, p (IN): n. False where a label is outside."""
     cdef Py_ssize_t i = 0
     while i + 4 <= n:
-        if not (add_one(table, t[i], p[i], low, width)
-                and add_one(table + apart, t[i + 1], p[i + 1], low, width)
-                and add_one(table + 2 * apart, t[i + 2], p[i + 2], low, width)
-                and add_one(table + 3 * apart, t[i + 3], p[i + 3], low, width)):
+        if not (add_one(table, t + i, p + i, low, width)
+                and add_one(table + apart, t + i + 1, p + i + 1, low, width)
+                and add_one(table + 2 * apart, t + i + 2, p + i + 2, low, width)
+                and add_one(table + 3 * apart, t + i + 3, p + i + 3, low, width)):
             return False
         i += 4
     while i < n:
-        if not add_one(table, t[i], p[i], low, width):
+        if not add_one(table, t + i, p + i, low, width):
             return False
         i += 1
     return True
@@ -176,8 +180,8 @@ cdef bint tally_mass(mass *table, uint8_t *seen, const int64_t *t, const int64_t
     cdef Py_ssize_t i
     cdef uint64_t u, v
     for i in range(n):
-        u = <uint64_t>t[i] - <uint64_t>low
-        v = <uint64_t>p[i] - <uint64_t>low
+        u = <uint64_t>fm_label(t + i) - <uint64_t>low
+        v = <uint64_t>fm_label(p + i) - <uint64_t>low
         if u >= <uint64_t>width or v >= <uint64_t>width:
             return False
         table[u * width + v] += w[i]
@@ -354,13 +358,17 @@ cdef struct Faults:
 
 
 cdef Py_ssize_t top_k_rows(uint8_t *hit, const real *score, const int64_t *label, Py_ssize_t k, Py_ssize_t rows,
-                           Py_ssize_t n) noexcept nogil:
+                           Py_ssize_t n, fm_labels *rule) noexcept nogil:
     """hit (OUT), label (IN): rows; score (IN): (rows, n). Of equal scores the last one counts as the highest. Returns
     how many scores are not finite."""
     cdef Py_ssize_t i, j, above, level, strange = 0
+    cdef size_t place
     cdef real own
     for i in range(rows):
-        own = score[label[i]]
+        place = fm_class(label + i, n, rule)
+        if place == FM_NO_CLASS:
+            place = 0
+        own = score[place]
         above = level = 0
         for j in range(n):  # the whole row: loops up to the label end where the processor does not expect it
             above += score[j] > own
@@ -368,7 +376,7 @@ cdef Py_ssize_t top_k_rows(uint8_t *hit, const real *score, const int64_t *label
             if not score[j] - score[j] == 0:
                 strange += 1
         if level > 1:
-            for j in range(label[i] + 1, n):
+            for j in range(<Py_ssize_t>place + 1, n):
                 above += score[j] == own
         hit[i] = above < k
         score += n
@@ -376,9 +384,10 @@ cdef Py_ssize_t top_k_rows(uint8_t *hit, const real *score, const int64_t *label
 
 
 cdef Faults pick_rows(real *own, const real *p, const int64_t *label, double tolerance, Py_ssize_t rows,
-                      Py_ssize_t n) noexcept nogil:
+                      Py_ssize_t n, fm_labels *rule) noexcept nogil:
     """own (OUT), label (IN): rows; p (IN): (rows, n)."""
     cdef Py_ssize_t i, j
+    cdef size_t place
     cdef double even, odd
     cdef Faults faults
     faults.outside = faults.uneven = 0
@@ -394,7 +403,8 @@ cdef Faults pick_rows(real *own, const real *p, const int64_t *label, double tol
             if not (p[n - 1] >= 0 and p[n - 1] <= 1):
                 faults.outside += 1
         faults.uneven += not fabs(even + odd - 1) <= tolerance
-        own[i] = p[label[i]]
+        place = fm_class(label + i, n, rule)
+        own[i] = 0 if place == FM_NO_CLASS else p[place]
         p += n
     return faults
 
@@ -405,6 +415,7 @@ cdef struct Scores:
     Py_ssize_t rows
     Py_ssize_t n
     bint is_double
+    fm_labels rule
 
 
 cdef int look_at(Scores *x, object p, object label) except -1:
@@ -414,6 +425,7 @@ cdef int look_at(Scores *x, object p, object label) except -1:
     x.label = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray?>label)
     x.rows, x.n = cnp.PyArray_DIM(scores, 0), cnp.PyArray_DIM(scores, 1)
     x.is_double = cnp.PyArray_TYPE(scores) == cnp.NPY_DOUBLE
+    x.rule = fm_labels(0, False, False)
     return 0
 
 
@@ -431,10 +443,14 @@ def top_k_hits(scores, label, Py_ssize_t k):
             first = slot * x.rows // SLOTS
             rows = (slot + 1) * x.rows // SLOTS - first
             if x.is_double:
-                strange += top_k_rows(hit + first, <const double *>x.p + first * x.n, x.label + first, k, rows, x.n)
+                strange += top_k_rows(hit + first, <const double *>x.p + first * x.n, x.label + first, k, rows, x.n,
+                                      &x.rule)
             else:
-                strange += top_k_rows(hit + first, <const float *>x.p + first * x.n, x.label + first, k, rows, x.n)
+                strange += top_k_rows(hit + first, <const float *>x.p + first * x.n, x.label + first, k, rows, x.n,
+                                      &x.rule)
     team_done()
+    if x.rule.changed:
+        raise _check.changed_labels("y_true")
     return hits, strange
 
 
@@ -454,11 +470,13 @@ def pick(p, label, double tolerance):
             rows = (slot + 1) * x.rows // SLOTS - first
             if x.is_double:
                 part = pick_rows(<double *>own + first, <const double *>x.p + first * x.n, x.label + first, tolerance,
-                                 rows, x.n)
+                                 rows, x.n, &x.rule)
             else:
                 part = pick_rows(<float *>own + first, <const float *>x.p + first * x.n, x.label + first, tolerance,
-                                 rows, x.n)
+                                 rows, x.n, &x.rule)
             outside += part.outside
             uneven += part.uneven
     team_done()
+    if x.rule.changed:
+        raise _check.changed_labels("y_true")
     return picked, outside > 0, uneven

@@ -7,7 +7,7 @@ The cut depends on the shape alone; a training step adds in the same order.
 
 from libc.stdint cimport int64_t
 
-from .._simd cimport fm32, fm64
+from .._simd cimport fm32, fm64, fm_labels
 
 ctypedef fused real:
     float
@@ -20,7 +20,7 @@ cdef enum:
     GROUP_ROWS = 8    # rows whose losses are added at once
 
 cdef struct Options:
-    int64_t ignored
+    fm_labels *labels
     double smoothing
     double z_loss
     double weight_sum
@@ -33,17 +33,17 @@ cdef inline double rows(real *dx, real *loss, const real *x, const int64_t *labe
     """dx, loss (OUT or NULL), x (IN), label or target (IN), weight (IN or NULL): `count` rows of n."""
     if real is float:
         if o.nll:
-            return fm32.nll_rows(dx, loss, x, label, target, weight, count, n, o.ignored, o.smoothing, o.scale, stream)
+            return fm32.nll_rows(dx, loss, x, label, target, weight, count, n, o.labels, o.smoothing, o.scale, stream)
         if target == NULL:
-            return fm32.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing, o.z_loss,
+            return fm32.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.labels, o.smoothing, o.z_loss,
                                            o.weight_sum, o.scale, stream)
         return fm32.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.z_loss, o.scale,
                                             stream)
     else:
         if o.nll:
-            return fm64.nll_rows(dx, loss, x, label, target, weight, count, n, o.ignored, o.smoothing, o.scale, stream)
+            return fm64.nll_rows(dx, loss, x, label, target, weight, count, n, o.labels, o.smoothing, o.scale, stream)
         if target == NULL:
-            return fm64.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.ignored, o.smoothing, o.z_loss,
+            return fm64.cross_entropy_rows(dx, loss, x, label, weight, count, n, o.labels, o.smoothing, o.z_loss,
                                            o.weight_sum, o.scale, stream)
         return fm64.cross_entropy_soft_rows(dx, loss, x, target, weight, count, n, o.smoothing, o.z_loss, o.scale,
                                             stream)
@@ -60,6 +60,6 @@ cdef inline Py_ssize_t slot_units(Py_ssize_t units) noexcept nogil:
     return max(1, (units + SLOTS - 1) // SLOTS)
 
 
-# The label that does not count (-1, which no checked label is, where None); the share of smoothing: both checked.
-cdef int64_t label_to_ignore(object ignore_index) except? -1
+# The rule for labels with the one that does not count; the share of smoothing: both checked.
+cdef int take_rule(fm_labels *rule, object ignore_index) except -1
 cdef double smoothing_of(object label_smoothing) except? -1

@@ -22,7 +22,7 @@ from .._check cimport (
     Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, fits, is_plain, lay, result_like
 )
 from .._openmp cimport caller, join_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
+from .._simd cimport cache_bytes, fm32, fm64, fm_labels
 
 cnp.import_array()
 
@@ -45,17 +45,17 @@ cdef inline double cols(real *dx, real *loss, const real *x, const int64_t *labe
     """The same for `width` columns of n steps of `stride`."""
     if real is float:
         if o.nll:
-            return fm32.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.ignored, o.smoothing, o.scale)
+            return fm32.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.labels, o.smoothing, o.scale)
         if target == NULL:
-            return fm32.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.ignored, o.smoothing,
+            return fm32.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.labels, o.smoothing,
                                            o.z_loss, o.weight_sum, o.scale)
         return fm32.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.z_loss,
                                             o.scale)
     else:
         if o.nll:
-            return fm64.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.ignored, o.smoothing, o.scale)
+            return fm64.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.labels, o.smoothing, o.scale)
         if target == NULL:
-            return fm64.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.ignored, o.smoothing,
+            return fm64.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.labels, o.smoothing,
                                            o.z_loss, o.weight_sum, o.scale)
         return fm64.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.z_loss,
                                             o.scale)
@@ -207,13 +207,16 @@ cdef inline bint separate(cnp.ndarray a, object b) noexcept:
     return b is None or (apart(a, <cnp.ndarray>b) and cnp.PyArray_DATA(a) != cnp.PyArray_DATA(<cnp.ndarray>b))
 
 
-cdef int64_t label_to_ignore(object ignore_index) except? -1:
-    """The label that does not count; -1, which no checked label is, where None."""
+cdef int take_rule(fm_labels *rule, object ignore_index) except -1:
+    """The rule for labels: the one that does not count, if there is one; beyond int64 it is no label's."""
+    rule.ignored = rule.ignores = rule.changed = 0
     if ignore_index is None:
-        return -1
+        return 0
     if isinstance(ignore_index, (bool, np.bool_)) or not isinstance(ignore_index, numbers.Integral):
         raise TypeError(f"ignore_index must be an integer or None, not {ignore_index!r}")
-    return ignore_index if -2**63 <= ignore_index < 2**63 else -1
+    if -2**63 <= ignore_index < 2**63:
+        rule.ignored, rule.ignores = ignore_index, True
+    return 0
 
 
 cdef double smoothing_of(object label_smoothing) except? -1:
@@ -251,10 +254,7 @@ class Call:
         axis %= logits.ndim
         shape = logits.shape[:axis] + logits.shape[axis + 1:]
         check_classes(name, logits.shape[axis], math.prod(shape))
-        try:
-            target = np.asarray(target)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"target cannot be made an array: {error}") from None
+        target = _check.as_array(target, "target")
         self.hard = target.dtype.kind in "iu"
         if self.hard and target.shape != shape:
             raise ValueError(f"target must have the shape of {name} without axis {axis}, {shape}, not {target.shape}")
@@ -286,20 +286,20 @@ class Call:
         self.sample_shape = tuple([shape[a] for a in order])
         self.order_back = sorted(range(len(order)), key=order.__getitem__)
         if self.hard:
-            if target.dtype.kind == "u" and target.dtype.itemsize == 8:
-                target = np.minimum(target, np.uint64(2**63 - 1))
-            self.target = np.ascontiguousarray(target.transpose(order), dtype=np.int64).reshape(
-                self.sample_shape)
+            self.target = _check.as_int64(target.transpose(order))
 
     def losses(self, loss):
         return loss.transpose(self.order_back)
 
 
 def wrong_label(target, Py_ssize_t n, ignore_index):
-    target = np.asarray(target)
+    """The error that names the first label that is wrong; the labels may have changed since they were looked at."""
+    target = np.array(target)
     wrong = (target < 0) | (target >= n)
     if ignore_index is not None:
         wrong &= target != ignore_index
+    if not wrong.any():
+        return _check.changed_labels("target")
     place = tuple(np.argwhere(wrong)[0].tolist())
     where = f" at index {place[0] if len(place) == 1 else place}" if place else ""
     besides = "" if ignore_index is None else f" or be ignore_index ({ignore_index})"
@@ -311,14 +311,15 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     """The loss, or (loss, dlogits) with_grad; with nll, of log-probabilities instead of logits."""
     cdef Layout at
     cdef Options o
+    cdef fm_labels labels_rule
     cdef double total, total_weight
     cdef float single
     cdef size_t checked, count
-    cdef const int64_t *ignored = NULL if ignore_index is None else &o.ignored
     cdef bint mean = reduction == "mean", listed = reduction == "none"
     if not mean and not listed and reduction != "sum":
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
-    o.ignored = label_to_ignore(ignore_index)
+    take_rule(&labels_rule, ignore_index)
+    o.labels = &labels_rule
     o.smoothing = smoothing_of(label_smoothing)
     o.z_loss = z_loss_of(z_loss)
     o.nll = nll
@@ -337,11 +338,11 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     if hard:
         if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
             checked = fm32.label_weights(&total_weight, <int64_t *>data(labels), <float *>data(weight), count, at.n,
-                                         ignored)
+                                         &labels_rule)
         else:
             checked = fm64.label_weights(&total_weight, <int64_t *>data(labels), <double *>data(weight), count, at.n,
-                                         ignored)
-        if checked < count:
+                                         &labels_rule)
+        if checked < count or labels_rule.changed:
             raise wrong_label(target, at.n, ignore_index)
     o.weight_sum = <double>at.n if weight is None else weight.sum(dtype=np.float64)
     o.scale = 1 / total_weight if mean else 1
@@ -350,6 +351,8 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
         loss = np.empty(np.shape(labels) if call is None else call.sample_shape, x.dtype)
     dx = result_like(x, out) if with_grad else None
     total = launch(dx, loss, x, labels if hard else None, None if hard else labels, weight, &at, &o)
+    if labels_rule.changed:
+        raise wrong_label(target, at.n, ignore_index)
     if not listed:
         if mean:
             total /= total_weight

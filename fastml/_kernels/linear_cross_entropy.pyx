@@ -24,8 +24,8 @@ from .cross_entropy import wrong_label
 
 from .._check cimport PyArray_ISCARRAY_RO
 from .._openmp cimport caller, join_team, team, team_done
-from .._simd cimport fm32, fm64
-from .cross_entropy cimport Options, label_to_ignore, rows, smoothing_of, unit_rows
+from .._simd cimport fm32, fm64, fm_labels
+from .cross_entropy cimport Options, rows, smoothing_of, take_rule, unit_rows
 from .linear cimport Matrix, Product, at, cost, matrix, share, takes, transposed
 
 cnp.import_array()
@@ -237,16 +237,11 @@ cdef inline bint labels_fit(object target, cnp.ndarray x) noexcept:
 
 def checked_target(target, shape, classes, dtype, ignoring):
     """(labels, None) as a plain int64 array, or (None, probabilities) as a plain array of dtype."""
-    try:
-        target = np.asarray(target)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"target cannot be made an array: {error}") from None
+    target = _check.as_array(target, "target")
     if target.dtype.kind in "iu":
         if target.shape != shape:
             raise ValueError(f"target must have the shape of x without its last axis, {shape}, not {target.shape}")
-        if target.dtype.kind == "u" and target.dtype.itemsize == 8:
-            target = np.minimum(target, np.uint64(2**63 - 1))
-        return np.ascontiguousarray(target, np.int64), None
+        return _check.as_int64(target), None
     if target.dtype.kind != "f" or target.shape == shape:
         raise TypeError(f"target must be integer labels of shape {shape} or floating-point class probabilities of "
                         f"shape {(*shape, classes)}, not {target.dtype} of shape {target.shape}")
@@ -263,10 +258,11 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     cdef Task k
     cdef size_t count, checked, size
     cdef double total_weight, total
-    cdef const int64_t *ignored = NULL if ignore_index is None else &k.options.ignored
+    cdef fm_labels rule
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
-    k.options.ignored = label_to_ignore(ignore_index)
+    take_rule(&rule, ignore_index)
+    k.options.labels = &rule
     k.options.smoothing = smoothing_of(label_smoothing)
     k.options.z_loss, k.options.nll = 0, False
     if not (takes(x) and takes(weight) and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.PyArray_TYPE(<cnp.ndarray>weight)):
@@ -292,11 +288,11 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     if labels is not None:
         if size == sizeof(float):
             checked = fm32.label_weights(&total_weight, <int64_t *>data(labels), <float *>data(class_weight), count,
-                                         classes, ignored)
+                                         classes, &rule)
         else:
             checked = fm64.label_weights(&total_weight, <int64_t *>data(labels), <double *>data(class_weight), count,
-                                         classes, ignored)
-        if checked < count:
+                                         classes, &rule)
+        if checked < count or rule.changed:
             raise wrong_label(target, classes, ignore_index)
     k.options.weight_sum = classes if class_weight is None else class_weight.sum(dtype=np.float64)
     k.options.scale = 1 / total_weight if reduction == "mean" else 1
@@ -313,6 +309,8 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     k.logits = matrix(workspace)
     k.logits.cols = classes
     run(&k, size)
+    if rule.changed:
+        raise wrong_label(target, classes, ignore_index)
     if loss is None:
         total = folded(k.sums, sums.shape[0])
         loss = dtype.type(total / total_weight if reduction == "mean" else total)

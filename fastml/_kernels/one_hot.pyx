@@ -21,7 +21,7 @@ from .. import _check, _labels
 
 from .._check cimport PyArray_ISCARRAY_RO, PyArray_NewFromDescr
 from .._openmp cimport caller, join_team, team, team_done
-from .._simd cimport cache_bytes, fm32
+from .._simd cimport FM_NO_CLASS, cache_bytes, fm32, fm_class, fm_label, fm_labels
 
 cnp.import_array()
 
@@ -81,9 +81,11 @@ cdef Py_ssize_t put(word *y, const int64_t *label, word one, Py_ssize_t n, Py_ss
                     Py_ssize_t count) noexcept nogil:
     """y[label[i], i] = one where it is 0 ... n-1, of `count` neighbours (inner = 1: of count rows); how many were."""
     cdef Py_ssize_t i, found = 0, step = n if inner == 1 else 1
+    cdef int64_t k
     for i in range(count):
-        if <uint64_t>label[i] < <uint64_t>n:
-            y[i * step + label[i] * inner] = one
+        k = fm_label(label + i)
+        if <uint64_t>k < <uint64_t>n:
+            y[i * step + k * inner] = one
             found += 1
     return found
 
@@ -92,6 +94,7 @@ cdef Py_ssize_t put_items(char *y, const int64_t *label, const char *one, Py_ssi
                           Py_ssize_t count, Py_ssize_t size) noexcept nogil:
     """The same for items of any size."""
     cdef Py_ssize_t i, found = 0, step = n if inner == 1 else 1
+    cdef int64_t k
     if size == 1:
         return put(<uint8_t *>y, label, (<uint8_t *>one)[0], n, inner, count)
     if size == 2:
@@ -101,8 +104,9 @@ cdef Py_ssize_t put_items(char *y, const int64_t *label, const char *one, Py_ssi
     if size == 8:
         return put(<uint64_t *>y, label, (<uint64_t *>one)[0], n, inner, count)
     for i in range(count):
-        if <uint64_t>label[i] < <uint64_t>n:
-            memcpy(y + (i * step + label[i] * inner) * size, one, size)
+        k = fm_label(label + i)
+        if <uint64_t>k < <uint64_t>n:
+            memcpy(y + (i * step + k * inner) * size, one, size)
             found += 1
     return found
 
@@ -229,28 +233,43 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
     return y
 
 
-cdef void copy_words(word *y, const char *x, const int64_t *row, Py_ssize_t count, Py_ssize_t stride) noexcept nogil:
+# The rows of an array: n of them, `stride` bytes apart; rule says whether a number was not one of a row.
+cdef struct Rows:
+    const char *first
+    Py_ssize_t n
+    Py_ssize_t stride
+    fm_labels rule
+
+
+cdef inline const char *row_at(Rows *x, const int64_t *row) noexcept nogil:
+    """Where the row lies; the first one for a number that is none."""
+    cdef size_t k = fm_class(row, x.n, &x.rule)
+    return x.first + (0 if k == FM_NO_CLASS else <Py_ssize_t>k * x.stride)
+
+
+cdef void copy_words(word *y, Rows *x, const int64_t *row, Py_ssize_t count) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(count):
-        memcpy(&y[i], x + row[i] * stride, sizeof(word))  # x may lie anywhere: one load all the same
+        memcpy(&y[i], row_at(x, row + i), sizeof(word))  # x may lie anywhere: one load all the same
 
 
-cdef void copy_rows(char *y, const char *x, const int64_t *row, Py_ssize_t count, Py_ssize_t bytes,
-                    Py_ssize_t stride) noexcept nogil:
-    """y (OUT), (count, bytes): the rows of x (IN), `stride` apart, that row (IN) names."""
+cdef void copy_rows(char *y, Rows *x, const int64_t *row, Py_ssize_t count, Py_ssize_t bytes) noexcept nogil:
+    """y (OUT), (count, bytes): the rows of x (IN) that row (IN) names."""
     cdef Py_ssize_t i, k
+    cdef const char *ahead
     if bytes == 1:
-        copy_words(<uint8_t *>y, x, row, count, stride)
+        copy_words(<uint8_t *>y, x, row, count)
     elif bytes == 4:
-        copy_words(<uint32_t *>y, x, row, count, stride)
+        copy_words(<uint32_t *>y, x, row, count)
     elif bytes == 8:
-        copy_words(<uint64_t *>y, x, row, count, stride)
+        copy_words(<uint64_t *>y, x, row, count)
     else:
         for i in range(count):
             if bytes <= 2048 and i + AHEAD < count:  # with longer ones memory is the limit
+                ahead = row_at(x, row + i + AHEAD)
                 for k in range(0, bytes, 64):
-                    prefetch(x + row[i + AHEAD] * stride + k)
-            memcpy(y + i * bytes, x + row[i] * stride, bytes)
+                    prefetch(ahead + k)
+            memcpy(y + i * bytes, row_at(x, row + i), bytes)
 
 
 def gather(cnp.ndarray x, cnp.ndarray rows):
@@ -259,11 +278,11 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
     IndexError where a row is not 0 ... len(x) - 1.
     """
     cdef Py_ssize_t i, k = cnp.PyArray_DIM(rows, 0), n = cnp.PyArray_DIM(x, 0)
-    cdef Py_ssize_t bytes = cnp.PyArray_ITEMSIZE(x), stride = cnp.PyArray_STRIDE(x, 0)
+    cdef Py_ssize_t bytes = cnp.PyArray_ITEMSIZE(x)
     cdef const int64_t *row = <const int64_t *>cnp.PyArray_DATA(rows)
-    for i in range(k):
-        if <uint64_t>row[i] >= <uint64_t>n:
-            raise IndexError(f"row {row[i]} is not one of the {n} rows")
+    cdef Rows source = Rows(cnp.PyArray_BYTES(x), n, cnp.PyArray_STRIDE(x, 0), fm_labels(0, False, False))
+    if n == 0 and k:
+        raise IndexError(f"row {rows[0]} is not one of the 0 rows")
     cdef cnp.npy_intp dims[64]
     dims[0] = k
     for i in range(1, cnp.PyArray_NDIM(x)):
@@ -273,17 +292,20 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
     Py_INCREF(dtype)  # which the array takes
     cdef cnp.ndarray y = PyArray_NewFromDescr(cnp.ndarray, dtype, cnp.PyArray_NDIM(x), dims, NULL, NULL, 0, None)
     cdef char *to = cnp.PyArray_BYTES(y)
-    cdef const char *source = cnp.PyArray_BYTES(x)
     cdef Py_ssize_t each = max(BLOCK // max(bytes, 1), 1)
     cdef Py_ssize_t blocks = (k + each - 1) // each
     cdef int me = caller(), threads = team(k * (ROW_COST + GATHER_COST * bytes))
     if threads == 1:
         with nogil:
-            copy_rows(to, source, row, k, bytes, stride)
+            copy_rows(to, &source, row, k, bytes)
     else:
         with nogil, parallel(num_threads=threads):
             join_team(me)
             for i in prange(blocks, schedule="static"):
-                copy_rows(to + i * each * bytes, source, row + i * each, min(each, k - i * each), bytes, stride)
+                copy_rows(to + i * each * bytes, &source, row + i * each, min(each, k - i * each), bytes)
     team_done()
+    # The result is the caller's only now.
+    if source.rule.changed:
+        low = rows.min()
+        raise IndexError(f"row {low if low < 0 else rows.max()} is not one of the {n} rows")
     return y

@@ -9,8 +9,9 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .. import _check
-from .._simd cimport fm32, fm64
-from .cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, unit_rows
+from .._check cimport PyArray_ISCARRAY_RO
+from .._simd cimport fm32, fm64, fm_label, fm_labels
+from .cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, take_rule, unit_rows
 from .program cimport Args, Kernel, Numbers, Program, Tile, View, at, kernel
 
 from .cross_entropy import wrong_label
@@ -34,14 +35,15 @@ def group_rows(Py_ssize_t classes):
 
 
 cdef inline void rows_tile(const Args *p, const Tile *t, bint nll) noexcept nogil:
-    """dx, sums (OUT) of x, label, weight (or NULL); n[0]: the label that does not count; x: smoothing, sum of the
-    weights, scale, z_loss. With a target of class probabilities n[1] is set and label holds them."""
+    """dx, sums (OUT) of x, label, weight (or NULL); n[0]: the label that does not count, if n[2]; x: smoothing, sum of
+    the weights, scale, z_loss. With a target of class probabilities n[1] is set and label holds them."""
     cdef Py_ssize_t i, count, n = p.v[2].cols, group = GROUP_ROWS if n <= LONG else 1
     cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
     cdef void *label
     cdef void *target
     cdef Options o
-    o.ignored, o.smoothing, o.weight_sum, o.scale, o.z_loss, o.nll = p.n[0], p.x[0], p.x[1], p.x[2], p.x[3], nll
+    cdef fm_labels rule = fm_labels(p.n[0], <int>p.n[2], False)
+    o.labels, o.smoothing, o.weight_sum, o.scale, o.z_loss, o.nll = &rule, p.x[0], p.x[1], p.x[2], p.x[3], nll
     i = t.lo
     while i < t.hi:
         count = min(group, t.hi - i)
@@ -90,7 +92,8 @@ cdef double total(const double *sums, Py_ssize_t rows, Py_ssize_t n) noexcept no
 
 
 cdef class Labels:
-    """The target of a step: checks it, binds it, and reads the loss when the step is done."""
+    """The target of a step: copies labels and checks the copy, so that they are what was checked until the step is
+    done; binds it, and reads the loss."""
 
     cdef Program program
     cdef Numbers numbers
@@ -99,13 +102,15 @@ cdef class Labels:
     cdef object ignore_index, weight
     cdef bint mean, is_double
     cdef double total_weight
-    cdef int64_t ignored
+    cdef fm_labels rule
+    cdef cnp.ndarray room  # for the labels of a batch
 
     def __init__(self, Program program, Numbers numbers, int view, int sums, Py_ssize_t n, weight, ignore_index,
                  double smoothing, double z_loss, bint mean):
         self.program, self.numbers, self.view, self.sums, self.n = program, numbers, view, sums, n
         self.weight, self.ignore_index, self.mean = weight, ignore_index, mean
-        self.ignored = -1 if ignore_index is None or not -2**63 <= ignore_index < 2**63 else ignore_index
+        take_rule(&self.rule, ignore_index)
+        self.room = np.empty(0, np.int64)
         self.is_double = program.size == sizeof(double)
         numbers.x[0], numbers.x[3] = smoothing, z_loss
         numbers.x[1] = n if weight is None else weight.sum(dtype=np.float64)
@@ -115,29 +120,35 @@ cdef class Labels:
         cdef cnp.ndarray labels
         cdef double weight = rows
         cdef size_t checked
-        cdef const int64_t *ignored = NULL if self.ignore_index is None else &self.ignored
+        cdef Py_ssize_t i
+        cdef const int64_t *given
+        cdef int64_t *label
+        labels_given = target
         if not (type(target) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>target) == cnp.NPY_INT64
-                and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>target)):
-            target = np.asarray(target)
-            if target.dtype.kind == "f":
-                return self.bind_probabilities(target, rows)
-            if target.dtype.kind not in "iu":
-                raise TypeError(f"target must be integer labels or floating-point class probabilities, not {target.dtype}")
-            if target.dtype.kind == "u" and target.dtype.itemsize == 8:
-                target = np.minimum(target, np.uint64(2**63 - 1))
-            target = np.ascontiguousarray(target, dtype=np.int64)
-        labels = <cnp.ndarray>target
+                and PyArray_ISCARRAY_RO(<cnp.ndarray>target)):
+            labels_given = _check.as_array(target, "target")
+            if labels_given.dtype.kind == "f":
+                return self.bind_probabilities(labels_given, rows)
+            if labels_given.dtype.kind not in "iu":
+                raise TypeError(f"target must be integer labels or floating-point class probabilities, not "
+                                f"{labels_given.dtype}")
+            labels_given = _check.as_int64(labels_given)
+        labels = <cnp.ndarray>labels_given
         if cnp.PyArray_NDIM(labels) != 1 or cnp.PyArray_DIM(labels, 0) != rows:
-            raise ValueError(f"target must have the shape ({rows},) for a batch of {rows} rows, not {target.shape}")
-        data = <int64_t *>cnp.PyArray_DATA(labels)
+            raise ValueError(f"target must have the shape ({rows},) for a batch of {rows} rows, not {labels_given.shape}")
+        if cnp.PyArray_DIM(self.room, 0) < rows:
+            self.room = np.empty(rows, np.int64)
+        given, label = <const int64_t *>cnp.PyArray_DATA(labels), <int64_t *>cnp.PyArray_DATA(self.room)
+        for i in range(rows):
+            label[i] = fm_label(given + i)
         if self.is_double:
-            checked = fm64.label_weights(&weight, data, <double *>self.weights(), rows, self.n, ignored)
+            checked = fm64.label_weights(&weight, label, <double *>self.weights(), rows, self.n, &self.rule)
         else:
-            checked = fm32.label_weights(&weight, data, <float *>self.weights(), rows, self.n, ignored)
+            checked = fm32.label_weights(&weight, label, <float *>self.weights(), rows, self.n, &self.rule)
         if checked < <size_t>rows:
             raise wrong_label(target, self.n, self.ignore_index)
-        self.numbers.n[0], self.numbers.n[1] = self.ignored, 0
-        self.start(labels, weight)
+        self.numbers.n[0], self.numbers.n[1], self.numbers.n[2] = self.rule.ignored, 0, self.rule.ignores
+        self.start(self.room, weight)
 
     cdef void *weights(self) noexcept:
         return NULL if self.weight is None else cnp.PyArray_DATA(<cnp.ndarray>self.weight)

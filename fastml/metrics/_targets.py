@@ -108,6 +108,7 @@ def margins(labels, table):
 
 def encode(*arrays):
     """The sorted values that occur, and each array's values as places among them."""
+    arrays = [np.array(y) for y in arrays]  # two looks at labels that another thread may change
     values = np.unique(np.concatenate([np.unique(y) for y in arrays]))
     return values, *(np.searchsorted(values, y) for y in arrays)
 
