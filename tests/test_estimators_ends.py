@@ -1,6 +1,7 @@
 """How the training of the estimators ends, what it shows, and options that cannot be."""
 
 import copy
+import pickle
 import re
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import log_loss
+import joblib
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import fastml
 from fastml.estimators import base
@@ -71,16 +72,63 @@ def test_interrupted_fit_has_the_weights_of_as_many_steps(stopped_at):
     assert weights_of(model) == weights_of(two)
 
 
-def test_exception_in_training_leaves_a_usable_model(stopped_at):
+def state_of(estimator):
+    """All that an estimator is, as bytes; what the failing call may drop is a program."""
+    return pickle.dumps({name: value for name, value in vars(estimator).items() if name != "_steps"})
+
+
+FAILURES = {
+    "an exception in training": {"stop": 3},
+    "divergence": {"options": {"solver": "sgd", "learning_rate_init": 1e200}},
+    "sample_weight": {"weight": np.full(200, np.nan)},
+    "all weights zero": {"weight": np.zeros(200)},
+    "class_weight": {"options": {"class_weight": {0: -1.0}}},
+    "other features": {"X": lambda X: X[:, 1:] * np.nan},
+    "other labels": {"y": np.linspace(0.1, 0.9, 200)},
+    "a short validation set": {"options": {"early_stopping": True, "validation_fraction": 0.001}},
+    "batch norm of one row": {"options": {"batch_norm": True, "batch_size": 1}},
+}
+
+
+@pytest.mark.parametrize("call", ["fit", "warm fit", "partial_fit"])
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_after_an_exception_the_estimator_is_what_it_was(failure, begun, call, stopped_at):
+    """Labels, widths and network are those of the last call that did not fail, down to the optimizer and dropout."""
     X, y = digits(200)
-    stopped_at(9, MemoryError("no more"))
-    model = make("MLPClassifier", batch_size=50, max_iter=9)
-    with pytest.raises(MemoryError):
-        model.fit(X, y)
-    assert (model.n_iter_, len(model.loss_curve_)) == (2, 2)
-    assert np.isfinite(model.predict_proba(X)).all()
-    assert log_loss(y, model.predict_proba(X)) < model.loss_curve_[0]
-    assert np.isfinite(copy.deepcopy(model).loss_)
+    what = FAILURES[failure]
+    model = make("MLPClassifier", batch_size=50, dropout=0.2, warm_start=call == "warm fit")
+    if begun:
+        model.fit(X[:100, :], np.array(list("abcdefghij"))[y[:100]])
+        if call == "partial_fit":
+            model.partial_fit(X[:100], np.array(list("abcdefghij"))[y[:100]])
+    labels = np.array(list("abcdefghij"))[y] if begun and call != "fit" else y
+    model.set_params(**what.get("options", {}))
+    if "stop" in what:
+        stopped_at(what["stop"], MemoryError("no more"))
+        model._steps = {}
+    before, X = state_of(model), what.get("X", np.asarray)(X)
+    arguments = {"classes": np.unique(labels)} if call == "partial_fit" and not begun else {}
+    with pytest.raises((ValueError, MemoryError)), np.errstate(all="ignore"):
+        getattr(model, call.split()[-1])(
+            X, what.get("y", labels), sample_weight=what.get("weight"), **arguments
+        )
+    assert state_of(model) == before
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "rmsprop"])
+def test_a_call_that_failed_leaves_no_trace_in_the_next(solver):
+    X, y = digits(200)
+    options = {"batch_size": 50, "solver": solver, "dropout": 0.2, "batch_norm": True}
+    model, other = (make("MLPClassifier", **options).partial_fit(X, y, range(10)) for _ in range(2))
+    wild = X.copy()
+    wild[150::2] = 1.7e308
+    with pytest.raises(ValueError, match="diverged"), np.errstate(all="ignore"):
+        model.set_params(shuffle=False).partial_fit(wild, y)
+    model.set_params(shuffle=True)
+    for _ in range(2):
+        assert weights_of(model.partial_fit(X, y)) == weights_of(other.partial_fit(X, y))
+    assert model.loss_curve_ == other.loss_curve_
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,9 +137,36 @@ def test_diverging_training_is_an_error(name):
     model = make(name, solver="sgd", learning_rate_init=1e25, max_iter=50)
     with pytest.raises(ValueError, match="training diverged: the loss of epoch"), np.errstate(all="ignore"):
         model.fit(X, y.astype(float) if name == "MLPRegressor" else y)
-    assert model.predict(X).shape == y.shape
+    with pytest.raises(NotFittedError):
+        model.predict(X)
     model.set_params(learning_rate_init=0.01)
     assert np.isfinite(model.fit(X, y).loss_)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mapped_estimator_goes_on(name, tmp_path):
+    """joblib maps arrays read-only: the estimator trains copies of them."""
+    X, y = digits(200)
+    model = make(name, batch_size=50).fit(X, y)
+    joblib.dump(model, tmp_path / "model")
+    for method in ("partial_fit", "fit"):
+        mapped = joblib.load(tmp_path / "model", mmap_mode="r").set_params(warm_start=True)
+        assert not mapped.coefs_[0].flags.writeable
+        assert weights_of(mapped) == weights_of(model)
+        other = copy.deepcopy(model).set_params(warm_start=True)
+        for _ in range(2):
+            assert weights_of(getattr(mapped, method)(X, y)) == weights_of(getattr(other, method)(X, y))
+    assert joblib.load(tmp_path / "model").predict(X).tobytes() == model.predict(X).tobytes()
+
+
+def test_workers_of_joblib_train_large_estimators():
+    X = np.random.default_rng(0).standard_normal((50, 784)).astype(np.float32)
+    y = np.arange(50) % 3
+    model = make("MLPClassifier", hidden_layer_sizes=(400,)).fit(X, y)
+    assert model.coefs_[0].nbytes > 1 << 20
+    results = joblib.Parallel(2)(joblib.delayed(model.partial_fit)(X, y) for _ in range(2))
+    expected = weights_of(copy.deepcopy(model).partial_fit(X, y))
+    assert [weights_of(result) for result in results] == [expected] * 2
 
 
 def test_stops_where_the_loss_stands_still():

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from sklearn.metrics import recall_score
+from sklearn.utils.class_weight import compute_sample_weight
 
 import fastml
 from fastml import data
@@ -54,6 +55,7 @@ def test_regression_of_a_curve():
         learning_rate="cosine",
         learning_rate_init=0.01,
         epochs=150,
+        n_iter_no_change=150,
         random_state=0,
     )
     assert model.fit(X, y).score(X, y) > 0.999
@@ -212,6 +214,66 @@ def test_weights_that_cannot_be(weight, match):
     X, y = digits(50)
     with pytest.raises(ValueError, match=match):
         make("MLPClassifier").fit(X, y, weight)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "match"),
+    [
+        ({0: -1, 1: 1, 2: 1}, "class_weight must hold finite numbers of at least 0, not -1 for class 0"),
+        ({0: np.nan}, "class_weight must hold finite numbers of at least 0, not nan for class 0"),
+        ({1: np.inf}, "class_weight must hold finite numbers of at least 0, not inf for class 1"),
+        ({1: None}, "class_weight must hold finite numbers of at least 0, not None for class 1"),
+        ({1: "2"}, "class_weight must hold finite numbers of at least 0, not '2' for class 1"),
+        ([1.0, 2.0, 3.0], r"class_weight must be 'balanced', a dict or None, not \[1.0, 2.0, 3.0\]"),
+        ([{0: 2.0}], "class_weight must be 'balanced', a dict or None"),
+        ("even", "class_weight must be 'balanced', a dict or None, not 'even'"),
+        (2.0, "class_weight must be 'balanced', a dict or None, not 2.0"),
+        ({7: 2.0}, r"class_weight must be a dict from classes, \[0, 1, 2\], not from \[7\]"),
+        ({"0": 2.0}, "class_weight must be a dict from classes"),
+        ({0: 0, 1: 0, 2: 0}, "zero for every row"),
+    ],
+)
+def test_class_weights_that_cannot_be(class_weight, match):
+    X, y = digits(100, classes=3)
+    with pytest.raises(ValueError, match=match):
+        make("MLPClassifier", class_weight=class_weight).fit(X, y)
+    with pytest.raises(ValueError, match="class_weight"):
+        make("MLPClassifier", class_weight=class_weight).partial_fit(X, y, classes=range(3))
+
+
+def test_class_weight_of_several_labels():
+    _, X, y = task("multilabel")
+    each = [{1: 2.0}, {}, {0: 0.5, 1: 3}, {}, {}]
+    given = make("MLPClassifier", class_weight=each).fit(X, y)
+    by_row = compute_sample_weight([{0: 1} | {1: 1} | entry for entry in each], y)
+    assert weights_of(given) == weights_of(make("MLPClassifier").fit(X, y, by_row))
+    balanced = make("MLPClassifier", class_weight="balanced").fit(X, y)
+    by_row = compute_sample_weight("balanced", y)
+    np.testing.assert_allclose(
+        balanced.coefs_[0], make("MLPClassifier").fit(X, y, by_row).coefs_[0], atol=1e-9
+    )
+    for wrong in ({1: 2.0}, each[:4], [{1: -1.0}] * 5):
+        with pytest.raises(ValueError, match="class_weight"):
+            make("MLPClassifier", class_weight=wrong).fit(X, y)
+
+
+def test_partial_fit_of_rows_without_the_weighted_class():
+    X, y = digits(200)
+    model = make("MLPClassifier", class_weight={7: 2.0}).partial_fit(X, y, range(10))
+    model.partial_fit(X[y != 7], y[y != 7])
+    assert model.t_ == 200 + np.sum(y != 7)
+
+
+@pytest.mark.parametrize("values", [(0, 255), (-1, 1), (1, 2), (0, 0.5)])
+def test_several_labels_are_0_and_1(values):
+    X, y = digits(60, classes=3)
+    indicator = np.where(np.stack([y == 0, y == 1], axis=1), values[1], values[0])
+    for call in ("fit", "partial_fit"):
+        with pytest.raises(ValueError):
+            getattr(make("MLPClassifier"), call)(X, indicator)
+    plain = weights_of(make("MLPClassifier").fit(X, (indicator == values[1]).astype(int)))
+    for kind in (bool, np.uint8, np.float32):
+        assert weights_of(make("MLPClassifier").fit(X, (indicator == values[1]).astype(kind))) == plain
 
 
 # Early stopping

@@ -4,6 +4,7 @@ A subclass says what its targets are (``_encode``), which loss they take (``_los
 is scored (``_score_outputs``).
 """
 
+import copy
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from .._progress import Progress
 from . import network
 from .options import resolve
-from .training import Plateau, Rate, Rows, Weighted, make_optimizer, make_step
+from .training import Plateau, Rows, Solver, Weighted, make_step
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -31,19 +32,36 @@ class BaseMLP(BaseEstimator, ABC):
         ``sample_weight``: (n,) non-negative; the loss of a batch is its weighted mean, and rows of weight 0
         take no part. With ``warm_start=True`` training goes on from where the last fit ended.
 
-        Ctrl-C ends training with a warning; then, and after an exception, the estimator has the weights
-        after the last whole step. Raises ValueError for parameters, for input that does not fit, and as
-        soon as the loss is not finite; warns (ConvergenceWarning) where ``max_iter`` ends training.
+        Ctrl-C ends training with a warning, and the estimator has the weights after the last whole step. Raises
+        ValueError for parameters, for input that does not fit, and as soon as the loss is not finite; after an
+        exception the estimator is what it was before the call. Warns (ConvergenceWarning) where ``max_iter``
+        ends training.
         """
         return self._fit(X, y, sample_weight, once=False)
 
     # Training
 
     def _fit(self, X, y, sample_weight, once, classes=None):
+        """fit and partial_fit (``once``): all of it, or after an exception nothing."""
         o = resolve(self)
         if once and o.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         fresh = not hasattr(self, "_model") or not (once or self.warm_start)
+        before = dict(vars(self))
+        if not fresh:
+            # Training writes into the network, so there is a second one. Where a program has been made for the first,
+            # that goes on; else the second is trained, for the first may be read-only, as joblib maps it.
+            second = copy.deepcopy({name: before[name] for name in ("_model", "_optimizer", "_plateau")})
+            (before if self._steps else vars(self)).update(second)
+        try:
+            self._learn(X, y, sample_weight, o, fresh, once, classes)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before, **{"_steps": {}} if "_steps" in before else {})
+            raise
+        return self
+
+    def _learn(self, X, y, sample_weight, o, fresh, once, classes):
         X, y = validate_data(
             self,
             X,
@@ -59,17 +77,17 @@ class BaseMLP(BaseEstimator, ABC):
             y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        target = self._encode(y, X.dtype, fresh, once, classes)
         weight = self._class_weighted(y, _weights(sample_weight, X), o, once)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight (times class_weight) is zero for every row")
-        target = self._encode(y, X.dtype, fresh, once, classes)
-        mean_weight = 1.0
+        o.unit = 1.0  # of the rows' weights
         if weight is not None:
             if not weight.all():
                 kept = np.flatnonzero(weight)
                 X, target, weight = X[kept], target[kept], weight[kept]
-            mean_weight = weight.mean()
-            weight = weight / weight.max()
+            o.unit = weight.max()
+            weight = weight / o.unit
         rng = check_random_state(self.random_state)
         widths = (X.shape[1], *o.hidden_layer_sizes, self.n_outputs_)
         if fresh:
@@ -83,16 +101,14 @@ class BaseMLP(BaseEstimator, ABC):
         held_out = None
         if o.early_stopping:
             X, target, weight, held_out = self._hold_out(X, target, weight, o.validation_fraction, rng)
-        # As in scikit-learn: the penalty is divided by the sum of a batch's weights.
-        o.alpha_by_row = o.alpha / mean_weight
         self._train(X, target, weight, held_out, o, rng, once)
-        return self
 
     def _begin(self, widths, o, rng, dtype):
         """A new network, and the attributes as they are before the first epoch."""
         self._model = network.build(widths, o.activation, o.batch_norm, o.dropout, rng, dtype)
         self._widths, self._kind = widths, (o.activation, o.batch_norm, o.dropout)
-        self._optimizer = None
+        self._optimizer, self._plateau = None, Plateau()
+        self._steps = {}
         self.n_layers_ = len(widths)
         self.n_iter_ = self.t_ = 0
         self.loss_ = math.nan
@@ -117,30 +133,31 @@ class BaseMLP(BaseEstimator, ABC):
         batch_size = _batch_size(o.batch_size, X.shape[0])
         if o.batch_norm and batch_size == 1:
             raise ValueError("batch_norm=True needs at least two rows, got 1")
-        params = self._model.parameters()
         loss, scale, shown = self._loss()
-        if self._optimizer is None or not once:
-            self._optimizer = make_optimizer(params, o, scale, batch_size)
+        solver = self._optimizer
+        if solver is None or not once or solver.kind != o.solver:
+            solver = self._optimizer = Solver(self._model, o, scale)
             self._steps = {}
+        solver.set_options(o)
         # Calls of partial_fit share one program.
         weighted = weight is not None
         if weighted not in self._steps:
             loss_fn = Weighted(loss) if weighted else loss()
-            self._steps[weighted] = make_step(self._model, loss_fn, self._optimizer)
+            self._steps[weighted] = make_step(self._model, loss_fn, solver)
         step = self._steps[weighted]
         # A batch of one row has no variance to normalise by: that row waits for another epoch.
         rows = Rows(X, target, weight, batch_size, 2 if o.batch_norm else 1, o.shuffle, rng)
-        rate = Rate(o)
-        rate_scale = scale if o.solver == "sgd" else 1.0
-        plateau = Plateau(o.tol, o.n_iter_no_change)
-        penalty = 0.0 if o.solver == "adamw" else 0.5 * o.alpha_by_row / batch_size
-        # One of the two is watched; a fit that goes on may watch the other.
+        # One of the two is watched; a fit that goes on may watch the other. Losses are compared from call to call, scores
+        # are not: another fit holds out other rows.
         if held_out is None:
-            self.best_loss_ = math.inf if self.best_loss_ is None else self.best_loss_
+            if self.best_loss_ is None:
+                self.best_loss_, self._plateau = math.inf, Plateau()
             self.validation_scores_ = self.best_validation_score_ = None
         else:
-            self.validation_scores_ = self.validation_scores_ or []
-            self.best_loss_, self.best_validation_score_ = None, -math.inf
+            self.validation_scores_ = list(self.validation_scores_ or [])
+            self.best_loss_, self.best_validation_score_, self._plateau = None, -math.inf, Plateau()
+        plateau = self._plateau
+        self.loss_curve_ = list(self.loss_curve_)
         best = None
         epochs = 1 if once else o.max_iter
         self.n_iter_ = 0
@@ -149,10 +166,12 @@ class BaseMLP(BaseEstimator, ABC):
         try:
             with Progress(epochs, rows.count, quiet=not o.verbose) as progress:
                 for epoch in range(epochs):
-                    self._optimizer.lr = rate.at(epoch, self.t_) * rate_scale
+                    solver.begin_epoch(epoch, self.t_)
                     total = seen = 0
                     for x, t, w in rows.epoch():
-                        total += step(x, t if w is None else (t, w)) * len(x)
+                        penalty = solver.begin_step(len(x) if w is None else o.unit * w.sum())
+                        loss = shown * step(x, t if w is None else (t, w)) + penalty
+                        total += loss * len(x)
                         seen += len(x)
                         if not math.isfinite(total):
                             raise ValueError(
@@ -160,7 +179,8 @@ class BaseMLP(BaseEstimator, ABC):
                                 "the input or lower learning_rate_init"
                             )
                         progress.advance(len(x))
-                    loss = shown * total / seen + penalty * _square(params)
+                    solver.end_epoch()
+                    loss = total / seen
                     self.t_ += rows.count
                     self.loss_ = loss
                     self.loss_curve_.append(loss)
@@ -168,17 +188,20 @@ class BaseMLP(BaseEstimator, ABC):
                     total = seen = 0
                     figures = [f"loss {loss:.4f}"]
                     if held_out is None:
-                        plateau.add(loss)
+                        plateau.add(loss, o.tol)
                         self.best_loss_ = min(self.best_loss_, loss)
                     else:
                         score = self._score_outputs(network.outputs(self._model, held_out[0]), *held_out[1:])
                         self._model.train()
                         self.validation_scores_.append(score)
                         figures.append(f"validation score {score:.4f}")
-                        if plateau.add(-score):
+                        if plateau.add(-score, o.tol):
                             best = self._model.state_dict()
                             self.best_validation_score_ = score
-                    stop = plateau.reached() and not rate.lower()
+                    stop = plateau.reached(o.n_iter_no_change)
+                    if stop and solver.lower_rate():
+                        stop = False
+                        plateau.begin_anew()
                     progress.end_epoch(epoch, *figures, last=stop)
                     if stop:
                         break
@@ -187,13 +210,13 @@ class BaseMLP(BaseEstimator, ABC):
                         warnings.warn(
                             f"training ended after max_iter={epochs} epochs, before it converged",
                             ConvergenceWarning,
-                            stacklevel=4,
+                            stacklevel=5,
                         )
         except KeyboardInterrupt:
-            warnings.warn("training interrupted: the model is that after the last whole step", stacklevel=4)
+            warnings.warn("training interrupted: the model is that after the last whole step", stacklevel=5)
         finally:
             if seen:
-                self.loss_ = shown * total / seen  # of an epoch that did not end
+                self.loss_ = total / seen  # of an epoch that did not end
             if best is not None:
                 self._model.load_state_dict(best)
             self._model.eval()
@@ -283,10 +306,5 @@ def _batch_size(batch_size, n):
     if batch_size == "auto":
         return min(200, n)
     if batch_size > n:
-        warnings.warn(f"batch_size={batch_size} is more than the {n} rows: it is taken as {n}", stacklevel=5)
+        warnings.warn(f"batch_size={batch_size} is more than the {n} rows: it is taken as {n}", stacklevel=6)
     return min(int(batch_size), n)
-
-
-def _square(params):
-    """Σ p² over all parameters, without BLAS and its threads."""
-    return sum(float(np.square(p.value).sum()) for p in params)

@@ -4,12 +4,12 @@ import numpy as np
 from scipy.special import expit, log_expit
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from .. import nn
 from ..ops.softmax import log_softmax, softmax
 from .base import BaseMLP
+from .class_weight import class_weights
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -27,8 +27,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         hidden layers.
     solver : "adam", "adamw", "rmsprop", "adagrad" or "sgd". ``optimizer`` is another name for it and wins where it is not
         None.
-    alpha : the penalty alpha / 2 · Σ p², divided by the rows of a batch; of all parameters, biases too. With
-        "adamw" the decoupled weight decay itself.
+    alpha : the penalty alpha / 2 · Σ W² of the layers' weights (not of biases, nor of batch normalisation), divided by
+        the rows of each batch, or the sum of their weights. With "adamw" the decoupled decay of these weights.
     batch_size : rows of a batch; "auto" is min(200, n), None is n.
     learning_rate : how the rate runs from ``learning_rate_init`` (a number stands for both): "constant";
         "cosine", to zero over all epochs; and with "sgd" alone "invscaling", divided by t^power_t after t rows,
@@ -39,11 +39,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         improved the loss (with early stopping: the score) by ``tol``.
     early_stopping, validation_fraction : hold out that share of the rows (stratified by class where every class
         has rows enough), score it after each epoch (accuracy), and keep the weights of the best epoch.
-    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam" and "adamw". epsilon : of all but "sgd".
+    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam" and "adamw". epsilon : of all but "sgd"; with
+        "adam" and "adamw" added before the averages are corrected for their start, as in scikit-learn.
     batch_norm : batch normalisation between each hidden layer and its activation.
     dropout : probability of dropping a hidden value in training.
     class_weight : weights of the classes, a dict {class: weight} or "balanced" (n / (classes · rows of the
-        class)); they multiply ``sample_weight``.
+        class)), for multilabel targets a list of one dict {0: weight, 1: weight} each; they multiply ``sample_weight``.
     shuffle : whether each epoch has an order of its own. random_state : an int, RandomState or None; the same
         int gives the same bits, and begins with scikit-learn's weights and batches.
     warm_start : whether fit goes on from the last fit. verbose : whether to show progress on standard error.
@@ -186,8 +187,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return labels if self.out_activation_ == "softmax" else labels.astype(dtype)[:, None]
 
     def _encode_multilabel(self, y, dtype, fresh):
-        if type_of_target(y) != "multilabel-indicator":
-            raise ValueError("y with several columns must hold 0 and 1 alone (one column per label)")
+        if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
+            seen = ", ".join(map(str, np.unique(y)[:5]))
+            raise ValueError(
+                f"y with several columns (one for each label) must hold 0 and 1 alone, not {seen}"
+            )
         if fresh:
             self._encoder = None
             self.classes_ = np.arange(y.shape[1])
@@ -202,11 +206,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _class_weighted(self, y, weight, o, once):
         if o.class_weight is None:
             return weight
-        if once and (isinstance(o.class_weight, str)):
+        if once and isinstance(o.class_weight, str):
             raise ValueError(
                 f"class_weight={o.class_weight!r} needs all rows at once: give partial_fit a dict instead"
             )
-        by_class = compute_sample_weight(o.class_weight, y)
+        by_class = class_weights(o.class_weight, y, None if self._encoder is None else self.classes_)
         return by_class if weight is None else weight * by_class
 
     def _loss(self):

@@ -33,8 +33,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         hidden layers.
     solver : "adam", "adamw", "rmsprop", "adagrad" or "sgd". ``optimizer`` is another name for it and wins where it is not
         None.
-    alpha : the penalty alpha / 2 · Σ p², divided by the rows of a batch; of all parameters, biases too. With
-        "adamw" the decoupled weight decay itself.
+    alpha : the penalty alpha / 2 · Σ W² of the layers' weights (not of biases, nor of batch normalisation), divided by
+        the rows of each batch, or the sum of their weights. With "adamw" the decoupled decay of these weights.
     batch_size : rows of a batch; "auto" is min(200, n), None is n.
     learning_rate : how the rate runs from ``learning_rate_init`` (a number stands for both): "constant";
         "cosine", to zero over all epochs; and with "sgd" alone "invscaling", divided by t^power_t after t rows,
@@ -45,7 +45,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         improved the loss (with early stopping: the score) by ``tol``.
     early_stopping, validation_fraction : hold out that share of the rows (at random), score it after each
         epoch (R²), and keep the weights of the best epoch.
-    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam" and "adamw". epsilon : of all but "sgd".
+    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam" and "adamw". epsilon : of all but "sgd"; with
+        "adam" and "adamw" added before the averages are corrected for their start, as in scikit-learn.
     batch_norm : batch normalisation between each hidden layer and its activation.
     dropout : probability of dropping a hidden value in training.
     shuffle : whether each epoch has an order of its own. random_state : an int, RandomState or None; the same

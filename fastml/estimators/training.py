@@ -6,8 +6,10 @@ import numpy as np
 
 from .. import nn, optim
 from ..data import batches
+from ..ops.clip import clip_grad_norm
 
 LEAST_RATE = 1e-6  # where 'adaptive' gives up, as in scikit-learn
+LEAST_SHARE = 1e-30  # of the first rate, with 'invscaling': velocities are divided by it
 
 
 class Rows:
@@ -77,75 +79,150 @@ class Weighted:
         return np.sum(losses * shares), grad * shares
 
 
-def make_optimizer(params, o, scale, batch_size):
-    """The optimizer of the resolved options ``o`` for an objective that is ``scale`` times the loss.
+class Solver:
+    """The optimizer of an estimator: what scikit-learn's is, on fastml's.
 
-    Scaling gradients by a number is scaling SGD's learning rate; the steps of the others do not see it, their eps does.
-    The penalty is alpha / 2 · |p|² per batch, and AdamW's decay is alpha itself.
+    The objective of a batch is Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ + alpha / 2 · |W|² / Σᵢ wᵢ, where W are the weights of the Linear
+    layers and nothing else; so these have an optimizer of their own, with a decay that each batch sets. (AdamW's decay
+    is alpha itself.) Its gradient is ``scale`` times that of the loss that is trained. Scaling gradients is scaling SGD's
+    learning rate; the steps of the others do not see it, their eps does.
+
+    It is the optimizer of the compiled step too, whose program is that of both.
     """
-    rate, decay = o.learning_rate_init, o.alpha_by_row / batch_size / scale
-    if o.solver == "sgd":
-        nesterov = bool(o.nesterovs_momentum and o.momentum > 0)
-        return optim.SGD(params, rate * scale, o.momentum, weight_decay=decay, nesterov=nesterov)
-    options = {"lr": rate, "eps": o.epsilon / scale}
-    if o.solver in ("rmsprop", "adagrad"):
-        kind = optim.RMSprop if o.solver == "rmsprop" else optim.Adagrad
-        return kind(params, weight_decay=decay, **options)
-    options["betas"] = (o.beta_1, o.beta_2)
-    if o.solver == "adam":
-        return optim.Adam(params, weight_decay=decay, **options)
-    return optim.AdamW(params, weight_decay=o.alpha, **options)
 
+    _live = frozenset()  # all that a step reads is in the two
 
-class Rate:
-    """The learning rate at the start of each epoch."""
+    def __init__(self, model, o, scale):
+        self.kind = o.solver
+        self._scale = scale
+        decayed = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
+        others = [p for p in model.parameters() if all(p is not q for q in decayed)]
+        make = {
+            "sgd": lambda params: optim.SGD(params, o.learning_rate_init),
+            "adam": optim.Adam,
+            "adamw": optim.AdamW,
+            "rmsprop": optim.RMSprop,
+            "adagrad": optim.Adagrad,
+        }[o.solver]
+        self._weights, self._others = self._parts = make(decayed), make(others)
+        self._steps = self._epochs = self._lowered = 0
+        self._penalised = [p.value for p in decayed]
 
-    def __init__(self, o):
-        self._kind, self._start, self._epochs, self._power = (
-            o.learning_rate,
-            o.learning_rate_init,
-            o.max_iter,
-            o.power_t,
-        )
-        if o.solver != "sgd" and self._kind in ("invscaling", "adaptive"):
-            self._kind = "constant"  # as in scikit-learn
+    def set_options(self, o):
+        """Take the options; they may be others in each call of partial_fit."""
+        if self.kind == "sgd":
+            options = {
+                "momentum": o.momentum,
+                "nesterov": bool(o.nesterovs_momentum and o.momentum > 0),
+            }
+        else:
+            options = {"eps": o.epsilon / self._scale}
+        if self.kind in ("adam", "adamw"):
+            options["betas"] = (o.beta_1, o.beta_2)
+        for part in self._parts:
+            for name, value in options.items():
+                setattr(part, name, value)
+        self._others.weight_decay = 0.0
+        self._options = o
 
-    def at(self, epoch, samples):
-        """Rate of ``epoch`` (from 0), before which the solver has seen ``samples`` rows."""
-        if self._kind == "cosine":
-            return self._start * (1 + math.cos(math.pi * epoch / self._epochs)) / 2
-        if self._kind == "invscaling" and epoch > 0:
-            return self._start / (samples + 1) ** self._power
-        return self._start
+    def begin_epoch(self, epoch, samples):
+        """Set the learning rate of ``epoch`` (of this fit, from 0), before which ``samples`` rows have been seen."""
+        o, before = self._options, self.lr
+        rate = o.learning_rate_init
+        if o.learning_rate == "cosine":
+            rate *= (1 + math.cos(math.pi * epoch / o.max_iter)) / 2
+        elif self.kind == "sgd" and o.learning_rate == "invscaling" and self._epochs:
+            rate = max(rate * float(samples + 1) ** -o.power_t, rate * LEAST_SHARE)
+        elif self.kind == "sgd" and o.learning_rate == "adaptive":
+            rate /= 5**self._lowered
+        if self.kind == "sgd":
+            rate *= self._scale
+            if self._steps and rate != before:
+                self._keep_pace(before / rate if rate else 0.0)
+        for part in self._parts:
+            part.lr = rate
 
-    def lower(self):
+    def _keep_pace(self, ratio):
+        """scikit-learn's velocities are steps, with the rate of their time in them; fastml's (PyTorch's) are sums of
+        gradients, and are taken in the unit of the new rate here."""
+        for part in self._parts:
+            for state in part._velocities:
+                if state is not None:
+                    state *= ratio
+
+    def end_epoch(self):
+        self._epochs += 1
+
+    def lower_rate(self):
         """Take the next lower rate; False where there is none, and training is to stop."""
-        if self._kind != "adaptive" or self._start <= LEAST_RATE:
+        o = self._options
+        if (
+            self.kind != "sgd"
+            or o.learning_rate != "adaptive"
+            or o.learning_rate_init / 5**self._lowered <= LEAST_RATE
+        ):
             return False
-        self._start /= 5
+        self._lowered += 1
         return True
+
+    def begin_step(self, weight):
+        """Prepare the step of a batch whose rows have the sum of weights ``weight``; returns its penalty."""
+        o = self._options
+        self._steps += 1
+        if self.kind in ("adam", "adamw"):
+            # scikit-learn adds eps where the averages are not yet corrected for having begun at 0.
+            eps = o.epsilon / self._scale / math.sqrt(1 - o.beta_2**self._steps)
+            for part in self._parts:
+                part.eps = eps
+        if self.kind == "adamw":
+            self._weights.weight_decay = o.alpha
+            return 0.0
+        self._weights.weight_decay = o.alpha / weight / self._scale
+        if o.alpha == 0:
+            return 0.0
+        norm = clip_grad_norm(self._penalised, math.inf)  # which clips nothing
+        return o.alpha / 2 * norm**2 / weight
+
+    # What the two ways of training call
+
+    def step(self):
+        for part in self._parts:
+            part.step()
+
+    def lower(self, plan):
+        updates = {
+            id(p): update for part in self._parts for update in [part.lower(plan)] for p in part._params
+        }
+        return lambda parameter, value, gradient: updates[id(parameter)](parameter, value, gradient)
+
+    @property
+    def lr(self):
+        return self._others.lr
+
+    @property
+    def _params(self):
+        return [p for part in self._parts for p in part._params]
 
 
 class Plateau:
     """Counts the epochs in a row that did not lower the best loss (raise the best score) by ``tol``."""
 
-    def __init__(self, tol, patience):
-        self._tol, self._patience = tol, patience
+    def __init__(self):
         self.best = math.inf
         self._waited = 0
 
-    def add(self, loss):
+    def add(self, loss, tol):
         """Take an epoch's loss; True where it is the best so far."""
         # NaN compares false: a score that is not a number never counts as a gain.
-        self._waited = 0 if loss <= self.best - self._tol else self._waited + 1
+        self._waited = 0 if loss <= self.best - tol else self._waited + 1
         if loss < self.best:
             self.best = loss
             return True
         return False
 
-    def reached(self):
-        """Whether patience is over; counting then begins anew."""
-        if self._waited <= self._patience:
-            return False
+    def reached(self, patience):
+        """Whether patience is over."""
+        return self._waited > patience
+
+    def begin_anew(self):
         self._waited = 0
-        return True
