@@ -8,6 +8,7 @@ cimport numpy as cnp
 
 cdef extern from "Python.h":
     object PyImport_ImportModule(const char *name)
+    long long PyLong_AsLongLongAndOverflow(object x, int *overflow)
 
 cdef extern from "numpy/arrayobject.h":
     int PyArray_ISCARRAY(cnp.ndarray) noexcept
@@ -73,12 +74,13 @@ cdef inline cnp.ndarray result_like(cnp.ndarray x, object out):
 cdef inline bint lay(cnp.ndarray x, object axis, Layout *at) except -1:
     """Lay x out along `axis` (an integer; checked)."""
     cdef Py_ssize_t i, a, ndim = cnp.PyArray_NDIM(x)
+    cdef int beyond = 0
     if type(axis) is not int:
         axis = PyImport_ImportModule("fastml._check").axis_index(axis)
-    a = axis
+    a = PyLong_AsLongLongAndOverflow(axis, &beyond)
     if a < 0:
         a += ndim if ndim else 1
-    if a < 0 or a >= (ndim if ndim else 1):
+    if beyond or a < 0 or a >= (ndim if ndim else 1):
         PyImport_ImportModule("fastml._check").raise_axis(axis, ndim)
     at.outer = at.n = at.inner = 1
     for i in range(ndim):

@@ -94,12 +94,34 @@ def plain(x):
 
 
 def as_array(x, name):
-    """x as an exact ndarray; ValueError or TypeError where it is none, TypeError for a masked array."""
+    """x as an exact ndarray, so that all who ask for its shape are told what C sees, whatever a subclass says.
+
+    ValueError or TypeError where x cannot be made one, also where its own __array__ fails; TypeError for a masked array.
+    """
+    if type(x) is np.ndarray:
+        return x
+    refuse_mask(x, name)
     try:
-        a = np.asarray(x)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{name} cannot be made an array: {error}") from None
-    return a
+        return np.asarray(x)
+    except MemoryError:
+        raise
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name} cannot be made an array: {error}") from error
+
+
+def refuse_mask(x, name):
+    """TypeError for a masked array: its mask would be lost."""
+    if isinstance(x, np.ndarray) and isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array without a mask, not a {type(x).__name__}: pass {name}.filled(value)")
+
+
+def memory(x, name):
+    """An array that will be written, as an exact ndarray over the same memory."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, not {type(x).__name__}")
+    refuse_mask(x, name)
+    return np.asarray(x)
 
 
 def as_int64(labels):
@@ -143,10 +165,9 @@ def same_shapes(names, arrays):
 
 
 def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
-    """Raise unless out can take a result of this shape and dtype: a writable ndarray that is one of the
-    inputs itself or shares no memory with them."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array, not {type(out).__name__}")
+    """out's memory as an exact ndarray; raises unless it can take a result of this shape and dtype: writable, and one of
+    the inputs itself or without memory in common with them."""
+    out = memory(out, name)
     if out.shape != tuple(shape):
         raise ValueError(f"{name} must have the result's shape {tuple(shape)}, not {out.shape}")
     if out.dtype != dtype:
@@ -158,10 +179,12 @@ def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
             continue
         if overlap(out, a):
             raise ValueError(f"{name} overlaps an input in part; it may be the input itself or separate memory")
+    return out
 
 
 def same_memory(a, b):
     """Both arrays are the very same elements."""
+    a, b = np.asarray(a), np.asarray(b)
     return (a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides
             and a.dtype == b.dtype)
 
@@ -179,17 +202,17 @@ def overlap(a, b):
 class Call:
     """Plain stand-ins for one call: `arrays`, `axis`, `out`; `finish(result)` delivers what was asked for."""
 
-    __slots__ = ("_asked", "arrays", "axis", "back", "out")
+    __slots__ = ("_asked", "_memory", "arrays", "axis", "back", "out")
 
-    def __init__(self, arrays, axis, out, asked, back):
+    def __init__(self, arrays, axis, out, asked, memory, back):
         self.arrays, self.axis, self.out = arrays, axis, out
-        self._asked, self.back = asked, back
+        self._asked, self._memory, self.back = asked, memory, back
 
     def finish(self, result):
         """The kernel's plain result in the caller's memory and order of axes."""
         if self._asked is not None:
             if self.out is None:
-                self._asked[...] = result.transpose(self.back)
+                self._memory[...] = result.transpose(self.back)
             return self._asked
         return result.transpose(self.back)
 
@@ -200,7 +223,6 @@ def arrange(names, arrays, axis=None, out=None, c_order=False):
     Memory that is contiguous in another order of its axes is taken as it lies, with the axis renumbered
     (unless c_order: the kernel counts elements in C order); everything else is copied. Returns a Call.
     """
-    given = arrays
     arrays = as_reals(list(zip(names, arrays, strict=True)))
     same_shapes(names, arrays)
     first = arrays[0]
@@ -210,8 +232,9 @@ def arrange(names, arrays, axis=None, out=None, c_order=False):
         if not -max(ndim, 1) <= axis < max(ndim, 1):
             raise_axis(axis, ndim)
         axis %= max(ndim, 1)
+    asked = out
     if out is not None:
-        check_out(out, first.shape, first.dtype, given)
+        out = check_out(out, first.shape, first.dtype, arrays)
     order = sorted(range(ndim), key=lambda i: -abs(first.strides[i]))
     if c_order or not all(a.transpose(order).flags.c_contiguous for a in arrays):
         order = list(range(ndim))
@@ -221,10 +244,10 @@ def arrange(names, arrays, axis=None, out=None, c_order=False):
     stand_ins = [plain(a.transpose(order)) for a in arrays]
     result = None
     if out is not None:
-        turned = np.asarray(out).transpose(order)
+        turned = out.transpose(order)
         if turned.flags.c_contiguous and turned.flags.aligned:
             result = turned
-    return Call(stand_ins, axis, result, out, back)
+    return Call(stand_ins, axis, result, asked, out, back)
 
 
 def arrange_update(written_names, written, read_names, read):
@@ -239,10 +262,12 @@ def arrange_update(written_names, written, read_names, read):
     stand_ins = {name: [] for name, _, _ in named}
     copies = []
     for i, first in enumerate(written[0]):
+        first = memory(first, f"{written_names[0]}[{i}]")
         seen = []
         for name, column, is_written in named:
             label, a = f"{name}[{i}]", column[i]
             if is_written:
+                a = memory(a, label)
                 check_updated(a, label, first, f"{written_names[0]}[{i}]")
             else:
                 a = as_real(a, label)
@@ -265,8 +290,6 @@ def arrange_update(written_names, written, read_names, read):
 
 def check_updated(a, name, first, first_name):
     """Raise unless `a` can be updated in place beside the parameter `first` (any strides, any byte order)."""
-    if not isinstance(a, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array, not {type(a).__name__}")
     if a.dtype.kind != "f" or a.dtype.itemsize not in (4, 8):
         raise TypeError(f"{name} must be float32 or float64, not {a.dtype}")
     if a.dtype.itemsize != first.dtype.itemsize:

@@ -197,8 +197,6 @@ def running_vector(value, name, channels, out):
     """A plain stand-in for a running statistic that will be updated, or itself."""
     if value is None:
         return None
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array to be updated in place, not {type(value).__name__}")
     if value.dtype.kind != "f" or value.dtype.itemsize not in (4, 8):
         raise TypeError(f"{name} must be float32 or float64, not {value.dtype}")
     if not value.flags.writeable:
@@ -229,12 +227,15 @@ def batch_norm(x, weight, bias, running_mean, running_var, bint training, moment
                  and is_running(running_mean, x, at.n, out, training)
                  and is_running(running_var, x, at.n, out, training))
     if not plain:
-        call = _check.arrange(("x",), (x,), channel_index(axis, np.ndim(x)), out)
+        x = _check.as_array(x, "x")
+        call = _check.arrange(("x",), (x,), channel_index(axis, x.ndim), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         x = call.arrays[0]
         weight = part(weight, "weight", (at.n,), x.dtype, out)
         bias = part(bias, "bias", (at.n,), x.dtype, out)
         if training:
+            running_mean = None if running_mean is None else _check.memory(running_mean, "running_mean")
+            running_var = None if running_var is None else _check.memory(running_var, "running_var")
             updated = running_mean, running_var
             running_mean = running_vector(running_mean, "running_mean", at.n, out)
             running_var = running_vector(running_var, "running_var", at.n, out)
@@ -276,7 +277,8 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, bint training, axis, out
         plain = (is_vector(weight, grad, at.n, out) and is_vector(mean, grad, at.n, out)
                  and is_vector(inv_std, grad, at.n, out))
     if not plain:
-        call = _check.arrange(("grad", "x"), (grad, x), channel_index(axis, np.ndim(grad)), out)
+        grad = _check.as_array(grad, "grad")
+        call = _check.arrange(("grad", "x"), (grad, x), channel_index(axis, grad.ndim), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         grad, x = call.arrays
         weight = part(weight, "weight", (at.n,), grad.dtype, out)
@@ -316,13 +318,14 @@ cdef tuple on_piece(int purpose, grad, x, weight, bias, mean, inv_std, str first
     lead = x if grad is None else grad
     if not (is_plain(lead) and (grad is None or alike(<cnp.ndarray>lead, x)) and fits(<cnp.ndarray>lead, out)
             and fits(<cnp.ndarray>x, out)):
-        names, arrays = (("x",), (x,)) if grad is None else (("grad", "x"), (grad, x))
-        call = _check.arrange(names, arrays, channel_index(axis, np.ndim(lead)), out)
+        names = ("x",) if grad is None else ("grad", "x")
+        lead = _check.as_array(lead, names[0])
+        call = _check.arrange(names, (lead,) if grad is None else (lead, x), channel_index(axis, lead.ndim), out)
         if grad is None:
             x, = call.arrays
         else:
             grad, x = call.arrays
-    lay(<cnp.ndarray>x, channel_index(axis, np.ndim(x)) if call is None else call.axis, &at)
+    lay(<cnp.ndarray>x, channel_index(axis, x.ndim) if call is None else call.axis, &at)
     dtype, shape = x.dtype, (at.n,)
     weight, bias = part(weight, "weight", shape, dtype, out), part(bias, "bias", shape, dtype, out)
     if grad is not None:

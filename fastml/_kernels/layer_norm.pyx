@@ -319,7 +319,7 @@ class Plain:
         self.axes = axes = normalised_axes(axis, len(shape))
         self.dtype, self.asked = arrays[0].dtype, out
         if out is not None:
-            _check.check_out(out, shape, self.dtype, given)
+            out = _check.check_out(out, shape, self.dtype, arrays)
         self.normalised = tuple([shape[i] for i in axes])
         self.kept = _check.reduced_shape(arrays[0], axes)
         self.trailing = max(axes) == len(shape) - 1
@@ -327,7 +327,8 @@ class Plain:
         self.outer = int(np.prod(self.kept, dtype=np.int64))
         self.arrays = [_check.plain(self.turned(a)) for a in arrays]
         self.direct = out is not None and self.trailing and out.flags.c_contiguous and out.flags.aligned
-        self.out = np.asarray(out) if self.direct else np.empty(self.arrays[0].shape, self.dtype)
+        self.memory = out
+        self.out = out if self.direct else np.empty(self.arrays[0].shape, self.dtype)
 
     def turned(self, a):
         """The one axis that is not the last, last."""
@@ -338,7 +339,7 @@ class Plain:
         if self.asked is None:
             return y
         if not self.direct:
-            self.asked[...] = y
+            self.memory[...] = y
         return self.asked
 
 

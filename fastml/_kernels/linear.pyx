@@ -239,7 +239,7 @@ def linear(x, weight, bias, activation, out):
             and (bias is None or clear(<cnp.ndarray>out, <cnp.ndarray>bias)) and given[2] is bias):
         y = <cnp.ndarray>out
     else:
-        _check.check_out(out, _shape_like(x, features), x.dtype, given)
+        out_memory = _check.check_out(out, _shape_like(x, features), x.dtype, given)
         if (takes(out) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>out)
                 and not any(_check.overlap(out, a) for a in (x, weight, bias) if a is not None)):
             y = <cnp.ndarray>out
@@ -255,7 +255,7 @@ def linear(x, weight, bias, activation, out):
     p.add = False
     multiply(&p, cnp.PyArray_ITEMSIZE(y))
     if out is not None and y is not <cnp.ndarray>out:
-        out[...] = y
+        out_memory[...] = y
     return y if out is None else out
 
 

@@ -176,11 +176,10 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)
             and fits(<cnp.ndarray>target, out) and clear(a, out) and clear(b, out)):
-        given = input, target, a, b
         input = _check.as_real(input, "input")
         target = _check.as_real(target, "target", input.dtype)
         if out is not None:
-            _check.check_out(out, input.shape, input.dtype, given)
+            _check.check_out(out, input.shape, input.dtype, (input, target, a, b))
         call = _check.arrange(("input", "target"), (input, target), None, out, a is not None or b is not None)
         divisor = input.shape[0] if by_rows and input.ndim else 1
         (input, target), out = call.arrays, call.out

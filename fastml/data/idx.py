@@ -13,6 +13,7 @@ import struct
 
 import numpy as np
 
+from .._check import as_array
 from .._files import reading, replacing
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -105,7 +106,7 @@ def write_idx(path, array):
     ...         file.read().hex(" ")
     '00 00 08 01 00 00 00 03 05 00 04'
     """
-    path, array = os.fspath(path), np.asarray(array)
+    path, array = os.fspath(path), as_array(array, "array")
     dtype = array.dtype.newbyteorder(">")
     if dtype not in _CODES:
         names = ", ".join(np.dtype(name).name for name in TYPES.values())

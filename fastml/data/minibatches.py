@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from .._check import as_array
 from .._kernels.one_hot import gather
 from .._threads import num_threads
 from ._checks import integer, seed_of
@@ -241,10 +242,10 @@ def split(*arrays, test_size=0.2, seed=0):
 def _same_length(arrays):
     if not arrays:
         raise TypeError("at least one array is needed, got none")
-    arrays = tuple(np.asarray(array) for array in arrays)
+    arrays = tuple([as_array(array, f"arrays[{i}]") for i, array in enumerate(arrays)])
     for i, array in enumerate(arrays):
         if array.ndim == 0:
-            raise ValueError(f"array {i} has no first axis: it is 0-dimensional")
+            raise ValueError(f"arrays[{i}] must have a first axis that counts the rows, not the shape ()")
     lengths = [array.shape[0] for array in arrays]
     if len(set(lengths)) > 1:
         raise ValueError(f"arrays must have the same number of rows, got {lengths}")

@@ -8,6 +8,7 @@ rounded once.
 
 import numpy as np
 
+from .._check import as_real
 from ._checks import integer, number, seed_of
 
 
@@ -115,10 +116,10 @@ def make_blobs(n, centers=3, cluster_std=1.0, seed=0, *, center_box=(-10.0, 10.0
         if low > high:
             raise ValueError(f"center_box must not be empty, got {center_box}")
         centers = rng.uniform(low, high, (integer(centers, "centers", 1, " or an array"), 2))
-    centers = np.asarray(centers, np.float64)
+    centers = as_real(centers, "centers", np.float64)
     if centers.ndim != 2 or len(centers) == 0 or not np.isfinite(centers).all():
         raise ValueError(f"centers must be finite, one row for each cloud, got shape {centers.shape}")
-    std = np.asarray(cluster_std, np.float64)
+    std = as_real(cluster_std, "cluster_std", np.float64)
     if std.shape not in ((), (len(centers),)) or not (np.isfinite(std) & (std >= 0)).all():
         raise ValueError(
             f"cluster_std must be a number >= 0, or one for each of the {len(centers)} clouds, got {cluster_std}"

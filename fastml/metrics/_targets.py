@@ -7,6 +7,7 @@ occurs is read off the counts.
 
 import numpy as np
 
+from .. import _check
 from .._kernels.classification import count
 
 #: Sums of integers whose magnitudes sum to less in float64 do not overflow int64.
@@ -22,7 +23,7 @@ def check_targets(y_true, y_pred, sample_weight, zeros=False):
     y_true, y_pred = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
     lengths = {"y_true": len(y_true), "y_pred": len(y_pred)}
     if sample_weight is not None:
-        sample_weight = np.asarray(sample_weight)
+        sample_weight = _check.as_array(sample_weight, "sample_weight")
         if sample_weight.ndim == 0:
             raise TypeError(f"sample_weight must be an array, got {sample_weight.item()!r}")
         lengths["sample_weight"] = len(sample_weight)
@@ -137,7 +138,7 @@ def classes_of(y, name):
 
 def label_list(labels):
     """``labels`` as a vector, or TypeError, ValueError."""
-    labels = np.asarray(labels)
+    labels = _check.as_array(labels, "labels")
     if labels.ndim == 0:
         raise TypeError(f"labels must be an array, got {labels.item()!r}")
     if labels.ndim != 1:
@@ -165,7 +166,7 @@ def check_weights(sample_weight, n):
     """n weights as `_weights` returns them, or ValueError, TypeError; None stays None."""
     if sample_weight is None:
         return None
-    sample_weight = np.asarray(sample_weight)
+    sample_weight = _check.as_array(sample_weight, "sample_weight")
     if sample_weight.ndim == 0:
         raise TypeError(f"sample_weight must be an array, got {sample_weight.item()!r}")
     if len(sample_weight) != n:
@@ -185,7 +186,7 @@ def _found(counted, y_true, y_pred):
 
 
 def _labels(y, name):
-    y = np.asarray(y)
+    y = _check.as_array(y, name)
     if y.ndim == 0:
         raise TypeError(f"{name} must be an array, got {y.item()!r}")
     if y.dtype.kind == "c":

@@ -127,8 +127,7 @@ def matthews_corrcoef(y_true, y_pred, *, sample_weight=None):
 def _are_plain(y_true, y_pred):
     """Two vectors of integers of one length, which need no further check."""
     return (
-        isinstance(y_true, np.ndarray)
-        and isinstance(y_pred, np.ndarray)
+        type(y_true) is type(y_pred) is np.ndarray
         and y_true.ndim == 1
         and y_true.shape == y_pred.shape
         and y_true.dtype.kind in "iub"

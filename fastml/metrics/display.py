@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._check import as_array
 from ._targets import label_list, tabulate
 from .classification import confusion_matrix
 
@@ -20,7 +21,7 @@ class ConfusionMatrixDisplay:
     """
 
     def __init__(self, confusion_matrix, *, display_labels=None):
-        matrix = np.asarray(confusion_matrix)
+        matrix = as_array(confusion_matrix, "confusion_matrix")
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"confusion_matrix must be square, got shape {matrix.shape}")
         if display_labels is not None and len(display_labels) != len(matrix):

@@ -192,10 +192,7 @@ def energy_distance(u_values, v_values, u_weights=None, v_weights=None):
 
 def _real(x, name):
     """x as an array of float32 or float64; integers, which may be large counts, in double."""
-    try:
-        array = np.asarray(x)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{name} cannot be made an array: {error}") from None
+    array = _check.as_array(x, name)
     return _check.as_real(array, name, np.float64 if array.dtype.kind in "biu" else None)
 
 

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from .. import _check
 from .._kernels import classification as _kernel
 from ._scores import warn_undefined
 from ._targets import check_weights, classes_of, label_list
@@ -129,16 +130,14 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
 
 def _scores_array(y, name):
     """Numbers of one or two dimensions, float32 or float64, contiguous."""
-    y = np.asarray(y)
+    y = _check.as_array(y, name)
     if y.ndim == 0:
         raise TypeError(f"{name} must be an array, got {y.item()!r}")
     if y.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold real numbers, got {y.dtype}")
     if y.ndim > 2 or y.size == 0:
         raise ValueError(f"{name} must have shape (n,) or (n, classes), got {y.shape}")
-    return np.ascontiguousarray(
-        y, dtype=np.float32 if y.dtype.kind == "f" and y.dtype.itemsize == 4 else np.float64
-    )
+    return np.require(y, np.float32 if y.dtype.kind == "f" and y.dtype.itemsize == 4 else np.float64, "CA")
 
 
 def _recode(values, codes, labels):

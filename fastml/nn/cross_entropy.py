@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import number
+from .._check import as_array, number
 from .._kernels import step_cross_entropy
 from ..ops.cross_entropy import cross_entropy_with_grad
 from ..ops.nll_loss import nll_loss_with_grad
@@ -20,7 +20,7 @@ class _ClassLoss:
         check_reduction(reduction)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
-        self.weight = None if weight is None else np.asarray(weight)
+        self.weight = None if weight is None else as_array(weight, "weight")
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
         self.reduction = reduction

@@ -2,8 +2,7 @@
 
 import math
 
-import numpy as np
-
+from .._check import as_array
 from .module import Module
 
 
@@ -21,14 +20,14 @@ class Flatten(Module):
     """
 
     def forward(self, x):
-        x = np.asarray(x)
+        x = as_array(x, "x")
         if x.ndim == 0:
             raise ValueError("x must have a first axis that counts the samples, not the shape ()")
         self._saved = x.shape
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, grad):
-        return np.reshape(grad, self._last())
+        return as_array(grad, "grad").reshape(self._last())
 
     def lower(self, plan, x, name):
         x.shape = (x.cols,)

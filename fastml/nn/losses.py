@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._check import as_array
 from .._kernels import step_losses
 from .._kernels.losses import check_delta, repeating
 from ..ops.losses import (
@@ -176,8 +177,8 @@ class BCEWithLogitsLoss(_ElementLoss):
     _kernel = step_losses.BCE
 
     def __init__(self, weight=None, *, pos_weight=None, reduction="mean"):
-        self.weight = None if weight is None else np.asarray(weight)
-        self.pos_weight = None if pos_weight is None else np.asarray(pos_weight)
+        self.weight = None if weight is None else as_array(weight, "weight")
+        self.pos_weight = None if pos_weight is None else as_array(pos_weight, "pos_weight")
         super().__init__(reduction)
 
     def _options(self):

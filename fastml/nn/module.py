@@ -7,6 +7,8 @@ an attribute is set.
 
 import numpy as np
 
+from .._check import as_array
+
 
 class Parameter:
     """An array that is learnt (``value``) and its gradient (``grad``, None before the first backward)."""
@@ -118,7 +120,7 @@ class Module:
         """
         if faults := self.state_faults(state):
             raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(faults)}")
-        arrays = {place: np.asarray(state[name]) for name, place in self._state().items()}
+        arrays = {place: as_array(state[name], name) for name, place in self._state().items()}
         for place, array in arrays.items():
             _write(*place, array)
 
@@ -133,7 +135,7 @@ class Module:
         for name, place in places.items():
             if name not in state:
                 continue
-            array, mine = np.asarray(state[name]), _read(*place)
+            array, mine = as_array(state[name], name), _read(*place)
             if array.dtype.kind not in "fiub":
                 raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
             if array.shape != mine.shape:

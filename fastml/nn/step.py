@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._check import number
+from .._check import as_array, number
 from .._kernels.program import Caller, Program
 from ._schedule import Schedule
 from .flatten import Flatten
@@ -111,7 +111,7 @@ class Step:
 
     def _call_anew(self, x, y):
         """The call where something stood in its way: an array of another kind, a larger batch, other parameters."""
-        array = np.asarray(x)
+        array = as_array(x, "x")
         if array.dtype != self._dtype:
             raise ValueError(f"x must be {self._dtype} as the model's parameters are, not {array.dtype}")
         least = self._least_rows

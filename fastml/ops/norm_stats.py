@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import _check
 from .._kernels import batch_norm as _kernel
 
 
@@ -136,7 +137,7 @@ def _piece(piece, k):
     count = count.__index__()
     if count < 0:
         raise ValueError(f"stats[{k}] must begin with a count of at least 0, not {count}")
-    mean, m2 = np.asarray(mean), np.asarray(m2)
+    mean, m2 = _check.as_array(mean, f"the mean of stats[{k}]"), _check.as_array(m2, f"the m2 of stats[{k}]")
     for a in (mean, m2):
         if a.dtype.kind not in "fiu":
             raise TypeError(f"stats[{k}] must hold real numbers, not {a.dtype}")

@@ -97,7 +97,7 @@ class Optimizer:
 
 def like_parameter(value, array, i, name):
     """A copy of a saved array for parameter i, which is ``value``, in its dtype."""
-    array = np.asarray(array)
+    array = _check.as_array(array, f"{name} {i}")
     if array.shape != value.shape:
         raise ValueError(f"{name} {i} has shape {array.shape}, its parameter {value.shape}")
     return array.astype(value.dtype, order="C")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import integer, number
+from .._check import as_array, integer, number
 from ..ops.clip import unscale_grads
 
 #: The scale's bounds: within them scale and 1 / scale are normal float32 numbers.
@@ -65,7 +65,7 @@ class GradScaler:
             return outputs
         if isinstance(outputs, (list, tuple)):
             return type(outputs)([self.scale(x) for x in outputs])
-        x = np.asarray(outputs)
+        x = as_array(outputs, "outputs")
         return x * (x.dtype.type(self._scale) if x.dtype.kind == "f" else self._scale)
 
     def unscale_(self, optimizer, grads=None):

@@ -5,6 +5,8 @@ import warnings
 
 import numpy as np
 
+from .._check import as_array
+
 
 def is_sparse(X):
     """A SciPy sparse matrix or array, told without importing SciPy."""
@@ -36,7 +38,7 @@ def as_matrix(X, owner):
 
 def _as_float(X, owner):
     refuse_sparse(X, owner)
-    a = np.asarray(X)
+    a = as_array(X, "X")
     if a.dtype.kind == "O" and is_frame(X):  # pandas' own types have a missing value of their own
         a = X.to_numpy(dtype=np.float64, na_value=np.nan)
     if a.dtype.kind == "c":
@@ -127,7 +129,7 @@ def as_weights(sample_weight, n):
     """sample_weight as n float64 numbers, finite and not all zero; a single number stands for n of them."""
     if isinstance(sample_weight, numbers.Number):
         return np.full(n, float(sample_weight))
-    w = np.asarray(sample_weight)
+    w = as_array(sample_weight, "sample_weight")
     if w.dtype.kind == "c":
         raise ValueError("Complex data not supported: sample_weight")
     w = np.require(w, np.float64, "CA")

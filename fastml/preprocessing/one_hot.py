@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from .._check import as_array
 from ._base import Transformer, flag
 from ._categories import factorize, is_nan, lookup
 from ._input import check_names, check_shape, is_frame, is_sparse, refuse_sparse, set_names
@@ -166,7 +167,7 @@ class OneHotEncoder(Transformer):
                 for i, name in enumerate(X.columns)
             ]
         else:
-            a = np.asarray(X)
+            a = as_array(X, "X")
             if a.dtype.kind in "US" and not hasattr(X, "dtype"):
                 a = np.asarray(X, dtype=object)  # a list may mix numbers and strings
             check_shape(a, owner)
@@ -327,7 +328,7 @@ class OneHotEncoder(Transformer):
         """
         self._check_fitted()
         if not is_sparse(X):
-            X = np.asarray(X)
+            X = as_array(X, "X")
             check_shape(X, type(self).__name__)
         starts = np.cumsum([0, *[len(labels) for labels in self._labels]])
         if X.shape[1] != starts[-1]:
