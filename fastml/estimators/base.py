@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from .._check import refuse_mask
 from .._progress import Progress
 from . import network
 from .options import resolve
@@ -62,6 +63,8 @@ class BaseMLP(BaseEstimator, ABC):
         return self
 
     def _learn(self, X, y, sample_weight, o, fresh, once, classes):
+        refuse_mask(X, "X")
+        refuse_mask(y, "y")
         X, y = validate_data(
             self,
             X,
@@ -233,6 +236,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _outputs(self, X):
         """The network's outputs, (n, n_outputs_), for input as the user gives it."""
         check_is_fitted(self)
+        refuse_mask(X, "X")
         X = validate_data(self, X, accept_sparse="csr", dtype=self._dtype, order="C", reset=False)
         return network.outputs(self._model, X)
 
@@ -291,6 +295,7 @@ class BaseMLP(BaseEstimator, ABC):
 def _weights(sample_weight, X):
     if sample_weight is None:
         return None
+    refuse_mask(sample_weight, "sample_weight")
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must have one axis, got shape {weight.shape}")
