@@ -1,6 +1,7 @@
 """What the layers keep: results that belong to the caller, seeds, state, copies and files."""
 
 import copy
+import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -211,6 +212,28 @@ def test_save_and_load(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+def test_files_are_reproducible(tmp_path):
+    """What safetensors itself reads, each array aligned, and the same bytes for the same arrays and texts."""
+    numpy = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "file"
+    types = ("?", "u1", "i1", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8")
+    arrays = {f"{t} é {shape}": np.ones(shape, t) for t in types for shape in [(), (0, 3), (5,), (2, 3, 4)]}
+    for metadata in ({}, {"ü": '"\n\\'}):
+        nn.save(arrays, path, metadata=metadata)
+        np.testing.assert_equal(numpy.load_file(path), arrays)
+        np.testing.assert_equal(nn.load(path), arrays)
+        assert nn.load_metadata(path) == metadata
+    length = int.from_bytes(path.read_bytes()[:8], "little")
+    head = json.loads(path.read_bytes()[8 : 8 + length])
+    assert length % 8 == 0
+    assert all(head[name]["data_offsets"][0] % a.itemsize == 0 for name, a in arrays.items())
+    metadata = {str(i): "x" * i for i in range(50)}
+    nn.save(arrays, path, metadata=metadata)
+    whole = path.read_bytes()
+    nn.save(arrays, path, metadata=metadata)
+    assert path.read_bytes() == whole and list(nn.load_metadata(path)) == list(metadata)
+
+
 def test_bfloat16_files(tmp_path):
     """Each value as the float32 of the same value: of all 65 536."""
     torch = pytest.importorskip("torch")
@@ -267,6 +290,9 @@ def test_files_refused(tmp_path):
         nn.save(optimizer.state_dict(), path)
     with pytest.raises(TypeError, match="text must be an array of numbers, not of <U1"):
         nn.save({"text": np.array(["a"])}, path)
+    for name in (3, "__metadata__"):
+        with pytest.raises(TypeError, match="the name of an array must be"):
+            nn.save({name: np.ones(2)}, path)
     with pytest.raises(TypeError, match="metadata"):
         nn.save({}, path, metadata={"epochs": 3})
     with pytest.raises(OSError):

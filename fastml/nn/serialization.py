@@ -9,6 +9,7 @@ _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8", "I64": "<i8",
     "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
 }  # fmt: skip
+_CODES = {np.dtype(name): code for code, name in _DTYPES.items()}
 
 
 def save(model_or_state, path, metadata=None):
@@ -47,18 +48,31 @@ def save(model_or_state, path, metadata=None):
 
 
 def write(arrays, path, metadata):
-    """Arrays and texts as a file; TypeError that names the array where the format has no such type."""
-    import safetensors.numpy
+    """Arrays and texts as a file, the same bytes for the same ones (the library has its texts in any order).
 
-    known = {np.dtype(code).newbyteorder("=") for code in _DTYPES.values()}
+    TypeError that names the array where the format has no such type.
+    """
+    import json
+
+    plain = []
     for name, array in arrays.items():
-        if array.dtype.newbyteorder("=") not in known and array.dtype.name != "bfloat16":
+        if not isinstance(name, str) or name == "__metadata__":
+            raise TypeError(f"the name of an array must be a text other than '__metadata__', not {name!r}")
+        code = "BF16" if array.dtype.name == "bfloat16" else _CODES.get(array.dtype.newbyteorder("<"))
+        if code is None:
             raise TypeError(f"{name} must be an array of numbers, not of {array.dtype}")
-    # safetensors writes an array's memory as it lies: C order, the machine's byte order.
-    plain = {name: np.array(a, a.dtype.newbyteorder("="), order="C") for name, a in arrays.items()}
-    data = safetensors.numpy.save(plain, metadata=metadata or None)
+        plain.append((name, code, np.array(array, array.dtype.newbyteorder("<"), order="C")))
+    plain.sort(key=lambda tensor: (-tensor[2].itemsize, tensor[0]))  # so that all are aligned
+    head, end = {"__metadata__": metadata} if metadata else {}, 0
+    for name, code, array in plain:
+        head[name] = {"dtype": code, "shape": array.shape, "data_offsets": [end, end + array.nbytes]}
+        end += array.nbytes
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
     with replacing(path) as file:
-        file.write(data)
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, _, array in plain:
+            file.write(array.reshape(-1).view(np.uint8))
 
 
 def load(path):
