@@ -1,6 +1,10 @@
 """fastml: train small and mid-size networks on a CPU straight from NumPy."""
 
-from ._threads import get_num_threads, num_threads, set_num_threads  # first: it loads the OpenMP runtime
+# First of all, in this order: what Ctrl-C does during these imports, and the OpenMP runtime.
+from . import _interrupt as _interrupt
+
+# isort: split
+from ._threads import get_num_threads, num_threads, set_num_threads
 
 # isort: split
 from ._info import show_config

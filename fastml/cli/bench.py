@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from fastml._files import replacing
+from fastml._interrupt import raise_again
 from fastml.cli.errors import CommandError
 from fastml.cli.options import integer
 
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     rows = []
     code = 0
+    raise_again()  # Ctrl-C: the rows so far are shown and saved
     try:
         with Run(cases, against, args.threads or get_num_threads(), args.rounds) as session:
             print(table.machine_line(session.machine))

@@ -6,10 +6,9 @@ arguments that returns the exit code. Whatever is heavy is imported by the funct
 """
 
 import argparse
-import os
 import sys
 
-from fastml.cli import bench, info, train
+from fastml.cli import bench, info, streams, train
 from fastml.cli.errors import CommandError, one_line
 
 
@@ -66,22 +65,24 @@ def _run(argv):
 
 def main(argv=None):
     """Run the command with the arguments ``argv`` (default: those of the process); returns the exit code."""
-    if hasattr(sys.stdout, "reconfigure"):  # a class name may not fit the terminal's encoding
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        code = _run(argv)
-        sys.stdout.flush()  # here, where a reader that left is still caught
-        return code
-    except CommandError as error:
-        _fail(error)
-        return error.code
-    except MemoryError:
-        _fail("not enough memory")
-        return 1
-    except KeyboardInterrupt:
-        print("\nfastml: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The interpreter flushes stdout once more at exit: give it somewhere to flush to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
+    with streams.prepared():
+        try:
+            code = _run(argv)
+            sys.stdout.flush()  # here, where it still matters whether it succeeds
+            return code
+        except CommandError as error:
+            _fail(error)
+            return error.code
+        except MemoryError:
+            _fail("not enough memory")
+            return 1
+        except KeyboardInterrupt:
+            print("\nfastml: interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            streams.discard(1)
+            return 141
+        except OSError as error:  # of files it is a CommandError: standard output
+            _fail(f"standard output: {error.strerror or error}")
+            streams.discard(1)
+            return 1

@@ -11,6 +11,8 @@ import numpy as np
 from .._check import as_real
 from ._checks import integer, number, seed_of
 
+MOST_NOISE = 1e30  # the points are float32 numbers
+
 
 def make_spirals(n, noise=0.1, seed=0, *, classes=2):
     r"""Spirals around one centre, an arm for each class: ``(X, y)``.
@@ -22,7 +24,7 @@ def make_spirals(n, noise=0.1, seed=0, *, classes=2):
     one and three quarter turns; u is uniform in ± noise, in the unit of X. ``seed=None`` takes one from the operating
     system.
 
-    Raises ValueError for n or classes under 1 and a negative noise, TypeError for the kind of an argument.
+    Raises ValueError for n or classes under 1 and a noise outside 0 … 1e30, TypeError for the kind of an argument.
 
     Source: TensorFlow Playground, classifySpiralData (its noise of 0 … 50 is 0 … 0.5 here).
 
@@ -48,7 +50,7 @@ def make_moons(n, noise=0.1, seed=0):
     n // 2 points of class 0 and the rest of class 1, at even steps; noise is the standard deviation of the normal
     numbers added to them, None for none (scikit-learn's default). ``seed=None`` takes one from the operating system.
 
-    Raises ValueError for n under 1 and a negative noise, TypeError for the kind of an argument.
+    Raises ValueError for n under 1 and a noise outside 0 … 1e30, TypeError for the kind of an argument.
 
     Source: sklearn.datasets.make_moons.
 
@@ -72,7 +74,7 @@ def make_circles(n, noise=0.05, seed=0, *, factor=0.8):
     n // 2 points of class 0 and the rest of class 1, at even steps; noise is the standard deviation of the normal
     numbers added to them, None for none (scikit-learn's default). ``seed=None`` takes one from the operating system.
 
-    Raises ValueError for n under 1, a negative noise and a factor outside 0 … 1 (1 itself too), TypeError for the
+    Raises ValueError for n under 1, a noise outside 0 … 1e30 and a factor outside 0 … 1 (1 itself too), TypeError for the
     kind of an argument.
 
     Source: sklearn.datasets.make_circles.
@@ -138,7 +140,7 @@ def make_xor(n, noise=0.1, seed=0):
     the class alone, so near the axes some points have the other one. ``seed=None`` takes one from the operating
     system.
 
-    Raises ValueError for n under 1 and a negative noise, TypeError for the kind of an argument.
+    Raises ValueError for n under 1 and a noise outside 0 … 1e30, TypeError for the kind of an argument.
 
     Source: TensorFlow Playground, classifyXORData.
 
@@ -161,7 +163,7 @@ def make_gaussians(n, noise=0.1, seed=0):
     Class 0 is around (2, 2), with n − n // 2 points. noise sets the variance, from 0.5 to 4 at a noise of 0.5.
     ``seed=None`` takes one from the operating system.
 
-    Raises ValueError for n under 1 and a negative noise, TypeError for the kind of an argument.
+    Raises ValueError for n under 1 and a noise outside 0 … 1e30, TypeError for the kind of an argument.
 
     Source: TensorFlow Playground, classifyTwoGaussData.
 
@@ -178,7 +180,7 @@ def make_gaussians(n, noise=0.1, seed=0):
 def _options(n, noise, seed):
     """n and noise (0 for None), checked, and the generator."""
     n = integer(n, "n", 1)
-    noise = 0.0 if noise is None else number(noise, "noise", 0)
+    noise = 0.0 if noise is None else number(noise, "noise", 0, MOST_NOISE)
     return n, noise, np.random.default_rng(seed_of(seed))
 
 
