@@ -5,22 +5,26 @@ import sys
 
 
 class Progress:
-    """A bar over all samples in a terminal, about ten plain lines elsewhere, nothing when ``quiet``.
+    """A bar over all samples in a terminal or a notebook, about ten plain lines elsewhere, nothing when ``quiet``.
 
-    ``epochs`` passes over ``samples`` rows each; a context manager.
+    ``epochs`` passes over ``samples`` rows each, of which ``done`` rows are done already; a context manager.
     """
 
-    def __init__(self, epochs, samples, quiet):
+    def __init__(self, epochs, samples, quiet, done=0):
         self._epochs = epochs
-        self._plain = not quiet and not sys.stderr.isatty()
+        quiet = quiet or sys.stderr is None
+        notebook = _in_notebook()
+        self._plain = not quiet and not notebook and not sys.stderr.isatty()
         self._bar = None
         if not quiet and not self._plain:
-            from tqdm import tqdm
+            from tqdm.auto import tqdm
 
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 where nobody has set it
+            # 0 where nobody has set it
+            columns = 1 if notebook else os.get_terminal_size(sys.stderr.fileno()).columns
             self._bar = tqdm(
                 total=epochs * samples,
-                desc=f"epoch 1/{epochs}",
+                initial=done,
+                desc=f"epoch {min(done // samples + 1, epochs)}/{epochs}",
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
                 ncols=None if columns else 80,
                 nrows=None if columns else 24,
@@ -50,3 +54,10 @@ class Progress:
         ):
             count = f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}"
             print("  ".join([count, *figures]), file=sys.stderr, flush=True)
+
+
+def _in_notebook():
+    """Whether this is a kernel of Jupyter, where standard error is shown as a page shows it."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return "IPKernelApp" in getattr(shell, "config", ())

@@ -124,10 +124,11 @@ def test_mnist_that_cannot_be_used(capsys, mnist):
 
 def test_scaling_in_chunks(monkeypatch):
     X = np.random.default_rng(0).integers(0, 256, (1000, 7)).astype(np.uint8)
-    mean, scale = fit.scaling_of(X)
+    whole = fit.scaler_of(X)
     monkeypatch.setattr(fit, "CHUNK", 64)
-    np.testing.assert_allclose(fit.scaling_of(X), (mean, scale), rtol=1e-13)
-    np.testing.assert_allclose((mean, scale), (X.mean(axis=0), X.std(axis=0)), rtol=1e-13)
+    parts = fit.scaler_of(X)
+    np.testing.assert_allclose((parts.mean_, parts.scale_), (whole.mean_, whole.scale_), rtol=1e-13)
+    np.testing.assert_allclose((whole.mean_, whole.scale_), (X.mean(axis=0), X.std(axis=0)), rtol=1e-13)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -172,7 +173,8 @@ def test_parts_are_disjoint_and_scaled_by_the_training_part():
 
     rows = np.arange(100.0)
     table = Table("t", rows[:, None], rows.astype(int) % 2, [0, 1], ["a"])
-    parts, (mean, scale) = fit.prepare(table, 0, 0.2, 0.1)
+    parts, scaler = fit.prepare(table, 0, 0.2, 0.1)
+    mean, scale = scaler.mean_, scaler.scale_
     back = {name: np.round(X[:, 0] * scale + mean).astype(int).tolist() for name, (X, _) in parts.items()}
     assert {name: len(part) for name, part in back.items()} == {"training": 72, "validation": 8, "test": 20}
     assert sorted(row for part in back.values() for row in part) == list(range(100))
@@ -184,7 +186,8 @@ def test_parts_are_disjoint_and_scaled_by_the_training_part():
 @pytest.mark.parametrize("one_unit", [False, True])
 def test_scale_of_constant_columns(one_unit):
     X = np.array([[0.1, 1.0, 5e-324], [0.1, 3.0, 0], [0.1, 1.0, 0]])
-    mean, scale = fit.scaling_of(X, one_unit)
+    scaler = fit.scaler_of(X, one_unit)
+    mean, scale = scaler.mean_, scaler.scale_
     np.testing.assert_allclose(mean, [0.1, 5 / 3, 0], atol=1e-300)
     own = np.std([1.0, 3, 1])
     np.testing.assert_allclose(scale, [own / np.sqrt(3)] * 3 if one_unit else [1, own, 1])

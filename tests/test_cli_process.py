@@ -98,6 +98,51 @@ def test_second_interrupt_is_not_held_back():
 
 
 @posix
+@pytest.mark.parametrize("as_script", [False, True])
+def test_ctrl_c_during_the_imports(as_script):
+    """Anywhere behind the package's first import, before the command can do anything about it itself."""
+    script = "import sys; sys.argv[0] = 'bin/fastml'; from fastml.cli.main import main; sys.exit(main())"
+    how = ["-c", script] if as_script else ["-m", "fastml"]
+    for part in range(8):
+        process = subprocess.Popen(
+            [sys.executable, "-X", "importtime", *how, "train", "--epochs", "1000000"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for line in process.stderr:
+            if "fastml._interrupt" in line:
+                break
+        time.sleep(0.03 * part)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        err = [line for line in err.splitlines() if line and not line.startswith("import time:")]
+        assert process.returncode == 130
+        assert err == ["fastml: interrupted"] or (out and "interrupted in epoch" in "".join(err)), err
+
+
+@posix
+@pytest.mark.parametrize("argv", [["train", *SMALL], ["train", "--epochs", "0"]])
+@pytest.mark.parametrize(("out", "err"), [
+    ("full", "good"), ("closed", "good"), ("good", "full"), ("good", "closed"), ("full", "full"), ("closed", "closed"),
+])  # fmt: skip
+def test_full_and_closed_streams(tmp_path, argv, out, err):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    path = tmp_path / "m.safetensors"
+    ways = {"good": lambda name: tmp_path / name, "full": lambda name: "/dev/full", "closed": lambda name: "&-"}
+    redirected = f"exec {' '.join(map(str, [*COMMAND, *argv, '--save', path]))} >{ways[out]('out')} 2>{ways[err]('err')}"
+    code = subprocess.run(["bash", "-c", redirected], check=False, timeout=60).returncode
+    refused = "0" in argv
+    assert code == (2 if refused else int(out == "full"))
+    assert path.exists() != refused
+    if err == "good":
+        told = (tmp_path / "err").read_text()
+        assert ("standard output: No space left on device" in told) == (code == 1)
+        assert told.count("\n") == (code > 0)
+
+
+@posix
 @pytest.mark.parametrize("argv", [["train", *SMALL], ["train", "--help"], ["info"]])
 def test_reader_that_leaves(argv):
     process = start(*argv)

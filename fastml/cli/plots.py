@@ -87,20 +87,19 @@ def confusion(matrix, classes):
     return figure
 
 
-def boundary(outputs, table, parts, scaling, accuracy):
+def boundary(outputs, table, parts, scaler, accuracy):
     """The plane in the colours of the classes that the network gives its points, under the points of the data.
 
-    ``outputs`` maps scaled rows, (rows, 2), to logits; ``parts`` and ``scaling`` are those of fit.prepare.
+    ``outputs`` maps scaled rows, (rows, 2), to logits; ``parts`` and ``scaler`` are those of fit.prepare.
     """
     from matplotlib.colors import to_rgb
 
-    mean, scale = scaling
     low, high = table.X.min(axis=0), table.X.max(axis=0)
     margin = 0.05 * np.where(high > low, high - low, 1)
     low, high = low - margin, high + margin
     sides = [np.linspace(low[i], high[i], _SIDE) for i in range(2)]
     plane = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
-    p = fastml.softmax(outputs(((plane - mean) / scale).astype(np.float32))).reshape(_SIDE, _SIDE, -1)
+    p = fastml.softmax(outputs(scaler.transform(plane).astype(np.float32))).reshape(_SIDE, _SIDE, -1)
     colors = np.array([to_rgb(name) for name in _COLORS[: len(table.classes)]])
 
     # Axes in one unit keep their proportions.
@@ -119,7 +118,7 @@ def boundary(outputs, table, parts, scaling, accuracy):
             axes.contour(*sides, lead, levels=[0], colors="white", linewidths=1.5)
     for name, size, edge in (("training", 14, "none"), ("test", 26, "black")):
         X, y = (rows[:_MOST_POINTS] for rows in parts[name])
-        points = (X * scale + mean).T
+        points = scaler.inverse_transform(X).T
         for k, color in enumerate(colors):
             axes.scatter(*points[:, y == k], color=color, s=size, edgecolors=edge, linewidths=0.7)
         axes.scatter(

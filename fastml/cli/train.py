@@ -13,6 +13,7 @@ import tempfile
 from fastml.cli import options, sources
 from fastml.cli.errors import CommandError, one_line
 from fastml.cli.table import MIN_ROWS, SUFFIXES, read_table
+from fastml.data.synthetic import MOST_NOISE
 
 TEST_SHARE = 0.2  # of all rows
 VALIDATION_SHARE = 0.1  # of the other rows
@@ -49,10 +50,14 @@ examples:
   fastml train iris.csv --label species --epochs 100
   fastml train iris.data.csv --label -1 --no-header
   fastml train images.npz --label targets --layers 256,128 --threads 2
+  fastml train mnist --data ~/mnist --checkpoint state.safetensors --resume
 
 --save writes the weights (names as in PyTorch) and, as metadata, what belongs to them, each as JSON:
 classes, columns, mean and scale (a row x enters as (x - mean) / scale), layers, dropout, data, seed,
 test_accuracy.
+
+--checkpoint writes all that training needs to go on, after every --every epochs and on Ctrl-C; the file is replaced as a
+whole, so a training that is killed loses no more than that. --resume wants the data and options of the first start.
 
 exit codes: 0 done, 1 training failed, 2 input that cannot be used, 130 interrupted by Ctrl-C (results so
 far are shown and saved).
@@ -86,7 +91,7 @@ def add_parser(subparsers):
     )
     group.add_argument(
         "--noise",
-        type=options.real(0),
+        type=options.real(0, MOST_NOISE),
         metavar="X",
         help=f"largest shift of a point of spirals, whose radius is 5 (default: {sources.NOISE})",
     )
@@ -140,6 +145,22 @@ def add_parser(subparsers):
         help="write loss.png and confusion_matrix.png into FOLDER, made if missing, and boundary.png where the "
         "data have two features, such as spirals (needs matplotlib)",
     )
+    group.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="write the state of the training to FILE (.safetensors), so that --resume can go on from it",
+    )
+    group.add_argument(
+        "--every",
+        type=options.integer(1),
+        metavar="N",
+        help="epochs from one checkpoint to the next (default: 1)",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the --checkpoint, if it is there: to the same bits as without a stop",
+    )
     group.add_argument("--quiet", action="store_true", help="no progress, only the results")
     parser.set_defaults(func=_train)
 
@@ -151,7 +172,10 @@ def _shown(default):
 def _train(arguments):
     sources.check_options(arguments)
     sources.fill_defaults(arguments)
-    _check_outputs(arguments.save, arguments.plots)
+    from fastml.cli import checkpoints
+
+    checkpoints.check_options(arguments)
+    _check_outputs(arguments.save, arguments.plots, arguments.checkpoint)
     table = _load(arguments)
     import fastml
 
@@ -161,8 +185,10 @@ def _train(arguments):
         return _run(arguments, table)
 
 
-def _check_outputs(save, plots):
-    """CommandError unless both can be written: before training, not after it."""
+def _check_outputs(save, plots, checkpoint):
+    """CommandError unless all can be written: before training, not after it."""
+    if checkpoint is not None:
+        _check_folder(f"--checkpoint {checkpoint}", os.path.dirname(checkpoint) or ".")
     if save is not None:
         if not save.endswith(".safetensors"):
             raise CommandError(f"--save {save}: the name must end in .safetensors")
@@ -214,40 +240,70 @@ def _run(arguments, table):
     from fastml.cli import fit, report
     from fastml.metrics import accuracy_score, confusion_matrix
 
-    parts, scaling = fit.prepare(table, arguments.seed, TEST_SHARE, VALIDATION_SHARE)
+    parts, scaler = fit.prepare(table, arguments.seed, TEST_SHARE, VALIDATION_SHARE)
     X_test, y_test = parts["test"]
     widths = fit.widths(table, arguments)
     model = fit.build_model(widths, arguments.dropout, arguments.seed)
+    training = fit.Training(model, parts["training"], parts["validation"], arguments)
+    checkpoint = _checkpoint(training, arguments, table)
+    history, save = training.history, checkpoint.save if checkpoint else lambda: None
     with fit.Interrupt() as interrupt:
-        # In one write: a reader that leaves after any of these lines does not cost the trained model.
         header = f"{report.task_text(table, parts, arguments.seed)}\n{report.model_text(widths, model, arguments)}\n"
-        print(header, end="", flush=True)
+        unwritten = _print(header)
         for name in fit.unseen_classes(table, parts["training"][1]):
             _say(f"warning: class {name!r} has no row in the training part: it cannot be learned")
-        history = fit.fit(model, parts["training"], parts["validation"], arguments, interrupt)
+        training.run(interrupt, arguments.quiet, save, arguments.every or 1)
         predicted = fit.predict(model, X_test)
         matrix = confusion_matrix(y_test, predicted, labels=list(range(len(table.classes))))
         accuracy = float(accuracy_score(y_test, predicted))
         if interrupt.requested:
             done = len(history.losses)
             _say(f"interrupted in epoch {done} of {arguments.epochs}; what follows is of the model so far")
-        written, failures = _write(arguments, table, model, scaling, parts, history, matrix, accuracy)
-        print(report.results_text(history, matrix, table.classes, fastml.get_num_threads()))
-        for path in written:
-            print(f"wrote {path}")
+        written, failures = _write(arguments, table, model, scaler, parts, history, matrix, accuracy)
+        results = report.results_text(history, matrix, table.classes, fastml.get_num_threads())
+        unwritten = _print("\n".join([results, *(f"wrote {path}" for path in written), ""])) or unwritten
+    if checkpoint and checkpoint.failure:
+        failures.append(checkpoint.failure)
     if failures:
         raise CommandError("; ".join(failures), code=1)
+    if unwritten:
+        raise unwritten
     return 130 if interrupt.requested else 0
 
 
-def _write(arguments, table, model, scaling, parts, history, matrix, accuracy):
+def _checkpoint(training, arguments, table):
+    """The --checkpoint of a training, which goes on from it where that is asked for; None without one."""
+    if arguments.checkpoint is None:
+        return None
+    from fastml.cli.checkpoints import Checkpoint
+
+    checkpoint = Checkpoint(arguments, training, table)
+    if arguments.resume:
+        if checkpoint.resume():
+            done = len(training.history.losses)
+            _say(f"going on from {arguments.checkpoint}: {done} of {arguments.epochs} epochs are done")
+        else:
+            _say(f"there is no {arguments.checkpoint} yet: training begins at the start")
+    return checkpoint
+
+
+def _print(text):
+    """Print now; the error where that fails: a reader that left or a full disk does not cost the trained model."""
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        return error
+    return None
+
+
+def _write(arguments, table, model, scaler, parts, history, matrix, accuracy):
     """Write model and plots; returns the paths written and, in words, what could not be."""
     from fastml.cli import fit
 
     written, failures = [], []
     if arguments.save is not None:
         try:
-            fit.save_model(arguments, table, model, scaling, accuracy)
+            fit.save_model(arguments, table, model, scaler, accuracy)
             written.append(arguments.save)
         except OSError as error:
             failures.append(f"--save {arguments.save}: {error.strerror or error}")
@@ -257,7 +313,7 @@ def _write(arguments, table, model, scaling, parts, history, matrix, accuracy):
         figures = {"loss": plots.loss(history), "confusion_matrix": plots.confusion(matrix, table.classes)}
         if table.X.shape[1] == 2 and len(table.classes) <= plots.MOST_COLORS:
             figures["boundary"] = plots.boundary(
-                lambda X: fit.outputs(model, X), table, parts, scaling, accuracy
+                lambda X: fit.outputs(model, X), table, parts, scaler, accuracy
             )
         try:
             written += plots.save_figures(arguments.plots, figures)
