@@ -39,23 +39,19 @@ FM_INLINE v64 v64_expm1_reduced(v64 r)
     return v64_fma(v64_mul(r, r), q, r);
 }
 
-/* e^x 2^-n0, unclamped; n0 a whole number */
-FM_INLINE v32 v32_exp_over(v32 x, v32 n0)
+/* e^x as (1 + the result) 2^n, n = round(x / ln 2) */
+FM_INLINE v32 v32_exp_split(v32 *n, v32 x)
 {
     const v32 magic = v32_set1(0x1.8p23f);
-    const v32 n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
-    v32 r = v32_fnma(n, v32_set1(0x1.62e4p-1f), x);
-    r = v32_fnma(n, v32_set1(0x1.7f7d1cp-20f), r);
-    return v32_scale2(v32_add(v32_expm1_reduced(r), v32_set1(1.0f)), v32_sub(n, n0));
+    *n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
+    return v32_expm1_reduced(v32_fnma(*n, v32_set1(0x1.7f7d1cp-20f), v32_fnma(*n, v32_set1(0x1.62e4p-1f), x)));
 }
 
-FM_INLINE v64 v64_exp_over(v64 x, v64 n0)
+FM_INLINE v64 v64_exp_split(v64 *n, v64 x)
 {
     const v64 magic = v64_set1(0x1.8p52);
-    const v64 n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
-    v64 r = v64_fnma(n, v64_set1(0x1.62e42fefa3800p-1), x);
-    r = v64_fnma(n, v64_set1(0x1.ef35793c76730p-45), r);
-    return v64_scale2(v64_add(v64_expm1_reduced(r), v64_set1(1.0)), v64_sub(n, n0));
+    *n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
+    return v64_expm1_reduced(v64_fnma(*n, v64_set1(0x1.ef35793c76730p-45), v64_fnma(*n, v64_set1(0x1.62e42fefa3800p-1), x)));
 }
 
 /* e^(x + low) as (1 + the result) 2^n, n = round(x / ln 2); low is the rounding error of x, which a large x needs. */
@@ -77,34 +73,44 @@ FM_INLINE v64 v64_exp_parts(v64 *n, v64 x, v64 low)
 
 FM_INLINE v32 v32_exp(v32 x)
 {
-    return v32_exp_over(v32_min(v32_set1(89.0f), v32_max(v32_set1(-104.0f), x)), v32_set1(0));
+    v32 n;
+    const v32 p = v32_exp_split(&n, v32_min(v32_set1(89.0f), v32_max(v32_set1(-112.0f), x)));
+    return v32_scale2(v32_add(p, v32_set1(1.0f)), n);
 }
 FM_INLINE v64 v64_exp(v64 x)
 {
-    return v64_exp_over(v64_min(v64_set1(710.0), v64_max(v64_set1(-746.0), x)), v64_set1(0));
+    v64 n;
+    const v64 p = v64_exp_split(&n, v64_min(v64_set1(710.0), v64_max(v64_set1(-755.0), x)));
+    return v64_scale2(v64_add(p, v64_set1(1.0)), n);
 }
 
 /* The exponentials of entries x <= max relative to one power of two near e^max: scaled(x) = e^x 2^-n0 with
- * 0.7 <= scaled(max) <= 1.5. No difference x - max is taken, whose rounding alone would be worth 64 ulp of the
- * result 80 below the maximum. Entries below `floor` give 0. Where |max| is large the origin is the maximum
- * itself: there the difference is exact for every entry that counts. NaN in x or max, and an infinite max,
- * give NaN. */
-#define FM_SCALED_EXP(B, DEPTH, FAR, MAGIC)                                                                   \
+ * 0.7 <= scaled(max) 2^-FM_RAISE <= 1.5. No difference x - max is taken, whose rounding alone would be worth 64 ulp of the
+ * result 80 below the maximum. Entries below `floor` give 0; raised, all others are normal numbers, so that nothing
+ * underflows on the way to a result; v_lowered takes the raise away. Where |max| is large the origin is the
+ * maximum itself: there the difference is exact for every entry that counts. NaN in x or max, and an infinite max, give
+ * NaN. */
+#define FM_RAISE_32 27
+#define FM_RAISE_64 58
+#define FM_SCALED_EXP(B, DEPTH, FAR, MAGIC)                                                                  \
     typedef struct { v##B origin, floor, n0; } scale##B;                                                     \
     FM_INLINE scale##B v##B##_scale(v##B max)                                                                \
     {                                                                                                        \
-        const v##B zero = v##B##_set1(0), magic = v##B##_set1(MAGIC);  \
+        const v##B zero = v##B##_set1(0), magic = v##B##_set1(MAGIC);                                        \
         scale##B s;                                                                                          \
         s.origin = v##B##_if_lt(v##B##_max(max, v##B##_sub(zero, max)), v##B##_set1(FAR), zero, max);        \
         const v##B k = v##B##_sub(max, s.origin);                                                            \
         s.floor = v##B##_sub(k, v##B##_set1(DEPTH));                                                         \
-        s.n0 = v##B##_sub(v##B##_fma(k, v##B##_set1(0x1.71547652b82fep+0), magic), magic);                   \
+        s.n0 = v##B##_sub(v##B##_fma(k, v##B##_set1(0x1.71547652b82fep+0), magic), v##B##_set1(MAGIC + FM_RAISE_##B)); \
         return s;                                                                                            \
     }                                                                                                        \
     FM_INLINE v##B v##B##_scaled(v##B x, scale##B s)                                                         \
     {                                                                                                        \
-        return v##B##_exp_over(v##B##_max(s.floor, v##B##_sub(x, s.origin)), s.n0);                          \
-    }
+        const v##B d = v##B##_sub(x, s.origin);                                                              \
+        v##B n, e = v##B##_add(v##B##_exp_split(&n, v##B##_max(s.floor, d)), v##B##_set1(1));                \
+        return v##B##_unless_lt(d, s.floor, v##B##_scale1(e, v##B##_sub(n, s.n0)));                          \
+    }                                                                                                        \
+    FM_INLINE v##B v##B##_lowered(v##B y) { return v##B##_mul(y, v##B##_set1(1.0f / (1LL << FM_RAISE_##B))); }
 FM_SCALED_EXP(32, 105.0f, 256.0f, 0x1.8p23f)
 FM_SCALED_EXP(64, 747.0, 2048.0, 0x1.8p52)
 

@@ -25,6 +25,10 @@ typedef __m256d n64;
     {                                                                                                        \
         return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_EQ_OQ));                                    \
     }                                                                                                        \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                                  \
+    {                                                                                                        \
+        return _mm256_andnot_##S(_mm256_cmp_##S(a, b, _CMP_LT_OQ), x);                                       \
+    }                                                                                                        \
     FM_INLINE n##B n##B##_abs(n##B a) { return _mm256_andnot_##S(n##B##_set1(-0.0), a); }                    \
     FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
     {                                                                                                        \

@@ -3,7 +3,7 @@
 
 #define FM_PARTS 1
 #define FM_NATIVE_TAILS
-#define FM_NATIVE_SCALE2
+#define FM_NATIVE_SCALE
 #include "simd_square.h"
 typedef __m512 n32;
 typedef __m512d n64;
@@ -18,7 +18,8 @@ typedef __m512d n64;
     FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm512_sqrt_##S(a); }                                        \
     FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm512_max_##S(a, b); }                               \
     FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm512_min_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_scale2(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                         \
+    FM_INLINE n##B n##B##_scale1(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                         \
+    FM_INLINE n##B n##B##_scale_any(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                      \
     FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                              \
     {                                                                                                        \
         return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_LT_OQ), y, x);                         \
@@ -26,6 +27,10 @@ typedef __m512d n64;
     FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
     {                                                                                                        \
         return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ), y, x);                         \
+    }                                                                                                        \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                                  \
+    {                                                                                                        \
+        return _mm512_maskz_mov_##S(_mm512_cmp_##S##_mask(a, b, _CMP_NLT_UQ), x);                            \
     }                                                                                                        \
     FM_INLINE n##B n##B##_abs(n##B a) { return _mm512_abs_##S(a); }                                          \
     FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \

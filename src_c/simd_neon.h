@@ -18,7 +18,13 @@ typedef float64x2_t n64;
     FM_INLINE n##B n##B##_min(n##B a, n##B b) { return vbslq_##S(vcltq_##S(a, b), a, b); }                   \
     FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vcltq_##S(a, b), x, y); } \
     FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vceqq_##S(a, b), x, y); } \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                                  \
+    {                                                                                                        \
+        return vbslq_##S(vcltq_##S(a, b), n##B##_set1(0), x);                                                \
+    }                                                                                                        \
     FM_INLINE n##B n##B##_abs(n##B a) { return vabsq_##S(a); }
+FM_INLINE n32 n32_set1(float x) { return vdupq_n_f32(x); }
+FM_INLINE n64 n64_set1(double x) { return vdupq_n_f64(x); }
 FM_NATIVE(32, f32)
 FM_NATIVE(64, f64)
 #undef FM_NATIVE
@@ -38,8 +44,6 @@ FM_INLINE n32 n32_pick(const n32 *table, n32 shifted)
 FM_INLINE int n32_count_eq(n32 a, n32 b) { return (int)vaddvq_u32(vshrq_n_u32(vceqq_f32(a, b), 31)); }
 FM_INLINE int n64_count_eq(n64 a, n64 b) { return (int)vaddvq_u64(vshrq_n_u64(vceqq_f64(a, b), 63)); }
 
-FM_INLINE n32 n32_set1(float x) { return vdupq_n_f32(x); }
-FM_INLINE n64 n64_set1(double x) { return vdupq_n_f64(x); }
 FM_INLINE n32 n32_load(const float *x) { return vld1q_f32(x); }
 FM_INLINE n64 n64_load(const double *x) { return vld1q_f64(x); }
 FM_INLINE void n32_store(float *y, n32 a) { vst1q_f32(y, a); }

@@ -27,6 +27,7 @@ typedef __m128d n64;
     {                                                                                                        \
         return n##B##_choose(_mm_cmpeq_##S(a, b), x, y);                                                     \
     }                                                                                                        \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x) { return _mm_andnot_##S(_mm_cmplt_##S(a, b), x); } \
     FM_INLINE n##B n##B##_abs(n##B a) { return _mm_andnot_##S(n##B##_set1(-0.0), a); }                       \
     FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
     {                                                                                                        \

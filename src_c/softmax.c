@@ -85,17 +85,21 @@ FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m,
     return FM(sum_lanes)(sum, low);
 }
 
-/* 1 / (sum + low), the second half of it to *rest. */
+#define FM_RAISED ((double)(1LL << FM(FM_RAISE)))
+
+/* 1 / (sum + low), the sum lowered; the second half of it to *rest. */
 FM_INLINE vec FM(inverse)(vec sum, vec low, vec *rest)
 {
+    sum = v_lowered(sum), low = v_lowered(low);
     const vec one = v_set1(1), inv = v_div(one, sum);
     *rest = v_mul(inv, v_fnma(inv, low, v_fnma(inv, sum, one)));
     return inv;
 }
 
+/* e / sum, e and sum being raised, inv and rest not: e rest is then no smaller than the last place of a normal result. */
 FM_INLINE vec FM(share)(vec e, vec inv, vec rest)
 {
-    return v_fma(e, inv, v_mul(e, rest));
+    return v_lowered(v_fma(e, inv, v_mul(e, rest)));
 }
 
 /* What FM_GROUP rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
@@ -165,7 +169,7 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
         for (; rows; rows--, x += n, y += n) {
             const vec v = FM(load_row)(x, 0, n);
             const vec e = v_scaled(v, v_scale_of(v_set1(v_max_lane(v))));
-            const double inv = 1 / FM(sum_lanes)(e, v_set1(0));
+            const double inv = FM_RAISED / FM(sum_lanes)(e, v_set1(0));
             FM(store_row)(y, 0, n, FM(share)(e, v_set1((real)inv), v_set1((real)(inv - (real)inv))));
         }
         return;

@@ -20,9 +20,10 @@
 static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold,
                             int stream)
 {
-    static const real ends32[] = {15, 11, 110, 105, 53, 105, 105}, ends64[] = {39, 22, 755, 747, 374, 747, 747};
+    static const real ends32[] = {15, 11, 112, 112, 56, 112, 112}, ends64[] = {39, 22, 755, 755, 378, 755, 755};
     const vec zero = v_set1(0), one = v_set1(1), scale = v_set1(alpha), limit = v_set1(threshold);
-    const vec end = v_set1((sizeof(real) == 4 ? ends32 : ends64)[kind % FM_KINDS]); /* from here on all is constant */
+    const vec end = v_set1((sizeof(real) == 4 ? ends32 : ends64)[kind % FM_KINDS]); /* from here on all is constant, e = 0 */
+    const vec least = v_set1(sizeof(real) == 4 ? -64 : -128); /* so small an e beside 1 is nothing, and no underflow */
     FM_RUN_STORE(y, n, stream, {
         const vec v = AT(x), a = v_abs(v), b = v_min(end, a);
         vec t = v_sub(zero, b), low = zero, k, r;
@@ -41,17 +42,18 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
         case FM_TANH + FM_KINDS:
             t = v_add(t, t);
         }
-        const vec p = v_exp_parts(&k, t, low), e1 = v_add(one, p), e = v_scale2(e1, k), u = v_add(one, e);
+        const vec p = v_exp_parts(&k, t, low), e1 = v_add(one, p), near = v_max(least, k), e = v_scale1(e1, near);
+        const vec u = v_add(one, e), tail = v_if_lt(v, zero, k, near); /* the upper side has no tail to underflow */
         switch (kind) {
         case FM_GELU:
             r = v_mul(b, v_mills(b));
             /* 0 x: -infinity gives NaN, as infinity times 0 */
-            r = v_sub(v_if_lt(v, zero, v_mul(v, zero), v), v_scale2(v_fma(r, p, r), k));
+            r = v_sub(v_if_lt(v, zero, v_mul(v, zero), v), v_scale2(v_fma(r, p, r), tail));
             break;
         case FM_GELU_TANH:
         case FM_SILU:
-            r = v_mul(v_if_lt(v, zero, v_fma(v, zero, v_sub(zero, b)), v), v_div(v_if_lt(v, zero, e1, one), u));
-            r = v_scale2(r, v_if_lt(v, zero, k, zero));
+            r = v_scale2(v_mul(v_if_lt(v, zero, b, v), v_div(v_if_lt(v, zero, e1, one), u)), v_if_lt(v, zero, k, zero));
+            r = v_if_lt(v, zero, v_fnma(r, one, v_mul(v, zero)), r); /* -0; -infinity gives NaN, as infinity times 0 */
             break;
         case FM_SIGMOID:
         case FM_SOFTPLUS + FM_KINDS:
@@ -60,7 +62,7 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
                 r = v_if_lt(limit, v, one, r);
             break;
         case FM_TANH:
-            r = v_scale2(one, k);
+            r = v_scale1(one, near);
             r = v_fma(p, r, v_sub(r, one));
             r = v_copysign(v_div(r, v_add(v_set1(2), r)), v);
             break;
@@ -68,17 +70,17 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
             /* log(u) and what rounding took from u = 1 + e <= 2 */
             const vec root2 = v_set1((real)1.4142135623730951), above = v_sub(u, one);
             const vec f = v_if_lt(root2, u, v_sub(v_mul(u, v_set1((real)0.5)), one), above);
-            r = v_log_near1(v_if_lt(root2, u, one, zero), f, v_div(v_sub(e, above), u));
+            r = v_log_near1(v_if_lt(root2, u, one, zero), f, v_div(v_sub(v_scale2(e1, tail), above), u));
             r = v_if_lt(limit, v, v, v_add(v_max(zero, v), r));
             break;
         }
         case FM_ELU:
-            r = v_scale2(one, k);
+            r = v_scale1(one, near);
             r = v_if_lt(v, zero, v_mul(scale, v_fma(p, r, v_sub(r, one))), v);
             break;
         case FM_GELU + FM_KINDS:
             r = v_fnma(b, v_set1((real)0x1.9884533d43651p-2), v_mills(b));
-            r = v_fma(v, zero, v_scale2(v_fma(r, p, r), k)); /* infinity gives NaN, as infinity times 0 */
+            r = v_fma(v, zero, v_scale2(v_fma(r, p, r), tail)); /* infinity gives NaN, as infinity times 0 */
             r = v_if_lt(v, zero, r, v_sub(one, r));
             break;
         case FM_GELU_TANH + FM_KINDS:
@@ -86,13 +88,13 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
             vec du = one; /* e (u - a du) / u^2, du being the exponent's derivative */
             if (kind != FM_SILU + FM_KINDS)
                 du = v_fma(v_mul(b, b), v_set1((real)0x1.b6676bf7450f0p-3), v_set1((real)0x1.9884533d43651p+0));
-            r = v_scale2(v_div(v_mul(e1, v_fnma(b, du, u)), v_mul(u, u)), k);
+            r = v_scale2(v_div(v_mul(e1, v_fnma(b, du, u)), v_mul(u, u)), tail);
             r = v_fma(v, zero, r);
             r = v_if_lt(v, zero, r, v_sub(one, r));
             break;
         }
         case FM_ELU + FM_KINDS:
-            r = v_if_lt(zero, v, one, v_mul(scale, e));
+            r = v_if_lt(zero, v, one, v_mul(scale, v_scale2(e1, tail)));
             break;
         default: /* the slopes of sigmoid and tanh */
             r = v_mul(v_set1(kind == FM_TANH + FM_KINDS ? 4 : 1), v_div(e1, v_mul(u, u)));
