@@ -16,6 +16,8 @@ from fastml import _openmp
 
 from .arrays import assert_same_bits
 
+#: Whether tests that draw at random may take minutes instead of seconds.
+NIGHTLY = bool(os.environ.get("FASTML_NIGHTLY"))
 ROOT = Path(__file__).resolve().parent.parent
 
 

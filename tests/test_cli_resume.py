@@ -10,11 +10,12 @@ import pytest
 
 from fastml import nn
 
+from .processes import NIGHTLY
 from .test_cli import refused, run
 from .test_cli_process import posix, start
 
 TRAINING = ["train", "--epochs", "12", "--layers", "32,16", "--seed", "5"]
-KILLS = 25 if os.environ.get("FASTML_NIGHTLY") else 3
+KILLS = 25 if NIGHTLY else 3
 
 
 def shown(out):

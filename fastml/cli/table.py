@@ -11,12 +11,12 @@ import csv
 import math
 import os
 import re
-import zipfile
-import zlib
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from fastml._files import reading
 from fastml.cli.errors import CommandError
 
 SUFFIXES = (".csv", ".tsv", ".npz")
@@ -49,14 +49,17 @@ def read_table(path, label=None, header=None):
     if os.path.isdir(path):
         raise CommandError(f"{path}: is a directory, not a file")
     try:
-        if suffix == ".npz":
-            return _read_npz(path, label)
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return _read_text(file, path, label, header, "\t" if suffix == ".tsv" else ",")
+        with reading(path, f"usable {suffix} file", own=CommandError):
+            if suffix == ".npz":
+                return _read_npz(path, label)
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                return _read_text(file, path, label, header, "\t" if suffix == ".tsv" else ",")
     except FileNotFoundError:
         raise CommandError(f"{path}: no such file") from None
     except OSError as error:
         raise CommandError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise CommandError(str(error)) from None
 
 
 # Text
@@ -201,28 +204,29 @@ def _sort_classes(codes, names):
 
 
 def _read_npz(path, label):
-    open(path, "rb").close()  # the plain reasons why a file cannot be read, before NumPy's own
-    try:
-        archive = np.load(path, allow_pickle=False)
+    with open(path, "rb") as file, warnings.catch_warnings(action="ignore"):  # about headers of Python 2
+        archive = np.load(file, allow_pickle=False)
         if isinstance(archive, np.ndarray):
-            raise zipfile.BadZipFile("it holds a single array")
-        with archive:
-            keys = archive.files
-            features = next((key for key in ("X", "x") if key in keys), None)
-            target = "y" if label is None else label
-            for key, option in ((features, ""), (target, " for --label" if label else "")):
-                if key not in keys:
-                    raise CommandError(
-                        f"{path}: no array {key or 'X'!r}{option}; the arrays are {', '.join(keys) or 'none'}"
-                    )
-            if features == target:
-                raise CommandError(f"{path}: array {target!r} cannot be both features and labels")
+            raise CommandError(f"{path}: not a usable .npz file: it holds a single array")
+        keys = archive.files
+        features = next((key for key in ("X", "x") if key in keys), None)
+        target = "y" if label is None else label
+        for key, option in ((features, ""), (target, " for --label" if label else "")):
+            if key not in keys:
+                raise CommandError(
+                    f"{path}: no array {key or 'X'!r}{option}; the arrays are {', '.join(keys) or 'none'}"
+                )
+        if features == target:
+            raise CommandError(f"{path}: array {target!r} cannot be both features and labels")
+        try:
             X, y = archive[features], archive[target]
-    except (CommandError, OSError, MemoryError):
-        raise
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, RuntimeError) as error:
-        reason = "arrays of objects are not read" if "allow_pickle" in str(error) else error
-        raise CommandError(f"{path}: not a usable .npz file: {reason}") from None
+        except ValueError as error:
+            if "allow_pickle" in str(error):
+                raise CommandError(f"{path}: not a usable .npz file: arrays of objects are not read") from None
+            raise
+    for key, value in ((features, X), (target, y)):
+        if not isinstance(value, np.ndarray):
+            raise CommandError(f"{path}: {key!r} is no array")
 
     if X.ndim < 2 or X.dtype.kind not in "biuf":
         raise CommandError(

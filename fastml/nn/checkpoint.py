@@ -95,7 +95,7 @@ def load_checkpoint(
     parts = _given(model, optimizer, schedule, ema, scaler, batches)
     with reading(path, "checkpoint that fits"):
         content = _content(*read(path))
-        state, places = content["model"], content["places"]
+        state, places, extra = content["model"], content["places"], content["extra"]
         _check_model(model, state)
         mine = _places(model)
         _check_places(mine, places)
@@ -106,7 +106,6 @@ def load_checkpoint(
             if held != kind:
                 raise ValueError(f"its {name} is of the type {held}, not {kind}")
         _load_parts(parts, content)
-        extra = content["extra"]
     model.load_state_dict(state)
     for name, (owner, attribute) in mine.items():
         setattr(owner, attribute, places[name])
