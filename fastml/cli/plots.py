@@ -22,7 +22,7 @@ def check_matplotlib():
         import matplotlib.figure  # noqa: F401
     except ImportError:
         raise CommandError(
-            "--plots needs matplotlib, which is not installed: pip install 'fastml-kernels[plot]'"
+            "--plots needs matplotlib, which is not installed: pip install matplotlib"
         ) from None
 
 

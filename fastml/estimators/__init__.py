@@ -4,7 +4,7 @@ try:
     import sklearn  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "the estimators need scikit-learn 1.6 or later: pip install 'fastml-kernels[sklearn]'"
+        "the estimators need scikit-learn 1.6 or later: pip install scikit-learn"
     ) from error
 
 from .classifier import MLPClassifier

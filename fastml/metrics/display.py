@@ -79,7 +79,7 @@ class ConfusionMatrixDisplay:
                 import matplotlib.pyplot as plt
             except ImportError:
                 raise ImportError(
-                    "the picture needs matplotlib, which is not installed: pip install 'fastml-kernels[plot]'"
+                    "the picture needs matplotlib, which is not installed: pip install matplotlib"
                 ) from None
             _, ax = plt.subplots(layout="constrained")
         matrix, k = self.confusion_matrix, len(self.confusion_matrix)
