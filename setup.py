@@ -52,6 +52,7 @@ SHARED = "fastml._cyutility"
 #: call 0.05 to 0.2 microseconds slower, except these, whose own code is what a small call or a training step waits for.
 FOR_SPEED = {
     "fastml._kernels.activations",
+    "fastml._kernels.caller",
     "fastml._kernels.classification",
     "fastml._kernels.one_hot",
     "fastml._kernels.program",
@@ -61,6 +62,7 @@ FOR_SPEED = {
     "fastml._kernels.step_linear",
     "fastml._kernels.step_update",
     "fastml._kernels.updates",
+    "fastml._tracked",
 }
 #: The modules that hold C of their own; every other .pyx stands alone.
 C_SOURCES = {"fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"], "fastml._openmp": ["src_c/threads.c"]}

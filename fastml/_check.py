@@ -189,6 +189,15 @@ def same_memory(a, b):
             and a.dtype == b.dtype)
 
 
+def span(a):
+    """The addresses where an array's memory begins and ends."""
+    if a.size == 0:
+        return a.ctypes.data, a.ctypes.data
+    reach = [(n - 1) * stride for n, stride in zip(a.shape, a.strides, strict=True)]
+    first = a.ctypes.data + sum(r for r in reach if r < 0)
+    return first, a.ctypes.data + sum(r for r in reach if r > 0) + a.itemsize
+
+
 def overlap(a, b):
     """The arrays share memory, or might (where telling is too hard)."""
     if not np.may_share_memory(a, b):

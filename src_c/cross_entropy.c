@@ -329,7 +329,9 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
 {
     const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
+    const size_t most = n <= FM_RUN ? FM_GROUP : 1;
     FM(compensated) sum = {0, 0};
+    double group[FM_GROUP] = {0};
     for (size_t r = 0; r < rows; r++, x += n) {
         const size_t k = target ? FM_NO_CLASS : fm_class(label + r, n, rule);
         const int labelled = k != FM_NO_CLASS, spread = target || (labelled && smoothing != 0);
@@ -339,7 +341,12 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
             FM_ROW_SUM(value, n, v_mul(FM_NLL_SHARES(target, weight), AT(x)))
         if (labelled)
             value += (1 - smoothing) * w * x[k];
-        FM(tally_add)(&sum, 0 - value);
+        group[r % most] = 0 - value;
+        if ((r + 1) % most == 0 || r + 1 == rows) {
+            for (size_t rest = r % most + 1; rest < most; rest++)
+                group[rest] = 0;
+            FM(tally_add)(&sum, v64_sum(v64_load(group)));
+        }
         if (loss)
             loss[r] = (real)(0 - value);
         if (dx) {

@@ -12,7 +12,6 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from .._check cimport PyArray_ISCARRAY_RO
 from .._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, team, team_done
 
 cnp.import_array()
@@ -224,56 +223,3 @@ cdef class Program:
                 fm_phase_finish(&self.sync[p])
                 i = fm_phase_take(&self.sync[p])
             await_phase(&self.sync[p], self.phases[p].tiles)
-
-
-cdef class Caller:
-    """The short way from a Python call to a program and back, for batches that fit it."""
-
-    cdef Program program
-    cdef object target
-    cdef list modes, before, owners, arrays
-    cdef Py_ssize_t capacity, least
-    cdef tuple sample
-    cdef int ndim, typenum
-    cdef double nanoseconds
-
-    def __init__(self, Program program, list modes, target, list before, list owners, Py_ssize_t capacity,
-                 tuple sample, Py_ssize_t least, double nanoseconds):
-        self.program, self.modes, self.target, self.before, self.owners = program, modes, target, before, owners
-        self.arrays = [owner.value for owner in owners]
-        self.capacity, self.least, self.nanoseconds = capacity, least, nanoseconds
-        self.sample, self.ndim = sample, 1 + len(sample)
-        self.typenum = cnp.NPY_FLOAT if program.size == sizeof(float) else cnp.NPY_DOUBLE
-
-    def __call__(self, x, y):
-        """One step: the loss; None, and nothing written, where x or the model is not what the program was made for.
-
-        View 0 is x.
-        """
-        cdef Py_ssize_t rows, i
-        if type(x) is not cnp.ndarray:
-            return None
-        if (cnp.PyArray_TYPE(<cnp.ndarray>x) != self.typenum or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.ndim
-                or not PyArray_ISCARRAY_RO(<cnp.ndarray>x)):
-            return None
-        rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
-        if not self.least <= rows <= self.capacity:
-            return None
-        for i in range(1, self.ndim):
-            if cnp.PyArray_DIM(<cnp.ndarray>x, <int>i) != <Py_ssize_t>self.sample[i - 1]:
-                return None
-        for module in self.modes:
-            if not module.training:
-                return None
-        for i in range(len(self.owners)):
-            if self.owners[i].value is not self.arrays[i]:
-                return None
-        self.target.bind(y, rows)
-        try:
-            for prepare in self.before:
-                prepare(rows)
-        except Stale:
-            return None
-        self.program.bind(0, <cnp.ndarray>x)
-        self.program.run(rows, self.nanoseconds * rows)
-        return self.target.loss(rows)

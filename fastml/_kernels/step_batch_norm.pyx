@@ -61,14 +61,19 @@ cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
     job.purpose, job.training, job.eps = WHOLE, True, p.x[0]
     place(job, t.scratch)
     by_panel(job, 0, 1)
-    if p.v[6] == NULL:
+    move(p, t, p.v[6], job.sum, n, job.cut.channels)
+    move(p, t, p.v[7], job.m2, n - p.n[1], job.cut.channels)
+
+
+cdef void move(const Args *p, const Tile *t, const View *running, const double *total, double n,
+               size_t channels) noexcept nogil:
+    """Move a running statistic (or NULL) towards total / n."""
+    if running == NULL:
         return
-    if Job is Job32:
-        fm32.norm_running(<float *>at(p.v[6], t, t.lo, 0, p.size), job.sum, n, p.x[1], job.cut.channels)
-        fm32.norm_running(<float *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - p.n[1], p.x[1], job.cut.channels)
+    if p.size == sizeof(float):
+        fm32.norm_running(<float *>at(running, t, t.lo, 0, p.size), total, n, p.x[1], channels)
     else:
-        fm64.norm_running(<double *>at(p.v[6], t, t.lo, 0, p.size), job.sum, n, p.x[1], job.cut.channels)
-        fm64.norm_running(<double *>at(p.v[7], t, t.lo, 0, p.size), job.m2, n - p.n[1], p.x[1], job.cut.channels)
+        fm64.norm_running(<double *>at(running, t, t.lo, 0, p.size), total, n, p.x[1], channels)
 
 
 cdef void norm_backward(Job *job, const Args *p, const Tile *t) noexcept nogil:

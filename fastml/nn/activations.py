@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from .._check import number
 from .._kernels import activations as _kernel
 from .._kernels import step_elementwise, step_linear
@@ -70,15 +72,17 @@ class _Smooth(Module):
         return self._kind, (*self._arguments().values(), 1.0, math.inf)[:2]
 
     def forward(self, x):
-        y = self._op(x, **self._arguments(), out=self._results.like(x))
-        self._saved = x
+        arguments = self._arguments()
+        y = self._op(x, **arguments, out=self._results.like(x))
+        self._saved = x, arguments
         return y
 
     def backward(self, grad):
-        x = self._last()
-        return self._op_backward(grad, x, **self._arguments(), out=self._gradients.like(grad, x))
+        x, arguments = self._last()
+        return self._op_backward(grad, x, **arguments, out=self._gradients.like(grad, x))
 
     def lower(self, plan, x, name):
+        self._op(np.zeros(1, plan.dtype), **self._arguments())  # refuses wrong options
         plan.keep(x)
         y = plan.activation(x.cols, shape=x.shape)
         kind, numbers = self._program()

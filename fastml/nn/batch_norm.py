@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._kernels import step_batch_norm
+from .._kernels.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, size
@@ -40,6 +41,7 @@ class BatchNorm(Module):
     """
 
     buffer_names = ("running_mean", "running_var", "num_batches_tracked")
+    _live = frozenset({*Module._live, "eps", "momentum", "num_batches_tracked"})
 
     def __init__(
         self,
@@ -112,9 +114,7 @@ class BatchNorm(Module):
             channel_axis=self.channel_axis,
             out=self._gradients.like(grad, x),
         )
-        if self.weight is not None:
-            self.weight.grad = dweight
-            self.bias.grad = dbias
+        self._learn((self.weight, dweight), (self.bias, dbias))
         return dx
 
     def lower(self, plan, x, name):
@@ -128,26 +128,40 @@ class BatchNorm(Module):
             raise ValueError(f"{name}: BatchNorm has {n} features, the layer before gives {shape}")
         places = x.cols // n
         tracked = self.num_batches_tracked is not None
-        arrays = ("weight", "bias", "running_mean", "running_var")
-        weight, bias, running_mean, running_var = (
-            plan.outside(getattr(getattr(self, a), "value", getattr(self, a)), f"{name}.{a}") for a in arrays
+        weight, bias = (
+            plan.parameter(parameter, f"{name}.{what}", (n,), optional=True)
+            for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
         )
+        statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
+        if not tracked:
+            statistics = dict.fromkeys(statistics)
+        running_mean, running_var = (plan.outside(a, f"{name}.{what}", (n,)) for what, a in statistics.items())
         y, mean, inv_std = plan.like(x), plan.vector(f"{name}.mean", n), plan.vector(f"{name}.inv_std", n)
         plan.keep(x)
         scratch = step_batch_norm.scratch_bytes
-        moved = [running_mean, running_var] if tracked else []
+        moved = [m for m in (running_mean, running_var) if m is not None]
         numbers = plan.emit(
             step_batch_norm.batch_norm, [y, mean, inv_std], [x, weight, bias, running_mean, running_var],
-            cols=n, also=moved, columns=[], scratch=scratch, reals=[self.eps, 0],
-            integers=[places, self.convention == "torch"],
+            cols=n, also=moved, columns=[], scratch=scratch, integers=[places, self.convention == "torch"],
         )  # fmt: skip
+        probe, known = np.zeros((2, 1), plan.dtype), None
 
-        def count(rows):
+        def prepare(rows):
+            nonlocal known
+            if (self.num_batches_tracked is not None) != tracked:
+                raise Stale
+            now = self.eps, self._share() if tracked else 0.0
+            if now != known:
+                batch_norm(probe, eps=now[0], momentum=now[1])  # refuses what it would refuse in forward
+                numbers.set(now)
+                known = now
+
+        def commit(rows):
             if tracked:
-                numbers.set((self.eps, self._share()))
                 self.num_batches_tracked += 1
 
-        plan.before.append(count)
+        plan.prepare.append(prepare)
+        plan.commit.append(commit)
         plan.modes.append(self)
         if places == 1:
             plan.least_rows = 2

@@ -4,6 +4,7 @@ import numpy as np
 
 from .._check import as_array, number
 from .._kernels import step_cross_entropy
+from .._tracked import Tracked
 from ..ops.cross_entropy import cross_entropy_with_grad
 from ..ops.nll_loss import nll_loss_with_grad
 from ._reuse import Results
@@ -11,7 +12,7 @@ from .losses import check_reduction, reduced
 from .plan import GIVEN
 
 
-class _ClassLoss:
+class _ClassLoss(Tracked):
     """What both share; a subclass says which function of the kernels it is."""
 
     z_loss = 0.0
@@ -43,13 +44,10 @@ class _ClassLoss:
         reduced(self.reduction)
         if self.axis not in (-1, 1):
             raise ValueError(f"compile_step needs the classes on the last axis, not {self.axis}")
-        weight = self.weight
-        if weight is not None:
-            if weight.shape != (x.cols,):
-                raise ValueError(
-                    f"weight must have shape ({x.cols},), one for each class, not {weight.shape}"
-                )
-            weight = plan.outside(np.ascontiguousarray(weight, plan.dtype), "class weight")
+        # What is wrong with the options the op says.
+        self(np.zeros((1, x.cols), plan.dtype), np.zeros(1, np.int64))
+        weight = None if self.weight is None else np.array(self.weight, plan.dtype, order="C", ndmin=1)
+        weight = plan.constant(weight, "class weight", self.weight)
         x.layout.dense = True
         dx = plan.over(x)
         target = plan.matrix("target", 1, dtype=np.int64, array=GIVEN)

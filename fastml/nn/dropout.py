@@ -20,6 +20,7 @@ class _Dropping(Module):
     """What the dropouts share: p, and the place in the generator's stream."""
 
     place_names = ("seed", "offset")
+    _live = frozenset({*Module._live, "offset"})
 
     def __init__(self, p=0.5, seed=None):
         if not 0 <= p <= 1:
@@ -36,16 +37,28 @@ class _Dropping(Module):
             raise ValueError(f"grad has shape {grad.shape}, the last result has {shape}")
 
     def _draw(self, plan, count, *numbers):
-        """Before each step of a plan: what has the seed and the offset, for ``count`` words a sample."""
+        """With each step of a plan: what has the seed and the offset, for ``count`` words a sample."""
+        p, seed, offset = self.p, self.seed, 0
 
-        def draw(rows):
+        def prepare(rows):
+            nonlocal offset
             offset = self.offset
+            if type(offset) is not int or not 0 <= offset < 1 << 64:
+                dropout([], p, seed=seed, offset=offset)  # refuses what it would refuse in forward
             for each in numbers:
-                each.set(integers=[self.seed, offset])
+                each.set(integers=[seed, offset])
+
+        def commit(rows):
             self.offset = offset + rows * count
 
-        plan.before.append(draw)
+        plan.prepare.append(prepare)
+        plan.commit.append(commit)
         plan.modes.append(self)
+
+    def _threshold(self):
+        """What the step's kernels take for p; ValueError and TypeError as in forward."""
+        dropout([], self.p, seed=self.seed)
+        return step_elementwise.dropout_threshold(self.p)
 
     def extra_repr(self):
         return f"p={self.p}"
@@ -74,27 +87,27 @@ class Dropout(_Dropping):
 
     def forward(self, x):
         if not self.training or self.p == 0:
-            self._saved = (None, None, None)
+            self._saved = (None,) * 4
             return x
-        offset = self.offset
-        y = dropout(x, self.p, seed=self.seed, offset=offset, out=self._results.like(x))
+        p, seed, offset = self.p, self.seed, self.offset
+        y = dropout(x, p, seed=seed, offset=offset, out=self._results.like(x))
         self.offset = offset + y.size
-        self._saved = self.seed, offset, y.shape
+        self._saved = p, seed, offset, y.shape
         return y
 
     def backward(self, grad):
-        seed, offset, shape = self._last()
+        p, seed, offset, shape = self._last()
         if shape is None:
             return grad
         self._same_shape(grad, shape)
-        return dropout_backward(grad, self.p, seed=seed, offset=offset, out=self._gradients.like(grad))
+        return dropout_backward(grad, p, seed=seed, offset=offset, out=self._gradients.like(grad))
 
     def lower(self, plan, x, name):
         if self.p == 0:
             return x, lambda dy, wanted: dy
         gate = x.gate
+        threshold, scale = self._threshold()
         y = plan.over(x, adds_zeros=True)
-        threshold, scale = step_elementwise.dropout_threshold(self.p)
         numbers = plan.emit(
             step_elementwise.dropout,
             [y],
@@ -156,8 +169,8 @@ class _ChannelDropout(_Dropping):
             )
         if self.p == 0:
             return x, lambda dy, wanted: dy
+        threshold, scale = self._threshold()
         y = plan.over(x)
-        threshold, scale = step_elementwise.dropout_threshold(self.p)
         numbers = plan.emit(
             step_elementwise.channel_dropout,
             [y],
@@ -284,8 +297,8 @@ class AlphaDropout(_Dropping):
     def lower(self, plan, x, name):
         if self.p == 0:
             return x, lambda dy, wanted: dy
+        threshold, _ = self._threshold()
         y = plan.over(x)
-        threshold, _ = step_elementwise.dropout_threshold(self.p)
         line = self._line()
         integers = [self.seed, 0, threshold]
         numbers = plan.emit(

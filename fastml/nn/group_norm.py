@@ -11,13 +11,13 @@ from .module import Module, Parameter, float_dtype, size
 
 
 class _Grouped(Module):
-    """What both have: weight and bias per channel, statistics per group of a sample."""
+    """What both have: weight and bias per channel, statistics per group of a sample. A subclass has ``_form()``, the
+    numbers of groups and of channels, the op and its gradient."""
 
-    def __init__(self, groups, channels, eps, affine, dtype):
+    def __init__(self, channels, eps, affine, dtype):
         if not eps >= 0:
             raise ValueError(f"eps must not be negative, got {eps}")
         dtype = float_dtype(dtype)
-        self._groups, self._channels = groups, channels
         self.eps = eps
         self.affine = bool(affine)
         self.weight = Parameter(np.ones(channels, dtype)) if affine else None
@@ -26,9 +26,9 @@ class _Grouped(Module):
         self._gradients = Results()
 
     def forward(self, x):
-        shape = np.shape(x)
-        if len(shape) < 2 or shape[1] != self._channels:
-            raise ValueError(f"x must have the shape (N, {self._channels}, ...), got {shape}")
+        shape, (_, channels) = np.shape(x), self._form()
+        if len(shape) < 2 or shape[1] != channels:
+            raise ValueError(f"x must have the shape (N, {channels}, ...), got {shape}")
         weight = None if self.weight is None else self.weight.value
         bias = None if self.bias is None else self.bias.value
         y, mean, inv_std = self._normalise(x, weight, bias, self._results.like(x, weight))
@@ -41,12 +41,11 @@ class _Grouped(Module):
         dx, dweight, dbias = self._differentiate(
             grad, x, weight, mean, inv_std, self._gradients.like(grad, x)
         )
-        if self.weight is not None:
-            self.weight.grad, self.bias.grad = dweight, dbias
+        self._learn((self.weight, dweight), (self.bias, dbias))
         return dx
 
     def lower(self, plan, x, name):
-        groups, channels, n = self._groups, self._channels, math.prod(x.shape[1:])
+        (groups, channels), n = self._form(), math.prod(x.shape[1:])
         if x.shape[0] != channels:
             raise ValueError(
                 f"{name}: {type(self).__name__} has {channels} channels, the layer before gives {x.shape}"
@@ -56,9 +55,10 @@ class _Grouped(Module):
             plan.least_rows = max(plan.least_rows, 2)
         block, scratch = step_group_norm.rows_of_block(*form), step_group_norm.scratch_bytes(*form)
         weight, bias = (
-            None if parameter is None else plan.outside(parameter.value, f"{name}.{what}")
+            plan.parameter(parameter, f"{name}.{what}", (channels,), optional=True)
             for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
         )
+        self._normalise(np.zeros((2, channels, 2), plan.dtype), None, None, None)  # refuses wrong options
         y = plan.activation(x.cols, shape=x.shape)
         mean, inv_std = plan.matrix(f"{name}.mean", groups), plan.matrix(f"{name}.inv_std", groups)
         plan.keep(x)
@@ -112,7 +112,10 @@ class GroupNorm(_Grouped):
         self.num_channels = size(num_channels, "num_channels")
         if self.num_channels % self.num_groups:
             raise ValueError(f"num_groups must divide num_channels, got {num_groups} and {num_channels}")
-        super().__init__(self.num_groups, self.num_channels, eps, affine, dtype)
+        super().__init__(self.num_channels, eps, affine, dtype)
+
+    def _form(self):
+        return self.num_groups, self.num_channels
 
     def _normalise(self, x, weight, bias, out):
         return group_norm(x, self.num_groups, weight, bias, eps=self.eps, out=out)
@@ -141,8 +144,11 @@ class InstanceNorm(_Grouped):
     """
 
     def __init__(self, num_features, eps=1e-5, affine=False, *, dtype=np.float32):
-        self.num_features = n = size(num_features, "num_features")
-        super().__init__(n, n, eps, affine, dtype)
+        self.num_features = size(num_features, "num_features")
+        super().__init__(self.num_features, eps, affine, dtype)
+
+    def _form(self):
+        return self.num_features, self.num_features
 
     def _normalise(self, x, weight, bias, out):
         return instance_norm(x, weight, bias, eps=self.eps, out=out)

@@ -43,9 +43,10 @@ class TrailingNorm(Module):
             raise ValueError(f"{name}: {kind} normalises {self.normalized_shape}, the layer before gives {x.shape}")
         n = x.cols
         weight, bias = (
-            plan.outside(value, f"{name}.{what}")
-            for value, what in zip(self._values(), ("weight", "bias"), strict=True)
+            plan.parameter(parameter, f"{name}.{what}", self.normalized_shape, optional=True)
+            for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
         )
+        self._normalise(np.zeros(self.normalized_shape, plan.dtype), None, None, None)  # refuses a wrong eps
         y, inv_std = plan.activation(n, shape=x.shape), plan.matrix(f"{name}.inv_std", 1)
         mean = plan.matrix(f"{name}.mean", 1) if isinstance(self, LayerNorm) else None
         plan.keep(x)
@@ -95,9 +96,7 @@ class LayerNorm(TrailingNorm):
 
     def forward(self, x):
         weight, bias = self._values(x)
-        y, mean, inv_std = layer_norm(
-            x, weight, bias, axis=self._axis, eps=self.eps, out=self._results.like(x, weight)
-        )
+        y, mean, inv_std = self._normalise(x, weight, bias, self._results.like(x, weight))
         self._saved = x, mean, inv_std
         return y
 
@@ -107,11 +106,11 @@ class LayerNorm(TrailingNorm):
         dx, dweight, dbias = layer_norm_backward(
             grad, x, weight, mean, inv_std, axis=self._axis, out=self._gradients.like(grad, x)
         )
-        if self.weight is not None:
-            self.weight.grad = dweight
-        if self.bias is not None:
-            self.bias.grad = dbias
+        self._learn((self.weight, dweight), (self.bias, dbias))
         return dx
+
+    def _normalise(self, x, weight, bias, out):
+        return layer_norm(x, weight, bias, axis=self._axis, eps=self.eps, out=out)
 
     def extra_repr(self):
         shape = self.normalized_shape

@@ -65,8 +65,8 @@ class Linear(Module):
             raise ValueError(
                 f"{name}: Linear takes {self.in_features} features, the layer before gives {shape}"
             )
-        weight = plan.outside(self.weight.value, f"{name}.weight")
-        bias = None if self.bias is None else plan.outside(self.bias.value, f"{name}.bias")
+        weight = plan.parameter(self.weight, f"{name}.weight", (self.out_features, self.in_features))
+        bias = plan.parameter(self.bias, f"{name}.bias", (self.out_features,), optional=True)
         y = plan.activation(self.out_features)
         flops = 2 * plan.rows * self.in_features * self.out_features
         # A tile of rows packs the whole weight for itself, a tile of columns its own part of it.

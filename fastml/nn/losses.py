@@ -5,6 +5,7 @@ import numpy as np
 from .._check import as_array
 from .._kernels import step_losses
 from .._kernels.losses import check_delta, repeating
+from .._tracked import Tracked
 from ..ops.losses import (
     binary_cross_entropy_with_logits_with_grad,
     huber_loss_with_grad,
@@ -30,7 +31,7 @@ def reduced(reduction):
         raise ValueError("compile_step needs a loss with reduction 'mean' or 'sum', not 'none'")
 
 
-class _ElementLoss:
+class _ElementLoss(Tracked):
     """What all share. A subclass has ``_with_grad``, the function; ``_options``, its arguments by name; ``_kernel``,
     that of a step with the number of the loss; and ``_factors``, its own parameters as (array or None, name)."""
 
@@ -55,8 +56,10 @@ class _ElementLoss:
         tables, periods = [], []
         for factor, name in self._factors():
             table, period = repeating(factor, name, x.cols, plan.dtype)
-            tables.append(plan.outside(table, name))
+            tables.append(plan.constant(table, name, factor))
             periods.append(period)
+        # What is wrong with the options the op says.
+        self(*np.zeros((2, 1, x.cols), plan.dtype))
         x.layout.dense = True
         dx = plan.over(x)
         target = plan.matrix("target", x.cols, array=GIVEN)

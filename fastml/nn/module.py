@@ -1,16 +1,18 @@
 """Module and Parameter: what every layer shares.
 
 A module finds its parameters and submodules among its attributes, in the order in which they were set, so
-a user's own module is a class with a forward and a backward. Nothing is registered and nothing runs when
-an attribute is set.
+a user's own module is a class with a forward and a backward. Nothing is registered, and all that happens
+when an attribute is set is that it is counted (_tracked.pyx).
 """
 
 import numpy as np
 
 from .._check import as_array
+from .._tracked import Tracked
+from ..ops.sgd import sgd_step
 
 
-class Parameter:
+class Parameter(Tracked):
     """An array that is learnt (``value``) and its gradient (``grad``, None before the first backward)."""
 
     __slots__ = ("grad", "value")
@@ -23,7 +25,7 @@ class Parameter:
         return f"Parameter(shape={self.value.shape}, dtype={self.value.dtype})"
 
 
-class Module:
+class Module(Tracked):
     """Base of all layers: ``y = module(x)`` and ``dx = module.backward(dy)``.
 
     ``forward`` keeps what ``backward`` needs, by reference: an input changed in place between the two
@@ -32,6 +34,9 @@ class Module:
     up. ``Linear`` and ``Sequential`` take ``backward(dy, input_grad=False)`` where nobody wants the input's
     gradient: the first layer of a network then does half the work. It may be called again with another ``dy``; before the first forward it is a RuntimeError. Copies
     and pickles carry parameters and buffers and not what forward kept.
+
+    In the explicit calls forward comes before the loss sees its target: where that refuses a label, running statistics
+    and dropout's place have moved already. A compiled step looks at the target first.
 
     Results belong to the caller: the next call does not overwrite an array that is still referred to.
 
@@ -94,11 +99,15 @@ class Module:
         return [self, *(module for _, child in self.named_children() for module in child.modules())]
 
     def named_parameters(self, prefix=""):
-        """All parameters as (name, parameter) pairs with PyTorch's dotted names."""
+        """All parameters as (name, parameter) pairs with PyTorch's dotted names; one that stands in several places once,
+        under its first name."""
         found = [(prefix + name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
         for name, child in self.named_children():
             found += child.named_parameters(f"{prefix}{name}.")
-        return found
+        first = {}
+        for name, parameter in found:
+            first.setdefault(id(parameter), (name, parameter))
+        return list(first.values())
 
     def parameters(self):
         """All parameters, in the order of :meth:`named_parameters`."""
@@ -115,8 +124,8 @@ class Module:
         """Write arrays (or CPU tensors) into the parameters and buffers of the same names, in place.
 
         Values are converted to the type of the place they go to. Raises ValueError that lists every
-        missing and unexpected name and every shape that differs, TypeError for values that are no real
-        numbers; nothing is written then.
+        missing and unexpected name, every shape that differs and every array that is read-only, TypeError for values
+        that are no real numbers; nothing is written then.
         """
         if faults := self.state_faults(state):
             raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(faults)}")
@@ -158,6 +167,14 @@ class Module:
             found |= child._state(f"{prefix}{name}.")
         return found
 
+    def _learn(self, *gradients):
+        """Give each (parameter or None) of these pairs its gradient; one that stands twice gets their sum."""
+        seen = set()
+        for parameter, gradient in gradients:
+            if parameter is not None:
+                parameter.grad = added(parameter.grad, gradient) if id(parameter) in seen else gradient
+                seen.add(id(parameter))
+
     def _last(self):
         """What the last forward kept."""
         if self._saved is None:
@@ -165,7 +182,7 @@ class Module:
         return self._saved
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_saved"}
+        return {name: value for name, value in vars(self).items() if name not in ("_saved", "_ties")}
 
     def extra_repr(self):
         """The arguments between the brackets of repr()."""
@@ -173,6 +190,13 @@ class Module:
 
     def __repr__(self):
         return f"{type(self).__name__}({_body(self)})"
+
+
+def added(a, b):
+    """a + b of one parameter's gradients, in a's type, by the primitive that adds them in a compiled step."""
+    total = np.array(a, order="C")
+    sgd_step([total], [b], lr=1.0, maximize=True)  # a − 1 · (−b)
+    return total
 
 
 def float_dtype(dtype):

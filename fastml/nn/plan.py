@@ -5,11 +5,13 @@ it may be cut: by rows of the batch, by columns, or both, and which operands a t
 touches only within its own rows or columns. _schedule.py makes phases of that.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .._kernels import step_update
+from .._kernels.caller import facts
 from .._kernels.program import Numbers
 
 #: In the place of an array that every step brings along.
@@ -89,20 +91,28 @@ class Stage:
 
 
 class Plan:
-    """The stages of one step on batches of up to ``rows`` rows."""
+    """The stages of one step on batches of up to ``rows`` rows; ``shared``: parameters that stand in several places."""
 
-    def __init__(self, rows, dtype, max_norm=None, clip_value=None):
+    def __init__(self, rows, dtype, max_norm=None, clip_value=None, shared=()):
         self.rows = rows
         self.max_norm = max_norm
         self.clip_value = clip_value
+        self.shared = shared
         self.dtype = np.dtype(dtype)
         self.matrices = []
         self.stages = []
-        self.before = []  # functions of the number of rows, called before every step
+        # Functions of the number of rows. Before every step: what may raise, and writes nothing but the plan's numbers.
+        self.prepare = []
+        # After it: what counts steps, batches and places.
+        self.commit = []
+        self.closing = []  # functions without arguments, called when all stages are there
+        self.beside = []  # (array, name, whether it is written): not of the program, but what `commit` works on
+        self.copied = []  # (array, its bytes): what the program has a copy of
         self.modes = []  # modules that do something else in evaluation mode
         self.least_rows = 1
         self.learnt = set()  # ids of the parameters that the optimizer moves
         self.gradients = []  # (parameter, its array, its gradient), in the order in which they are found
+        self._places = {}  # the matrix of each parameter
         self._activations = 0
 
     def matrix(self, name, cols, rows=None, dtype=None, array=None, layout=None, shape=None):
@@ -135,17 +145,66 @@ class Plan:
         """The gradient of x, in memory of its own."""
         return self.matrix(f"d{x.name}", x.cols, layout=x.layout, shape=x.shape)
 
-    def outside(self, array, name):
+    def outside(self, array, name, shape):
         """An array of parameters or statistics, read and written in place: one row for each column it makes."""
         if array is None:
             return None
-        if not (array.dtype == self.dtype and array.flags.c_contiguous and array.flags.aligned):
-            raise TypeError(f"{name} must be a contiguous array of {self.dtype}, not {array.dtype}")
-        for matrix in self.matrices:
-            if matrix.array is array:
-                return matrix
-        cols = array.size // max(len(array), 1)
-        return self.matrix(name, cols, rows=len(array), array=array)
+        check_array(array, name, shape, self.dtype)
+        return self.matrix(name, math.prod(shape[1:]), rows=shape[0], array=array)
+
+    def parameter(self, parameter, name, shape, optional=False):
+        """A parameter's array."""
+        if parameter is None and optional:
+            return None
+        if not hasattr(parameter, "value"):
+            raise TypeError(f"{name} must be a Parameter, not {type(parameter).__name__}")
+        if parameter.value is None:
+            raise TypeError(f"{name} must have an array in value, not None")
+        if parameter in self._places:
+            check_array(parameter.value, name, shape, self.dtype)
+        else:
+            self._places[parameter] = self.outside(parameter.value, name, shape)
+        return self._places[parameter]
+
+    def constant(self, array, name, source):
+        """An array of the plan's own, made from ``source``: when that has other bytes, the plan is made anew."""
+        if array is None:
+            return None
+        if not isinstance(source, (int, float, np.generic)):  # a number's change is one of an attribute
+            self.copied.append((source, np.asarray(source).tobytes()))
+        return self.matrix(name, math.prod(array.shape[1:]), rows=len(array), array=array)
+
+    @property
+    def given(self):
+        """The numbers of the matrices that every step brings along; the batch is the first."""
+        return tuple(m.index for m in self.matrices if m.array is GIVEN)
+
+    def close(self):
+        """Refuse arrays that are read-only where they are written, and those that share memory.
+
+        ``bound``: all arrays outside, as (array, name, whether it is written).
+        """
+        for close in self.closing:
+            close()
+        written = {m.index for stage in self.stages for m, writes in stage.touched if writes}
+        outside = [m for m in self.matrices if m.array is not None and m.array is not GIVEN]
+        self.bound = [*((m.array, m.name, m.index in written) for m in outside), *self.beside]
+        spans = []
+        for array, name, writes in self.bound:
+            first, size, *_, writeable = facts(array)
+            if writes and not writeable:
+                raise ValueError(f"{name} is read-only")
+            spans.append((first, first + size, name, writes))
+        spans.sort(key=lambda span: span[:2])
+        near = []
+        for span in spans:
+            near = [other for other in near if other[1] > span[0]]
+            for other in near:
+                if span[3] or other[3]:
+                    raise ValueError(
+                        f"{span[2]} shares memory with {other[2]}: give each an array of its own, or one Parameter to both"
+                    )
+            near.append(span)
 
     def keep(self, x):
         """Backward reads x: no later layer may write over it."""
@@ -161,22 +220,50 @@ class Plan:
         self._updates = updates
 
     def update(self):
-        """Let the optimizer have the gradients found so far, unless their norm must be known first."""
+        """Let the optimizer have the gradients found so far, but not those of which more may come, and none where
+        their norm must be known first."""
         if self.max_norm is None:
-            self._update_all()
+            self._update_all([found for found in self.gradients if found[0] not in self.shared])
+            self.gradients = [found for found in self.gradients if found[0] in self.shared]
 
-    def _update_all(self):
-        for parameter, value, gradient in self.gradients:
+    def _update_all(self, gradients):
+        self._clip_values(gradients)
+        if self.max_norm is not None and gradients:
+            self._clip_norm(gradients)
+        for parameter, value, gradient in gradients:
             for update in self._updates:
                 update(parameter, value, gradient)
-        self.gradients.clear()
 
-    def clip(self, parameters):
-        """Bound the norm of all gradients, taken in the order of the parameters; then let the optimizer have them."""
-        order = {id(p): i for i, p in enumerate(parameters)}
-        self.gradients.sort(key=lambda found: order[id(found[0])])
+    def add_up(self, first, since):
+        """Add each gradient found from number ``since`` on to one of the same parameter from ``first`` on."""
+        found, self.gradients = self.gradients[since:], self.gradients[:since]
+        for parameter, value, gradient in found:
+            earlier = [g for p, _, g in self.gradients[first:] if p is parameter]
+            if not earlier:
+                self.gradients.append((parameter, value, gradient))
+                continue
+            # SGD's step of rate 1 along −g, as nn.module.added takes it.
+            self.emit(
+                step_update.add, [earlier[0], None], [gradient], cols=gradient.rows, columns=[],
+                reals=(1, 0, 1, 0, -1), integers=[0],
+            )  # fmt: skip
+
+    def finish(self, parameters):
+        """All gradients are found: let the optimizer have what it does not have yet, in the order of the parameters."""
+        self.add_up(0, 0)
+        order = {parameter: i for i, parameter in enumerate(parameters)}
+        self._update_all(sorted(self.gradients, key=lambda found: order[found[0]]))
+        self.gradients = []
+
+    def _clip_values(self, gradients):
+        if self.clip_value is not None:
+            bound = [self.clip_value]
+            for _, _, gradient in gradients:
+                self.emit(step_update.clip_value, [gradient], [], cols=gradient.rows, columns=[], reals=bound)
+
+    def _clip_norm(self, gradients):
         total = self.vector("squares", 1, dtype=np.float64)
-        for k, (_, _, gradient) in enumerate(self.gradients):
+        for k, (_, _, gradient) in enumerate(gradients):
             elements = gradient.rows * gradient.cols
             n = step_update.blocks(elements, self.dtype.itemsize)
             sums = self.vector(f"squares of {gradient}", n, dtype=np.float64)
@@ -184,7 +271,7 @@ class Plan:
                 step_update.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements]
             )
             self.emit(step_update.total, [total], [sums], columns=[sums], integers=[n, k == 0])
-        for _, _, gradient in self.gradients:
+        for _, _, gradient in gradients:
             self.emit(
                 step_update.clip,
                 [gradient],
@@ -193,7 +280,6 @@ class Plan:
                 columns=[total],
                 reals=[self.max_norm],
             )
-        self._update_all()
 
     def learns(self, parameter):
         """Whether the optimizer moves this parameter."""
@@ -201,15 +287,6 @@ class Plan:
 
     def learn(self, parameter, value, gradient):
         """A parameter's gradient is known from here on."""
-        if self.clip_value is not None:
-            self.emit(
-                step_update.clip_value,
-                [gradient],
-                [],
-                cols=gradient.rows,
-                columns=[],
-                reals=[self.clip_value],
-            )
         self.gradients.append((parameter, value, gradient))
 
     def emit(
@@ -236,3 +313,17 @@ class Plan:
         for m in filter(None, outs):
             m.made_by, m.gate = stage, False
         return numbers
+
+
+def check_array(array, name, shape, dtype):
+    """Refuse what a program cannot have as an array of this shape and type, in place: by NumPy's own struct, as a
+    subclass may say anything."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
+    _, _, its_shape, its_dtype, in_one_piece, _ = facts(array)
+    if its_dtype != dtype:
+        raise TypeError(f"{name} must be {dtype} as the model's parameters are, not {its_dtype}")
+    if its_shape != tuple(shape):
+        raise ValueError(f"{name} must have the shape {tuple(shape)}, not {its_shape}")
+    if not in_one_piece:
+        raise ValueError(f"compile_step needs {name} C-contiguous and aligned, not of strides {array.strides}")

@@ -27,7 +27,7 @@ class RMSNorm(TrailingNorm):
 
     def forward(self, x):
         weight, _ = self._values(x)
-        y, inv_rms = rms_norm(x, weight, axis=self._axis, eps=self.eps, out=self._results.like(x, weight))
+        y, inv_rms = self._normalise(x, weight, None, self._results.like(x, weight))
         self._saved = x, inv_rms
         return y
 
@@ -37,9 +37,11 @@ class RMSNorm(TrailingNorm):
         dx, dweight = rms_norm_backward(
             grad, x, weight, inv_rms, axis=self._axis, out=self._gradients.like(grad, x)
         )
-        if self.weight is not None:
-            self.weight.grad = dweight
+        self._learn((self.weight, dweight))
         return dx
+
+    def _normalise(self, x, weight, bias, out):
+        return rms_norm(x, weight, axis=self._axis, eps=self.eps, out=out)
 
     def extra_repr(self):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"

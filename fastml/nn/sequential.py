@@ -1,14 +1,20 @@
 """Layers one after the other."""
 
+from collections import Counter
+
+from .._tracked import count
 from .linear import Linear
-from .module import Module
+from .module import Module, added
 
 
 class Sequential(Module):
     """Layers applied in turn; backward goes through them in reverse order.
 
     Parameters are named by position: ``"0.weight"``. Supports ``len``, iteration and indexing (a slice
-    gives a Sequential that shares its layers).
+    gives a Sequential that shares its layers). ``layers`` may be set, to another tuple of them.
+
+    A Parameter may stand in several layers (``b.weight = a.weight``): it is one of ``parameters()``, has both names in
+    ``state_dict()``, and its gradient is the sum over the layers, added from the last one to the first.
 
     Raises TypeError for anything that is no Module, ValueError where one module stands twice: it could
     keep only its last input.
@@ -24,18 +30,20 @@ class Sequential(Module):
     )
     """
 
+    _live = frozenset({*Module._live, "_ties"})
+    _ties = (-1, {})
+
     def __init__(self, *layers):
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Module):
-                raise TypeError(f"layer {i} must be a Module, got {type(layer).__name__}")
         self.layers = layers
-        seen = set()
-        for module in self.modules():
-            if id(module) in seen:
-                raise ValueError(
-                    f"{type(module).__name__} stands twice in the model: build one for each place"
-                )
-            seen.add(id(module))
+
+    def __setattr__(self, name, value):
+        if name == "layers":
+            value = tuple(value)
+            for i, layer in enumerate(value):
+                if not isinstance(layer, Module):
+                    raise TypeError(f"layer {i} must be a Module, got {type(layer).__name__}")
+            check_once([module for layer in value for module in layer.modules()])
+        super().__setattr__(name, value)
 
     def forward(self, x):
         for layer in self.layers:
@@ -45,12 +53,34 @@ class Sequential(Module):
     def backward(self, grad, input_grad=True):
         """Gradient of the input; None with ``input_grad=False``, which saves the first layer the product for it."""
         first = 0 if input_grad else self._first_learning()
-        for i in range(len(self.layers) - 1, first - 1, -1):
-            layer = self.layers[i]
+        ties = self._tied()
+        sums = {}
+        layers = self.layers
+        for i in range(len(layers) - 1, first - 1, -1):
+            layer = layers[i]
             if i == first and not input_grad and isinstance(layer, (Linear, Sequential)):
-                return layer.backward(grad, input_grad=False)
-            grad = layer.backward(grad)
+                grad = layer.backward(grad, input_grad=False)
+            else:
+                grad = layer.backward(grad)
+            if i in ties:
+                for parameter in ties[i]:
+                    known = sums.get(parameter)
+                    if known is not None:
+                        parameter.grad = added(known, parameter.grad)
+                    sums[parameter] = parameter.grad
         return grad if input_grad else None
+
+    def _tied(self):
+        """By the layer's number the parameters that it shares with another layer, found again only where an attribute
+        was set meanwhile."""
+        now = count()
+        if self._ties[0] != now:
+            check_once(self.modules())
+            held = [layer.parameters() for layer in self.layers]
+            often = Counter(parameter for parameters in held for parameter in parameters)
+            shared = {i: [p for p in parameters if often[p] > 1] for i, parameters in enumerate(held)}
+            self._ties = now, {i: parameters for i, parameters in shared.items() if parameters}
+        return self._ties[1]
 
     def _first_learning(self):
         """The first layer that has parameters."""
@@ -63,11 +93,15 @@ class Sequential(Module):
             backwards.append((layer, backward))
 
         def backward(dy, wanted):
+            mine = len(plan.gradients)
             learns = [any(map(plan.learns, layer.parameters())) for layer, _ in backwards]
             for i in range(len(backwards) - 1, -1, -1):
                 if not (wanted or any(learns[: i + 1])):
                     return None
+                before = len(plan.gradients)
                 dy = backwards[i][1](dy, wanted or any(learns[:i]))
+                plan.add_up(before, before)
+                plan.add_up(mine, before)
                 plan.update()
             return dy
 
@@ -84,3 +118,12 @@ class Sequential(Module):
 
     def __getitem__(self, index):
         return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+
+def check_once(modules):
+    """ValueError where a module stands twice: it keeps only the last input for its backward."""
+    seen = set()
+    for module in modules:
+        if id(module) in seen:
+            raise ValueError(f"{type(module).__name__} stands twice in the model: build one for each place")
+        seen.add(id(module))

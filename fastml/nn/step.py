@@ -1,15 +1,20 @@
 """compile_step: forward, loss, backward and optimizer as one native program."""
 
 import math
+from collections import Counter
 
 import numpy as np
 
 from .._check import as_array, number
-from .._kernels.program import Caller, Program
+from .._kernels.caller import Caller, facts
+from .._kernels.program import Program
 from ._schedule import Schedule
+from ._signature import Signature, check_program
 from .flatten import Flatten
 from .linear import Linear
+from .module import Parameter
 from .plan import GIVEN, Plan
+from .sequential import check_once
 
 FIRST_ROWS = 128  # the batch that a program is made for before it has seen one
 
@@ -28,10 +33,12 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
     but planned beforehand: kernels that can share a tile run one after the other while it is in the caches, the
     update follows its gradient directly, and nothing of Python is touched in between. Parameters, running
     statistics and the optimizer's state are those of the objects themselves, so explicit steps, ``state_dict``
-    and evaluation may come at any time; options such as ``optimizer.lr`` may be set between steps. Only the
+    and evaluation may come at any time. Whatever is changed between two steps (options, arrays, layers, what is tied or
+    frozen) is seen in the next: it does what the explicit calls would do, or raises an error that names the object before
+    anything is written. Only what is written past the attributes (``vars(layer)["p"] = …``) is not seen, and the
     parameters' ``grad`` is not filled. A loss that is not finite is returned as it is, and the update that follows
     from it is made: to pass over such updates (``optim.GradScaler``), or to add up gradients (``optim.Accumulate``), take
-    the explicit calls. A step belongs to one thread at a time.
+    the explicit calls. A step belongs to one thread at a time; a copy of it trains a copy of the model.
 
     Parameters
     ----------
@@ -41,7 +48,8 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
     optimizer : optimizer over parameters of the model
         Parameters that it does not hold stay as they are.
     max_norm : float, optional
-        Bound of the norm of all gradients together: :func:`fastml.clip_grad_norm` before ``optimizer.step()``.
+        Bound of the norm of all gradients that the optimizer takes together: :func:`fastml.clip_grad_norm` before
+        ``optimizer.step()``.
     clip_value : float, optional
         Bound of each of their elements: :func:`fastml.clip_grad_value`, before ``max_norm`` where both are given.
     ema : optim.EMA, optional
@@ -57,10 +65,13 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
     Raises
     ------
     TypeError
-        A layer, loss or optimizer that has no program, by name.
+        A layer, loss or optimizer that has no program, or that overrides what its program stands for, by name.
     ValueError
-        A layer that does not fit the one before; a loss with reduction "none". When called: x of another shape or
-        dtype, a model in evaluation mode, and what the loss raises, before anything is written.
+        A layer that does not fit the one before; a loss with reduction "none"; a parameter or statistic of another shape,
+        not contiguous, read-only, or in memory that it shares. When called: all of these where something was changed, x of
+        another shape or dtype, a model in evaluation mode, and what the loss raises, before anything is written.
+    RuntimeError
+        A call while another is running.
 
     >>> from fastml import nn, optim
     >>> model = nn.Sequential(nn.Linear(2, 8, seed=0), nn.ReLU(), nn.Linear(8, 2, seed=1))
@@ -70,20 +81,18 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
     >>> bool(losses[-1] < 0.1 * losses[0])
     True
     """
-    for what, thing in (("loss", loss_fn), ("optimizer", optimizer), ("model", model)):
-        if not hasattr(thing, "lower"):
-            raise TypeError(f"compile_step has no program for the {what} {type(thing).__name__}")
-    if ema is not None and not hasattr(ema, "lower"):
-        raise TypeError(f"compile_step has no program for the averages {type(ema).__name__}")
-    if max_norm is not None:
-        max_norm = number(max_norm, "max_norm", 0)
-    if clip_value is not None:
-        clip_value = number(clip_value, "clip_value", 0)
     return Step(model, loss_fn, optimizer, max_norm, clip_value, ema)
 
 
-class Step:
+class Step(Caller):
     """What :func:`compile_step` returns."""
+
+    _live = frozenset(
+        {
+            "_bounds", "_dtype", "_least_rows", "_modes", "_outside", "_parameters", "_rows", "_sample", "_schedule",
+            "_signature",
+        }
+    )  # fmt: skip
 
     def __init__(self, model, loss_fn, optimizer, max_norm=None, clip_value=None, ema=None):
         self.model = model
@@ -92,46 +101,90 @@ class Step:
         self.max_norm = max_norm
         self.clip_value = clip_value
         self.ema = ema
-        self._parameters = model.parameters()
-        if not self._parameters:
-            raise ValueError("the model has no parameters: there is nothing to train")
-        self._dtype = self._parameters[0].value.dtype
-        self._sample = _sample(model)
-        self._schedule = None
-        self._least_rows = 1
-        self._modes = [model]
         self._rows = 0  # of the largest batch so far
+        self._look()
         if self._sample is not None:
             self._plan(FIRST_ROWS, self._sample)  # for its errors
 
-    def __call__(self, x, y):
-        """One step on the batch (x, y); returns its loss, taken before the update."""
-        loss = self._call(x, y) if self._rows else None
-        return self._call_anew(x, y) if loss is None else loss
+    def _look(self):
+        """See what there is to make a program from."""
+        self._disarm()
+        self._signature = self._schedule = None
+        now = self._count()
+        check_program(self.loss_fn, "the loss")
+        check_program(self.optimizer, "the optimizer")
+        if self.ema is not None:
+            check_program(self.ema, "the averages")
+        check_program(self.model, "the model")
+        modules = list(_named_modules(self.model))
+        check_once([module for _, module in modules])
+        for name, module in modules[1:]:
+            check_program(module, f"layer {name},")
+        self._bounds = [
+            None if bound is None else number(bound, name, 0)
+            for bound, name in ((self.max_norm, "max_norm"), (self.clip_value, "clip_value"))
+        ]
+        parameters = self.model.named_parameters()
+        if not parameters:
+            raise ValueError("the model has no parameters: there is nothing to train")
+        self._dtype = _dtype(*parameters[0])
+        self._parameters = [parameter for _, parameter in parameters]
+        self._sample = _sample(self.model)
+        self._least_rows, self._modes = 1, [self.model]
+        parts = [part for part in (self.loss_fn, self.optimizer, self.ema) if part is not None]
+        others = [p for part in parts for p in getattr(part, "_params", ()) if isinstance(p, Parameter)]
+        self._signature = Signature([self, *parts, *(module for _, module in modules), *self._parameters, *others])
+        self._as_it_was(now)
 
-    def _call_anew(self, x, y):
-        """The call where something stood in its way: an array of another kind, a larger batch, other parameters."""
+    def _anew(self, x, y):
+        """The call where something stood in its way: an array of another kind, a larger batch, another model."""
+        now = self._count()
+        if self._signature is not None and self._same_classes() and self._signature.holds():
+            self._as_it_was(now)
+        else:
+            self._look()
         array = as_array(x, "x")
         if array.dtype != self._dtype:
             raise ValueError(f"x must be {self._dtype} as the model's parameters are, not {array.dtype}")
-        least = self._least_rows
-        if array.ndim < 2 or len(array) < least or self._sample not in (None, array.shape[1:]):
-            rows = "n" if least == 1 else f"n >= {least}"
-            sample = "…" if self._sample is None else ", ".join(map(str, self._sample))
-            raise ValueError(f"x must have the shape ({rows}, {sample}), not {array.shape}")
-        for module in self._modes:
-            if not module.training:
-                what = "the model" if module is self.model else f"its {type(module).__name__}"
-                raise ValueError(f"{what} is in evaluation mode: call model.train() first")
+        self._check_shape(array)
         plain = np.require(array, requirements="CA")
-        loss = self._call(plain, y) if self._rows and plain is not x else None
+        loss = self._quick(plain, y) if self._armed() and self._all_training() else None
         if loss is None:
             rows = self._rows
             if len(array) > rows:  # room for more where batches keep growing
                 rows = max(len(array), 3 * rows // 2)
             self._make(rows, array.shape[1:])
-            loss = self._call(plain, y)
+            self._check_shape(array)
+            self._all_training()
+            now = self._count()
+            if self._signature.holds():  # a lower may set attributes of objects that it makes
+                self._as_it_was(now)
+            loss = self._quick(plain, y)
+        if loss is None:
+            self._refuse_shared(x=plain, target=y)
+            raise RuntimeError("the model, the loss or the optimizer was changed while the step was called")
         return loss
+
+    def _check_shape(self, array):
+        least = self._least_rows
+        if array.ndim < 2 or len(array) < least or self._sample not in (None, array.shape[1:]):
+            rows = "n" if least == 1 else f"n >= {least}"
+            sample = "…" if self._sample is None else ", ".join(map(str, self._sample))
+            raise ValueError(f"x must have the shape ({rows}, {sample}), not {array.shape}")
+
+    def _all_training(self):
+        """True; ValueError where a module that does something else then is in evaluation mode."""
+        for module in self._modes:
+            if not module.training:
+                what = "the model" if module is self.model else f"its {type(module).__name__}"
+                raise ValueError(f"{what} is in evaluation mode: call model.train() first")
+        return True
+
+    def _refuse_shared(self, **given):
+        for what, array in given.items():
+            for owner, name, writes in self._outside:
+                if writes and isinstance(array, np.ndarray) and np.may_share_memory(array, owner):
+                    raise ValueError(f"{what} shares memory with {name}, which the step writes")
 
     def describe(self):
         """The program as text: phases, tiles, the stages of each, memory and arithmetic."""
@@ -141,7 +194,7 @@ class Step:
 
     def _plan(self, rows, sample):
         """The plan for batches of up to ``rows`` samples, and what makes the loss's part of it."""
-        plan = Plan(rows, self._dtype, self.max_norm, self.clip_value)
+        plan = Plan(rows, self._dtype, *self._bounds, shared=_shared(self.model))
         x = plan.matrix("x", math.prod(sample), array=GIVEN, shape=sample)
         updates = [part.lower(plan) for part in (self.optimizer, self.ema) if part is not None]
         plan.update_with(*updates)
@@ -149,6 +202,10 @@ class Step:
             raise ValueError("the optimizer holds none of the model's parameters")
         if self.ema is not None and not any(map(self.ema.holds, self._parameters)):
             raise ValueError("ema holds none of the model's parameters")
+        strangers = [p for p in getattr(self.optimizer, "_params", ()) if isinstance(p, Parameter)]
+        strangers = [p for p in strangers if p not in self._parameters]
+        if strangers:
+            plan.prepare.append(lambda rows: _refuse_gradients(strangers))
         y, backward = self.model.lower(plan, x, "")
         if len(y.shape) > 1:
             shape = f"(n, {str(y.shape)[1:]}"
@@ -157,13 +214,14 @@ class Step:
             )
         dy, bind = self.loss_fn.lower(plan, y)
         backward(dy, False)
-        if self.max_norm is not None:
-            plan.clip(self._parameters)
+        plan.finish(self._parameters)
+        plan.close()
         self._least_rows = plan.least_rows
         self._modes = [self.model, *plan.modes]
         return plan, bind
 
     def _make(self, rows, sample):
+        self._disarm()
         plan, bind = self._plan(rows, sample)
         schedule = Schedule(plan)
         program = Program(*schedule.lists())
@@ -171,13 +229,32 @@ class Step:
             if m.array is not None and m.array is not GIVEN:
                 program.bind(m.index, m.array)
         self._schedule, self._rows, self._sample = schedule, rows, sample
-        self._call = Caller(
-            program, self._modes, bind(program), plan.before, self._parameters, rows, sample,
-            plan.least_rows, schedule.nanoseconds / rows,
-        )  # fmt: skip
+        self._outside = plan.bound
+        self._arm(program, bind(program), plan, self._signature, rows, sample, schedule.nanoseconds / rows)
+
+    def __reduce__(self):
+        # Copies and pickles make a program of their own.
+        return type(self), (self.model, self.loss_fn, self.optimizer, self.max_norm, self.clip_value, self.ema)
 
     def __repr__(self):
         return f"Step({self.model!r}, {self.loss_fn!r}, {self.optimizer!r})"
+
+
+def _refuse_gradients(strangers):
+    """Explicit steps would use these gradients, which no backward of the model has made."""
+    for parameter in strangers:
+        if parameter.grad is not None:
+            raise ValueError(f"{parameter!r} of the optimizer has a gradient but is not in the model: set its grad to None")
+
+
+def _dtype(name, parameter):
+    """The dtype of a parameter's array."""
+    if not isinstance(parameter.value, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, not {type(parameter.value).__name__}")
+    dtype = facts(parameter.value)[3]
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} must be float32 or float64, not {dtype}")
+    return dtype
 
 
 def _sample(model):
@@ -188,3 +265,18 @@ def _sample(model):
         if isinstance(module, Linear):
             return (module.in_features,)
     return None
+
+
+def _named_modules(module, name=""):
+    """A module and all below it with their dotted names."""
+    yield name, module
+    for child_name, child in module.named_children():
+        yield from _named_modules(child, f"{name}.{child_name}" if name else child_name)
+
+
+def _shared(model):
+    """The parameters that stand in more than one place: of each the gradient is complete only at the end."""
+    places = Counter(
+        value for module in model.modules() for value in vars(module).values() if isinstance(value, Parameter)
+    )
+    return {parameter for parameter, count in places.items() if count > 1}

@@ -115,7 +115,7 @@ class Counted(Optimizer):
             members.append(i)
             moved.append(i)
             states = [
-                None if arrays is None else plan.outside(arrays[i], f"{name} of {value}")
+                None if arrays is None else plan.outside(arrays[i], f"{name} of {value}", parameter.value.shape)
                 for name, arrays in zip(self._names, lists, strict=True)
             ]
             states += [None] * (PLACES - len(states))
@@ -123,14 +123,13 @@ class Counted(Optimizer):
                 self._kernel, [value, *states], [gradient], cols=value.rows, columns=[], numbers=numbers
             )
 
-        def before(rows):
+        def prepare(rows):
             if any(a is not b for a, b in zip(self._lists(), lists, strict=True)):
                 raise Stale
             if isinstance(self._steps, int) and len(moved) == len(index):
                 now = self._numbers(self._steps + 1)
                 for numbers, _ in groups.values():
                     numbers.set(*now)
-                self._steps += 1
                 return
             steps = self._each_step()
             for _, members in groups.values():
@@ -138,9 +137,16 @@ class Counted(Optimizer):
                     raise Stale
             for numbers, members in groups.values():
                 numbers.set(*self._numbers(steps[members[0]] + 1))
-                for i in members:
-                    steps[i] += 1
+
+        def commit(rows):
+            if isinstance(self._steps, int) and len(moved) == len(index):
+                self._steps += 1
+                return
+            steps = self._each_step()
+            for i in moved:
+                steps[i] += 1
             self._set_steps(steps)
 
-        plan.before.append(before)
+        plan.prepare.append(prepare)
+        plan.commit.append(commit)
         return update

@@ -3,9 +3,10 @@
 import numpy as np
 
 from .. import _check
+from .._tracked import Tracked
 
 
-class Optimizer:
+class Optimizer(Tracked):
     """The base of an optimizer, which adds
 
     ``_options``: the names of its options, which are attributes; ``_check_options(options)`` refuses wrong ones;
@@ -17,6 +18,11 @@ class Optimizer:
     __slots__ = ("_params", "initial_lr")
 
     _options = ()
+
+    def __init_subclass__(cls, **arguments):
+        # A compiled step reads the options in every call.
+        super().__init_subclass__(**arguments)
+        cls._live = frozenset({*Tracked._live, *cls._options, "initial_lr", "_steps", "_running"})
 
     def __init__(self, params, options):
         self._params = checked(params)
@@ -131,7 +137,7 @@ def checked(params):
     params = list(params)
     if not params:
         raise ValueError("params is empty: there is nothing to optimize")
-    seen = set()
+    seen = []
     for i, p in enumerate(params):
         value = getattr(p, "value", p)
         if not isinstance(value, np.ndarray) or value.dtype not in (np.float32, np.float64):
@@ -139,8 +145,22 @@ def checked(params):
             raise TypeError(f"params[{i}] must be a parameter or a float32 or float64 array, got {kind}")
         if not value.flags.writeable:
             raise ValueError(f"params[{i}] is read-only")
-        if id(value) in seen:
-            raise ValueError(f"params[{i}] stands in params twice")
-        seen.add(id(value))
+        seen.append(value)
         params[i] = PlainArray(p) if p is value else p
+    check_apart(seen)
     return params
+
+
+def check_apart(arrays):
+    """ValueError where one of params stands twice or shares memory with another."""
+    spans = [_check.span(array) for array in arrays]
+    order = sorted(range(len(arrays)), key=spans.__getitem__)
+    for k, i in enumerate(order):
+        for j in order[k + 1 :]:
+            if spans[j][0] >= spans[i][1]:
+                break
+            first, second = min(i, j), max(i, j)
+            if arrays[i] is arrays[j]:
+                raise ValueError(f"params[{second}] stands in params twice")
+            if _check.overlap(arrays[i], arrays[j]):
+                raise ValueError(f"params[{second}] shares memory with params[{first}]")

@@ -8,11 +8,12 @@ from .._check import number
 from .._kernels import step_update
 from .._kernels.program import Numbers, Stale
 from .._kernels.sgd import ema_numbers
+from .._tracked import Tracked
 from ..ops.ema import ema_step
 from ._optimizer import checked, like_parameter
 
 
-class EMA:
+class EMA(Tracked):
     """Averages of parameters over the steps of training, which often generalise better than the last ones:
 
         e ← decay · e + (1 − decay) · p
@@ -39,6 +40,8 @@ class EMA:
     >>> w.tolist()
     [3.0, 3.0]
     """
+
+    _live = frozenset({"decay", "_swapped"})
 
     def __init__(self, params, decay=0.999):
         self._params = checked(params)
@@ -100,25 +103,34 @@ class EMA:
             i = index.get(id(parameter.value))
             if i is not None:
                 at_rest.discard(i)
-                average = plan.outside(averages[i], f"average of {value}")
+                average = plan.outside(averages[i], f"average of {value}", parameter.value.shape)
                 plan.emit(
                     step_update.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers
                 )
 
-        def check(rows):
+        def close():
+            for i in sorted(at_rest):  # the step does not move these
+                value, name = self._params[i].value, f"parameter {i} of ema"
+                if not (isinstance(value, np.ndarray) and value.shape == averages[i].shape):
+                    raise ValueError(f"{name} must be an array of shape {averages[i].shape}")
+                plan.beside += [(averages[i], f"average of {name}", True), (value, name, False)]
+
+        def prepare(rows):
             if self._averages is not averages:
                 raise Stale
             self.check_free()
             numbers.set(*ema_numbers(number(self.decay, "decay", 0, 1)))
 
-        def before(rows):
-            if at_rest:  # the step does not move these
+        def commit(rows):
+            if at_rest:
+                resting = sorted(at_rest)
                 ema_step(
-                    [averages[i] for i in at_rest], [self._params[i].value for i in at_rest], decay=self.decay
+                    [averages[i] for i in resting], [self._params[i].value for i in resting], decay=self.decay
                 )
 
-        plan.before.insert(0, check)  # before the optimizer counts a step
-        plan.before.append(before)
+        plan.closing.append(close)
+        plan.prepare.append(prepare)
+        plan.commit.append(commit)
         return update
 
     def check_free(self):

@@ -128,17 +128,21 @@ class SGD(Optimizer):
             if with_momentum:
                 i = index[id(parameter)]
                 if velocities[i] is None:
-                    starting[i] = np.zeros_like(parameter.value)
-                velocity = plan.outside(starting.get(i, velocities[i]), f"velocity of {value}")
+                    starting[i] = np.zeros_like(parameter.value, order="C")
+                velocity = plan.outside(
+                    starting.get(i, velocities[i]), f"velocity of {value}", parameter.value.shape
+                )
             plan.emit(
                 step_update.sgd, [value, velocity], [gradient],
                 cols=value.rows, columns=[], numbers=numbers,
             )  # fmt: skip
 
-        def before(rows):
+        def prepare(rows):
             nonlocal options
             if self._velocities is not velocities or (self.momentum != 0) != with_momentum:
                 raise Stale
+            if starting and any(velocities[i] is not None for i in starting):
+                raise Stale  # explicit steps have begun them
             damp = 1 - self.dampening
             if starting:
                 if damp != 1 and len(starting) < len(velocities):
@@ -156,11 +160,14 @@ class SGD(Optimizer):
                 self._set_options({name: getattr(self, name) for name in _OPTIONS})
                 numbers.set(now[:5], now[5:])
                 options = now
+
+        def commit(rows):
             if starting:
                 for i, v in starting.items():
                     velocities[i] = v
                 starting.clear()
                 self._running = all(v is not None for v in velocities)
 
-        plan.before.append(before)
+        plan.prepare.append(prepare)
+        plan.commit.append(commit)
         return update
