@@ -345,7 +345,8 @@ def test_pickle(name):
         (lambda: RobustScaler(quantile_range=None).fit([[1.0]]), ValueError, "None"),
         (lambda: Normalizer("l3").fit([[1.0]]), ValueError, "norm must be one of .* got 'l3'"),
         (lambda: Normalizer().fit([[np.nan]]), ValueError, "NaN"),
-        (lambda: StandardScaler().set_output(transform="polars"), ValueError, "polars"),
+        (lambda: StandardScaler().set_output(transform="arrow"), ValueError, "'arrow'"),
+        (lambda: StandardScaler().fit([[1.0], [2.0]], sample_weight=[1, -2]), ValueError, "negative, not -2.0"),
     ],
 )
 def test_errors(call, error, match):

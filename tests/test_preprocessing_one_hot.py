@@ -189,3 +189,12 @@ def test_strings_of_one_hash_are_told_apart(monkeypatch):
     values, index = _categories.factorize(column)
     assert values.tolist() == ["ab", "bb", "cb", "zz"]
     np.testing.assert_array_equal(values[index], column)
+
+
+@pytest.mark.parametrize("row", [[np.nan, np.nan], [0.0, np.nan], [1.0, np.nan]])
+def test_inverse_transform_refuses_nan(row):
+    encoder = OneHotEncoder(sparse_output=False).fit([["a"], ["b"]])
+    sparse = pytest.importorskip("scipy.sparse")
+    for X in ([row], sparse.csr_matrix([row])):
+        with pytest.raises(ValueError, match="NaN"):
+            encoder.inverse_transform(X)

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from .._kernels import scaling
+from . import _frames
 from ._input import as_matrix, check_names, set_names
 from ._passes import check_infinity
 
@@ -82,13 +83,15 @@ class Transformer:
     # Output
 
     def set_output(self, *, transform=None):
-        """Let transform and fit_transform return "default" (arrays) or "pandas" (DataFrames); returns self.
+        """Let transform and fit_transform return "default" (arrays), "pandas" or "polars" (DataFrames) or "pyarrow"
+        (Tables); returns self.
 
         None changes nothing. Where nothing was set, scikit-learn's ``set_config(transform_output=)`` counts.
         """
         if transform is not None:
-            if transform not in ("default", "pandas"):
-                raise ValueError(f"transform must be 'default' or 'pandas', got {transform!r}")
+            if transform not in ("default", *_frames.LIBRARIES):
+                names = ", ".join(map(repr, _frames.LIBRARIES))
+                raise ValueError(f"transform must be 'default', {names} or None, not {transform!r}")
             self._sklearn_output_config = {"transform": transform}  # the name that sklearn.base.clone copies
         return self
 
@@ -97,18 +100,12 @@ class Transformer:
         if kind is None:
             sklearn = sys.modules.get("sklearn")
             kind = sklearn.get_config()["transform_output"] if hasattr(sklearn, "get_config") else "default"
-            if kind not in ("default", "pandas"):
-                raise ValueError(f"transform_output={kind!r} is not supported; 'default' and 'pandas' are")
         return kind
 
     def _deliver(self, y, X):
         """The result in the container that was asked for; X is the input as it was given."""
-        if self._output_kind() == "default":
-            return y
-        import pandas
-
-        index = X.index if isinstance(X, pandas.DataFrame) else None
-        return pandas.DataFrame(y, index=index, columns=self.get_feature_names_out(), copy=False)
+        library = self._output_kind()
+        return y if library == "default" else _frames.make(library, y, self.get_feature_names_out(), X)
 
     def fit_transform(self, X, y=None):
         """``fit(X).transform(X)``."""

@@ -6,16 +6,12 @@ import warnings
 import numpy as np
 
 from .._check import as_array
+from . import _frames
 
 
 def is_sparse(X):
     """A SciPy sparse matrix or array, told without importing SciPy."""
     return hasattr(X, "tocsr") and hasattr(X, "nnz")
-
-
-def is_frame(X):
-    """A DataFrame: two dimensions with named columns."""
-    return hasattr(X, "columns") and len(getattr(X, "shape", ())) == 2
 
 
 def refuse_sparse(X, owner):
@@ -38,9 +34,7 @@ def as_matrix(X, owner):
 
 def _as_float(X, owner):
     refuse_sparse(X, owner)
-    a = as_array(X, "X")
-    if a.dtype.kind == "O" and is_frame(X):  # pandas' own types have a missing value of their own
-        a = X.to_numpy(dtype=np.float64, na_value=np.nan)
+    a = _frames.numbers(X) if _frames.is_frame(X) else as_array(X, "X")
     if a.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: X is {a.dtype}")
     if a.dtype.kind in "mM":
@@ -51,9 +45,10 @@ def _as_float(X, owner):
 
 
 def check_shape(a, owner):
-    """ValueError unless a has two dimensions and at least one row and one column."""
-    if a.ndim != 2:
-        kind = {0: "scalar", 1: "1D"}.get(a.ndim, f"{a.ndim}D")
+    """ValueError unless a (or a frame) has two dimensions and at least one row and one column."""
+    ndim = len(a.shape)
+    if ndim != 2:
+        kind = {0: "scalar", 1: "1D"}.get(ndim, f"{ndim}D")
         raise ValueError(
             f"Expected 2D array, got {kind} array instead of shape {a.shape}. Reshape your data: (-1, 1) for a single "
             "feature, (1, -1) for a single sample."
@@ -70,9 +65,9 @@ def check_shape(a, owner):
 
 def feature_names(X):
     """The names of a DataFrame's columns where all are strings, else None; TypeError where only some are."""
-    if not is_frame(X):
+    if not _frames.is_frame(X):
         return None
-    names = np.asarray(X.columns, dtype=object)
+    names = np.asarray(_frames.column_names(X), dtype=object)
     strings = sum(isinstance(name, str) for name in names)
     if strings == 0:
         return None
@@ -141,6 +136,8 @@ def as_weights(sample_weight, n):
         raise ValueError(f"sample_weight.shape == {w.shape}, expected {(n,)}!")
     if not np.isfinite(w).all():
         raise ValueError("sample_weight contains NaN or infinity")
+    if (w < 0).any():
+        raise ValueError(f"sample_weight must not be negative, not {w.min()}")
     if not w.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return w

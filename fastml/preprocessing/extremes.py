@@ -39,10 +39,16 @@ class _ByExtremes(Scaler):
         self._check_fitted()
         return self._deliver(self._scaled(X, self._seen(X, reset=False)), X)
 
+    def _scaled(self, X, x):
+        center, scale, product = self._coefficients()
+        return self._rescaled(X, x, center, scale, self.copy, *self._bounds(), undo=product)
+
     def inverse_transform(self, X):
         """X taken back to the scale of the data; what was clipped stays clipped."""
-        center, scale = self._coefficients()
-        return self._rescaled(X, self._inverse(X), center, scale, flag(self.copy, "copy"), undo=True)
+        self._check_fitted()
+        center, scale, product = self._coefficients()
+        copy = flag(self.copy, "copy")
+        return self._rescaled(X, self._inverse(X), center, scale, copy, undo=not product)
 
 
 class MinMaxScaler(_ByExtremes):
@@ -107,22 +113,33 @@ class MinMaxScaler(_ByExtremes):
             count += self.n_samples_seen_
         self.data_min_, self.data_max_, self.data_range_ = low, high, high - low
         self.n_samples_seen_ = count
-        center, scale = self._coefficients()
-        self.scale_ = (1 / scale).astype(low.dtype)
-        self.min_ = (-center / scale).astype(low.dtype)
+        self.scale_, self.min_ = self._rounded(*self._learnt())
 
-    def _coefficients(self):
+    def _learnt(self):
         """z = (x - center) / scale, in float64."""
-        self._check_fitted()
         low, high = self._check_options()
         spread = self.data_max_.astype(np.float64) - self.data_min_
         scale = np.where(self.data_range_ == without_zeros(self.data_range_), spread, 1.0)
         scale = np.where(np.isnan(spread), spread, scale) / (high - low)
         return self.data_min_ - low * scale, scale
 
-    def _scaled(self, X, x):
-        bounds = self._check_options() if self.clip else (-np.inf, np.inf)
-        return self._rescaled(X, x, *self._coefficients(), self.copy, *bounds)
+    def _rounded(self, center, scale):
+        """The same as scale_ and min_."""
+        return (1 / scale).astype(self.data_min_.dtype), (-center / scale).astype(self.data_min_.dtype)
+
+    def _coefficients(self):
+        """(center, scale, whether z is x scale + center and not (x - center) / scale): what was learnt, in float64, unless
+        scale_ or min_ has been set since."""
+        learnt = self._learnt()
+        now = self.scale_, self.min_
+        if all(
+            np.array_equal(a, b, equal_nan=True) for a, b in zip(now, self._rounded(*learnt), strict=True)
+        ):
+            return *learnt, False
+        return self.min_, self.scale_, True
+
+    def _bounds(self):
+        return self._check_options() if self.clip else (-np.inf, np.inf)
 
     def merge(self, other):
         """Take in what another fitted MinMaxScaler saw, as if this one had been fitted on both; returns self.
@@ -184,13 +201,11 @@ class MaxAbsScaler(_ByExtremes):
         self.n_samples_seen_ = count
 
     def _coefficients(self):
-        self._check_fitted()
-        return None, self.scale_
+        return None, self.scale_, False
 
-    def _scaled(self, X, x):
+    def _bounds(self):
         self._check_options()
-        bounds = (-1.0, 1.0) if self.clip else (-np.inf, np.inf)
-        return self._rescaled(X, x, None, self.scale_, self.copy, *bounds)
+        return (-1.0, 1.0) if self.clip else (-np.inf, np.inf)
 
     def merge(self, other):
         """Take in what another fitted MaxAbsScaler saw, as if this one had been fitted on both; returns self.

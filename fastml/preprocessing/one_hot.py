@@ -6,9 +6,10 @@ import warnings
 import numpy as np
 
 from .._check import as_array
+from . import _frames
 from ._base import Transformer, flag
 from ._categories import factorize, is_nan, lookup
-from ._input import check_names, check_shape, is_frame, is_sparse, refuse_sparse, set_names
+from ._input import as_matrix, check_names, check_shape, is_sparse, refuse_sparse, set_names
 
 _HANDLING = ("error", "ignore", "infrequent_if_exist", "warn")
 #: What inverse_transform and the names call infrequent categories, scikit-learn's word.
@@ -160,12 +161,9 @@ class OneHotEncoder(Transformer):
         """X's columns as arrays of their own kind, with n_features_in_ and names set or compared."""
         owner = type(self).__name__
         refuse_sparse(X, owner)
-        if is_frame(X):
+        if _frames.is_frame(X):
             check_shape(X, owner)
-            columns = [
-                np.asarray(X.iloc[:, i] if hasattr(X, "iloc") else X[name])
-                for i, name in enumerate(X.columns)
-            ]
+            columns = list(_frames.columns(X))
         else:
             a = as_array(X, "X")
             if a.dtype.kind in "US" and not hasattr(X, "dtype"):
@@ -328,8 +326,9 @@ class OneHotEncoder(Transformer):
         """
         self._check_fitted()
         if not is_sparse(X):
-            X = as_array(X, "X")
-            check_shape(X, type(self).__name__)
+            X = as_matrix(X, type(self).__name__)
+        if np.isnan(X.data if is_sparse(X) else X).any():
+            raise ValueError("X must hold zeros and ones, not NaN")
         starts = np.cumsum([0, *[len(labels) for labels in self._labels]])
         if X.shape[1] != starts[-1]:
             raise ValueError(
