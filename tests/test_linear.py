@@ -337,6 +337,28 @@ def test_out_may_be_an_operand_of_the_same_shape():
 # --- errors --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "softplus"]
+)
+def test_every_activation_gives_the_bits_of_two_calls(name, dtype):
+    rng = np.random.default_rng(0)
+    x, weight, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((3, 7, 33), (19, 33), 19))
+    y = fastml.linear(x, weight, bias)
+    options = {"approximate": "tanh"} if name == "gelu_tanh" else {}
+    wanted = getattr(fastml, name.removesuffix("_tanh"))(y, **options)
+    assert_same_bits(fastml.linear(x, weight, bias, activation=name), wanted)
+    out = np.empty((7, 3, 19), dtype).transpose(1, 0, 2)
+    assert fastml.linear(x, weight, bias, activation=name, out=out) is out
+    assert_same_bits(out, wanted)
+    square = rng.standard_normal((33, 33)).astype(dtype)
+    wanted = fastml.linear(x, square, activation=name)
+    assert_same_bits(fastml.linear(x, square, activation=name, out=x), wanted)
+    x = rng.standard_normal((3, 7, 33)).astype(dtype)
+    ours, wanted = (module.linear(x, weight, bias, activation=name) for module in (fastml, reference))
+    np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("module", [fastml, reference], ids=["fastml", "reference"])
 @pytest.mark.parametrize(
     "error, match, change",
@@ -347,7 +369,8 @@ def test_out_may_be_an_operand_of_the_same_shape():
         (ValueError, "weight", {"weight": np.ones((2, 5, 1))}),
         (ValueError, "bias", {"bias": np.ones(3)}),
         (ValueError, "bias", {"bias": np.ones((1, 2))}),
-        (ValueError, "activation", {"activation": "tanh"}),
+        (ValueError, "activation", {"activation": "sine"}),
+        (ValueError, "activation", {"activation": ["relu"]}),
         (TypeError, "x", {"x": np.ones((3, 5), complex)}),
         (TypeError, "weight", {"weight": np.ones((2, 5), np.float16)}),
         (TypeError, "bias", {"bias": np.ones(2, complex)}),

@@ -1,12 +1,28 @@
 """The affine map of a fully connected layer and its gradient."""
 
+from functools import partial
+
 from .._kernels import linear as _kernel
+from . import activations
+
+#: What may follow a linear map, by name; the rectifier is applied in the product's own kernel.
+_ACTIVATIONS = {
+    "relu": activations.relu,
+    "leaky_relu": activations.leaky_relu,
+    "elu": activations.elu,
+    "gelu": activations.gelu,
+    "gelu_tanh": partial(activations.gelu, approximate="tanh"),
+    "silu": activations.silu,
+    "sigmoid": activations.sigmoid,
+    "tanh": activations.tanh,
+    "softplus": activations.softplus,
+}
 
 
 def linear(x, weight, bias=None, *, activation=None, out=None):
-    r"""Affine map of the last axis, with a rectifier behind it where asked for.
+    r"""Affine map of the last axis, with an activation behind it where asked for.
 
-    .. math:: y_{ij} = \phi\Big(\sum_k x_{ik} W_{jk} + b_j\Big), \quad \phi(z) = z \text{ or } \max(z, 0)
+    .. math:: y_{ij} = \phi\Big(\sum_k x_{ik} W_{jk} + b_j\Big), \quad \phi(z) = z \text{ without activation}
 
     Each sum is one chain of fused multiply-adds in the order of k, so its bits depend neither on the number of
     threads nor on the other rows; its error is at most in · eps · sum|x W|.
@@ -19,8 +35,9 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     weight : array_like, shape (out, in)
         Rows are the outputs' weights; a transposed view is taken without a copy.
     bias : array_like, shape (out,), optional
-    activation : None or "relu"
-        Applied to the finished sums on their way to memory; NaN stays NaN.
+    activation : None, "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh" or "softplus"
+        The function of that name (``gelu(approximate="tanh")`` for "gelu_tanh") with its default arguments: the bits
+        are those of the two calls. "relu" is applied to the sums on their way to memory.
     out : ndarray, optional
         Shape (..., out) and the result's dtype, writable. Where it is x itself the product goes through a copy.
 
@@ -47,7 +64,15 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     >>> fastml.linear([[1.0, 2.0]], [[3.0, 4.0], [-5.0, 0.0]], [0.5, 0.5], activation="relu")
     array([[11.5,  0. ]])
     """
-    return _kernel.linear(x, weight, bias, activation, out)
+    if activation is None:
+        return _kernel.linear(x, weight, bias, None, out)
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+        names = ", ".join(map(repr, _ACTIVATIONS))
+        raise ValueError(f"activation must be {names} or None, not {activation!r}")
+    if activation == "relu":
+        return _kernel.linear(x, weight, bias, activation, out)
+    y = _kernel.linear(x, weight, bias, None, out)
+    return _ACTIVATIONS[activation](y, out=y)
 
 
 def linear_backward(grad, x, weight, *, input_grad=True):
@@ -60,7 +85,8 @@ def linear_backward(grad, x, weight, *, input_grad=True):
     Parameters
     ----------
     grad : array_like, shape (..., out)
-        The loss's gradient by y. After activation="relu" pass relu_backward(grad, y).
+        The loss's gradient by y. After activation="relu" pass relu_backward(grad, y), after
+        another one its backward of the sums, which a call without activation returns.
     x : array_like, shape (..., in)
     weight : array_like, shape (out, in)
     input_grad : bool

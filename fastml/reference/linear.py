@@ -6,7 +6,13 @@ Learning" (2016), section 6.5.6, https://www.deeplearningbook.org.
 
 import numpy as np
 
+from . import activations
 from ._arrays import as_float64s, as_vector, check_out, finish
+
+_ACTIVATIONS = {
+    name: getattr(activations, name)
+    for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "softplus")
+} | {"gelu_tanh": lambda y: activations.gelu(y, approximate="tanh")}
 
 
 def _check_features(x, weight):
@@ -19,17 +25,17 @@ def _check_features(x, weight):
 
 
 def linear(x, weight, bias=None, *, activation=None, out=None):
-    """y = x W^T + b, with activation="relu" y = max(x W^T + b, 0); x is (..., in), weight (out, in)."""
+    """y = x W^T + b and the activation of that name behind it; x is (..., in), weight (out, in)."""
     x64, w, dtype = as_float64s(x=x, weight=weight)
     _check_features(x64, w)
     b = np.zeros(len(w)) if bias is None else as_vector(bias, "bias", len(w))
-    if activation not in (None, "relu"):
-        raise ValueError(f"activation must be None or 'relu', got {activation!r}")
+    if activation is not None and not (isinstance(activation, str) and activation in _ACTIVATIONS):
+        raise ValueError(f"activation must be None or one of {list(_ACTIVATIONS)}, got {activation!r}")
     check_out(out, (*x64.shape[:-1], len(w)), dtype, x=x, weight=weight, bias=bias)
     with np.errstate(all="ignore"):
         y = x64 @ w.T + b
-        if activation == "relu":
-            y = np.where(y <= 0, 0, y)
+        if activation is not None:
+            y = _ACTIVATIONS[activation](y)
     return finish(y, dtype, out)
 
 
