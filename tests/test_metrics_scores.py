@@ -359,3 +359,19 @@ def test_multilabel_is_refused():
             getattr(metrics, name)(indicator, indicator)
     with pytest.raises(ValueError, match="not supported"):
         metrics.log_loss(indicator, indicator / 2)
+
+
+@pytest.mark.parametrize("average", [None, "macro", "micro", "weighted"])
+@pytest.mark.parametrize("turn", [str, int])
+def test_labels_of_another_type(turn, average):
+    """Strings and numbers meet as strings, as scikit-learn's do."""
+    theirs = pytest.importorskip("sklearn.metrics")
+    true, pred = np.array([0, 1, 2, 2, 1]), np.array([0, 2, 2, 2, 0])
+    labels = [turn(0), turn(1)]
+    if turn is int:
+        true, pred = true.astype(str), pred.astype(str)
+    for name in ("f1_score", "precision_score", "recall_score"):
+        options = {"labels": labels, "average": average, "zero_division": 0}
+        np.testing.assert_allclose(
+            getattr(metrics, name)(true, pred, **options), getattr(theirs, name)(true, pred, **options), rtol=1e-15
+        )

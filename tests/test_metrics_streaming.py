@@ -3,6 +3,7 @@
 import itertools
 import math
 import pickle
+import tracemalloc
 
 import hypothesis
 import hypothesis.strategies as st
@@ -152,3 +153,14 @@ def test_a_label_out_of_range_counts_nothing():
     with pytest.raises(ValueError, match="mix strings and numbers"):
         stream.update(["a"], ["a"])
     assert stream.compute().tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("classes", [2**31, 2**31 + 2**30, 2**62, 10**30, np.int64(2**31)])
+def test_too_many_classes_are_refused_at_once(classes):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"num_classes must be .*, not {classes}"):
+            metrics.ConfusionMatrix(classes)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

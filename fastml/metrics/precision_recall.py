@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from . import _scores
-from ._targets import label_list, places, tally
+from ._targets import is_text, label_list, places, tally
 
 ALL_SCORES = ("Precision", "Recall", "F-score")
 
@@ -234,6 +234,8 @@ def _score(y_true, y_pred, beta, labels, pos_label, average, sample_weight, zero
 
 
 def _select(found, sums, labels):
-    """The sums of these labels; 0 for one that does not occur."""
+    """The sums of these labels; 0 for one that does not occur. Strings and numbers meet as strings, as in scikit-learn."""
+    if is_text(labels) != is_text(found):
+        labels, found = labels.astype(str), found.astype(str)
     place = places(labels, found)
     return [np.where(place < 0, x.dtype.type(0), x[place]) for x in sums]

@@ -1,5 +1,7 @@
 """A confusion matrix that takes the samples piece by piece, and the scores that follow from it."""
 
+import sys
+
 import numpy as np
 
 from . import _scores, precision_recall
@@ -36,13 +38,17 @@ class ConfusionMatrix:
                 raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
             if num_classes < 1:
                 raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+            if int(num_classes) ** 2 * 8 > sys.maxsize:
+                raise ValueError(f"num_classes must be a number whose square has a place, not {num_classes}")
+            self._table = np.zeros((num_classes,) * 2, np.int64)  # the largest first: it may be refused
             labels = np.arange(num_classes)
         self._open = labels is None
         #: The classes, in the order of rows and columns.
         self.labels = np.empty(0, np.int64) if self._open else label_list(labels).copy()
         if num_classes is None and len(np.unique(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be distinct, got {self.labels.tolist()}")
-        self._table = np.zeros((len(self.labels),) * 2, np.int64)
+        if num_classes is None:
+            self._table = np.zeros((len(self.labels),) * 2, np.int64)
 
     def __repr__(self):
         return f"ConfusionMatrix({len(self.labels)} classes, total {self._table.sum()})"
