@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+import fastml
 from fastml import data, nn, optim
 from fastml._progress import Progress
 from fastml.cli.errors import CommandError
@@ -23,7 +24,8 @@ class History:
     """What epochs leave behind; an interrupted epoch counts as far as it went."""
 
     epoch_samples: int  # of one whole epoch
-    losses: list = field(default_factory=list)
+    losses: list = field(default_factory=list)  # with label smoothing, as they are minimised
+    val_losses: list = field(default_factory=list)
     val_accuracies: list = field(default_factory=list)
     seconds: float = 0.0  # of training passes, without validation
     samples: int = 0
@@ -210,11 +212,15 @@ class Training:
         return True
 
     def _conclude(self):
-        """Loss and validation accuracy of the epoch, into the history and as texts."""
+        """Losses and validation accuracy of the epoch, into the history and as texts."""
         history = self.history
         history.losses.append(history.total / history.rows)
         history.total = history.rows = 0
-        accuracy = float(np.mean(predict(self.model, self.validation[0]) == self.validation[1]))
+        X, y = self.validation
+        logits = outputs(self.model, X)
+        smoothing = self._loss_fn.label_smoothing
+        history.val_losses.append(float(fastml.cross_entropy(logits, y, label_smoothing=smoothing)))
+        accuracy = float(np.mean(logits.argmax(axis=1) == y))
         history.val_accuracies.append(accuracy)
         return f"loss {history.losses[-1]:.4f}", f"validation accuracy {100 * accuracy:.2f} %"
 

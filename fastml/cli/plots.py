@@ -8,6 +8,7 @@ import fastml
 from fastml._files import replacing
 from fastml.cli.errors import CommandError, one_line
 
+MOST_NAMES = 40  # of classes along each side of a confusion matrix
 MOST_COLORS = 10  # of matplotlib's tab10: for more classes no boundary is drawn
 _COLORS = [
     f"C{i}" for i in (1, 0, *range(2, MOST_COLORS))
@@ -43,13 +44,25 @@ def _figure(width, height):
     return figure, figure.add_subplot()
 
 
-def loss(history):
-    """Training loss and validation accuracy over the epochs."""
+def loss(history, smoothing, classes):
+    """Training and validation loss and validation accuracy over the epochs; with label smoothing the least loss too."""
     figure, left = _figure(7, 4.5)
     epochs = np.arange(1, len(history.losses) + 1)
     marker = "o" if len(epochs) < 3 else None
-    lines = left.plot(epochs, history.losses, color="tab:blue", marker=marker, label="training loss")
-    left.set(xlabel="epoch", ylabel="training loss (cross-entropy)")
+    lines = []
+    for values, color, label in (
+        (history.losses, "tab:blue", "training loss"),
+        (history.val_losses, "tab:green", "validation loss"),
+    ):
+        lines += left.plot(epochs[: len(values)], values, color=color, marker=marker, label=label)
+    kind = "cross-entropy"
+    if smoothing:
+        kind += f", label smoothing {smoothing:g}"
+        floor = least_loss(smoothing, classes)
+        lines.append(
+            left.axhline(floor, color="gray", linestyle=":", label=f"least possible loss {floor:.3g}")
+        )
+    left.set(xlabel="epoch", ylabel=f"loss ({kind})")
     left.set_ylim(bottom=0)
     left.xaxis.get_major_locator().set_params(integer=True)
     left.grid(alpha=0.3)
@@ -65,6 +78,17 @@ def loss(history):
     return figure
 
 
+def least_loss(smoothing, classes):
+    """The entropy of a smoothed label, below which no cross-entropy falls.
+
+    >>> round(least_loss(0.1, 10), 3)
+    0.5
+    """
+    p = np.full(classes, smoothing / classes)
+    p[0] += 1 - smoothing
+    return float(-np.sum(p * np.log(np.where(p > 0, p, 1))))
+
+
 def confusion(matrix, classes):
     """The confusion matrix, coloured by the share of the true class."""
     matrix = np.asarray(matrix)
@@ -75,11 +99,13 @@ def confusion(matrix, classes):
     share = matrix / np.maximum(rows, 1)  # colour by share of the true class: rare classes show too
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    if n <= 40:
-        names = [_name(name) for name in classes]
-        upright = max(map(len, names)) <= 3
-        axes.set_xticks(range(n), names, rotation=0 if upright else 45, ha="center" if upright else "right")
-        axes.set_yticks(range(n), names)
+    shown = range(0, n, -(-n // MOST_NAMES))  # of many classes every second, third, ...
+    names, fonts = _names([classes[i] for i in shown])
+    upright = max(map(len, names)) <= 3
+    turn = {"rotation": 0 if upright else 45, "ha": "center" if upright else "right"}
+    axes.set_xticks(shown, names, fontfamily=fonts, **turn)
+    axes.set_yticks(shown, names, fontfamily=fonts)
+    if n <= MOST_NAMES:
         for i, j in np.argwhere(matrix):
             color = "white" if share[i, j] > 0.5 else "black"
             axes.text(j, i, str(matrix[i, j]), ha="center", va="center", color=color, fontsize=9)
@@ -124,12 +150,40 @@ def boundary(outputs, table, parts, scaler, accuracy):
         axes.scatter(
             [], [], color="lightgray", s=size, edgecolors=edge, linewidths=0.7, label=f"{name} points"
         )
-    for k, color in enumerate(colors):
-        axes.scatter([], [], color=color, marker="s", s=40, label=_name(table.classes[k]))
-    axes.set(xlabel=_name(table.columns[0]), ylabel=_name(table.columns[1]))
+    names, fonts = _names([*table.classes, *table.columns[:2]])
+    for color, name in zip(colors, names, strict=False):
+        axes.scatter([], [], color=color, marker="s", s=40, label=name)
+    axes.set_xlabel(names[-2], fontfamily=fonts)
+    axes.set_ylabel(names[-1], fontfamily=fonts)
     axes.set_title(f"Decision boundary: {accuracy:.1%} of the test points right")
-    figure.legend(loc="outside lower center", ncols=6)
+    figure.legend(loc="outside lower center", ncols=6, prop={"family": fonts})
     return figure
+
+
+def _names(names):
+    """Names as short texts, and the font families that draw them: the usual one, and of those that are installed the
+    first that has what it lacks. Characters that none has (emoji, often) become their numbers."""
+    from matplotlib import font_manager
+
+    names = [_name(name) for name in names]
+    missing = {c for name in names for c in name}
+    fonts = []
+    usual = font_manager.FontProperties().get_family()
+    others = sorted({(entry.name, entry.fname) for entry in font_manager.fontManager.ttflist})
+    for family, path in [
+        (f, font_manager.findfont(font_manager.FontProperties(family=[f]))) for f in usual
+    ] + others:
+        if fonts and not missing:
+            break
+        try:
+            font = font_manager.get_font(path)
+        except (OSError, RuntimeError):  # a font that is gone or that FreeType cannot read
+            continue
+        found = {c for c in missing if font.get_char_index(ord(c))}
+        if found or not fonts:
+            fonts.append(family)
+            missing -= found
+    return ["".join(f"U+{ord(c):04X}" if c in missing else c for c in name) for name in names], fonts
 
 
 def _name(name):

@@ -310,7 +310,7 @@ def _write(arguments, table, model, scaler, parts, history, matrix, accuracy):
     if arguments.plots is not None:
         from fastml.cli import plots
 
-        figures = {"loss": plots.loss(history), "confusion_matrix": plots.confusion(matrix, table.classes)}
+        figures = {"loss": plots.loss(history, arguments.label_smoothing, len(table.classes)), "confusion_matrix": plots.confusion(matrix, table.classes)}
         if table.X.shape[1] == 2 and len(table.classes) <= plots.MOST_COLORS:
             figures["boundary"] = plots.boundary(
                 lambda X: fit.outputs(model, X), table, parts, scaler, accuracy
