@@ -26,10 +26,10 @@ def stopped_at(monkeypatch):
     """stopped_at(n, error): the step after n whole ones raises ``error``."""
 
     def arrange(n, error):
-        make_step = base.make_step
+        compile_step = base.compile_step
 
         def failing(*arguments):
-            step, done = make_step(*arguments), [0]
+            step, done = compile_step(*arguments), [0]
 
             def counted(x, y):
                 if done[0] == n:
@@ -39,7 +39,7 @@ def stopped_at(monkeypatch):
 
             return counted
 
-        monkeypatch.setattr(base, "make_step", failing)
+        monkeypatch.setattr(base, "compile_step", failing)
 
     return arrange
 
@@ -179,7 +179,7 @@ def test_stops_where_the_loss_stands_still():
 def test_learning_rate_of_each_epoch(monkeypatch):
     rates = []
     monkeypatch.setattr(
-        base, "make_step", lambda model, loss_fn, optimizer: lambda x, y: rates.append(optimizer.lr) or 1.0
+        base, "compile_step", lambda model, loss_fn, optimizer: lambda x, y: rates.append(optimizer.lr) or 1.0
     )
     X, y = digits(10)
     make("MLPClassifier", learning_rate="cosine", learning_rate_init=2.0, epochs=4).fit(X, y)

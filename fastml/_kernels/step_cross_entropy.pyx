@@ -35,9 +35,10 @@ def group_rows(Py_ssize_t classes):
 
 
 cdef inline void rows_tile(const Args *p, const Tile *t, bint nll) noexcept nogil:
-    """dx, sums (OUT) of x, label, weight (or NULL); n[0]: the label that does not count, if n[2]; x: smoothing, sum of
-    the weights, scale, z_loss. With a target of class probabilities n[1] is set and label holds them."""
-    cdef Py_ssize_t i, count, n = p.v[2].cols, group = GROUP_ROWS if n <= LONG else 1
+    """dx, sums, losses (OUT; losses of single rows or NULL) of x, label, weight (or NULL); n[0]: the label that does not
+    count, if n[2]; x: smoothing, sum of the weights, scale, z_loss. With a target of class probabilities n[1] is set and
+    label holds them."""
+    cdef Py_ssize_t i, count, n = p.v[3].cols, group = GROUP_ROWS if n <= LONG else 1
     cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
     cdef void *label
     cdef void *target
@@ -47,16 +48,18 @@ cdef inline void rows_tile(const Args *p, const Tile *t, bint nll) noexcept nogi
     i = t.lo
     while i < t.hi:
         count = min(group, t.hi - i)
-        label = NULL if p.n[1] else at(p.v[3], t, i, 0, sizeof(int64_t))
-        target = at(p.v[3], t, i, 0, p.size) if p.n[1] else NULL
+        label = NULL if p.n[1] else at(p.v[4], t, i, 0, sizeof(int64_t))
+        target = at(p.v[4], t, i, 0, p.size) if p.n[1] else NULL
         if p.size == sizeof(float):
             sums[i // group] = loss_rows[float](
-                <float *>at(p.v[0], t, i, 0, p.size), NULL, <float *>at(p.v[2], t, i, 0, p.size), <int64_t *>label,
-                <float *>target, <float *>at(p.v[4], t, 0, 0, p.size), count, n, &o, False)
+                <float *>at(p.v[0], t, i, 0, p.size), <float *>at(p.v[2], t, i, 0, p.size),
+                <float *>at(p.v[3], t, i, 0, p.size), <int64_t *>label, <float *>target,
+                <float *>at(p.v[5], t, 0, 0, p.size), count, n, &o, False)
         else:
             sums[i // group] = loss_rows[double](
-                <double *>at(p.v[0], t, i, 0, p.size), NULL, <double *>at(p.v[2], t, i, 0, p.size), <int64_t *>label,
-                <double *>target, <double *>at(p.v[4], t, 0, 0, p.size), count, n, &o, False)
+                <double *>at(p.v[0], t, i, 0, p.size), <double *>at(p.v[2], t, i, 0, p.size),
+                <double *>at(p.v[3], t, i, 0, p.size), <int64_t *>label, <double *>target,
+                <double *>at(p.v[5], t, 0, 0, p.size), count, n, &o, False)
         i += group
 
 

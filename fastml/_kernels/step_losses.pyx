@@ -43,6 +43,20 @@ cdef void rows_tile(const Args *p, const Tile *t) noexcept nogil:
                       start, n, p.x[0], False)
 
 
+cdef void weigh_tile(const Args *p, const Tile *t) noexcept nogil:
+    """gradient, losses (OUT) of the same again (IN) and share: rows times a number for each."""
+    cdef size_t cols = p.v[0].cols, terms = p.v[1].cols
+    cdef Py_ssize_t i
+    for i in range(t.lo, t.hi):
+        if p.size == sizeof(float):
+            fm32.scale_run(<float *>at(p.v[0], t, i, 0, p.size), cols, (<float *>at(p.v[4], t, i, 0, p.size))[0])
+            fm32.scale_run(<float *>at(p.v[1], t, i, 0, p.size), terms, (<float *>at(p.v[4], t, i, 0, p.size))[0])
+        else:
+            fm64.scale_run(<double *>at(p.v[0], t, i, 0, p.size), cols, (<double *>at(p.v[4], t, i, 0, p.size))[0])
+            fm64.scale_run(<double *>at(p.v[1], t, i, 0, p.size), terms, (<double *>at(p.v[4], t, i, 0, p.size))[0])
+
+
+weigh = kernel(weigh_tile, "weigh")
 MSE, L1, HUBER, BCE, KL, KL_LOG = (
     (kernel(rows_tile, name), kind) for name, kind in (
         ("mse_loss", FM_LOSS_MSE), ("l1_loss", FM_LOSS_L1), ("huber_loss", FM_LOSS_HUBER),
@@ -97,3 +111,30 @@ cdef class Targets:
         if self.of_row:
             sum /= rows * self.of_row
         return self.dtype.type(sum)
+
+
+cdef class Shares:
+    """The target of a step whose rows have weights: (target, weight). Each row's loss and gradient have the share of its
+    weight; the target itself is bound by ``inner``."""
+
+    cdef Program program
+    cdef object inner, dtype
+    cdef int view, terms
+    cdef Py_ssize_t cols
+
+    def __init__(self, Program program, inner, int view, int terms, Py_ssize_t cols):
+        self.program, self.inner, self.view, self.terms, self.cols = program, inner, view, terms, cols
+        self.dtype = np.dtype(np.float64 if program.size == sizeof(double) else np.float32)
+
+    def bind(self, target, Py_ssize_t rows):
+        """As the inner one's; weight: (rows,), positive."""
+        target, weight = target
+        if weight.shape != (rows,):
+            raise ValueError(f"weight must have the shape ({rows},), not {weight.shape}")
+        share = (weight / (weight.sum() * self.cols)).astype(self.dtype)
+        self.inner.bind(target, rows)
+        self.program.bind(self.view, share)
+
+    def loss(self, Py_ssize_t rows):
+        """The loss of the step that has just run."""
+        return self.dtype.type(total(self.program.views[self.terms].data, rows * self.cols, self.program.size))

@@ -19,9 +19,11 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from .._check import refuse_mask
 from .._progress import Progress
+from ..nn.losses import WeightedLoss
+from ..nn.step import compile_step
 from . import network
 from .options import resolve
-from .training import Plateau, Rows, Solver, Weighted, make_step
+from .training import Plateau, Rows, Solver
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -145,8 +147,8 @@ class BaseMLP(BaseEstimator, ABC):
         # Calls of partial_fit share one program.
         weighted = weight is not None
         if weighted not in self._steps:
-            loss_fn = Weighted(loss) if weighted else loss()
-            self._steps[weighted] = make_step(self._model, loss_fn, solver)
+            loss_fn = WeightedLoss(loss) if weighted else loss()
+            self._steps[weighted] = compile_step(self._model, loss_fn, solver)
         step = self._steps[weighted]
         # A batch of one row has no variance to normalise by: that row waits for another epoch.
         rows = Rows(X, target, weight, batch_size, 2 if o.batch_norm else 1, o.shuffle, rng)

@@ -49,36 +49,6 @@ def _sparse(X):
     return not isinstance(X, np.ndarray)
 
 
-def make_step(model, loss_fn, optimizer):
-    """``step(x, y) -> loss``: forward and backward pass and update, as one native program where the loss and the
-    optimizer have one (weighted losses do not), and with the same bits otherwise."""
-    if hasattr(loss_fn, "lower") and hasattr(optimizer, "lower"):
-        return nn.compile_step(model, loss_fn, optimizer)
-
-    def step(x, y):
-        loss, grad = loss_fn(model(x), y)
-        model.backward(grad)
-        optimizer.step()
-        return float(loss)
-
-    return step
-
-
-class Weighted:
-    """A loss of class ``loss`` with one weight per row: Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ, where lossᵢ is that of row i
-    (the mean over its outputs, where each of them has one). The target comes as (target, weight)."""
-
-    def __init__(self, loss):
-        self._loss_fn = loss(reduction="none")
-
-    def __call__(self, y, target):
-        target, weight = target
-        losses, grad = self._loss_fn(y, target)
-        losses = losses.reshape(len(y), -1)
-        shares = (weight / (weight.sum() * losses.shape[1])).astype(y.dtype)[:, None]
-        return np.sum(losses * shares), grad * shares
-
-
 class Solver:
     """The optimizer of an estimator: what scikit-learn's is, on fastml's.
 

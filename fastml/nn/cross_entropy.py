@@ -41,6 +41,15 @@ class _ClassLoss(Tracked):
         )
 
     def lower(self, plan, x):
+        return self._lower(plan, x, None)
+
+    def lower_each(self, plan, x):
+        """What `lower` returns and the matrix of the rows' losses."""
+        losses = plan.matrix("row losses", 1)
+        losses.result = True
+        return *self._lower(plan, x, losses), losses
+
+    def _lower(self, plan, x, losses):
         reduced(self.reduction)
         if self.axis not in (-1, 1):
             raise ValueError(f"compile_step needs the classes on the last axis, not {self.axis}")
@@ -54,7 +63,7 @@ class _ClassLoss(Tracked):
         sums = plan.matrix("losses", 1, dtype=np.float64)
         sums.result = True
         numbers = plan.emit(
-            self._kernel, [dx, sums], [x, target, weight],
+            self._kernel, [dx, sums, losses], [x, target, weight],
             rows=[weight], multiple=step_cross_entropy.group_rows(x.cols),
         )  # fmt: skip
 

@@ -52,6 +52,10 @@ class _ElementLoss(Tracked):
         return self._with_grad(y, target, **self._options(), reduction=self.reduction, out=out)
 
     def lower(self, plan, x):
+        return self.lower_each(plan, x)[:2]
+
+    def lower_each(self, plan, x):
+        """What `lower` returns and the matrix of the single losses."""
         reduced(self.reduction)
         tables, periods = [], []
         for factor, name in self._factors():
@@ -71,11 +75,31 @@ class _ElementLoss(Tracked):
         def bind(program):
             return step_losses.Targets(program, numbers, target.index, terms.index, x.cols, self.reduction)
 
-        return dx, bind
+        return dx, bind, terms
 
     def __repr__(self):
         options = "".join(f"{name}={_shown(value)}, " for name, value in self._options().items())
         return f"{type(self).__name__}({options}reduction={self.reduction!r})"
+
+
+class WeightedLoss:
+    """A loss of class ``kind`` with a weight for each row: Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ, where lossᵢ is that of row i (the mean
+    over its outputs, where each of them has one). In compiled steps alone: ``step(x, (target, weight))``."""
+
+    _live = frozenset()
+
+    def __init__(self, kind):
+        self._loss = kind(reduction="sum")
+
+    def lower(self, plan, x):
+        dx, bind, terms = self._loss.lower_each(plan, x)
+        share = plan.matrix("share", 1, array=GIVEN)
+        plan.emit(step_losses.weigh, [dx, terms], [dx, terms, share], rows=[])
+
+        def bind_both(program):
+            return step_losses.Shares(program, bind(program), share.index, terms.index, terms.cols)
+
+        return dx, bind_both
 
 
 def _shown(value):
