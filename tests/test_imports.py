@@ -23,7 +23,8 @@ BELOW = {
     "metrics": {"ops", "_kernels"},
     "preprocessing": {"ops", "_kernels"},
     "estimators": {"ops", "nn", "optim", "data", "metrics", "preprocessing"},
-    "cli": {"ops", "nn", "optim", "data", "metrics", "preprocessing", "estimators"},
+    "verify": {"nn", "optim", "metrics", "preprocessing"},
+    "cli": {"verify", "ops", "nn", "optim", "data", "metrics", "preprocessing", "estimators"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

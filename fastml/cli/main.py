@@ -8,7 +8,7 @@ arguments that returns the exit code. Whatever is heavy is imported by the funct
 import argparse
 import sys
 
-from fastml.cli import bench, info, streams, train
+from fastml.cli import bench, info, streams, train, verify
 from fastml.cli.errors import CommandError, one_line
 
 
@@ -42,7 +42,7 @@ def build_parser():
     )
     parser.add_argument("--version", action=_Version, help="show the version and exit")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (train, bench, info):
+    for module in (train, bench, verify, info):
         module.add_parser(subparsers)
     return parser
 
