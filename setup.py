@@ -110,14 +110,14 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def builds(self, source, flags, link=None):
-        """Whether this compiler takes the flags, and with `link` whether a program links."""
+        """Whether this compiler takes the flags, and with `link` whether a module links."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "probe.c")
             path.write_text(source)
             try:
                 objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=["-Werror", *flags])
                 if link is not None:
-                    self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=link)
+                    self.compiler.link_shared_object(objects, "probe.so", output_dir=folder, extra_postargs=link)
             except (CompileError, LinkError):
                 return False
         return True
@@ -128,7 +128,7 @@ class BuildExt(build_ext):
         if sys.platform == "darwin":
             prefix = os.environ.get("LIBOMP_PREFIX", "/opt/homebrew/opt/libomp")
             candidates = [(["-Xpreprocessor", "-fopenmp", f"-I{prefix}/include"], [f"-L{prefix}/lib", "-lomp"])]
-        program = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+        program = "#include <omp.h>\nint probe(void) { return omp_get_max_threads(); }\n"
         for flags, link in candidates:
             if self.builds(program, flags, link):
                 return flags, link
