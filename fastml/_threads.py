@@ -128,8 +128,8 @@ def num_threads_reason():
         return "num_threads()"
     if _openmp.chosen_threads():
         return "set_num_threads()"
-    if "OMP_NUM_THREADS" in os.environ:
-        return "OMP_NUM_THREADS"
     if runtime_name() == "none":
         return "built without OpenMP"
+    if "OMP_NUM_THREADS" in os.environ:
+        return "OMP_NUM_THREADS"
     return _limit_reason if _openmp.get_threads() == _limit else "OpenMP's limit"
