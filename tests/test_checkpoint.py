@@ -4,6 +4,10 @@ import copy
 import itertools
 import math
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 
 import numpy as np
@@ -12,7 +16,8 @@ import pytest
 from fastml import data, nn, optim
 
 from .arrays import assert_same_bits
-from .common import normal
+from .common import ROOT, normal
+from .processes import NIGHTLY
 
 OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
@@ -277,3 +282,51 @@ def test_other_files(tmp_path):
     nn.save({}, path, metadata={"format": "fastml checkpoint", "version": "2"})
     with pytest.raises(ValueError, match="its version is 2, this fastml reads 1"):
         nn.load_checkpoint(path, model=model)
+
+
+SCRIPT = """
+import os, sys
+import numpy as np
+from fastml import nn
+from tests.test_checkpoint import make, states, steps
+
+path, compiled, end = sys.argv[1], sys.argv[2] == "compiled", int(sys.argv[3])
+parts, done = make("Adam", "CosineAnnealingLR"), 0
+if os.path.exists(path):
+    done = nn.load_checkpoint(path, **parts)
+training = steps(parts, compiled)
+while done < end:
+    print(done, flush=True)
+    next(training)
+    done += 1
+    nn.save_checkpoint(path, **parts, extra=done)
+np.savez(path + ".npz", **states(parts))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("compiled", ["explicit", "compiled"])
+def test_killed_at_random_moments(tmp_path, compiled):
+    """A checkpoint after each step, in the middle of passes; the process is killed again and again."""
+    path = str(tmp_path / "state")
+    kills, end = (25, 3000) if NIGHTLY else (2, 300)
+    command = [sys.executable, "-c", SCRIPT, path, compiled, str(end)]
+    rng, begun = np.random.default_rng(0), []
+    for _ in range(kills):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        begun.append(int(process.stdout.readline()))
+        time.sleep(rng.uniform(0, 0.1))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    assert begun[0] == 0 and begun[-1] > 0
+    whole = make("Adam", "CosineAnnealingLR")
+    training = steps(whole, compiled == "compiled")  # kept: the pass that is under way is part of the state
+    run(training, end)
+    with np.load(path + ".npz") as file:
+        found = dict(file)
+    want = states(whole)
+    assert found.keys() == want.keys()
+    for name, value in want.items():
+        assert_same_bits(found[name], np.asarray(value), name)
