@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when every row was measured, 1 when a result was wrong or a peer failed, 130 when interrupted."""
     from fastml import get_num_threads
     from fastml.benchmarks import common, table
-    from fastml.benchmarks.run import Run, to_json
+    from fastml.benchmarks.run import Run
 
     try:
         cases = common.select(args.ops)
@@ -76,17 +76,25 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         code = 130
+    finally:  # also where standard output takes no more
+        if rows and args.save:
+            _save(args.save, session, rows)
     if rows:
         print(table.summary(rows))
-        if args.save:
-            texts = {
-                "bench.json": to_json(session.machine, rows),
-                "bench.md": table.markdown(session.machine, rows, session.peers),
-            }
-            for name, text in texts.items():
-                with replacing(args.save / name) as file:
-                    file.write(text.encode("utf-8"))
     return code
+
+
+def _save(folder: Path, session, rows) -> None:
+    from fastml.benchmarks import table
+    from fastml.benchmarks.run import to_json
+
+    texts = {
+        "bench.json": to_json(session.machine, rows),
+        "bench.md": table.markdown(session.machine, rows, session.peers),
+    }
+    for name, text in texts.items():
+        with replacing(folder / name) as file:
+            file.write(text.encode("utf-8"))
 
 
 def _peers(text: str | None, known: tuple[str, ...]) -> list[str]:

@@ -82,7 +82,7 @@ def main(argv=None):
         except BrokenPipeError:
             streams.discard(1)
             return 141
-        except OSError as error:  # of files it is a CommandError: standard output
-            _fail(f"standard output: {error.strerror or error}")
+        except OSError as error:  # without a file's name it is standard output
+            _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
             streams.discard(1)
             return 1
