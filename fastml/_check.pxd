@@ -24,6 +24,20 @@ cdef struct Layout:
     Py_ssize_t inner
 
 
+cdef inline bint flag(object value, str name) except -1:
+    """True or False as C has them; TypeError for anything else but 1 and 0."""
+    if value is True:
+        return True
+    if value is False:
+        return False
+    return PyImport_ImportModule("fastml._check").flag(value, name)
+
+
+cdef inline bint is_text(object value, str text) noexcept:
+    """value is this very text: an option may be anything, also an array."""
+    return type(value) is str and <str>value == text
+
+
 cdef inline bint is_real(cnp.ndarray x) noexcept:
     cdef int t = cnp.PyArray_TYPE(x)
     return t == cnp.NPY_FLOAT or t == cnp.NPY_DOUBLE

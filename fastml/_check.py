@@ -7,6 +7,7 @@ API conventions: float32 and float64 stay, integers and bool become float32, any
 
 import math
 import operator
+import os
 import sys
 
 import numpy as np
@@ -73,12 +74,61 @@ def number(value, name, low=-math.inf, high=math.inf):
 
 def integer(value, name, low, high):
     """An integer within [low, high] as an int; a bool is none."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-    value = operator.index(value)
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}") from None
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, not {value}")
     return value
+
+
+def flag(value, name):
+    """True or False as a bool, 1 and 0 too; anything else, such as the text "False", is a mistake."""
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, not {shown(value)}")
+
+
+def choice(value, name, options):
+    """value, if it is one of the options, which are texts (one may be None)."""
+    if (value is None or isinstance(value, str)) and value in options:
+        return value
+    *most, last = map(repr, options)
+    raise ValueError(f"{name} must be {', '.join(most)} or {last}, not {shown(value)}")
+
+
+def as_dtype(value, name="dtype"):
+    """value as a NumPy dtype."""
+    try:
+        return np.dtype(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a dtype, not {shown(value)}") from None
+
+
+def each(values, name):
+    """The values of a list or of anything else that can be gone through, as a tuple."""
+    try:
+        return tuple(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a list or a tuple, not {type(values).__name__}") from None
+
+
+def path(value, name="path"):
+    """A path as the text or bytes that it is."""
+    try:
+        return os.fspath(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a path, not {type(value).__name__}") from None
+
+
+def shown(value):
+    """A value as an error shows it: numbers and short texts as they are, everything else by its type."""
+    if value is None or isinstance(value, (bool, int, float, str, tuple, np.generic)):
+        return repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+    return type(value).__name__
 
 
 def shape_tuple(shape):

@@ -6,6 +6,8 @@ import secrets
 import stat
 from contextlib import contextmanager, suppress
 
+from . import _check
+
 
 @contextmanager
 def replacing(path):
@@ -18,7 +20,7 @@ def replacing(path):
 
     Raises OSError that names ``path``; PermissionError also for a file that is read-only.
     """
-    path = os.fsdecode(path)
+    path = os.fsdecode(_check.path(path))
     try:
         old = os.stat(path)
     except FileNotFoundError:

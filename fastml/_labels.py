@@ -39,7 +39,7 @@ def classes_of(labels, given, strict):
 
 def one_of(dtype):
     """1 in a numeric dtype, as an array."""
-    dtype = np.dtype(dtype)
+    dtype = _check.as_dtype(dtype)
     # isbuiltin 2: a number type that another package has registered, such as bfloat16.
     if dtype.kind not in "biufc" and not (dtype.kind == "V" and dtype.isbuiltin == 2):
         raise TypeError(f"dtype must be a numeric dtype, not {dtype}")
@@ -47,5 +47,4 @@ def one_of(dtype):
 
 
 def check_unknown(unknown):
-    if not isinstance(unknown, str) or unknown not in ("error", "zeros"):
-        raise ValueError(f"unknown must be 'error' or 'zeros', not {unknown!r}")
+    _check.choice(unknown, "unknown", ("error", "zeros"))

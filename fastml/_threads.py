@@ -15,6 +15,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from ._check import integer
 from ._simd import pause_nanoseconds
 
 #: How long a thread spins at a barrier before it sleeps.
@@ -70,12 +71,7 @@ if "OMP_NUM_THREADS" not in os.environ:
 
 
 def _checked(n, name="n"):
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"{name} must be an integer, not {type(n).__name__}")
-    n = n.__index__()
-    if not 1 <= n <= _openmp.MOST_THREADS:
-        raise ValueError(f"{name} must be between 1 and {_openmp.MOST_THREADS}, not {n}")
-    return n
+    return integer(n, name, 1, _openmp.MOST_THREADS)
 
 
 def get_num_threads():

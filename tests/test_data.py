@@ -254,7 +254,7 @@ def test_lists_and_more_axes():
     [
         ((), {}, TypeError, "at least one"),
         ((np.zeros(3), np.zeros(4)), {}, ValueError, r"\[3, 4\]"),
-        ((np.float32(3),), {}, ValueError, "array 0"),
+        ((np.float32(3),), {}, ValueError, r"arrays\[0\]"),
         ((np.zeros(3),), {"batch_size": 0}, ValueError, "got 0"),
         ((np.zeros(3),), {"batch_size": -2}, ValueError, "got -2"),
         ((np.zeros(3),), {"batch_size": 2.0}, TypeError, "2.0"),

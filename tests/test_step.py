@@ -307,7 +307,7 @@ def test_bounds_and_averages_that_are_none():
     for options in ({"max_norm": -1}, {"clip_value": -1}, {"clip_value": np.nan}):
         with pytest.raises(ValueError, match=next(iter(options))):
             nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), **options)
-    with pytest.raises(TypeError, match="averages int"):
+    with pytest.raises(TypeError, match="ema int"):
         nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), ema=3)
     with pytest.raises(ValueError, match="none of the model's parameters"):
         nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model), ema=optim.EMA([np.zeros(3)]))
@@ -433,7 +433,7 @@ def test_what_has_no_program_is_named():
     with pytest.raises(TypeError, match=r"Strange \(layer 1\.1\)"):
         nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
     model = nn.Sequential(nn.Linear(6, 9))
-    with pytest.raises(TypeError, match="loss function"):
+    with pytest.raises(TypeError, match="loss_fn function"):
         nn.compile_step(model, lambda y, t: (0, y), sgd(model))
     with pytest.raises(TypeError, match="optimizer object"):
         nn.compile_step(model, nn.CrossEntropyLoss(), object())

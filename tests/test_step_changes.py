@@ -80,7 +80,7 @@ WRONG = {
     "eps": (set_attribute(1, "eps", lambda e: -1.0), "eps must not be negative"),
     "momentum": (set_attribute(1, "momentum", lambda e: "much"), "momentum must be"),
     "a layer twice": (lambda m: setattr(m, "layers", (*m.layers, m.layers[2])), "ReLU stands twice"),
-    "no layer": (lambda m: setattr(m, "layers", (*m.layers, 3)), "layer 5 must be a Module"),
+    "no layer": (lambda m: setattr(m, "layers", (*m.layers, 3)), r"layers\[5\] must be a Module"),
 }  # fmt: skip
 
 
@@ -370,9 +370,9 @@ def test_what_a_subclass_overrides_is_not_ignored():
     model = nn.Sequential(*layers())
     with pytest.raises(TypeError, match=r"the optimizer Refusing: Refusing\.step"):
         compiled(model, optimizer=Refusing(model.parameters(), lr=0.1))
-    with pytest.raises(TypeError, match=r"the loss Doubled: Doubled\.__call__"):
+    with pytest.raises(TypeError, match=r"the loss_fn Doubled: Doubled\.__call__"):
         compiled(model, Doubled())
-    with pytest.raises(TypeError, match=r"the averages Slow: Slow\.update"):
+    with pytest.raises(TypeError, match=r"the ema Slow: Slow\.update"):
         compiled(model, ema=Slow(model.parameters()))
     compiled(nn.Sequential(Own(6, 9), *rest))
     a = nn.Sequential(Named(6, 9, seed=0), *layers()[1:])

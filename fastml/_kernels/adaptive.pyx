@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t
 
 from .. import _check
 
+from .._check cimport flag
 from .._simd cimport fm32, fm64
 from .updates cimport CUT_AT, Place, Places, as_tuple, finish, maybe_tuple, option, place, run
 
@@ -63,8 +64,8 @@ cdef double decay_rate(object value, str name) except? -1:
     return beta
 
 
-cdef int prepare(Adam *s, object number, object lr_, object betas, object eps, object weight_decay, bint decoupled,
-                 bint maximize) except -1:
+cdef int prepare(Adam *s, object number, object lr_, object betas, object eps, object weight_decay,
+                 object decoupled, object maximize) except -1:
     """The checked options, and what they come to in step `number`."""
     if not isinstance(betas, (tuple, list)):
         raise TypeError(f"betas must be a pair of numbers, not {type(betas).__name__}")
@@ -79,9 +80,10 @@ cdef int prepare(Adam *s, object number, object lr_, object betas, object eps, o
     s.weight2 = 1 - beta2
     s.inv_root = 1 / sqrt(bias_correction(beta2, step))
     s.eps = option(eps, "eps", 0)
-    s.decay = 0 if decoupled else decay
-    s.keep = 1 - lr * decay if decoupled else 1
-    s.sign = -1 if maximize else 1
+    cdef bint apart = flag(decoupled, "decoupled")
+    s.decay = 0 if apart else decay
+    s.keep = 1 - lr * decay if apart else 1
+    s.sign = -1 if flag(maximize, "maximize") else 1
     return 0
 
 
@@ -101,7 +103,7 @@ cdef void adam_update(const Place *at, size_t first, size_t last, const void *st
 
 
 def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, betas, eps, weight_decay,
-              bint decoupled, bint maximize):
+              decoupled, maximize):
     cdef Adam s
     cdef Places here
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
@@ -116,7 +118,7 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, b
     finish(&here, held)
 
 
-def adam_numbers(step, lr, betas, eps, weight_decay, bint decoupled, bint maximize):
+def adam_numbers(step, lr, betas, eps, weight_decay, decoupled, maximize):
     cdef Adam s
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
     return (s.rate, s.weight1, s.beta2, s.weight2, s.inv_root, s.eps, s.decay, s.keep), (int(s.sign),)
@@ -153,7 +155,7 @@ cdef int rms_step(const Rms *s, tuple names, object params, object grads, object
 
 
 cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object weight_decay, object momentum,
-                         bint centered, bint maximize) except -1:
+                         object centered, object maximize) except -1:
     s.rate = option(lr, "lr", 0)
     s.keep = option(alpha, "alpha", 0)
     if s.keep > 1:
@@ -162,16 +164,16 @@ cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object wei
     s.eps = option(eps, "eps", 0)
     s.decay = option(weight_decay, "weight_decay", 0)
     s.momentum = option(momentum, "momentum", 0)
-    s.sign = -1 if maximize else 1
-    s.centered = centered
+    s.sign = -1 if flag(maximize, "maximize") else 1
+    s.centered = flag(centered, "centered")
     return 0
 
 
 def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, alpha, eps, weight_decay, momentum,
-                 bint centered, bint maximize):
+                 centered, maximize):
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
-    if centered and grad_avgs is None:
+    if s.centered and grad_avgs is None:
         raise ValueError("grad_avgs are needed with centered, not None")
     if s.momentum != 0 and momentum_buffers is None:
         raise ValueError("momentum_buffers are needed with momentum, not None")
@@ -179,32 +181,32 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, al
              grad_avgs, momentum_buffers)
 
 
-def rmsprop_numbers(step, lr, alpha, eps, weight_decay, momentum, bint centered, bint maximize):
+def rmsprop_numbers(step, lr, alpha, eps, weight_decay, momentum, centered, maximize):
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
     return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)
 
 
 cdef int prepare_adagrad(Rms *s, object number, object lr, object lr_decay, object weight_decay, object eps,
-                         bint maximize) except -1:
+                         object maximize) except -1:
     cdef int64_t step = _check.integer(number, "step", 1, 2**53)
     s.rate = option(lr, "lr", 0) / (1 + (step - 1) * option(lr_decay, "lr_decay", 0))
     s.keep = s.weight = 1
     s.eps = option(eps, "eps", 0)
     s.decay = option(weight_decay, "weight_decay", 0)
     s.momentum = 0
-    s.sign = -1 if maximize else 1
+    s.sign = -1 if flag(maximize, "maximize") else 1
     s.centered = False
     return 0
 
 
-def adagrad_step(params, grads, state_sums, step, lr, lr_decay, weight_decay, eps, bint maximize):
+def adagrad_step(params, grads, state_sums, step, lr, lr_decay, weight_decay, eps, maximize):
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
     rms_step(&s, ("params", "grads", "state_sums", "", ""), params, grads, state_sums, None, None)
 
 
-def adagrad_numbers(step, lr, lr_decay, weight_decay, eps, bint maximize):
+def adagrad_numbers(step, lr, lr_decay, weight_decay, eps, maximize):
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
     return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from .. import _check
 
-from .._check cimport PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, lay, result_like
+from .._check cimport flag, PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, lay, result_like
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
 
@@ -164,8 +164,9 @@ cdef inline bint is_running(object v, cnp.ndarray x, Py_ssize_t n, object out, b
 cdef double number(object value, str name) except? -1:
     """A real number as a double."""
     if type(value) is not float:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(f"{name} must be a real number, not {type(value).__name__}")
+        return _check.number(value, name)
+    if value != value:
+        raise ValueError(f"{name} must be a number, not nan")
     return value
 
 
@@ -207,12 +208,13 @@ def running_vector(value, name, channels, out):
 # ---- batch_norm and batch_norm_backward -------------------------------------------------------------------
 
 
-def batch_norm(x, weight, bias, running_mean, running_var, bint training, momentum, eps, axis, bint unbiased,
+def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps, axis, unbiased,
                out):
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
     cdef double rate = number(momentum, "momentum"), epsilon = number(eps, "eps")
+    training, unbiased = flag(training, "training"), flag(unbiased, "unbiased")
     cdef bint plain
     call = None
     updated = ()
@@ -227,7 +229,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, bint training, moment
                  and is_running(running_mean, x, at.n, out, training)
                  and is_running(running_var, x, at.n, out, training))
     if not plain:
-        x = _check.as_array(x, "x")
+        x = _check.as_real(x, "x")
         call = _check.arrange(("x",), (x,), channel_index(axis, x.ndim), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         x = call.arrays[0]
@@ -263,11 +265,12 @@ def batch_norm(x, weight, bias, running_mean, running_var, bint training, moment
     return y if call is None else call.finish(y), mean, inv_std
 
 
-def batch_norm_backward(grad, x, weight, mean, inv_std, bint training, axis, out):
+def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
     cdef bint plain
+    training = flag(training, "training")
     call = None
     plain = (is_plain(grad) and alike(<cnp.ndarray>grad, x) and fits(<cnp.ndarray>grad, out)
              and fits(<cnp.ndarray>x, out) and is_axis(axis, <cnp.ndarray>grad) and mean is not None
@@ -277,7 +280,7 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, bint training, axis, out
         plain = (is_vector(weight, grad, at.n, out) and is_vector(mean, grad, at.n, out)
                  and is_vector(inv_std, grad, at.n, out))
     if not plain:
-        grad = _check.as_array(grad, "grad")
+        grad = _check.as_real(grad, "grad")
         call = _check.arrange(("grad", "x"), (grad, x), channel_index(axis, grad.ndim), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         grad, x = call.arrays
@@ -319,7 +322,7 @@ cdef tuple on_piece(int purpose, grad, x, weight, bias, mean, inv_std, str first
     if not (is_plain(lead) and (grad is None or alike(<cnp.ndarray>lead, x)) and fits(<cnp.ndarray>lead, out)
             and fits(<cnp.ndarray>x, out)):
         names = ("x",) if grad is None else ("grad", "x")
-        lead = _check.as_array(lead, names[0])
+        lead = _check.as_real(lead, names[0])
         call = _check.arrange(names, (lead,) if grad is None else (lead, x), channel_index(axis, lead.ndim), out)
         if grad is None:
             x, = call.arrays

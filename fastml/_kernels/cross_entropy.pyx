@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t
 from .. import _check
 
 from .._check cimport (
-    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, fits, is_plain, lay, result_like
+    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, fits, is_plain, is_text, lay, result_like
 )
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64, fm_labels
@@ -213,7 +213,7 @@ cdef int take_rule(fm_labels *rule, object ignore_index) except -1:
     if ignore_index is None:
         return 0
     if isinstance(ignore_index, (bool, np.bool_)) or not isinstance(ignore_index, numbers.Integral):
-        raise TypeError(f"ignore_index must be an integer or None, not {ignore_index!r}")
+        raise TypeError(f"ignore_index must be an integer or None, not {_check.shown(ignore_index)}")
     if -2**63 <= ignore_index < 2**63:
         rule.ignored, rule.ignores = ignore_index, True
     return 0
@@ -222,7 +222,7 @@ cdef int take_rule(fm_labels *rule, object ignore_index) except -1:
 cdef double smoothing_of(object label_smoothing) except? -1:
     if type(label_smoothing) is not float and (
             isinstance(label_smoothing, (bool, np.bool_)) or not isinstance(label_smoothing, numbers.Real)):
-        raise TypeError(f"label_smoothing must be a real number, not {label_smoothing!r}")
+        raise TypeError(f"label_smoothing must be a real number, not {_check.shown(label_smoothing)}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie in [0, 1], not {label_smoothing}")
     return label_smoothing
@@ -315,9 +315,9 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     cdef double total, total_weight
     cdef float single
     cdef size_t checked, count
-    cdef bint mean = reduction == "mean", listed = reduction == "none"
-    if not mean and not listed and reduction != "sum":
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    cdef bint mean = is_text(reduction, "mean"), listed = is_text(reduction, "none")
+    if not mean and not listed and not is_text(reduction, "sum"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {_check.shown(reduction)}")
     take_rule(&labels_rule, ignore_index)
     o.labels = &labels_rule
     o.smoothing = smoothing_of(label_smoothing)

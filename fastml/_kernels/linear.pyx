@@ -16,7 +16,7 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport PyArray_EMPTY, apart, is_real
+from .._check cimport PyArray_EMPTY, apart, flag, is_real
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport fm32, fm64
 
@@ -259,11 +259,12 @@ def linear(x, weight, bias, activation, out):
     return y if out is None else out
 
 
-def linear_backward(grad, x, weight, bint input_grad):
+def linear_backward(grad, x, weight, input_grad):
     cdef Product dx, dw
     cdef Matrix dz
     cdef cnp.npy_intp features
     cdef cnp.ndarray dx_array, dw_array, db_array
+    input_grad = flag(input_grad, "input_grad")
     if not (takes(grad) and takes(x) and takes(weight) and same_type(<cnp.ndarray>grad, <cnp.ndarray>x)
             and same_type(<cnp.ndarray>grad, <cnp.ndarray>weight)):
         grad, x, weight = _taken(("grad", "x", "weight"), (grad, x, weight))

@@ -259,8 +259,7 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     cdef size_t count, checked, size
     cdef double total_weight, total
     cdef fm_labels rule
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    _check.choice(reduction, "reduction", ("mean", "sum", "none"))
     take_rule(&rule, ignore_index)
     k.options.labels = &rule
     k.options.smoothing = smoothing_of(label_smoothing)

@@ -14,7 +14,7 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport PyArray_EMPTY, alike, apart, fits, is_plain, result_like
+from .._check cimport flag, is_text, PyArray_EMPTY, alike, apart, fits, is_plain, result_like
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
@@ -167,12 +167,12 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
     cdef Number numbers
     cdef double total, divisor = 1
     cdef float single
-    cdef bint mean = reduction == "mean", listed = reduction == "none"
-    cdef bint by_rows = kind >= FM_LOSS_KL and reduction == "batchmean"
+    cdef bint mean = is_text(reduction, "mean"), listed = is_text(reduction, "none")
+    cdef bint by_rows = kind >= FM_LOSS_KL and is_text(reduction, "batchmean")
     cdef int i
-    if not mean and not listed and not by_rows and reduction != "sum":
+    if not mean and not listed and not by_rows and not is_text(reduction, "sum"):
         batchmean = "'batchmean', " if kind >= FM_LOSS_KL else ""
-        raise ValueError(f"reduction must be {batchmean}'mean', 'sum' or 'none', not {reduction!r}")
+        raise ValueError(f"reduction must be {batchmean}'mean', 'sum' or 'none', not {_check.shown(reduction)}")
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)
             and fits(<cnp.ndarray>target, out) and clear(a, out) and clear(b, out)):
@@ -243,6 +243,6 @@ def binary_cross_entropy_with_logits(input, target, weight, pos_weight, reductio
     return losses(FM_LOSS_BCE, input, target, weight, "weight", pos_weight, "pos_weight", reduction, with_grad, out)
 
 
-def kl_div(input, target, bint log_target, reduction, bint with_grad, out):
-    return losses(FM_LOSS_KL_LOG if log_target else FM_LOSS_KL, input, target, None, "", None, "", reduction, with_grad,
+def kl_div(input, target, log_target, reduction, bint with_grad, out):
+    return losses(FM_LOSS_KL_LOG if flag(log_target, "log_target") else FM_LOSS_KL, input, target, None, "", None, "", reduction, with_grad,
                   out)

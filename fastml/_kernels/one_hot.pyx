@@ -19,7 +19,7 @@ from libc.string cimport memcpy, memset
 
 from .. import _check, _labels
 
-from .._check cimport PyArray_ISCARRAY_RO, PyArray_NewFromDescr
+from .._check cimport is_text, PyArray_ISCARRAY_RO, PyArray_NewFromDescr
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport FM_NO_CLASS, cache_bytes, fm32, fm_class, fm_label, fm_labels
 
@@ -191,7 +191,7 @@ FLOAT, FLOAT_ONE = np.float32, np.ones((), np.float32)
 def one_hot(labels, num_classes, axis, dtype, unknown):
     cdef Job job
     cdef Py_ssize_t a, i
-    cdef bint strict = unknown == "error"
+    cdef bint strict = is_text(unknown, "error")
     if not strict:
         _labels.check_unknown(unknown)
     cdef cnp.ndarray one = FLOAT_ONE if dtype is FLOAT else _labels.one_of(dtype)

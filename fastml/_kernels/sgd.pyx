@@ -5,6 +5,7 @@ An average e moves towards p by w (p - e): a step of SGD on e with the gradient 
 
 from libc.float cimport DBL_MAX
 
+from .._check cimport flag
 from .._simd cimport fm32, fm64
 from .updates cimport CUT_AT, Place, Places, as_tuple, finish, option, place, run
 
@@ -27,16 +28,16 @@ cdef void update(const Place *at, size_t first, size_t last, const void *step) n
                      <float>s.lr, <float>s.momentum, <float>s.damp, <float>s.decay, <float>s.sign, s.nesterov)
 
 
-def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, bint nesterov, bint maximize):
+def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, nesterov, maximize):
     cdef Step s
     cdef Places here
     s.lr = option(lr, "lr", 0)
     s.momentum = option(momentum, "momentum", 0)
     s.damp = 1 - option(dampening, "dampening", -DBL_MAX)
     s.decay = option(weight_decay, "weight_decay", 0)
-    s.sign = -1 if maximize else 1
-    s.nesterov = nesterov
-    if nesterov and (s.momentum == 0 or s.damp != 1):
+    s.sign = -1 if flag(maximize, "maximize") else 1
+    s.nesterov = flag(nesterov, "nesterov")
+    if s.nesterov and (s.momentum == 0 or s.damp != 1):
         raise ValueError("nesterov needs momentum > 0 and dampening = 0")
     cdef tuple p = as_tuple(params, "params", -1)
     cdef tuple g = as_tuple(grads, "grads", len(p))

@@ -13,7 +13,7 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport Layout, alike, as3d, fits, is_plain, lay, result_like
+from .._check cimport Layout, alike, as3d, fits, flag, is_plain, lay, result_like
 from .._openmp cimport caller, join_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
@@ -187,9 +187,10 @@ def log_softmax_backward(grad, y, axis, out):
     return gradient(LOG_SOFTMAX_BACKWARD, grad, y, axis, out)
 
 
-def logsumexp(x, axis, bint keepdims):
+def logsumexp(x, axis, keepdims):
     """Several axes are brought together at the end first."""
     cdef Layout at
+    keepdims = flag(keepdims, "keepdims")
     if not is_plain(x):
         x = _check.as_real(x, "x")
     axes = _check.axis_tuple(axis, x.ndim)

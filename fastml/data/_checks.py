@@ -5,9 +5,13 @@ import operator
 
 import numpy as np
 
+#: More of anything could not be held, and NumPy's own sizes in bytes overflow on the way to saying so.
+MOST = 2**48
 
-def integer(value, name, least=None, others=""):
-    """An integer of at least ``least`` as an int; a bool is none. ``others``: what else may be given, in words."""
+
+def integer(value, name, least=None, others="", most=MOST):
+    """An integer of at least ``least``, and at most ``most`` (None: any), as an int; a bool is none. ``others``: what
+    else may be given, in words."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer{others}, got {value!r}")
     try:
@@ -16,6 +20,8 @@ def integer(value, name, least=None, others=""):
         raise TypeError(f"{name} must be an integer{others}, got {value!r}") from None
     if least is not None and value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value}")
     return value
 
 
@@ -32,4 +38,4 @@ def seed_of(seed):
     """A seed as an int; None takes one from the operating system."""
     if seed is None:
         return np.random.SeedSequence().entropy
-    return integer(seed, "seed", 0, " or None")
+    return integer(seed, "seed", 0, " or None", None)

@@ -14,6 +14,7 @@ import struct
 import numpy as np
 
 from .._check import as_array
+from .._check import path as fspath
 from .._files import reading, replacing
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -40,7 +41,7 @@ def read_idx(path):
     array([[0, 1, 2],
            [3, 4, 5]], dtype=int16)
     """
-    path = os.fspath(path)
+    path = fspath(path)
     with open(path, "rb") as file, reading(path, "usable IDX file", own=ValueError):
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -106,7 +107,7 @@ def write_idx(path, array):
     ...         file.read().hex(" ")
     '00 00 08 01 00 00 00 03 05 00 04'
     """
-    path, array = os.fspath(path), as_array(array, "array")
+    path, array = fspath(path), as_array(array, "array")
     dtype = array.dtype.newbyteorder(">")
     if dtype not in _CODES:
         names = ", ".join(np.dtype(name).name for name in TYPES.values())
@@ -115,7 +116,7 @@ def write_idx(path, array):
         raise ValueError(f"an axis of an IDX file has less than 2**32 elements, got shape {array.shape}")
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(replacing(path))
-        if path.endswith(".gz"):
+        if os.fsdecode(path).endswith(".gz"):
             file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
         file.write(struct.pack(f">BBBB{array.ndim}I", 0, 0, _CODES[dtype], array.ndim, *array.shape))
         elements = array.reshape(-1)

@@ -11,7 +11,7 @@ from collections import deque
 
 import numpy as np
 
-from .._check import as_array
+from .._check import as_array, each, flag
 from .._kernels.one_hot import gather
 from .._threads import num_threads
 from ._checks import integer, seed_of
@@ -57,9 +57,9 @@ class Batches:
     def __init__(self, arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, prefetch=0):
         self.arrays, self._n = _same_length(arrays)
         self.batch_size = _batch_size(batch_size, self._n)
-        self.shuffle = bool(shuffle)
+        self.shuffle = flag(shuffle, "shuffle")
         self.seed = seed_of(seed)
-        self.drop_last = bool(drop_last)
+        self.drop_last = flag(drop_last, "drop_last")
         self.prefetch = integer(prefetch, "prefetch", 0)
         self.epoch = 0
         self._place = (0, 0)  # the pass and the batch in it where a loaded state goes on
@@ -240,8 +240,9 @@ def split(*arrays, test_size=0.2, seed=0):
 
 
 def _same_length(arrays):
+    arrays = each(arrays, "arrays")
     if not arrays:
-        raise TypeError("at least one array is needed, got none")
+        raise TypeError("arrays must be at least one array, got none")
     arrays = tuple([as_array(array, f"arrays[{i}]") for i, array in enumerate(arrays)])
     for i, array in enumerate(arrays):
         if array.ndim == 0:

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from .. import _check
 from .idx import read_idx
 
 
@@ -31,7 +32,7 @@ def load_mnist(folder):
     >>> x_train.shape, y_train, x_test.dtype.name
     ((6, 28, 28), array([0, 1, 2, 3, 4, 5]), 'uint8')
     """
-    folder = os.fspath(folder)
+    folder = _check.path(folder, "folder")
     if not os.path.exists(folder):
         raise FileNotFoundError(f"{folder}: no such folder")
     if not os.path.isdir(folder):

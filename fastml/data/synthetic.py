@@ -8,7 +8,7 @@ rounded once.
 
 import numpy as np
 
-from .._check import as_real
+from .._check import as_array, as_real, each
 from ._checks import integer, number, seed_of
 
 MOST_NOISE = 1e30  # the points are float32 numbers
@@ -113,8 +113,11 @@ def make_blobs(n, centers=3, cluster_std=1.0, seed=0, *, center_box=(-10.0, 10.0
     True
     """
     n, _, rng = _options(n, 0, seed)
-    if np.ndim(centers) == 0:
-        low, high = (number(bound, "center_box") for bound in center_box)
+    if not isinstance(centers, (list, tuple)) and as_array(centers, "centers").ndim == 0:
+        box = each(center_box, "center_box")
+        if len(box) != 2:
+            raise ValueError(f"center_box must be (low, high), not {len(box)} values")
+        low, high = (number(bound, "center_box") for bound in box)
         if low > high:
             raise ValueError(f"center_box must not be empty, got {center_box}")
         centers = rng.uniform(low, high, (integer(centers, "centers", 1, " or an array"), 2))

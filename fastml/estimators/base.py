@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .._check import refuse_mask
+from .._check import refuse_mask, shown
 from .._progress import Progress
 from ..nn.losses import WeightedLoss
 from ..nn.step import compile_step
@@ -93,7 +93,7 @@ class BaseMLP(BaseEstimator, ABC):
                 X, target, weight = X[kept], target[kept], weight[kept]
             o.unit = weight.max()
             weight = weight / o.unit
-        rng = check_random_state(self.random_state)
+        rng = _generator(self.random_state)
         widths = (X.shape[1], *o.hidden_layer_sizes, self.n_outputs_)
         if fresh:
             self._begin(widths, o, rng, X.dtype)
@@ -305,6 +305,15 @@ def _weights(sample_weight, X):
     if (weight < 0).any():
         raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
     return weight
+
+
+def _generator(random_state):
+    try:
+        return check_random_state(random_state)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"random_state must be None, an integer from 0 to 2**32 - 1 or a RandomState, not {shown(random_state)}"
+        ) from None
 
 
 def _batch_size(batch_size, n):

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .._check import shown
+from ..nn.module import MOST
 from .network import ACTIVATIONS
 
 SOLVERS = ("adagrad", "adam", "adamw", "rmsprop", "sgd")
@@ -36,7 +38,7 @@ def resolve(estimator):
     parameter and what was seen."""
     o = SimpleNamespace(**estimator.get_params(deep=False))
     # Whoever counts the epochs, or lets the rate fall to zero in the last one, does not ask for convergence.
-    o.ends_by_plan = o.epochs is not None or o.learning_rate == "cosine"
+    o.ends_by_plan = o.epochs is not None or (isinstance(o.learning_rate, str) and o.learning_rate == "cosine")
     if o.epochs is not None:
         _number("epochs", o.epochs, *_NUMBERS["max_iter"])
         o.max_iter = o.epochs
@@ -52,11 +54,13 @@ def resolve(estimator):
         value = getattr(o, name)
         if not isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{name} must be True or False, got {value!r}")
+    if not isinstance(o.verbose, (bool, np.bool_, Integral)):
+        raise TypeError(f"verbose must be True, False or an integer, not {shown(o.verbose)}")
     _choice("activation", o.activation, tuple(ACTIVATIONS))
     _choice("solver", o.solver, SOLVERS)
     _choice("learning_rate", o.learning_rate, RATES, " or a positive number")
     o.hidden_layer_sizes = _widths(o.hidden_layer_sizes)
-    if o.batch_size is not None and o.batch_size != "auto":
+    if not (o.batch_size is None or (isinstance(o.batch_size, str) and o.batch_size == "auto")):
         _number("batch_size", o.batch_size, Integral, 1, math.inf, "[)", ", 'auto' or None")
     if o.batch_norm and o.batch_size == 1:
         raise ValueError("batch_norm=True needs at least two rows in a batch, got batch_size=1")
@@ -82,6 +86,6 @@ def _choice(name, value, choices, others=""):
 def _widths(sizes):
     widths = tuple(sizes) if np.iterable(sizes) and not isinstance(sizes, str) else (sizes,)
     for width in widths:
-        if not isinstance(width, Integral) or isinstance(width, (bool, np.bool_)) or width < 1:
-            raise ValueError(f"hidden_layer_sizes must be integers of at least 1, got {sizes!r}")
+        if not isinstance(width, Integral) or isinstance(width, (bool, np.bool_)) or not 1 <= width <= MOST:
+            raise ValueError(f"hidden_layer_sizes must be integers from 1 to {MOST}, got {sizes!r}")
     return tuple(map(int, widths))

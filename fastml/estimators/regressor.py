@@ -5,6 +5,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from .. import nn
+from .._check import choice
 from .base import BaseMLP
 
 # Losses and their factors: scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows
@@ -139,8 +140,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y[:, 0] if y.shape[1] == 1 else y
 
     def _encode(self, y, dtype, fresh, once, classes):
-        if self.loss not in _LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(map(repr, _LOSSES))}, got {self.loss!r}")
+        choice(self.loss, "loss", tuple(_LOSSES))
         with np.errstate(over="ignore"):
             target = y.astype(dtype).reshape(len(y), -1)
         if not np.isfinite(target).all():

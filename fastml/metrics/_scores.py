@@ -1,8 +1,11 @@
 """Scores from how often each class is taken for each: what one call over all samples and a stream have in common."""
 
+import math
 import warnings
 
 import numpy as np
+
+from .._check import choice, number, shown
 
 AVERAGES = (None, "binary", "micro", "macro", "weighted")
 
@@ -21,8 +24,7 @@ def normalized(table, normalize):
 
 
 def check_normalize(normalize):
-    if normalize is not None and normalize not in ("true", "pred", "all"):
-        raise ValueError(f"normalize must be 'true', 'pred', 'all' or None, got {normalize!r}")
+    choice(normalize, "normalize", ("true", "pred", "all", None))
 
 
 def balanced_accuracy(table, adjusted):
@@ -45,8 +47,7 @@ def balanced_accuracy(table, adjusted):
 
 def cohen_kappa(table, weights):
     """1 − Σ w C / Σ w E, where E has the margins of C and independent annotators."""
-    if weights not in (None, "linear", "quadratic"):
-        raise ValueError(f"weights must be None, 'linear' or 'quadratic', got {weights!r}")
+    choice(weights, "weights", (None, "linear", "quadratic"))
     table = _unit_scale(table)
     columns, rows = table.sum(axis=0), table.sum(axis=1)
     apart = np.abs(np.subtract.outer(np.arange(len(table)), np.arange(len(table))))
@@ -76,10 +77,7 @@ def matthews(table):
 
 
 def check_beta(beta):
-    if isinstance(beta, (str, bytes)) or not np.isscalar(beta) or isinstance(beta, complex):
-        raise TypeError(f"beta must be a real number, got {beta!r}")
-    if not beta >= 0:
-        raise ValueError(f"beta must be at least 0, got {beta!r}")
+    return number(beta, "beta", 0)
 
 
 def zero_divided(zero_division):
@@ -87,11 +85,11 @@ def zero_divided(zero_division):
     if isinstance(zero_division, str):
         if zero_division == "warn":
             return 0.0
-    elif zero_division in (0, 1):
+    elif isinstance(zero_division, (int, float, np.integer, np.floating)) and (
+        zero_division in (0, 1) or math.isnan(zero_division)
+    ):
         return float(zero_division)
-    elif isinstance(zero_division, (float, np.floating)) and np.isnan(zero_division):
-        return float("nan")
-    raise ValueError(f"zero_division must be 'warn', 0, 1 or NaN, got {zero_division!r}")
+    raise ValueError(f"zero_division must be 'warn', 0, 1 or NaN, not {shown(zero_division)}")
 
 
 def precision_recall_fscore(hits, pred, true, beta, average, zero_division, warn_for, depth):

@@ -14,14 +14,14 @@ from .._kernels.classification import count
 INT64_SAFE = 2.0**62
 
 
-def check_targets(y_true, y_pred, sample_weight, zeros=False):
+def check_targets(y_true, y_pred, sample_weight, zeros=False, names=("y_true", "y_pred")):
     """Both label arrays, 1-D (or 2-D when ``multilabel``), and the weights (or None): four values.
 
     Raises ValueError for empty input, different lengths, real-valued or mixed kinds of labels, weights
     that are not finite or, without ``zeros``, all zero; TypeError for scalars and bytes.
     """
-    y_true, y_pred = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
-    lengths = {"y_true": len(y_true), "y_pred": len(y_pred)}
+    y_true, y_pred = _labels(y_true, names[0]), _labels(y_pred, names[1])
+    lengths = {names[0]: len(y_true), names[1]: len(y_pred)}
     if sample_weight is not None:
         sample_weight = _check.as_array(sample_weight, "sample_weight")
         if sample_weight.ndim == 0:
@@ -30,28 +30,28 @@ def check_targets(y_true, y_pred, sample_weight, zeros=False):
     if len(set(lengths.values())) > 1:
         raise ValueError(f"inconsistent numbers of samples: {lengths}")
     if len(y_true) == 0:
-        raise ValueError("y_true and y_pred are empty, at least 1 sample is needed")
+        raise ValueError(f"{names[0]} and {names[1]} are empty, at least 1 sample is needed")
     if sample_weight is not None:
         sample_weight = _weights(sample_weight, zeros)
 
-    kinds = _kind(y_true, "y_true"), _kind(y_pred, "y_pred")
+    kinds = _kind(y_true, names[0]), _kind(y_pred, names[1])
     if kinds[0] != kinds[1]:
         kinds = tuple(_named(kind, y) for kind, y in zip(kinds, (y_true, y_pred), strict=True))
-        raise ValueError(f"cannot handle a mix of {kinds[0]} (y_true) and {kinds[1]} (y_pred) targets")
+        raise ValueError(f"cannot handle a mix of {kinds[0]} ({names[0]}) and {kinds[1]} ({names[1]}) targets")
     if kinds[0] not in ("labels", "multilabel-indicator"):
-        raise ValueError(f"{kinds[0]} targets are not supported")
+        raise ValueError(f"{kinds[0]} targets are not supported: {names[0]}, {names[1]}")
     if kinds[0] == "labels":
         y_true, y_pred = y_true.reshape(-1), y_pred.reshape(-1)
         if is_text(y_true) != is_text(y_pred):
             raise ValueError(
-                f"y_true and y_pred mix strings and numbers: {y_true[:3].tolist()}, {y_pred[:3].tolist()}"
+                f"{names[0]} and {names[1]} mix strings and numbers: {y_true[:3].tolist()}, {y_pred[:3].tolist()}"
             )
     elif y_true.shape != y_pred.shape:
-        raise ValueError(f"y_true has shape {y_true.shape} and y_pred {y_pred.shape}")
+        raise ValueError(f"{names[0]} has shape {y_true.shape} and {names[1]} {y_pred.shape}")
     return kinds[0] == "multilabel-indicator", y_true, y_pred, sample_weight
 
 
-def tabulate(y_true, y_pred, sample_weight=None, labels=None, zeros=False):
+def tabulate(y_true, y_pred, sample_weight=None, labels=None, zeros=False, names=("y_true", "y_pred")):
     """The sorted labels that occur in either array (k,), and the table (k, k) of counts or sums of weights.
 
     Where the table of all labels would be large and ``labels`` are given, only those are in it. ``zeros``: all weights
@@ -61,7 +61,7 @@ def tabulate(y_true, y_pred, sample_weight=None, labels=None, zeros=False):
     if sample_weight is None:
         counted = count(y_true, y_pred, None)  # takes what needs no check
     if counted is None:
-        y_true, y_pred, weight = check_classes(y_true, y_pred, sample_weight, zeros)
+        y_true, y_pred, weight = check_classes(y_true, y_pred, sample_weight, zeros, names)
         counted = count(y_true, y_pred, weight)
     if counted is not None:
         return _found(counted, y_true, y_pred)
@@ -121,7 +121,7 @@ def classes_of(y, name):
         raise ValueError(f"{name} is empty, at least 1 sample is needed")
     kind = _kind(y, name)
     if kind != "labels":
-        raise ValueError(f"{kind} targets are not supported")
+        raise ValueError(f"{kind} targets are not supported: {name}")
     y = y.reshape(-1)
     counted = count(y, y, None)
     if counted is None:
@@ -148,17 +148,25 @@ def label_list(labels):
     return labels
 
 
+def distinct(labels):
+    """The sorted labels, each of them once."""
+    try:
+        return np.unique(labels)
+    except TypeError:
+        raise TypeError(f"labels must be numbers or texts that have an order, not {labels.dtype}") from None
+
+
 def places(labels, values):
     """Where each of ``labels`` stands among ``values``; −1 for those that do not."""
     place = {value: i for i, value in enumerate(values.tolist())}
     return np.array([place.get(label, -1) for label in labels.tolist()], dtype=np.intp)
 
 
-def check_classes(y_true, y_pred, sample_weight, zeros=False):
+def check_classes(y_true, y_pred, sample_weight, zeros=False, names=("y_true", "y_pred")):
     """Two vectors of labels of one class each, and the weights as int64 or float64 (or None)."""
-    multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight, zeros)
+    multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight, zeros, names)
     if multilabel:
-        raise ValueError("multilabel-indicator targets are not supported")
+        raise ValueError(f"multilabel-indicator targets are not supported: {names[0]}, {names[1]}")
     return y_true, y_pred, weight
 
 

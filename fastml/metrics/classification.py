@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from .._check import flag
 from . import _scores
 from ._targets import check_targets, label_list, places, tabulate
 
@@ -84,7 +85,7 @@ def balanced_accuracy_score(y_true, y_pred, *, sample_weight=None, adjusted=Fals
     >>> balanced_accuracy_score([0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1])
     0.625
     """
-    return _scores.balanced_accuracy(tabulate(y_true, y_pred, sample_weight)[1], adjusted)
+    return _scores.balanced_accuracy(tabulate(y_true, y_pred, sample_weight)[1], flag(adjusted, "adjusted"))
 
 
 def cohen_kappa_score(y1, y2, *, labels=None, weights=None, sample_weight=None):
@@ -102,9 +103,9 @@ def cohen_kappa_score(y1, y2, *, labels=None, weights=None, sample_weight=None):
     0.636364
     """
     if labels is None:
-        table = tabulate(y1, y2, sample_weight)[1]
+        table = tabulate(y1, y2, sample_weight, names=("y1", "y2"))[1]
     else:
-        table = _chosen(y1, y2, sample_weight, label_list(labels))
+        table = _chosen(y1, y2, sample_weight, label_list(labels), ("y1", "y2"))
     return _scores.cohen_kappa(table, weights)
 
 
@@ -136,13 +137,13 @@ def _are_plain(y_true, y_pred):
     )
 
 
-def _chosen(y_true, y_pred, sample_weight, labels):
+def _chosen(y_true, y_pred, sample_weight, labels, names=("y_true", "y_pred")):
     """The table of these labels in this order; of a label that is listed twice, the last place counts."""
-    values, table = tabulate(y_true, y_pred, sample_weight, labels.tolist())
+    values, table = tabulate(y_true, y_pred, sample_weight, labels.tolist(), names=names)
     place = places(values, labels)
     known = place >= 0
     if not table[known].any() and not np.isin(values[known], y_true).any():
-        raise ValueError("at least one of labels must occur in y_true")
+        raise ValueError(f"at least one of labels must occur in {names[0]}")
     chosen = np.zeros((len(labels),) * 2, table.dtype)
     chosen[np.ix_(place[known], place[known])] = table[np.ix_(known, known)]
     return chosen

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import as_array
+from .._check import as_array, each
 from ._targets import label_list, tabulate
 from .classification import confusion_matrix
 
@@ -24,8 +24,10 @@ class ConfusionMatrixDisplay:
         matrix = as_array(confusion_matrix, "confusion_matrix")
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"confusion_matrix must be square, got shape {matrix.shape}")
-        if display_labels is not None and len(display_labels) != len(matrix):
-            raise ValueError(f"display_labels must name {len(matrix)} classes, got {len(display_labels)}")
+        if display_labels is not None:
+            count = len(each(display_labels, "display_labels"))
+            if count != len(matrix):
+                raise ValueError(f"display_labels must name {len(matrix)} classes, got {count}")
         self.confusion_matrix = matrix
         self.display_labels = display_labels
 

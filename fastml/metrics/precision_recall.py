@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from .._check import choice, each, flag, integer
 from . import _scores
 from ._targets import is_text, label_list, places, tally
 
@@ -45,6 +46,9 @@ def precision_recall_fscore(
     >>> precision_recall_fscore([0, 0, 1, 1, 1], [0, 1, 1, 1, 0], average="micro")
     (0.6, 0.6, 0.6, None)
     """
+    warn_for = each(warn_for, "warn_for")
+    if not all(isinstance(name, str) for name in warn_for):
+        raise TypeError("warn_for must hold names of scores alone")
     warn_for = [name for name in ALL_SCORES if name.lower() in warn_for]
     return _score(y_true, y_pred, beta, labels, pos_label, average, sample_weight, zero_division, warn_for)
 
@@ -148,17 +152,14 @@ def classification_report(
 
 def report(found, sums, labels, target_names, digits, output_dict, zero_division, depth):
     """The report of sums per class, for :func:`classification_report` and for streams."""
-    if isinstance(digits, (bool, np.bool_)) or not isinstance(digits, (int, np.integer)):
-        raise TypeError(f"digits must be an integer, got {digits!r}")
-    if digits < 0:
-        raise ValueError(f"digits must be at least 0, got {digits}")
+    digits, output_dict = integer(digits, "digits", 0, 100), flag(output_dict, "output_dict")
     given = labels is not None
     labels = label_list(labels) if given else found
     sums = _select(found, sums, labels) if given else sums
     complete = set(labels.tolist()) >= set(found.tolist())
     if target_names is None:
         target_names = [str(label) for label in labels]
-    elif len(target_names) != len(labels):
+    elif len(each(target_names, "target_names")) != len(labels):
         text = f"{len(labels)} labels and {len(target_names)} target_names"
         if not given:
             raise ValueError(f"{text}: pass labels")
@@ -204,10 +205,11 @@ def report(found, sums, labels, target_names, digits, output_dict, zero_division
 
 def select(found, sums, labels, pos_label, average, depth):
     """The sums of the classes that labels, average and pos_label ask for."""
-    if average not in _scores.AVERAGES:
-        if average == "samples":
-            raise ValueError("average='samples' needs label indicators, which are not supported")
-        raise ValueError(f"average must be one of {_scores.AVERAGES}, got {average!r}")
+    if isinstance(average, str) and average == "samples":
+        raise ValueError("average='samples' needs label indicators, which are not supported")
+    choice(average, "average", _scores.AVERAGES)
+    if not np.isscalar(pos_label) and pos_label is not None:
+        raise TypeError(f"pos_label must be one label, not {type(pos_label).__name__}")
     if average == "binary":
         if len(found) > 2:
             raise ValueError(
@@ -226,7 +228,7 @@ def select(found, sums, labels, pos_label, average, depth):
 
 
 def _score(y_true, y_pred, beta, labels, pos_label, average, sample_weight, zero_division, warn_for):
-    _scores.check_beta(beta)
+    beta = _scores.check_beta(beta)
     _scores.zero_divided(zero_division)
     found, *sums = tally(y_true, y_pred, sample_weight)
     sums = select(found, sums, labels, pos_label, average, 3)

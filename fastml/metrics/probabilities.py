@@ -1,6 +1,6 @@
 """Scores of probabilities and decision values: scikit-learn's signatures, values and errors."""
 
-import numbers
+import sys
 import warnings
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from .. import _check
 from .._kernels import classification as _kernel
 from ._scores import warn_undefined
-from ._targets import check_weights, classes_of, label_list
+from ._targets import check_weights, classes_of, distinct, label_list
 
 
 def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=None, labels=None):
@@ -28,10 +28,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
     >>> top_k_accuracy_score([0, 1, 2, 2], scores, k=2)
     0.75
     """
-    if isinstance(k, (bool, np.bool_)) or not isinstance(k, numbers.Integral):
-        raise TypeError(f"k must be an integer, got {k!r}")
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    k = _check.integer(k, "k", 1, sys.maxsize)
     values, codes = classes_of(y_true, "y_true")
     y_score = _scores_array(y_score, "y_score")
     binary = len(values) <= 2 and (labels is None or len(labels) <= 2)
@@ -51,7 +48,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
     n_classes = 2 if binary else y_score.shape[1]
     if labels is not None:
         labels = label_list(labels)
-        if not np.array_equal(np.unique(labels), labels):
+        if not np.array_equal(distinct(labels), labels):
             raise ValueError(f"labels must be sorted and distinct, got {labels.tolist()}")
         codes = _recode(values, codes, labels)
         values = labels
@@ -100,7 +97,7 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
     weight = check_weights(sample_weight, len(codes))
     if labels is not None:
         labels = label_list(labels)
-        ordered = np.unique(labels)
+        ordered = distinct(labels)
         if not np.array_equal(ordered, labels):
             warnings.warn(f"labels are taken in the order {ordered.tolist()}", UserWarning, stacklevel=2)
         codes = _recode(values, codes, ordered)
@@ -142,7 +139,10 @@ def _scores_array(y, name):
 
 def _recode(values, codes, labels):
     """Places among the sorted ``labels`` instead of among ``values``."""
-    place = np.searchsorted(labels, values).clip(max=len(labels) - 1)
+    try:
+        place = np.searchsorted(labels, values).clip(max=len(labels) - 1)
+    except TypeError:
+        raise TypeError(f"labels must be of the kind of y_true, {values.dtype}, not {labels.dtype}") from None
     missing = values[labels[place] != values]
     if len(missing):
         raise ValueError(f"y_true contains {missing.tolist()}, which labels do not: {labels.tolist()}")

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from .._check import integer
 from . import _scores, precision_recall
 from ._targets import INT64_SAFE, is_text, label_list, margins, places, tabulate
 
@@ -34,11 +35,8 @@ class ConfusionMatrix:
         if num_classes is not None:
             if labels is not None:
                 raise ValueError("num_classes and labels say the same thing: pass one of them")
-            if isinstance(num_classes, (bool, np.bool_)) or not isinstance(num_classes, (int, np.integer)):
-                raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
-            if num_classes < 1:
-                raise ValueError(f"num_classes must be at least 1, got {num_classes}")
-            if int(num_classes) ** 2 * 8 > sys.maxsize:
+            num_classes = integer(num_classes, "num_classes", 1, sys.maxsize)
+            if num_classes**2 * 8 > sys.maxsize:
                 raise ValueError(f"num_classes must be a number whose square has a place, not {num_classes}")
             self._table = np.zeros((num_classes,) * 2, np.int64)  # the largest first: it may be refused
             labels = np.arange(num_classes)

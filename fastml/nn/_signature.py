@@ -71,7 +71,7 @@ def check_program(thing, what):
     itself, that has another ``forward`` says otherwise.
     """
     kind = type(thing)
-    if not hasattr(thing, "lower"):
+    if not hasattr(thing, "lower") or isinstance(thing, (str, bytes)):  # a text has one of its own
         raise TypeError(f"compile_step has no program for {what} {kind.__name__}")
     own = getattr(thing, "__dict__", {})
     if "lower" in own:

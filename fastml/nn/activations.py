@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._check import number
+from .._check import choice, number
 from .._kernels import activations as _kernel
 from .._kernels import step_elementwise, step_linear
 from ..ops import activations as ops
@@ -120,10 +120,8 @@ class GELU(_Smooth):
     _options = ("approximate",)
 
     def __init__(self, approximate="none"):
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
         super().__init__()
-        self.approximate = approximate
+        self.approximate = choice(approximate, "approximate", ("none", "tanh"))
 
     def _program(self):
         return _kernel.GELU_TANH if self.approximate == "tanh" else _kernel.GELU, (1.0, math.inf)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._check import choice, flag, integer, number
 from .._kernels import step_batch_norm
 from .._kernels.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
@@ -56,14 +57,14 @@ class BatchNorm(Module):
         dtype=np.float32,
     ):
         self.num_features = n = size(num_features, "num_features")
-        if not eps >= 0:
-            raise ValueError(f"eps must not be negative, got {eps}")
-        if convention not in _MOMENTUM:
-            raise ValueError(f"convention must be 'torch' or 'onnx', got {convention!r}")
+        choice(convention, "convention", tuple(_MOMENTUM))
+        affine, track_running_stats = flag(affine, "affine"), flag(track_running_stats, "track_running_stats")
         dtype = float_dtype(dtype)
-        self.eps = eps
-        self.momentum = _MOMENTUM[convention] if momentum == "default" else momentum
-        self.channel_axis = channel_axis
+        self.eps = number(eps, "eps", 0)
+        if isinstance(momentum, str) and momentum == "default":
+            momentum = _MOMENTUM[convention]
+        self.momentum = None if momentum is None else number(momentum, "momentum")
+        self.channel_axis = integer(channel_axis, "channel_axis", -64, 63)
         self.convention = convention
         self.weight = Parameter(np.ones(n, dtype)) if affine else None
         self.bias = Parameter(np.zeros(n, dtype)) if affine else None

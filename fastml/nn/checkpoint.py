@@ -13,6 +13,7 @@ from collections import Counter
 
 import numpy as np
 
+from .. import _check
 from .._files import reading
 from ..optim.ema import EMA
 from .module import Module
@@ -93,6 +94,7 @@ def load_checkpoint(
     TypeError, RuntimeError: as for :func:`save_checkpoint`.
     """
     parts = _given(model, optimizer, schedule, ema, scaler, batches)
+    path = _check.path(path)
     with reading(path, "checkpoint that fits"):
         content = _content(*read(path))
         state, places, extra = content["model"], content["places"], content["extra"]

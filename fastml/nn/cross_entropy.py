@@ -19,11 +19,9 @@ class _ClassLoss(Tracked):
 
     def __init__(self, weight, ignore_index, label_smoothing, reduction, axis):
         check_reduction(reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
         self.weight = None if weight is None else as_array(weight, "weight")
         self.ignore_index = ignore_index
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = number(label_smoothing, "label_smoothing", 0, 1)
         self.reduction = reduction
         self.axis = axis
         self._gradients = Results()

@@ -23,9 +23,7 @@ class _Dropping(Module):
     _live = frozenset({*Module._live, "offset"})
 
     def __init__(self, p=0.5, seed=None):
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must lie between 0 and 1, got {p}")
-        self.p = float(p)
+        self.p = _check.number(p, "p", 0, 1)
         self.seed = next_seed() if seed is None else check_seed(seed, 1 << 64)
         self.offset = 0
         self._results = Results()

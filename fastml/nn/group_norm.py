@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .._check import flag, number
 from .._kernels import step_group_norm
 from ..ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from ._reuse import Results
@@ -15,13 +16,11 @@ class _Grouped(Module):
     numbers of groups and of channels, the op and its gradient."""
 
     def __init__(self, channels, eps, affine, dtype):
-        if not eps >= 0:
-            raise ValueError(f"eps must not be negative, got {eps}")
         dtype = float_dtype(dtype)
-        self.eps = eps
-        self.affine = bool(affine)
-        self.weight = Parameter(np.ones(channels, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(channels, dtype)) if affine else None
+        self.eps = number(eps, "eps", 0)
+        self.affine = flag(affine, "affine")
+        self.weight = Parameter(np.ones(channels, dtype)) if self.affine else None
+        self.bias = Parameter(np.zeros(channels, dtype)) if self.affine else None
         self._results = Results()
         self._gradients = Results()
 

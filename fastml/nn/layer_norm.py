@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._check import flag, number
 from .._kernels import step_layer_norm
 from ..ops.layer_norm import layer_norm, layer_norm_backward
 from ._reuse import Results
@@ -17,11 +18,9 @@ class TrailingNorm(Module):
         self.normalized_shape = shape = tuple([size(n, "normalized_shape") for n in normalized_shape])
         if not shape:
             raise ValueError("normalized_shape must have at least one size, got ()")
-        if not eps >= 0:
-            raise ValueError(f"eps must not be negative, got {eps}")
         dtype = float_dtype(dtype)
-        self.eps = eps
-        self.elementwise_affine = bool(weight)
+        self.eps = number(eps, "eps", 0)
+        self.elementwise_affine = weight
         self.weight = Parameter(np.ones(shape, dtype)) if weight else None
         self.bias = Parameter(np.zeros(shape, dtype)) if bias else None
         # One axis as an int: the kernel's fast path.
@@ -92,7 +91,7 @@ class LayerNorm(TrailingNorm):
     """
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, *, dtype=np.float32):
-        super().__init__(normalized_shape, eps, elementwise_affine, elementwise_affine and bias, dtype)
+        super().__init__(normalized_shape, eps, flag(elementwise_affine, "elementwise_affine"), flag(bias, "bias") and elementwise_affine, dtype)
 
     def forward(self, x):
         weight, bias = self._values(x)

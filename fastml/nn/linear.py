@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .._check import flag
 from .._kernels import step_linear
 from ..ops.linear import linear, linear_backward
 from ._reuse import Results
@@ -42,7 +43,7 @@ class Linear(Module):
         bound = 1 / math.sqrt(self.in_features)
         shape = (self.out_features, self.in_features)
         self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
-        self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if bias else None
+        self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if flag(bias, "bias") else None
         self._results = Results()
 
     def forward(self, x):

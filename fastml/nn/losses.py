@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import as_array
+from .._check import as_array, choice, flag
 from .._kernels import step_losses
 from .._kernels.losses import check_delta, repeating
 from .._tracked import Tracked
@@ -19,10 +19,7 @@ from .plan import GIVEN
 
 def check_reduction(reduction, *more):
     """``reduction`` if it is one of the three that all losses have, or one of these."""
-    if reduction not in ("mean", "sum", "none", *more):
-        names = ", ".join(f"'{name}'" for name in (*more, "mean", "sum"))
-        raise ValueError(f"reduction must be {names} or 'none', got {reduction!r}")
-    return reduction
+    return choice(reduction, "reduction", (*more, "mean", "sum", "none"))
 
 
 def reduced(reduction):
@@ -235,7 +232,7 @@ class KLDivLoss(_ElementLoss):
     _with_grad = staticmethod(kl_div_loss_with_grad)
 
     def __init__(self, *, log_target=False, reduction="mean"):
-        self.log_target = bool(log_target)
+        self.log_target = flag(log_target, "log_target")
         super().__init__(reduction, "batchmean")
 
     @property

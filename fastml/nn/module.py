@@ -7,7 +7,7 @@ when an attribute is set is that it is counted (_tracked.pyx).
 
 import numpy as np
 
-from .._check import as_array
+from .._check import as_array, as_dtype, integer
 from .._tracked import Tracked
 from ..ops.sgd import sgd_step
 
@@ -201,19 +201,19 @@ def added(a, b):
 
 def float_dtype(dtype):
     """``dtype`` as np.float32 or np.float64; TypeError for any other."""
-    dtype = np.dtype(dtype)
+    dtype = as_dtype(dtype)
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"dtype must be float32 or float64, got {dtype}")
     return dtype
 
 
+#: More of anything could not be held, and NumPy's own sizes in bytes overflow on the way to saying so.
+MOST = 2**48
+
+
 def size(value, name):
     """``value`` as a positive int."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return value.__index__()
+    return integer(value, name, 1, MOST)
 
 
 def _read(owner, attribute):

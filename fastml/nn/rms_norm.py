@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._check import flag
 from ..ops.rms_norm import rms_norm, rms_norm_backward
 from .layer_norm import TrailingNorm
 
@@ -23,7 +24,7 @@ class RMSNorm(TrailingNorm):
     """
 
     def __init__(self, normalized_shape, eps=1e-6, elementwise_affine=True, *, dtype=np.float32):
-        super().__init__(normalized_shape, eps, elementwise_affine, False, dtype)
+        super().__init__(normalized_shape, eps, flag(elementwise_affine, "elementwise_affine"), False, dtype)
 
     def forward(self, x):
         weight, _ = self._values(x)

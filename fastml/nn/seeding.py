@@ -1,8 +1,11 @@
 """The one stream that seeds every layer built without a seed of its own."""
 
+import math
 import threading
 
 import numpy as np
+
+from .._check import integer
 
 _lock = threading.Lock()
 _stream = None
@@ -43,10 +46,4 @@ def next_seed():
 
 def check_seed(seed, limit=None):
     """``seed`` as an int in 0 … limit − 1 (no upper limit for None)."""
-    if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
-        raise TypeError(f"seed must be an integer, got {seed!r}")
-    seed = seed.__index__()
-    if seed < 0 or (limit is not None and seed >= limit):
-        bound = "at least 0" if limit is None else f"between 0 and {limit - 1}"
-        raise ValueError(f"seed must be {bound}, got {seed}")
-    return seed
+    return integer(seed, "seed", 0, math.inf if limit is None else limit - 1)

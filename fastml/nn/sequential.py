@@ -41,7 +41,7 @@ class Sequential(Module):
             value = tuple(value)
             for i, layer in enumerate(value):
                 if not isinstance(layer, Module):
-                    raise TypeError(f"layer {i} must be a Module, got {type(layer).__name__}")
+                    raise TypeError(f"layers[{i}] must be a Module, not {type(layer).__name__}")
             check_once([module for layer in value for module in layer.modules()])
         super().__setattr__(name, value)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import _check
 from .._files import reading, replacing
 
 KIND = "safetensors file"
@@ -36,7 +37,7 @@ def save(model_or_state, path, metadata=None):
     if not isinstance(state, dict):
         raise TypeError(f"model_or_state must be a module or a dict of arrays, not {type(state).__name__}")
     metadata = {} if metadata is None else metadata
-    if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for pair in metadata.items() for text in pair):
         raise TypeError("metadata must map strings to strings")
     for name, value in state.items():
         if isinstance(value, (dict, list, tuple)):
@@ -99,6 +100,7 @@ def read(path):
 
     import safetensors
 
+    path = _check.path(path)
     with open(path, "rb") as file, reading(path, KIND):
         data = file.read()
         tensors = dict(safetensors.deserialize(data))  # in any order

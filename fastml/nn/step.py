@@ -111,10 +111,10 @@ class Step(Caller):
         self._disarm()
         self._signature = self._schedule = None
         now = self._count()
-        check_program(self.loss_fn, "the loss")
+        check_program(self.loss_fn, "the loss_fn")
         check_program(self.optimizer, "the optimizer")
         if self.ema is not None:
-            check_program(self.ema, "the averages")
+            check_program(self.ema, "the ema")
         check_program(self.model, "the model")
         modules = list(_named_modules(self.model))
         check_once([module for _, module in modules])

@@ -1,5 +1,6 @@
 """PyTorch's names for bounds of the gradients of parameters."""
 
+from .. import _check
 from ..ops.clip import clip_grad_norm, clip_grad_value
 
 
@@ -37,4 +38,8 @@ def clip_grad_value_(parameters, clip_value):
 def _grads(parameters):
     """The gradients of one parameter or of many, without those that have none."""
     parameters = [parameters] if hasattr(parameters, "grad") else parameters
+    parameters = _check.each(parameters, "parameters")
+    for i, p in enumerate(parameters):
+        if not hasattr(p, "grad"):
+            raise TypeError(f"parameters[{i}] must be a Parameter, not {type(p).__name__}")
     return [p.grad for p in parameters if p.grad is not None]

@@ -1,5 +1,7 @@
 """Batch normalisation in pieces: statistics that can be merged, and what is done with them."""
 
+import math
+
 import numpy as np
 
 from .. import _check
@@ -108,6 +110,7 @@ def merge_norm_stats(stats):
     >>> fastml.merge_norm_stats([(1, np.array([0.0]), np.array([0.0])), (2, np.array([3.0]), np.array([2.0]))])
     (3, array([2.]), array([8.]))
     """
+    stats = _check.each(stats, "stats")
     pieces = [_piece(piece, k) for k, piece in enumerate(stats)]
     if not pieces:
         raise ValueError("stats must have at least one (count, mean, m2), got none")
@@ -132,11 +135,7 @@ def _piece(piece, k):
         count, mean, m2 = piece
     except (TypeError, ValueError):
         raise TypeError(f"stats[{k}] must be (count, mean, m2), not {type(piece).__name__}") from None
-    if isinstance(count, (bool, np.bool_)) or not hasattr(count, "__index__"):
-        raise TypeError(f"stats[{k}] must begin with an integer, not {type(count).__name__}")
-    count = count.__index__()
-    if count < 0:
-        raise ValueError(f"stats[{k}] must begin with a count of at least 0, not {count}")
+    count = _check.integer(count, f"the count of stats[{k}]", 0, math.inf)
     mean, m2 = _check.as_array(mean, f"the mean of stats[{k}]"), _check.as_array(m2, f"the m2 of stats[{k}]")
     for a in (mean, m2):
         if a.dtype.kind not in "fiu":

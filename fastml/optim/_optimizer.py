@@ -134,7 +134,7 @@ def checked(params):
     """``params`` as a list of objects with .value and .grad."""
     if isinstance(params, np.ndarray) or hasattr(params, "value"):
         raise TypeError(f"params must be a list of parameters or arrays, got one {type(params).__name__}")
-    params = list(params)
+    params = list(_check.each(params, "params"))
     if not params:
         raise ValueError("params is empty: there is nothing to optimize")
     seen = []

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .._check import integer
+from .._check import flag, integer
 from ..ops.clip import unscale_grads
 from ..ops.sgd import sgd_step
-from ._optimizer import PlainArray, check_gradients
+from ._optimizer import Optimizer, PlainArray, check_gradients
 
 
 class Accumulate:
@@ -39,9 +39,11 @@ class Accumulate:
     """
 
     def __init__(self, optimizer, steps, average=True):
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be an optimizer, not {type(optimizer).__name__}")
         self.optimizer = optimizer
         self.steps = integer(steps, "steps", 1, 2**53)
-        self.average = bool(average)
+        self.average = flag(average, "average")
         self._params = optimizer._params
         self._sums = [None] * len(self._params)
         self._count = 0

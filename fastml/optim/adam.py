@@ -1,5 +1,6 @@
 """Adam and AdamW."""
 
+from .._check import flag
 from .._kernels import step_update
 from .._kernels.adaptive import adam_numbers
 from ..ops.adam import adam_step
@@ -60,7 +61,7 @@ class Adam(Counted):
                 "betas": betas,
                 "eps": eps,
                 "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
+                "amsgrad": flag(amsgrad, "amsgrad"),
                 "maximize": maximize,
             },
         )

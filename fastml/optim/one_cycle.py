@@ -2,7 +2,7 @@
 
 import math
 
-from .._check import integer, number
+from .._check import choice, flag, integer, number
 from .schedules import MOST, Schedule, check_optimizer
 
 
@@ -57,9 +57,8 @@ class OneCycleLR(Schedule):
         else:
             self.total_steps = integer(epochs, "epochs", 1, MOST)
             self.total_steps *= integer(steps_per_epoch, "steps_per_epoch", 1, MOST)
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be 'cos' or 'linear', not {anneal_strategy!r}")
-        self.anneal_strategy = anneal_strategy
+        self.anneal_strategy = choice(anneal_strategy, "anneal_strategy", ("cos", "linear"))
+        cycle_momentum, three_phase = flag(cycle_momentum, "cycle_momentum"), flag(three_phase, "three_phase")
         pct_start = number(pct_start, "pct_start", 0, 1)
         up, down = pct_start * self.total_steps - 1, 2 * pct_start * self.total_steps - 2
         last = self.total_steps - 1
@@ -90,7 +89,7 @@ class OneCycleLR(Schedule):
                 "base": number(base_momentum, "base_momentum", 0, 1),
                 "max": number(max_momentum, "max_momentum", 0, 1),
             }
-        if last_epoch == -1:
+        if isinstance(last_epoch, int) and last_epoch == -1:
             optimizer.initial_lr = initial
         super().__init__(optimizer, last_epoch)
 

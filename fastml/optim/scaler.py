@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import as_array, integer, number
+from .._check import as_array, flag, integer, number
 from ..ops.clip import unscale_grads
 
 #: The scale's bounds: within them scale and 1 / scale are normal float32 numbers.
@@ -49,7 +49,7 @@ class GradScaler:
         growth_interval=2000,
         enabled=True,
     ):
-        self.enabled = bool(enabled)
+        self.enabled = flag(enabled, "enabled")
         self._scale = _float32(number(init_scale, "init_scale", LEAST, MOST))
         self.growth_factor = number(growth_factor, "growth_factor", 1)
         self.backoff_factor = number(backoff_factor, "backoff_factor", 0, 1)

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 
-from .._check import integer, number
+from .._check import choice, each, integer, number
 from ._optimizer import Optimizer
 
 MOST = 2**53  # steps
@@ -26,7 +26,7 @@ class Schedule:
         self.optimizer = check_optimizer(optimizer)
         self.last_epoch = integer(last_epoch, "last_epoch", -1, MOST)
         if optimizer.initial_lr is None:
-            if last_epoch != -1:
+            if self.last_epoch != -1:
                 raise ValueError("last_epoch needs an optimizer whose state tells its initial_lr")
             optimizer.initial_lr = optimizer.lr
         self.base_lrs = [optimizer.initial_lr]
@@ -119,7 +119,7 @@ class MultiStepLR(Schedule):
     """
 
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
-        self.milestones = Counter(integer(m, "milestones", 0, MOST) for m in milestones)
+        self.milestones = Counter(integer(m, "milestones", 0, MOST) for m in each(milestones, "milestones"))
         self.gamma = number(gamma, "gamma", 0)
         super().__init__(optimizer, last_epoch)
 
@@ -232,8 +232,8 @@ class SequentialLR(Schedule):
 
     def __init__(self, optimizer, schedulers, milestones):
         self.optimizer = check_optimizer(optimizer)
-        self._schedulers = list(schedulers)
-        self._milestones = [integer(m, "milestones", 0, MOST) for m in milestones]
+        self._schedulers = list(each(schedulers, "schedulers"))
+        self._milestones = [integer(m, "milestones", 0, MOST) for m in each(milestones, "milestones")]
         for schedule in self._schedulers:
             if not isinstance(schedule, Schedule) or isinstance(schedule, SequentialLR):
                 raise TypeError(f"schedulers cannot hold a {type(schedule).__name__}")
@@ -322,8 +322,7 @@ class ReduceLROnPlateau:
             ("mode", mode, ("min", "max")),
             ("threshold_mode", threshold_mode, ("rel", "abs")),
         ):
-            if value not in choices:
-                raise ValueError(f"{name} must be {choices[0]!r} or {choices[1]!r}, not {value!r}")
+            choice(value, name, choices)
         self.mode, self.threshold_mode = mode, threshold_mode
         self.factor = number(factor, "factor", 0)
         if self.factor >= 1:

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from .._check import as_array
+from .._check import as_array, as_dtype, choice, shown
 from . import _frames
 from ._base import Transformer, flag
 from ._categories import factorize, is_nan, lookup
@@ -132,27 +132,26 @@ class OneHotEncoder(Transformer):
 
     def _check_options(self):
         flag(self.sparse_output, "sparse_output")
-        np.dtype(self.dtype)
+        as_dtype(self.dtype)
         if not (
             isinstance(self.categories, (list, tuple))
             or isinstance(self.categories, str)
             and self.categories == "auto"
         ):
             raise ValueError(f"categories must be 'auto' or a list of arrays, got {self.categories!r}")
-        if self.handle_unknown not in _HANDLING:
-            raise ValueError(f"handle_unknown must be one of {_HANDLING}, got {self.handle_unknown!r}")
+        choice(self.handle_unknown, "handle_unknown", _HANDLING)
         if isinstance(self.drop, str) and self.drop not in ("first", "if_binary"):
             raise ValueError(
                 f"drop must be None, 'first', 'if_binary' or an array of categories, got {self.drop!r}"
             )
-        if not (callable(self.feature_name_combiner) or self.feature_name_combiner == "concat"):
-            raise ValueError(
-                f"feature_name_combiner must be 'concat' or callable, got {self.feature_name_combiner!r}"
-            )
+        combine = self.feature_name_combiner
+        if not (callable(combine) or (isinstance(combine, str) and combine == "concat")):
+            raise ValueError(f"feature_name_combiner must be 'concat' or callable, not {shown(combine)}")
         least, most = self.min_frequency, self.max_categories
-        if not (least is None or (least >= 1 if isinstance(least, numbers.Integral) else 0 < least < 1)):
+        whole, share = isinstance(least, numbers.Integral), isinstance(least, numbers.Real)
+        if not (least is None or (whole and least >= 1) or (share and not whole and 0 < least < 1)):
             raise ValueError(
-                f"min_frequency must be None, an integer from 1 or a share in (0, 1), got {least!r}"
+                f"min_frequency must be None, an integer from 1 or a share in (0, 1), not {shown(least)}"
             )
         if not (most is None or isinstance(most, numbers.Integral) and most >= 1):
             raise ValueError(f"max_categories must be None or an integer from 1, got {most!r}")
@@ -231,6 +230,7 @@ class OneHotEncoder(Transformer):
         """The index of each feature's category that ``drop`` names, or None."""
         if self.drop is None or isinstance(self.drop, str):
             return [None] * len(self.categories_)
+        as_array(self.drop, "drop")  # for its errors
         given = np.asarray(self.drop, dtype=object)
         if given.shape != (len(self.categories_),):
             raise ValueError(
@@ -375,7 +375,10 @@ class OneHotEncoder(Transformer):
 
 def _given(categories, column, i):
     """Categories as the user gave them for column i, checked."""
-    values = np.array(categories, dtype=object if column.dtype.kind in "USO" else column.dtype)
+    try:
+        values = np.array(categories, dtype=object if column.dtype.kind in "USO" else column.dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"categories of column {i} must be of its kind, {column.dtype}: {error}") from None
     if values.ndim != 1 or not len(values):
         raise ValueError(
             f"categories of column {i} must be a one-dimensional array with elements, got {categories!r}"

@@ -5,6 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from .._check import shown
 from .._threads import get_num_threads
 from ._base import Scaler, flag, without_zeros
 from ._passes import check_infinity
@@ -95,7 +96,7 @@ class RobustScaler(Scaler):
             valid = False
         if not valid:
             raise ValueError(
-                f"Invalid quantile range: {self.quantile_range!r}; it must be (a, b), 0 <= a <= b <= 100"
+                f"Invalid quantile range: {shown(self.quantile_range)}; quantile_range must be (a, b), 0 <= a <= b <= 100"
             )
         x = self._seen(X, reset=True)
         check_infinity(x)
