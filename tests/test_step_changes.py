@@ -232,6 +232,23 @@ def test_a_gradient_of_a_parameter_that_left_the_model_is_not_ignored():
     step(x, y)
 
 
+def test_a_refused_step_leaves_no_state_behind():
+    """Averages made for an array of another type are not kept."""
+    for explicit_too in (False, True):
+        model = model_of()
+        optimizer = optim.Adagrad(model.parameters(), lr=0.1)
+        (x, y), *_ = batches(0, 6, np.float32)
+        step = compiled(model, optimizer=optimizer)
+        bias = model.layers[4].bias
+        kept, bias.value = bias.value, bias.value.astype(np.float64)
+        with pytest.raises(TypeError, match=r"4\.bias must be float32"):
+            step(x, y)
+        bias.value = kept
+        if explicit_too:
+            explicit(model, nn.CrossEntropyLoss(), optimizer, x, y)
+        assert np.isfinite(step(x, y))
+
+
 # --- arrays that share memory --------------------------------------------------------------------------------
 
 

@@ -30,16 +30,17 @@ class Counted(Optimizer):
         self._take_states({}, options)
 
     def _lists(self):
-        """For every name the list of its arrays, made when first asked for; None where it is not in use."""
+        """For every name the list of its arrays, None where it is not in use; new arrays are kept with the first step."""
         lists = []
         for name, option in zip(self._names, self._asked_for_by, strict=True):
             if option is not None and not getattr(self, option):
                 lists.append(None)
-                continue
-            if name not in self._arrays:
-                self._arrays[name] = self._fresh()
-            lists.append(self._arrays[name])
+            else:
+                lists.append(self._arrays.get(name) or self._fresh())
         return lists
+
+    def _keep(self, lists):
+        self._arrays.update((name, a) for name, a in zip(self._names, lists, strict=True) if a is not None)
 
     def _fresh(self):
         return [np.full_like(p.value, self._start, order="C") for p in self._params]
@@ -47,9 +48,9 @@ class Counted(Optimizer):
     # What is saved
 
     def _states(self):
-        self._lists()
+        used = {name: a for name, a in zip(self._names, self._lists(), strict=True) if a is not None}
         return {
-            i: {"step": step, **{name: arrays[i].copy() for name, arrays in self._arrays.items()}}
+            i: {"step": step, **{name: arrays[i].copy() for name, arrays in {**used, **self._arrays}.items()}}
             for i, step in enumerate(self._each_step())
             if step or self._begun
         }
@@ -83,7 +84,9 @@ class Counted(Optimizer):
 
     def _advance(self, values, grads):
         if isinstance(self._steps, int):
-            self._update(values, grads, self._steps + 1, *self._lists())
+            lists = self._lists()
+            self._update(values, grads, self._steps + 1, *lists)
+            self._keep(lists)
             self._steps += 1
         else:
             self._advance_some(range(len(values)), values, grads)
@@ -91,11 +94,13 @@ class Counted(Optimizer):
     def _advance_some(self, chosen, values, grads):
         check_gradients(chosen, values, grads)
         steps = self._each_step()
-        columns = (values, grads, *self._lists())
+        lists = self._lists()
+        columns = (values, grads, *lists)
         for step in {steps[i] for i in chosen}:
             alike = [i for i in chosen if steps[i] == step]
             p, g, *states = (None if column is None else [column[i] for i in alike] for column in columns)
             self._update(p, g, step + 1, *states)
+            self._keep(lists)
         for i in chosen:
             steps[i] += 1
         self._set_steps(steps)
@@ -124,8 +129,10 @@ class Counted(Optimizer):
             )
 
         def prepare(rows):
-            if any(a is not b for a, b in zip(self._lists(), lists, strict=True)):
-                raise Stale
+            for name, option, arrays in zip(self._names, self._asked_for_by, lists, strict=True):
+                used = option is None or bool(getattr(self, option))
+                if used != (arrays is not None) or (used and self._arrays.get(name, arrays) is not arrays):
+                    raise Stale
             if isinstance(self._steps, int) and len(moved) == len(index):
                 now = self._numbers(self._steps + 1)
                 for numbers, _ in groups.values():
@@ -139,6 +146,7 @@ class Counted(Optimizer):
                 numbers.set(*self._numbers(steps[members[0]] + 1))
 
         def commit(rows):
+            self._keep(lists)
             if isinstance(self._steps, int) and len(moved) == len(index):
                 self._steps += 1
                 return
