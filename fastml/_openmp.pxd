@@ -5,6 +5,7 @@
         join_team(me)
         for b in prange(blocks, schedule="static"):
             ...
+        leave_team()
     team_done()
 """
 
@@ -12,10 +13,12 @@
 cdef int team(double nanoseconds) noexcept nogil
 # Whether all work is to have a team, as tests want it.
 cdef bint forced() noexcept nogil
-# Who calls, and on which CPU.
+# Who calls, on which CPU and in which floating-point mode.
 cdef int caller() noexcept nogil
-# First in the region, by every thread: a worker beside the caller moves off.
+# First in the region, by every thread: a worker takes the caller's mode over, and one beside the caller moves off.
 cdef void join_team(int caller) noexcept nogil
+# Last in the region, by every thread: a worker's own mode is put back.
+cdef void leave_team() noexcept nogil
 # After the region: how long it took tells the next call whether the team is awake.
 cdef void team_done() noexcept nogil
 

@@ -11,6 +11,7 @@ cdef extern from "threads.h" nogil:
     void fm_open_region(int threads)
     int fm_caller()
     void fm_join_region(int caller)
+    void fm_leave_region()
     int fm_local_threads()
     void fm_set_local_threads(int n)
     int fm_team_pays(double nanoseconds)
@@ -55,6 +56,10 @@ cdef int caller() noexcept nogil:
 
 cdef void join_team(int caller) noexcept nogil:
     fm_join_region(caller)
+
+
+cdef void leave_team() noexcept nogil:
+    fm_leave_region()
 
 
 cdef void team_done() noexcept nogil:

@@ -9,8 +9,10 @@ static void FM(relu_run)(real *y, const real *x, size_t n, int stream)
 
 static void FM(relu_backward_run)(real *dx, const real *g, const real *x, size_t n, int stream)
 {
-    const vec zero = v_set1(0);
-    FM_ROW_STORE(dx, n, stream, v_if_eq(v_max(zero, AT(x)), zero, zero, AT(g)))
+    real one = 1;
+    __asm__("" : "+m"(one)); /* times 1, which the compiler cannot leave out: where denormals count as zeros, so does g */
+    const vec zero = v_set1(0), factor = v_set1(one);
+    FM_ROW_STORE(dx, n, stream, v_if_eq(v_max(zero, AT(x)), zero, zero, v_mul(AT(g), factor)))
 }
 
 /* y = g where x > 0, elsewhere slope g: forward with g = x, and the gradient. */

@@ -6,6 +6,9 @@
  * n steps of `stride` elements, `width` columns side by side. Pointers need the alignment of real only.
  * Unless a card says otherwise: one thread, nothing allocated, outputs may be an input itself but must not
  * overlap it in part, rows = 0 or width = 0 does nothing, n >= 1. ULP bounds are against the exact result.
+ * The mode (environment.h) is the caller's, no primitive changes it: products, dropout, updates, and the gradients of
+ * relu and of the norms run in FM_FLUSH, where denormals count as zeros, all else in FM_FULL. ULP bounds in FM_FLUSH are
+ * for results that are not denormal, from numbers that are not.
  */
 
 /* ---- softmax.c ---------------------------------------------------------------------------------------- */
@@ -67,7 +70,7 @@ FM_PRIMITIVE(void, norm_coefficients,
              (real *restrict mean, real *restrict inv_std, real *restrict scale, real *restrict shift,
               const double *restrict sum, const double *restrict m2, double n, double eps,
               const real *restrict weight, const real *restrict bias, size_t width))
-/* running = (1 - momentum) running + momentum total / n, computed in double. */
+/* running = (1 - momentum) running + momentum total / n, computed in double; 0 where it would be denormal. */
 FM_PRIMITIVE(void, norm_running,
              (real *restrict running, const double *restrict total, double n, double momentum, size_t width))
 /* y = (x - center) scale + shift, down columns and along runs. */
@@ -170,7 +173,7 @@ FM_PRIMITIVE(size_t, fma_chains, (real *x, size_t n))
 
 /* y[i] = x[i] < 0 ? 0 : x[i] (NaN and -0 stay), exact; stream: y is written past the caches. n >= 0. */
 FM_PRIMITIVE(void, relu_run, (real *y, const real *x, size_t n, int stream))
-/* dx[i] = x[i] <= 0 ? 0 : g[i], exact. Any of dx, g, x may be the same. */
+/* dx[i] = x[i] <= 0 ? 0 : g[i], exact but for denormals, which count as zeros in FM_FLUSH. Any of dx, g, x may be the same. */
 FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, size_t n, int stream))
 /* dx[i] = y[i] == 0 ? 0 : scale g[i]. Any of dx, g, y may be the same. */
 FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, real scale))

@@ -247,8 +247,10 @@ static void FM(norm_coefficients)(real *restrict mean, real *restrict inv_std, r
 static void FM(norm_running)(real *restrict running, const double *restrict total, double n, double momentum,
                              size_t width)
 {
-    for (size_t c = 0; c < width; c++)
-        running[c] = (real)((1.0 - momentum) * running[c] + momentum * (total[c] / n));
+    for (size_t c = 0; c < width; c++) {
+        const double next = (1.0 - momentum) * running[c] + momentum * (total[c] / n);
+        running[c] = __builtin_fabs(next) < FM_SMALLEST ? 0 : (real)next;
+    }
 }
 
 static void FM(norm_cols)(real *y, const real *x, size_t n, size_t stride, size_t width, const real *center,

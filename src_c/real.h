@@ -16,7 +16,8 @@ typedef double fm_real64;
 #define real FM_CAT(fm_real, FM_BITS, )
 #define vec FM_CAT(v, FM_BITS, )
 #define LANES (64 / sizeof(real))
-/* The largest finite number. */
+/* The smallest normal number, and the largest finite one. */
+#define FM_SMALLEST (sizeof(real) == 4 ? 0x1p-126 : 0x1p-1022)
 #define FM_LARGEST (sizeof(real) == 4 ? (real)0x1.fffffep127 : (real)0x1.fffffffffffffp1023)
 
 #define v_set1 FM_V(set1)

@@ -20,6 +20,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "environment.h"
 #include "threads.h"
 
 #include <pthread.h>
@@ -230,14 +231,12 @@ void fm_open_region(int threads)
     pthread_mutex_unlock(&c->seats);
 }
 
-int fm_caller(void) { return place() << 16 | (sched_getcpu() & 0xffff); }
+static int whereabouts(void) { return place() << 16 | (sched_getcpu() & 0xffff); }
 
-void fm_join_region(int caller)
+static void keep_apart(int caller)
 {
     const int i = omp_get_thread_num() - 1, cpu = caller & 0xffff;
     crew *c = &crews[caller >> 16];
-    if (i < 0)
-        return;
     if (c < crews + CALLERS && i < WORKERS) {
         sit_down(c, i);
         if (self.kept_off) {
@@ -265,7 +264,38 @@ void fm_open_region(int threads)
     (void)threads;
     opened = 1;
 }
-int fm_caller(void) { return -1; }
+#ifdef _OPENMP
+static int whereabouts(void) { return 0; }
+static void keep_apart(int caller) { (void)caller; }
+#endif
+
+#endif
+
+#ifdef _OPENMP
+
+enum { FLUSHING = 1 << 30 };
+static __thread fm_environment own; /* a worker's mode outside the region: other libraries use the same workers */
+
+int fm_caller(void) { return whereabouts() | (fm_environment_flushes() ? FLUSHING : 0); }
+
+void fm_join_region(int caller)
+{
+    if (omp_get_thread_num() == 0)
+        return;
+    own = fm_switch(caller & FLUSHING ? FM_FLUSH : FM_FULL);
+    keep_apart(caller & ~FLUSHING);
+}
+
+void fm_leave_region(void)
+{
+    if (omp_get_thread_num() != 0)
+        fm_switch(own);
+}
+
+#else
+
+int fm_caller(void) { return 0; }
 void fm_join_region(int caller) { (void)caller; }
+void fm_leave_region(void) {}
 
 #endif

@@ -18,9 +18,11 @@ void fm_team_done(void);
 double fm_clock(void);
 /* Before a region of so many threads: workers that sleep are kept off the caller's CPU. */
 void fm_open_region(int threads);
-/* Who calls, and where it runs: what every thread of the region tells fm_join_region, first thing inside. */
+/* Who calls, where it runs and in which mode (environment.h): what every thread of the region tells fm_join_region,
+ * first thing inside; and last, the worker's own mode is put back. */
 int fm_caller(void);
 void fm_join_region(int caller);
+void fm_leave_region(void);
 /* Set and read the thread's own number of threads (0: none set), as num_threads() uses it. */
 int fm_local_threads(void);
 void fm_set_local_threads(int n);

@@ -62,6 +62,12 @@ def adversarial(shape, kind, dtype=np.float32, seed=0):
     return x
 
 
+def flushed(x):
+    """x with zeros of the same sign for its denormals."""
+    x = np.asarray(x)
+    return np.where(np.abs(x) < np.finfo(x.dtype).tiny, np.copysign(x.dtype.type(0), x), x) if x.dtype.kind == "f" else x
+
+
 # --- comparing -----------------------------------------------------------------------------------------------
 
 

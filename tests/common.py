@@ -24,6 +24,7 @@ from .arrays import (
     assert_close,
     assert_same_bits,
     finite,
+    flushed,
     largest,
     normal,
     relayout,
@@ -51,6 +52,7 @@ __all__ = [
     "digest_all",
     "digests",
     "finite",
+    "flushed",
     "largest",
     "map_arrays",
     "normal",
@@ -66,6 +68,12 @@ THREADS = (1, 2, 3, 7)
 
 
 # --- the table -----------------------------------------------------------------------------------------------
+
+
+FLUSHING = (
+    *("linear", "linear_backward", "linear_cross_entropy_with_grad", "relu_backward", "dropout", "dropout_backward"),
+    "clip_grad_value",
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,11 @@ class Op:
     # (args) -> the magnitude of the terms of each result; where one lacks or is None, the largest in its row.
     scales: Callable = field(default=lambda args: ())
     big: tuple = ((1031, 517), (3, 200_003), (100_003, 5))  # shapes worth more than one thread
+
+    @property
+    def flushes(self):
+        """Whether denormals count as zeros in it, operands and results (docs/numerics.md)."""
+        return self.name.endswith("_step") or "norm_backward" in self.name or self.name in FLUSHING
 
     @property
     def id(self):

@@ -12,7 +12,8 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport alike, as1d, fits, is_plain, result_like
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -91,6 +92,7 @@ cdef void run(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept
         join_team(me)
         for i in prange(blocks, schedule="static"):
             block(op, &y[i * BLOCK], &a[i * BLOCK], &b[i * BLOCK], min(BLOCK, n - i * BLOCK), stream)
+        leave_team()
     team_done()
 
 
@@ -112,6 +114,7 @@ cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b) except -1:
 
 
 cdef object forward(Op op, object x, object out):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     call = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
         call = _check.arrange(("x",), (x,), None, out)
@@ -122,6 +125,7 @@ cdef object forward(Op op, object x, object out):
 
 
 cdef object backward(Op op, object grad, object x, object out):
+    cdef fm_scope scope = fm_switch(FM_FLUSH if op.kind == RELU else FM_FULL)
     call = None
     if not (is_plain(grad) and alike(<cnp.ndarray>grad, x) and fits(<cnp.ndarray>grad, out)
             and fits(<cnp.ndarray>x, out)):

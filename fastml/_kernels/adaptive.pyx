@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t
 from .. import _check
 
 from .._check cimport flag
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
 from .updates cimport CUT_AT, Place, Places, as_tuple, finish, maybe_tuple, option, place, run
 
@@ -104,6 +105,7 @@ cdef void adam_update(const Place *at, size_t first, size_t last, const void *st
 
 def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, betas, eps, weight_decay,
               decoupled, maximize):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Adam s
     cdef Places here
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
@@ -119,6 +121,7 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, b
 
 
 def adam_numbers(step, lr, betas, eps, weight_decay, decoupled, maximize):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Adam s
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
     return (s.rate, s.weight1, s.beta2, s.weight2, s.inv_root, s.eps, s.decay, s.keep), (int(s.sign),)
@@ -171,6 +174,7 @@ cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object wei
 
 def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, alpha, eps, weight_decay, momentum,
                  centered, maximize):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
     if s.centered and grad_avgs is None:
@@ -182,6 +186,7 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, al
 
 
 def rmsprop_numbers(step, lr, alpha, eps, weight_decay, momentum, centered, maximize):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
     return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)
@@ -201,12 +206,14 @@ cdef int prepare_adagrad(Rms *s, object number, object lr, object lr_decay, obje
 
 
 def adagrad_step(params, grads, state_sums, step, lr, lr_decay, weight_decay, eps, maximize):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
     rms_step(&s, ("params", "grads", "state_sums", "", ""), params, grads, state_sums, None, None)
 
 
 def adagrad_numbers(step, lr, lr_decay, weight_decay, eps, maximize):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
     return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)

@@ -14,7 +14,8 @@ from libc.string cimport memcpy
 from .. import _check
 
 from .._check cimport flag, PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, lay, result_like
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
 
 cnp.import_array()
@@ -210,6 +211,7 @@ def running_vector(value, name, channels, out):
 
 def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps, axis, unbiased,
                out):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
@@ -266,6 +268,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
 
 
 def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
@@ -314,6 +317,7 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
 cdef tuple on_piece(int purpose, grad, x, weight, bias, mean, inv_std, str first_name, first, str second_name, second,
                     double count, axis, out):
     """(y or dx or None, first, second, values per channel): what a call for SUMS or a RESULT does."""
+    cdef fm_scope scope = fm_switch(FM_FULL if grad is None else FM_FLUSH)
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
@@ -361,6 +365,7 @@ def given(value, name, shape, dtype, out):
 
 
 def batch_norm_stats(x, axis):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     _, mean, m2, count = on_piece(SUMS, None, x, None, None, None, None, "", None, "", None, 0, axis, None)
     if count:
         mean /= count

@@ -312,3 +312,4 @@ cdef void together(const Job *job, int threads) noexcept nogil:
             if job.purpose != SUMS:
                 for t in prange(threads, schedule="static"):
                     apply_part(job, t, threads)
+        leave_team()

@@ -18,7 +18,8 @@ from libc.stdlib cimport calloc, free
 from .. import _check
 
 from .._check cimport PyArray_EMPTY
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport FM_NO_CLASS, fm_class, fm_label, fm_labels
 
 cnp.import_array()
@@ -233,6 +234,7 @@ cdef bint fill(int64_t *cells, uint8_t *seen, const Pairs *x) noexcept nogil:
         join_team(me)
         for slot in prange(x.slots, schedule="static"):
             outside += not tally_slot(cells, seen, x, slot)
+        leave_team()
     team_done()
     return outside == 0
 
@@ -248,6 +250,7 @@ cdef void whole_range(Pairs *x, int64_t *low, int64_t *high) noexcept nogil:
             lows[slot], highs[slot] = low[0], high[0]
             extend(&x.t, slot * x.n // SLOTS, (slot + 1) * x.n // SLOTS, 1, &lows[slot], &highs[slot])
             extend(&x.p, slot * x.n // SLOTS, (slot + 1) * x.n // SLOTS, 1, &lows[slot], &highs[slot])
+        leave_team()
     team_done()
     for slot in range(SLOTS):
         low[0] = min(low[0], lows[slot])
@@ -286,6 +289,7 @@ def count(y_true, y_pred, weight, bint wide=False):
     all this where the labels are no vectors of integers of one length, or lie too far apart. weight: None, or a
     contiguous vector of int64 or float64, one a sample.
     """
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Pairs x
     if not (read(y_true, &x.t) and read(y_pred, &x.p)):
         return None
@@ -431,6 +435,7 @@ cdef int look_at(Scores *x, object p, object label) except -1:
 
 def top_k_hits(scores, label, Py_ssize_t k):
     """Whether each row's label is among its k highest scores (bool, one a row), and how many scores are not finite."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Scores x
     cdef Py_ssize_t slot, first, rows, strange = 0
     look_at(&x, scores, label)
@@ -448,6 +453,7 @@ def top_k_hits(scores, label, Py_ssize_t k):
             else:
                 strange += top_k_rows(hit + first, <const float *>x.p + first * x.n, x.label + first, k, rows, x.n,
                                       &x.rule)
+        leave_team()
     team_done()
     if x.rule.changed:
         raise _check.changed_labels("y_true")
@@ -456,6 +462,7 @@ def top_k_hits(scores, label, Py_ssize_t k):
 
 def pick(p, label, double tolerance):
     """Each row's p of its label; whether any p is not in [0, 1]; how many rows do not sum to 1."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Scores x
     cdef Faults part
     cdef Py_ssize_t slot, first, rows, outside = 0, uneven = 0
@@ -476,6 +483,7 @@ def pick(p, label, double tolerance):
                                  rows, x.n, &x.rule)
             outside += part.outside
             uneven += part.uneven
+        leave_team()
     team_done()
     if x.rule.changed:
         raise _check.changed_labels("y_true")

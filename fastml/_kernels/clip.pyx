@@ -13,6 +13,7 @@ from libc.stdlib cimport free, malloc
 
 from .. import _check
 
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
 from .updates cimport CHUNK, Place, Places, as_tuple, finish, place, run
 
@@ -56,6 +57,7 @@ cdef double total(const Places *here, const double *sums) noexcept nogil:
 
 
 def clip_grad_norm(grads, max_norm):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Places here
     cdef double local[BLOCKS]
     cdef double *sums = local
@@ -71,6 +73,7 @@ def clip_grad_norm(grads, max_norm):
         norm = sqrt(total(&here, sums))
         factor = most / (norm + 1e-6)
         if not factor >= 1:  # also where it is NaN
+            fm_switch(FM_FLUSH)
             run(&here, COST, scale, &factor)
     if sums != local:
         free(sums)
@@ -87,6 +90,7 @@ cdef void clip_elements(const Place *at, size_t first, size_t last, const void *
 
 
 def clip_grad_value(grads, clip_value):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Places here
     cdef double most = _check.number(clip_value, "clip_value", 0, INFINITY)
     held = place(&here, CHUNK, NAMES, as_tuple(grads, "grads", -1), None, None, None, None)
@@ -112,6 +116,7 @@ cdef void unscale(const Place *at, size_t first, size_t last, const void *step) 
 
 
 def unscale_grads(grads, divisor):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Places here
     cdef Unscale s
     cdef int found = 0

@@ -21,7 +21,8 @@ from .. import _check
 from .._check cimport (
     Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, fits, is_plain, is_text, lay, result_like
 )
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64, fm_labels
 
 cnp.import_array()
@@ -128,6 +129,7 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
             sums[i] = 0
             for u in range(i * each, min(units, (i + 1) * each)):
                 sums[i] += unit(dx0, loss0, x0, label0, target0, weight0, u, &at, o, stream)
+        leave_team()
     team_done()
     for i in range(slots):
         total += sums[i]
@@ -309,6 +311,7 @@ def wrong_label(target, Py_ssize_t n, ignore_index):
 def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, reduction, bint with_grad, out,
                   z_loss=0.0, str name="logits", bint nll=False):
     """The loss, or (loss, dlogits) with_grad; with nll, of log-probabilities instead of logits."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Layout at
     cdef Options o
     cdef fm_labels labels_rule

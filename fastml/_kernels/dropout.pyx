@@ -14,7 +14,8 @@ from libc.stdint cimport uint8_t, uint64_t
 from .. import _check
 
 from .._check cimport as1d, fits, is_plain, result_like
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -66,6 +67,7 @@ cdef void run(real[::1] y, const real[::1] x, const Draw *d) noexcept:
         join_team(me)
         for i in prange(blocks, schedule="static"):
             block(&y[i * BLOCK], &x[i * BLOCK], min(BLOCK, n - i * BLOCK), d, i * BLOCK, stream)
+        leave_team()
     team_done()
 
 
@@ -78,10 +80,12 @@ cdef void run_mask(uint8_t[::1] kept, const Draw *d) noexcept:
         for i in prange(blocks, schedule="static"):
             fm32.dropout_mask_run(&kept[i * BLOCK], min(BLOCK, n - i * BLOCK), d.seed, d.offset + i * BLOCK,
                                   d.threshold)
+        leave_team()
     team_done()
 
 
 cdef object apply(str name, object x, object p, object seed, object offset, object out):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Draw d
     cdef cnp.ndarray y
     cdef Py_ssize_t n
@@ -113,6 +117,7 @@ def dropout_backward(grad, p, seed, offset, out):
 
 
 def dropout_mask(shape, p, seed, offset):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Draw d
     shape = _check.shape_tuple(shape)
     prepare(&d, p, seed, offset)

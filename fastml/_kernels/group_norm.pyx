@@ -18,7 +18,8 @@ from .. import _check
 from .batch_norm import part
 
 from .._check cimport PyArray_EMPTY, alike, fits, is_plain, result_like
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 from .group_norm cimport CHUNKS, ELEMENTS, block_rows, is_short, room_elements
 
@@ -152,6 +153,7 @@ cdef void work(const Job *job, char *dweight, char *dbias, int threads) noexcept
             run_task(job, i, threadid())
         for i in prange(panels, schedule="static"):
             join(job, dweight, dbias, i * PANEL)
+        leave_team()
 
 
 cdef int run(Job *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias,
@@ -244,6 +246,7 @@ cdef int lay_out(Job *job, cnp.ndarray x, object num_groups, bint instance) exce
 
 def group_norm(x, num_groups, weight, bias, eps, out, bint instance=False):
     """With instance, each channel is a group."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Job job
     cdef Py_ssize_t channels
     call = None
@@ -270,6 +273,7 @@ def group_norm(x, num_groups, weight, bias, eps, out, bint instance=False):
 
 
 def group_norm_backward(grad, x, num_groups, weight, mean, inv_std, out, bint instance=False):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Job job
     cdef Py_ssize_t channels
     call = None

@@ -16,7 +16,8 @@ from libc.string cimport memset
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, alike, fits, is_plain, result_like
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -65,6 +66,7 @@ cdef void forward(real *y, real *mean, real *inv_std, const real *x, const real 
                 r = i * step
                 rows_forward(y + r * n, mean + r if mean else NULL, inv_std + r, x + r * n, weight, bias, min(step, outer - r), n, eps,
                              stream)
+            leave_team()
     team_done()
 
 
@@ -159,6 +161,7 @@ cdef void backward(const Gradient *job, real *dweight, real *dbias) noexcept nog
                 chunk(job, k, dweight)
             for k in prange(panels, schedule="static"):
                 join_panel(job, dweight, dbias, chunks, k * PANEL)
+            leave_team()
     team_done()
 
 
@@ -348,6 +351,7 @@ class Plain:
 
 cdef tuple forward_call(object x, object weight, object bias, object axis, object eps, object out, bint rms):
     """(y, mean, inv_std); mean is None for RMS norm."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Py_ssize_t outer, n
     cdef double epsilon
     cdef bint plain
@@ -383,6 +387,7 @@ cdef tuple forward_call(object x, object weight, object bias, object axis, objec
 cdef tuple backward_call(object grad, object x, object weight, object mean, object inv_std, object axis, object out,
                          bint rms):
     """(dx, dweight, dbias); for RMS norm mean and dbias are None."""
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Py_ssize_t outer, n
     cdef bint plain
     call = dbias = None

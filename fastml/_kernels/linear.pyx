@@ -17,7 +17,8 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport PyArray_EMPTY, apart, flag, is_real
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FLUSH, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm32, fm64
 
 cnp.import_array()
@@ -112,6 +113,7 @@ cdef void multiply(const Product *p, size_t size) noexcept:
         join_team(me)
         for t in prange(threads, schedule="static"):
             share(p, t, threads, size)
+        leave_team()
     team_done()
 
 
@@ -135,6 +137,7 @@ cdef void multiply_backward(const Product *dx, const Product *dw, void *db, cons
                 share(dx, t, threads, size)
             share(dw, t, threads, size)
             share_sums(db, grad, t, threads, size)
+        leave_team()
     team_done()
 
 
@@ -214,6 +217,7 @@ def _taken(names, arrays):
 
 
 def linear(x, weight, bias, activation, out):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Product p
     cdef Py_ssize_t features
     cdef cnp.ndarray y
@@ -260,6 +264,7 @@ def linear(x, weight, bias, activation, out):
 
 
 def linear_backward(grad, x, weight, input_grad):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Product dx, dw
     cdef Matrix dz
     cdef cnp.npy_intp features

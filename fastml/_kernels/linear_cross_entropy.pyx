@@ -23,7 +23,8 @@ from .. import _check
 from .cross_entropy import wrong_label
 
 from .._check cimport PyArray_ISCARRAY_RO
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm32, fm64, fm_labels
 from .cross_entropy cimport Options, rows, smoothing_of, take_rule, unit_rows
 from .linear cimport Matrix, Product, at, cost, matrix, share, takes, transposed
@@ -193,13 +194,18 @@ cdef void run(const Task *k, size_t size) noexcept:
         join_team(me)
         for block in range(k.cut.blocks):
             for t in prange(threads, schedule="static"):
+                fm_switch(FM_FLUSH)
                 p = logits(k, block, size)
                 share(&p, t, threads, size)
             for u in prange((height(k, block) + k.cut.unit - 1) // k.cut.unit, schedule="static"):
+                fm_switch(FM_FULL)
                 k.sums[block * k.cut.units + u] = losses(k, block, u, size)
             for t in prange(threads, schedule="static"):
+                fm_switch(FM_FLUSH)
                 gradients(k, block, t, threads, size)
+        leave_team()
     team_done()
+    fm_switch(FM_FULL)
 
 
 # ---- arrays ---------------------------------------------------------------------------------------------------
@@ -255,6 +261,7 @@ def checked_target(target, shape, classes, dtype, ignoring):
 
 
 def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore_index, label_smoothing, reduction):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Task k
     cdef size_t count, checked, size
     cdef double total_weight, total

@@ -15,7 +15,8 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport flag, is_text, PyArray_EMPTY, alike, apart, fits, is_plain, result_like
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -88,6 +89,7 @@ cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, co
             join_team(me)
             for i in prange(count, schedule="static"):
                 sums[i] = block(kind, dx, loss, x, t, a, b, (first + i) * FM_LOSS_BLOCK, n, scale, stream)
+            leave_team()
         team_done()
         for i in range(count):
             total += sums[i]
@@ -163,6 +165,7 @@ cdef union Number:
 cdef object losses(int kind, object input, object target, object a, str a_name, object b, str b_name,
                    object reduction, bint with_grad, object out, double number=1):
     """The loss, or (loss, dinput) with_grad; a and b are the loss's own parameters, or None: a is `number` then."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Beside beside_a, beside_b
     cdef Number numbers
     cdef double total, divisor = 1

@@ -20,7 +20,7 @@ from libc.string cimport memcpy, memset
 from .. import _check, _labels
 
 from .._check cimport is_text, PyArray_ISCARRAY_RO, PyArray_NewFromDescr
-from .._openmp cimport caller, join_team, team, team_done
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport FM_NO_CLASS, cache_bytes, fm32, fm_class, fm_label, fm_labels
 
 cnp.import_array()
@@ -156,6 +156,7 @@ cdef bint run(Job *job) noexcept nogil:
                 clear_block(job, i)
             for i in prange(blocks, schedule="static"):
                 found += rows_block(job, i) if rows else labels_block(job, i)
+            leave_team()
     team_done()
     return found == job.outer * job.inner
 
@@ -303,6 +304,7 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
             join_team(me)
             for i in prange(blocks, schedule="static"):
                 copy_rows(to + i * each * bytes, &source, row + i * each, min(each, k - i * each), bytes)
+            leave_team()
     team_done()
     # The result is the caller's only now.
     if source.rule.changed:

@@ -7,6 +7,7 @@ rows. Parameters and what belongs to them (gradients, momenta) are cut with the 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
+from .._environment cimport FM_FULL, fm_environment
 from .._openmp cimport fm_phase
 
 cdef enum:
@@ -62,13 +63,14 @@ cdef inline Block block(const Tile *tile, Py_ssize_t cols) noexcept nogil:
 
 cdef class KernelOf:
     cdef Kernel run
+    cdef fm_environment mode
     cdef readonly str name
 
 
-cdef inline KernelOf kernel(Kernel run, str name):
-    """A kernel as Python passes it around."""
+cdef inline KernelOf kernel(Kernel run, str name, fm_environment mode=FM_FULL):
+    """A kernel as Python passes it around; it runs in the mode of the op that it stands for."""
     cdef KernelOf made = KernelOf.__new__(KernelOf)
-    made.run, made.name = run, name
+    made.run, made.name, made.mode = run, name, mode
     return made
 
 
@@ -79,6 +81,7 @@ cdef class Numbers:
 
 cdef struct Stage:
     Kernel run
+    fm_environment mode
     Args args
 
 # Consecutive stages that go over the same tiles.
@@ -125,7 +128,7 @@ cdef class Program:
     cdef readonly size_t arena_bytes
 
     cpdef bind(self, int view, cnp.ndarray array)
-    cpdef run(self, Py_ssize_t rows, double nanoseconds)
+    cdef int run(self, Py_ssize_t rows, double nanoseconds) except -1
     cdef int resize(self, Py_ssize_t rows) except -1
     cdef int reserve(self, int threads) except -1
     cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil

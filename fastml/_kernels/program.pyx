@@ -12,7 +12,8 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from .._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, team, team_done
+from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, leave_team, team, team_done
 
 cnp.import_array()
 
@@ -106,7 +107,7 @@ cdef class Program:
         for i, (made, operands, numbers) in enumerate(stages):
             if len(operands) > OPERANDS:
                 raise ValueError(f"{made.name} has {len(operands)} operands, more than {OPERANDS}")
-            self.stages[i].run = made.run
+            self.stages[i].run, self.stages[i].mode = made.run, made.mode
             self.stages[i].args.size = itemsize
             self.stages[i].args.x, self.stages[i].args.n = numbers.x, numbers.n
             for k, operand in enumerate(operands):
@@ -160,8 +161,9 @@ cdef class Program:
             self.scratch_threads = threads
         return 0
 
-    cpdef run(self, Py_ssize_t rows, double nanoseconds):
+    cdef int run(self, Py_ssize_t rows, double nanoseconds) except -1:
         """The whole step on `rows` rows, which take one thread about this long."""
+        cdef fm_scope scope = fm_switch(FM_FULL)
         cdef int t, p, me, threads = 1
         cdef double start
         cdef bint after_pause
@@ -183,10 +185,12 @@ cdef class Program:
                 join_team(me)
                 for t in prange(threads, schedule="static"):
                     self.together(t)
+                leave_team()
         team_done()
         self.ended = clock()
         if not after_pause:
             learn(&self.habit, threads, (self.ended - start) / nanoseconds, self.ended)
+        return 0
 
     cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil:
         """Tile i of a phase through its job's stages."""
@@ -202,6 +206,7 @@ cdef class Program:
         tile.hi = min(tile.lo + job.tile, self.rows if job.extent < 0 else job.extent)
         tile.scratch = scratch
         for s in range(job.first, job.last):
+            fm_switch(self.stages[s].mode)
             self.stages[s].run(&self.stages[s].args, &tile)
 
     cdef char *scratch_of(self, int thread) noexcept nogil:

@@ -17,7 +17,8 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 
 from .._check cimport is_plain, is_real
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -225,6 +226,7 @@ cdef void gather_chunk(int kind, double *s, const char *x, const double *weight,
 
 def gather(cnp.ndarray x, int kind, weight):
     """(3, columns) numbers of float64, of what an enumeration above lists; weight: None or float64 (WEIGHTED only)."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Cut cut
     cdef cnp.ndarray result
     cdef double *s
@@ -249,6 +251,7 @@ def gather(cnp.ndarray x, int kind, weight):
                 join_team(me)
                 for k in prange(cut.tasks, schedule="static"):
                     gather_chunk(kind, s + 3 * k * width, data, w, &cut, k)
+                leave_team()
         else:
             for k in range(cut.tasks):
                 gather_chunk(kind, s + 3 * k * width, data, w, &cut, k)
@@ -299,6 +302,7 @@ cdef bint scale_all(const Scale *how, const Cut *cut) noexcept nogil:
             join_team(me)
             for k in prange(cut.tasks, schedule="static"):
                 bad |= scale_chunk(how, cut, k)
+            leave_team()
     else:
         for k in range(cut.tasks):
             bad |= scale_chunk(how, cut, k)
@@ -324,6 +328,7 @@ def rescale(cnp.ndarray y, cnp.ndarray x, cnp.ndarray center, cnp.ndarray scale,
 
     y: laid out as x, or x itself; center, scale: one float64 number a column.
     """
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Cut cut
     cdef Scale how
     cdef Py_ssize_t p, i, k
@@ -359,6 +364,7 @@ def normalize(y, cnp.ndarray x, int norm, double least):
 
     x, y: in C order (x in either where there is no y); y may be x itself. Norms less than `least` count as 1.
     """
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Cut cut
     cdef Scale how
     cdef bint bad

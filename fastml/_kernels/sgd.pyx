@@ -6,6 +6,7 @@ An average e moves towards p by w (p - e): a step of SGD on e with the gradient 
 from libc.float cimport DBL_MAX
 
 from .._check cimport flag
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
 from .updates cimport CUT_AT, Place, Places, as_tuple, finish, option, place, run
 
@@ -29,6 +30,7 @@ cdef void update(const Place *at, size_t first, size_t last, const void *step) n
 
 
 def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, nesterov, maximize):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Step s
     cdef Places here
     s.lr = option(lr, "lr", 0)
@@ -52,10 +54,12 @@ def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, n
 
 def ema_numbers(decay):
     """What sgd_run is given after its arrays: real numbers and the flag."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     return (option(decay, "decay", 0) - 1, 0.0, 0.0, -1.0, 1.0), (0,)
 
 
 def ema_step(averages, params, decay):
+    cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Step s
     cdef Places here
     if option(decay, "decay", 0) > 1:

@@ -14,7 +14,8 @@ cimport numpy as cnp
 from .. import _check
 
 from .._check cimport Layout, alike, as3d, fits, flag, is_plain, lay, result_like
-from .._openmp cimport caller, join_team, team, team_done
+from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
 
 cnp.import_array()
@@ -112,6 +113,7 @@ cdef void run(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const real[:, :
                 o = i // panels
                 j = i % panels * width
                 cols(op, &y[o, 0, j], &a[o, 0, j], &b[o, 0, j], n, inner, min(width, inner - j))
+        leave_team()
     team_done()
 
 
@@ -147,6 +149,7 @@ cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b, const Layout
 
 
 cdef object unary(Op op, object x, object axis, object out):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Layout at
     call = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
@@ -159,6 +162,7 @@ cdef object unary(Op op, object x, object axis, object out):
 
 
 cdef object gradient(Op op, object grad, object y, object axis, object out):
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Layout at
     call = None
     if not (is_plain(grad) and alike(<cnp.ndarray>grad, y) and fits(<cnp.ndarray>grad, out)
@@ -189,6 +193,7 @@ def log_softmax_backward(grad, y, axis, out):
 
 def logsumexp(x, axis, keepdims):
     """Several axes are brought together at the end first."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Layout at
     keepdims = flag(keepdims, "keepdims")
     if not is_plain(x):

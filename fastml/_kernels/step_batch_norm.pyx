@@ -3,7 +3,8 @@
 from cython.parallel import parallel, prange
 
 from .._check cimport Layout
-from .._openmp cimport caller, join_team
+from .._environment cimport FM_FLUSH
+from .._openmp cimport caller, join_team, leave_team
 from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
 from .program cimport Args, Kernel, Tile, View, at, kernel
 
@@ -120,4 +121,4 @@ cdef void backward_tile(const Args *p, const Tile *t) noexcept nogil:
 
 
 batch_norm = kernel(forward_tile, "batch_norm")
-batch_norm_backward = kernel(backward_tile, "batch_norm_backward")
+batch_norm_backward = kernel(backward_tile, "batch_norm_backward", FM_FLUSH)

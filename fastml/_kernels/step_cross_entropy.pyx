@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t
 
 from .. import _check
 from .._check cimport PyArray_ISCARRAY_RO
+from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64, fm_label, fm_labels
 from .cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, take_rule, unit_rows
 from .program cimport Args, Kernel, Numbers, Program, Tile, View, at, kernel
@@ -120,6 +121,7 @@ cdef class Labels:
 
     def bind(self, target, Py_ssize_t rows):
         """ValueError, TypeError or IndexError for a target that does not fit; nothing is written then."""
+        cdef fm_scope scope = fm_switch(FM_FULL)
         cdef cnp.ndarray labels
         cdef double weight = rows
         cdef size_t checked
@@ -171,6 +173,7 @@ cdef class Labels:
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
+        cdef fm_scope scope = fm_switch(FM_FULL)
         cdef double sum = total(<double *>self.program.views[self.sums].data, rows, self.n)
         if self.mean:
             sum /= self.total_weight

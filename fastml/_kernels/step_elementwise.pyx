@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.math cimport rint
 
+from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
 from .program cimport Args, Block, Kernel, Tile, View, at, block, kernel
 
@@ -133,14 +134,15 @@ cdef void alpha_dropout_tile(const Args *p, const Tile *t) noexcept nogil:
 
 
 relu = kernel(relu_tile, "relu")
-relu_backward = kernel(relu_backward_tile, "relu_backward")
+relu_backward = kernel(relu_backward_tile, "relu_backward", FM_FLUSH)
 unary = kernel(unary_tile, "activation")
 unary_backward = kernel(unary_backward_tile, "activation_backward")
-dropout = kernel(dropout_tile, "dropout")
+dropout = kernel(dropout_tile, "dropout", FM_FLUSH)
 channel_dropout = kernel(channel_dropout_tile, "channel_dropout")
 alpha_dropout = kernel(alpha_dropout_tile, "alpha_dropout")
 
 
 def dropout_threshold(double p):
     """The threshold under which a word drops its element, and the scale of those that stay."""
+    cdef fm_scope scope = fm_switch(FM_FULL)
     return <uint64_t>rint(p * 4294967296.0), 1.0 / (1.0 - p) if p < 1.0 else 0.0

@@ -4,6 +4,7 @@ The sums of every block of samples have a place of their own, so a tile may be a
 looks at the number of samples: it adds the blocks chunk by chunk, as group_norm.pyx does, to the same bits.
 """
 
+from .._environment cimport FM_FLUSH
 from .._simd cimport fm32, fm64
 from .group_norm cimport CHUNKS, block_rows, is_short, room_elements
 from .program cimport Args, Kernel, Tile, View, at, kernel
@@ -99,5 +100,5 @@ cdef void join_tile(const Args *p, const Tile *t) noexcept nogil:
 
 
 group_norm = kernel(forward_tile, "group_norm")
-group_norm_backward = kernel(backward_tile, "group_norm_backward")
-group_norm_join = kernel(join_tile, "group_norm_join")
+group_norm_backward = kernel(backward_tile, "group_norm_backward", FM_FLUSH)
+group_norm_join = kernel(join_tile, "group_norm_join", FM_FLUSH)

@@ -5,6 +5,7 @@ The sums of every block of ROWS rows have a place of their own, so a tile may be
 join looks at the number of rows: it adds the blocks chunk by chunk, as layer_norm.pyx does, to the same bits.
 """
 
+from .._environment cimport FM_FLUSH
 from .._simd cimport fm32, fm64
 from .program cimport Args, Kernel, Tile, View, at, kernel
 
@@ -95,5 +96,5 @@ cdef inline void clear(double *totals, Py_ssize_t n) noexcept nogil:
 
 
 layer_norm = kernel(forward_tile, "layer_norm")
-layer_norm_backward = kernel(backward_tile, "layer_norm_backward")
-layer_norm_join = kernel(join_tile, "layer_norm_join")
+layer_norm_backward = kernel(backward_tile, "layer_norm_backward", FM_FLUSH)
+layer_norm_join = kernel(join_tile, "layer_norm_join", FM_FLUSH)

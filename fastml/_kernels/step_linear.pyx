@@ -1,5 +1,6 @@
 """The linear layer in a training step: its product, the two of its gradient, and the sums of the bias."""
 
+from .._environment cimport FM_FLUSH
 from .._simd cimport fm32, fm64
 from .program cimport Args, Block, Kernel, Tile, View, at, block, kernel
 
@@ -55,7 +56,7 @@ cdef void bias_tile(const Args *p, const Tile *t) noexcept nogil:
                          dy.row, t.hi - t.lo)
 
 
-linear = kernel(forward_tile, "linear")
-linear_backward = kernel(backward_tile, "linear_backward")
-linear_dweight = kernel(weight_tile, "linear_dweight")
-linear_dbias = kernel(bias_tile, "linear_dbias")
+linear = kernel(forward_tile, "linear", FM_FLUSH)
+linear_backward = kernel(backward_tile, "linear_backward", FM_FLUSH)
+linear_dweight = kernel(weight_tile, "linear_dweight", FM_FLUSH)
+linear_dbias = kernel(bias_tile, "linear_dbias", FM_FLUSH)

@@ -8,6 +8,7 @@ cimport numpy as cnp
 
 from .. import _check
 from .._check cimport is_plain
+from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
 from .program cimport Args, Kernel, Numbers, Program, Tile, at, kernel
 
@@ -96,6 +97,7 @@ cdef class Targets:
 
     def bind(self, target, Py_ssize_t rows):
         """ValueError or TypeError for a target that does not fit; nothing is written then."""
+        cdef fm_scope scope = fm_switch(FM_FULL)
         if not (is_plain(target) and cnp.PyArray_ITEMSIZE(<cnp.ndarray>target) == <Py_ssize_t>self.program.size):
             target = _check.plain(_check.as_real(target, "target", self.dtype))
         cdef cnp.ndarray array = <cnp.ndarray>target
@@ -107,6 +109,7 @@ cdef class Targets:
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
+        cdef fm_scope scope = fm_switch(FM_FULL)
         cdef double sum = total(self.program.views[self.terms].data, rows * self.cols, self.program.size)
         if self.of_row:
             sum /= rows * self.of_row

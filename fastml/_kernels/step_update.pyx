@@ -3,6 +3,7 @@ the gradients' norm before them, cut into blocks and added as in clip.pyx."""
 
 from libc.math cimport sqrt
 
+from .._environment cimport FM_FLUSH
 from .._simd cimport fm32, fm64
 from .program cimport Args, Kernel, Tile, View, at, kernel
 from .updates cimport CHUNK
@@ -103,12 +104,12 @@ def blocks(Py_ssize_t elements, Py_ssize_t itemsize):
     return (elements * itemsize + CHUNK - 1) // CHUNK
 
 
-sgd = kernel(sgd_tile, "sgd")
-adam = kernel(adam_tile, "adam")
-rms = kernel(rms_tile, "rms")
+sgd = kernel(sgd_tile, "sgd", FM_FLUSH)
+adam = kernel(adam_tile, "adam", FM_FLUSH)
+rms = kernel(rms_tile, "rms", FM_FLUSH)
 squares = kernel(squares_tile, "squares")
 total = kernel(total_tile, "total")
-clip = kernel(scale_tile, "clip")
-clip_value = kernel(clip_value_tile, "clip value")
-ema = kernel(sgd_tile, "ema")
-add = kernel(sgd_tile, "add")
+clip = kernel(scale_tile, "clip", FM_FLUSH)
+clip_value = kernel(clip_value_tile, "clip value", FM_FLUSH)
+ema = kernel(sgd_tile, "ema", FM_FLUSH)
+add = kernel(sgd_tile, "add", FM_FLUSH)

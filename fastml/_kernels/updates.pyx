@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from .. import _check
 
 from .._check cimport PyArray_ISCARRAY, alike, apart, is_plain
-from .._openmp cimport caller, join_team, team, team_done
+from .._openmp cimport caller, join_team, leave_team, team, team_done
 
 cnp.import_array()
 
@@ -46,6 +46,7 @@ cdef void run(const Places *here, double cost, Update update, const void *step) 
         join_team(me)
         for i in prange(chunks, schedule="static"):
             update_chunk(here, i * CHUNK, update, step)
+        leave_team()
     team_done()
 
 

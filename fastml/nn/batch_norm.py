@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._check import choice, flag, integer, number
+from .._environment import full
 from .._kernels import step_batch_norm
 from .._kernels.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
@@ -76,9 +77,10 @@ class BatchNorm(Module):
 
     def _share(self):
         """The share of the next batch in the running statistics."""
-        if self.momentum is None:
-            return 1 / (self.num_batches_tracked + 1)
-        return self.momentum if self.convention == "torch" else 1 - self.momentum
+        if self.momentum is not None and self.convention == "torch":
+            return self.momentum
+        with full():
+            return 1 / (self.num_batches_tracked + 1) if self.momentum is None else 1 - self.momentum
 
     def forward(self, x):
         weight = None if self.weight is None else self.weight.value

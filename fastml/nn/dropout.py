@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import _check
+from .._environment import flush, full
 from .._kernels import step_elementwise
 from .._kernels.program import Numbers
 from ..ops.dropout import dropout, dropout_backward, dropout_mask
@@ -148,7 +149,8 @@ class _ChannelDropout(_Dropping):
         scale = dropout(np.ones(channels, x.dtype), self.p, seed=self.seed, offset=offset)
         self.offset = offset + scale.size
         scale = scale.reshape(channels + (1,) * (x.ndim - len(channels)))
-        y = np.multiply(x, scale, out=self._results.like(x))
+        with full():
+            y = np.multiply(x, scale, out=self._results.like(x))
         self._saved = scale, shape
         return y
 
@@ -158,7 +160,8 @@ class _ChannelDropout(_Dropping):
             return grad
         (grad,) = _check.as_reals([("grad", grad)])
         self._same_shape(grad, shape)
-        return np.multiply(grad, scale, out=self._gradients.like(grad, scale))
+        with full():
+            return np.multiply(grad, scale, out=self._gradients.like(grad, scale))
 
     def lower(self, plan, x, name):
         if len(x.shape) + 1 not in self._batches:
@@ -262,8 +265,9 @@ class AlphaDropout(_Dropping):
         p = self.p
         if p == 1:
             return 0.0, 0.0, 0.0
-        a = 1 / math.sqrt((1 - p) * (1 + p * _ALPHA * _ALPHA))
-        return a, -a * p * _ALPHA, a * (1 - p) * _ALPHA
+        with full():
+            a = 1 / math.sqrt((1 - p) * (1 + p * _ALPHA * _ALPHA))
+            return a, -a * p * _ALPHA, a * (1 - p) * _ALPHA
 
     def forward(self, x):
         if not self.training or self.p == 0:
@@ -274,9 +278,10 @@ class AlphaDropout(_Dropping):
         kept = dropout_mask(x.shape, self.p, seed=self.seed, offset=offset)
         scale, shift, low = self._line()
         y = self._results.like(x)
-        y = np.multiply(x, scale, out=np.empty(x.shape, x.dtype) if y is None else y)
-        y += shift
-        _replace_dropped(y, kept, low)
+        with full():
+            y = np.multiply(x, scale, out=np.empty(x.shape, x.dtype) if y is None else y)
+            y += shift
+            _replace_dropped(y, kept, low)
         self.offset = offset + y.size
         self._saved = kept, scale, y.shape
         return y
@@ -288,7 +293,8 @@ class AlphaDropout(_Dropping):
         (grad,) = _check.as_reals([("grad", grad)])
         self._same_shape(grad, shape)
         dx = self._gradients.like(grad)
-        dx = np.multiply(grad, scale, out=np.empty(shape, grad.dtype) if dx is None else dx)
+        with flush():  # as all of dropout
+            dx = np.multiply(grad, scale, out=np.empty(shape, grad.dtype) if dx is None else dx)
         _replace_dropped(dx, kept, 0)
         return dx
 

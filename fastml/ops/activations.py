@@ -43,7 +43,7 @@ def relu_backward(grad, x, *, out=None):
 
     .. math:: dx_i = \begin{cases} 0 & x_i \le 0 \\ g_i & \text{otherwise} \end{cases}
 
-    So the gradient at 0 is 0, and where x is NaN it is g, as in PyTorch.
+    So the gradient at 0 is 0, and where x is NaN it is g, as in PyTorch. Denormals count as 0 (docs/numerics.md).
 
     Parameters
     ----------

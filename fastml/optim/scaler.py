@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._check import as_array, flag, integer, number
+from .._environment import full
 from ..ops.clip import unscale_grads
 
 #: The scale's bounds: within them scale and 1 / scale are normal float32 numbers.
@@ -66,7 +67,8 @@ class GradScaler:
         if isinstance(outputs, (list, tuple)):
             return type(outputs)([self.scale(x) for x in outputs])
         x = as_array(outputs, "outputs")
-        return x * (x.dtype.type(self._scale) if x.dtype.kind == "f" else self._scale)
+        with full():
+            return x * (x.dtype.type(self._scale) if x.dtype.kind == "f" else self._scale)
 
     def unscale_(self, optimizer, grads=None):
         """Divide the gradients (of the optimizer's parameters, unless given) by the scale, in place; once before

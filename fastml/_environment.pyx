@@ -1,0 +1,29 @@
+"""The kernels' floating-point modes for what Python and NumPy compute in between; _environment.pxd is Cython's side.
+
+    with full():          # IEEE 754, rounding to nearest; flush(): denormals count as zeros too
+        y = np.multiply(x, scale)
+"""
+
+
+cdef class Mode:
+    cdef fm_environment inside, outside
+
+    def __enter__(self):
+        self.outside = fm_switch(self.inside)
+
+    def __exit__(self, *exception):
+        fm_switch(self.outside)
+
+
+cdef Mode mode(fm_environment inside):
+    cdef Mode made = Mode.__new__(Mode)
+    made.inside = inside
+    return made
+
+
+def full():
+    return mode(FM_FULL)
+
+
+def flush():
+    return mode(FM_FLUSH)
