@@ -131,6 +131,7 @@ cdef class Shares:
 
     def bind(self, target, Py_ssize_t rows):
         """As the inner one's; weight: (rows,), positive."""
+        cdef fm_scope scope = fm_switch(FM_FULL)
         target, weight = target
         if weight.shape != (rows,):
             raise ValueError(f"weight must have the shape ({rows},), not {weight.shape}")
@@ -140,4 +141,5 @@ cdef class Shares:
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
+        cdef fm_scope scope = fm_switch(FM_FULL)
         return self.dtype.type(total(self.program.views[self.terms].data, rows * self.cols, self.program.size))
