@@ -191,3 +191,12 @@ def test_bounds_under_pytorchs_names():
     norm = nn.utils.clip_grad_norm_((p for p in params), 1.0)
     assert norm == fastml.clip_grad_norm([np.array([3.0, 3.5])], 9.0)
     np.testing.assert_allclose(params[0].grad[0], 3 / norm, rtol=1e-6)
+
+
+def test_a_state_that_is_refused_changes_nothing():
+    scaler = optim.GradScaler(init_scale=4.0)
+    before = scaler.state_dict()
+    for change in ({"growth_factor": 0.5}, {"backoff_factor": 0.0}, {"growth_interval": 0}):
+        with pytest.raises(ValueError):
+            scaler.load_state_dict({**before, "scale": 8.0, **change})
+        assert scaler.state_dict() == before

@@ -196,12 +196,14 @@ class Training:
         """The rest of an epoch; whether it came to its end: an interrupted one is saved where it is."""
         self.model.train()
         history = self.history
+        start = time.perf_counter()
         for X_batch, y_batch in self.batches:
-            start = time.perf_counter()
             loss = float(step(X_batch, y_batch))
             if not math.isfinite(loss):
                 raise _diverged(f"the loss of epoch {epoch + 1} is {loss}")
-            history.seconds += time.perf_counter() - start
+            now = time.perf_counter()
+            history.seconds += now - start  # the gathering of the batch too
+            start = now
             history.total += loss * len(y_batch)
             history.rows += len(y_batch)
             history.samples += len(y_batch)

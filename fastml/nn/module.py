@@ -41,7 +41,8 @@ class Module(Tracked):
     Results belong to the caller: the next call does not overwrite an array that is still referred to.
 
     A subclass defines ``forward`` and ``backward``; its attributes that are Parameters or Modules are
-    found by themselves, those named in ``buffer_names`` are saved along with them.
+    found by themselves, those named in ``buffer_names`` are saved along with them, integers named in ``place_names``
+    in checkpoints alone.
 
     >>> from fastml import nn
     >>> import numpy as np

@@ -139,7 +139,7 @@ class GradScaler:
             options = {name: state[name] for name in ("growth_factor", "backoff_factor", "growth_interval")}
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the state of a GradScaler that is enabled: {error!r}") from None
-        self.__init__(scale, **options)
+        vars(self).update(vars(GradScaler(scale, **options)))  # which looks at all of them before
         self._growth_tracker = tracker
 
     def _unscale(self, optimizer, grads):
