@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import nn, optim
+from .._tracked import Tracked
 from ..data import batches
 from ..ops.clip import clip_grad_norm
 
@@ -49,7 +50,7 @@ def _sparse(X):
     return not isinstance(X, np.ndarray)
 
 
-class Solver:
+class Solver(Tracked):
     """The optimizer of an estimator: what scikit-learn's is, on fastml's.
 
     The objective of a batch is Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ + alpha / 2 · |W|² / Σᵢ wᵢ, where W are the weights of the Linear
@@ -60,7 +61,9 @@ class Solver:
     It is the optimizer of the compiled step too, whose program is that of both.
     """
 
-    _live = frozenset()  # all that a step reads is in the two
+    _live = frozenset(
+        {"_steps", "_epochs", "_lowered", "_options"}
+    )  # no step's program has anything of these
 
     def __init__(self, model, o, scale):
         self.kind = o.solver

@@ -79,11 +79,9 @@ class _ElementLoss(Tracked):
         return f"{type(self).__name__}({options}reduction={self.reduction!r})"
 
 
-class WeightedLoss:
+class WeightedLoss(Tracked):
     """A loss of class ``kind`` with a weight for each row: Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ, where lossᵢ is that of row i (the mean
     over its outputs, where each of them has one). In compiled steps alone: ``step(x, (target, weight))``."""
-
-    _live = frozenset()
 
     def __init__(self, kind):
         self._loss = kind(reduction="sum")
