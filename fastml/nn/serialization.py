@@ -114,5 +114,6 @@ def _array(name, dtype, shape, data):
         return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
     if dtype not in _DTYPES:
         raise ValueError(f"NumPy has no type for {dtype}, that of {name}")
-    code = np.dtype(_DTYPES[dtype])
-    return np.array(np.frombuffer(data, code).reshape(shape), code.newbyteorder("="))
+    array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return native if native.flags.writeable else native.copy()
