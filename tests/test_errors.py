@@ -121,7 +121,7 @@ WRONG_OPTIONS = [
     ("dropout_mask", ValueError, "shape", {"shape": (3, -1)}),
     ("dropout_mask", TypeError, "shape", {"shape": (3, 1.0)}),
     ("dropout_mask", TypeError, "shape", {"shape": "34"}),
-    ("linear", ValueError, "activation", {"activation": "gelu"}),
+    ("linear", ValueError, "activation", {"activation": "softmax"}),
     ("sgd_step", TypeError, "params", {"params": np.zeros((6, 5), np.float32)}),
     ("sgd_step", ValueError, "grads", {"grads": [np.zeros((6, 5), np.float32)]}),
     ("sgd_step", ValueError, "velocities", {"velocities": []}),

@@ -135,7 +135,7 @@ def test_wrong_pieces():
         ([good, None], TypeError, r"stats\[1\]"),
         ([(2.0, *good[1:])], TypeError, "integer"),
         ([(True, *good[1:])], TypeError, "integer"),
-        ([(-1, *good[1:])], ValueError, "at least 0"),
+        ([(-1, *good[1:])], ValueError, "count of stats"),
         ([good, (2, np.zeros(4), np.ones(4))], ValueError, r"stats\[1\] must have the shape"),
         ([(2, np.zeros(3), np.ones(4))], ValueError, "one shape"),
         ([(2, np.float64(0), np.float64(1))], ValueError, "one shape"),

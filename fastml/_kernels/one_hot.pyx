@@ -21,7 +21,7 @@ from .. import _check, _labels
 
 from .._check cimport is_text, PyArray_ISCARRAY_RO, PyArray_NewFromDescr
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport FM_NO_CLASS, cache_bytes, fm32, fm_class, fm_label, fm_labels
+from .._simd cimport cache_bytes, fm32, fm_label
 
 cnp.import_array()
 
@@ -234,18 +234,21 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
     return y
 
 
-# The rows of an array: n of them, `stride` bytes apart; rule says whether a number was not one of a row.
+# The rows of an array: n of them, `stride` bytes apart; wrong: a number was not one of a row.
 cdef struct Rows:
     const char *first
     Py_ssize_t n
     Py_ssize_t stride
-    fm_labels rule
+    bint wrong
 
 
 cdef inline const char *row_at(Rows *x, const int64_t *row) noexcept nogil:
     """Where the row lies; the first one for a number that is none."""
-    cdef size_t k = fm_class(row, x.n, &x.rule)
-    return x.first + (0 if k == FM_NO_CLASS else <Py_ssize_t>k * x.stride)
+    cdef int64_t k = fm_label(row)
+    if <uint64_t>k >= <uint64_t>x.n:
+        x.wrong = True
+        k = 0
+    return x.first + k * x.stride
 
 
 cdef void copy_words(word *y, Rows *x, const int64_t *row, Py_ssize_t count) noexcept nogil:
@@ -257,7 +260,7 @@ cdef void copy_words(word *y, Rows *x, const int64_t *row, Py_ssize_t count) noe
 cdef void copy_rows(char *y, Rows *x, const int64_t *row, Py_ssize_t count, Py_ssize_t bytes) noexcept nogil:
     """y (OUT), (count, bytes): the rows of x (IN) that row (IN) names."""
     cdef Py_ssize_t i, k
-    cdef const char *ahead
+    cdef size_t ahead
     if bytes == 1:
         copy_words(<uint8_t *>y, x, row, count)
     elif bytes == 4:
@@ -267,9 +270,9 @@ cdef void copy_rows(char *y, Rows *x, const int64_t *row, Py_ssize_t count, Py_s
     else:
         for i in range(count):
             if bytes <= 2048 and i + AHEAD < count:  # with longer ones memory is the limit
-                ahead = row_at(x, row + i + AHEAD)
+                ahead = <size_t>x.first + <size_t>fm_label(row + i + AHEAD) * x.stride  # any address may be asked for
                 for k in range(0, bytes, 64):
-                    prefetch(ahead + k)
+                    prefetch(<const void *>(ahead + k))
             memcpy(y + i * bytes, row_at(x, row + i), bytes)
 
 
@@ -281,7 +284,7 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
     cdef Py_ssize_t i, k = cnp.PyArray_DIM(rows, 0), n = cnp.PyArray_DIM(x, 0)
     cdef Py_ssize_t bytes = cnp.PyArray_ITEMSIZE(x)
     cdef const int64_t *row = <const int64_t *>cnp.PyArray_DATA(rows)
-    cdef Rows source = Rows(cnp.PyArray_BYTES(x), n, cnp.PyArray_STRIDE(x, 0), fm_labels(0, False, False))
+    cdef Rows source = Rows(cnp.PyArray_BYTES(x), n, cnp.PyArray_STRIDE(x, 0), False)
     if n == 0 and k:
         raise IndexError(f"row {rows[0]} is not one of the 0 rows")
     cdef cnp.npy_intp dims[64]
@@ -307,7 +310,7 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
             leave_team()
     team_done()
     # The result is the caller's only now.
-    if source.rule.changed:
+    if source.wrong:
         low = rows.min()
         raise IndexError(f"row {low if low < 0 else rows.max()} is not one of the {n} rows")
     return y
