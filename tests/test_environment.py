@@ -265,15 +265,23 @@ def test_state_without_gradients_ends_at_zero(optimizer, dtype):
     assert_no_denormals({"p": p.value, **algorithm.state_dict()["state"][0]})
 
 
+DECAYING = {
+    "sgd": lambda p: optim.SGD(p, lr=1e-3, momentum=0.7),
+    "adam": lambda p: optim.Adam(p, lr=1e-3, betas=(0.5, 0.6)),
+    "rmsprop": lambda p: optim.RMSprop(p, lr=1e-3, alpha=0.5, momentum=0.6),
+}
+
+
 @every_dtype
+@pytest.mark.parametrize("optimizer", DECAYING)
 @pytest.mark.parametrize("compiled", [False, True], ids=["explicit", "compiled"])
-def test_averages_of_what_has_gone_end_at_zero(compiled, dtype):
+def test_averages_of_what_has_gone_end_at_zero(compiled, optimizer, dtype):
     """Running statistics of channels that are 0 from now on, the moments and the moving averages of their weights."""
     norm = nn.BatchNorm(20, dtype=dtype)
     norm.running_mean[:], norm.running_var[:] = np.linspace(0.1, 3, 20), 1
     model = nn.Sequential(norm, nn.Linear(20, 3, dtype=dtype))
     model[1].weight.value[:, :10] = 0
-    algorithm = optim.Adam(model.parameters(), lr=1e-3, betas=(0.5, 0.6))
+    algorithm = DECAYING[optimizer](model.parameters())
     ema = optim.EMA(model.parameters(), 0.7)
     loss_fn = nn.CrossEntropyLoss()
     step = nn.compile_step(model, loss_fn, algorithm, ema=ema) if compiled else None
