@@ -14,17 +14,16 @@
 
 #include "simd.h"
 
-/* e^r - 1 for |r| <= ln 2 / 2, a little more allowed */
-FM_INLINE v32 v32_expm1_reduced(v32 r)
+/* (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2, a little more allowed */
+FM_INLINE v32 v32_exp_rest(v32 r)
 {
     v32 q = v32_fma(v32_set1(0x1.6d754cp-10f), r, v32_set1(0x1.120b72p-7f));
     q = v32_fma(q, r, v32_set1(0x1.5554b8p-5f));
     q = v32_fma(q, r, v32_set1(0x1.5554dcp-3f));
-    q = v32_fma(q, r, v32_set1(0.5f));
-    return v32_fma(v32_mul(r, r), q, r);
+    return v32_fma(q, r, v32_set1(0.5f));
 }
 
-FM_INLINE v64 v64_expm1_reduced(v64 r)
+FM_INLINE v64 v64_exp_rest(v64 r)
 {
     v64 q = v64_fma(v64_set1(0x1.1f8b4e34e2489p-29), r, v64_set1(0x1.af4dea17e3fc2p-26));
     q = v64_fma(q, r, v64_set1(0x1.27e4ccccc090bp-22));
@@ -35,41 +34,42 @@ FM_INLINE v64 v64_expm1_reduced(v64 r)
     q = v64_fma(q, r, v64_set1(0x1.11111111100dbp-7));
     q = v64_fma(q, r, v64_set1(0x1.5555555555558p-5));
     q = v64_fma(q, r, v64_set1(0x1.5555555555557p-3));
-    q = v64_fma(q, r, v64_set1(0.5));
-    return v64_fma(v64_mul(r, r), q, r);
+    return v64_fma(q, r, v64_set1(0.5));
 }
 
-/* e^x as (1 + the result) 2^n, n = round(x / ln 2) */
-FM_INLINE v32 v32_exp_split(v32 *n, v32 x)
-{
-    const v32 magic = v32_set1(0x1.8p23f);
-    *n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
-    return v32_expm1_reduced(v32_fnma(*n, v32_set1(0x1.7f7d1cp-20f), v32_fnma(*n, v32_set1(0x1.62e4p-1f), x)));
-}
-
-FM_INLINE v64 v64_exp_split(v64 *n, v64 x)
-{
-    const v64 magic = v64_set1(0x1.8p52);
-    *n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
-    return v64_expm1_reduced(v64_fnma(*n, v64_set1(0x1.ef35793c76730p-45), v64_fnma(*n, v64_set1(0x1.62e42fefa3800p-1), x)));
-}
-
-/* e^(x + low) as (1 + the result) 2^n, n = round(x / ln 2); low is the rounding error of x, which a large x needs. */
-FM_INLINE v32 v32_exp_parts(v32 *n, v32 x, v32 low)
-{
-    const v32 magic = v32_set1(0x1.8p23f);
-    *n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
-    low = v32_fnma(*n, v32_set1(0x1.7f7d1cp-20f), low);
-    return v32_expm1_reduced(v32_add(v32_fnma(*n, v32_set1(0x1.62e4p-1f), x), low));
-}
-
-FM_INLINE v64 v64_exp_parts(v64 *n, v64 x, v64 low)
-{
-    const v64 magic = v64_set1(0x1.8p52);
-    *n = v64_sub(v64_fma(x, v64_set1(0x1.71547652b82fep+0), magic), magic);
-    low = v64_fnma(*n, v64_set1(0x1.ef35793c76730p-45), low);
-    return v64_expm1_reduced(v64_add(v64_fnma(*n, v64_set1(0x1.62e42fefa3800p-1), x), low));
-}
+/* With n = round(x / ln 2): e^x as (1 + the result) 2^n; e^(x + low) likewise, low being the rounding error of x, which a
+ * large x needs; and e^x as (the result + *low) 2^n, the result rounded once: 1 + (x - n ln 2) keeps what rounding takes
+ * from it. */
+#define FM_EXP_PARTS(B, MAGIC, LOG2E, LN2, LN2_LOW)                                                          \
+    FM_INLINE v##B v##B##_exp_split(v##B *n, v##B x)                                                         \
+    {                                                                                                        \
+        const v##B magic = v##B##_set1(MAGIC);                                                               \
+        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                                    \
+        const v##B r = v##B##_fnma(*n, v##B##_set1(LN2_LOW), v##B##_fnma(*n, v##B##_set1(LN2), x));          \
+        return v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), r);                                          \
+    }                                                                                                        \
+    FM_INLINE v##B v##B##_exp_parts(v##B *n, v##B x, v##B low)                                               \
+    {                                                                                                        \
+        const v##B magic = v##B##_set1(MAGIC);                                                               \
+        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                                    \
+        low = v##B##_fnma(*n, v##B##_set1(LN2_LOW), low);                                                    \
+        const v##B r = v##B##_add(v##B##_fnma(*n, v##B##_set1(LN2), x), low);                                \
+        return v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), r);                                          \
+    }                                                                                                        \
+    FM_INLINE v##B v##B##_exp_pair(v##B *n, v##B *low, v##B x)                                               \
+    {                                                                                                        \
+        const v##B magic = v##B##_set1(MAGIC), one = v##B##_set1(1), ln2_low = v##B##_set1(LN2_LOW);         \
+        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                                    \
+        const v##B exact = v##B##_fnma(*n, v##B##_set1(LN2), x), r = v##B##_fnma(*n, ln2_low, exact);        \
+        const v##B sum = v##B##_add(one, exact);                                                             \
+        v##B rest = v##B##_fnma(*n, ln2_low, v##B##_add(v##B##_sub(one, sum), exact));                       \
+        rest = v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), rest);                                       \
+        const v##B e = v##B##_add(sum, rest);                                                                \
+        *low = v##B##_add(v##B##_sub(sum, e), rest);                                                         \
+        return e;                                                                                            \
+    }
+FM_EXP_PARTS(32, 0x1.8p23f, 0x1.715476p+0f, 0x1.62e4p-1f, 0x1.7f7d1cp-20f)
+FM_EXP_PARTS(64, 0x1.8p52, 0x1.71547652b82fep+0, 0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45)
 
 FM_INLINE v32 v32_exp(v32 x)
 {
@@ -109,6 +109,15 @@ FM_INLINE v64 v64_exp(v64 x)
         const v##B d = v##B##_sub(x, s.origin);                                                              \
         v##B n, e = v##B##_add(v##B##_exp_split(&n, v##B##_max(s.floor, d)), v##B##_set1(1));                \
         return v##B##_unless_lt(d, s.floor, v##B##_scale1(e, v##B##_sub(n, s.n0)));                          \
+    }                                                                                                        \
+    /* the same, and what rounding takes from it */                                                          \
+    FM_INLINE v##B v##B##_scaled_pair(v##B x, scale##B s, v##B *low)                                         \
+    {                                                                                                        \
+        const v##B d = v##B##_sub(x, s.origin);                                                              \
+        v##B n, e = v##B##_exp_pair(&n, low, v##B##_max(s.floor, d));                                        \
+        n = v##B##_sub(n, s.n0);                                                                             \
+        *low = v##B##_scale1(v##B##_unless_lt(d, s.floor, *low), n);                                         \
+        return v##B##_unless_lt(d, s.floor, v##B##_scale1(e, n));                                            \
     }                                                                                                        \
     FM_INLINE v##B v##B##_lowered(v##B y) { return v##B##_mul(y, v##B##_set1(1.0f / (1LL << FM_RAISE_##B))); }
 FM_SCALED_EXP(32, 105.0f, 256.0f, 0x1.8p23f)

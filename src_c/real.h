@@ -57,6 +57,7 @@ typedef double fm_real64;
 #define v_scale FM_CAT(scale, FM_BITS, )
 #define v_scale_of FM_V(scale)
 #define v_scaled FM_V(scaled)
+#define v_scaled_pair FM_V(scaled_pair)
 #define v_lowered FM_V(lowered)
 #define v_log_sum FM_V(log_sum)
 #define v_log FM_V(log)

@@ -11,10 +11,10 @@ FM_INLINE vec FM(gain)(vec sum, vec x, vec *low)
 /* The sum of sum's and low's lanes, rounded about once. */
 FM_INLINE double FM(sum_lanes)(vec sum, vec low)
 {
-    double rest = v64_sum(v_folded(low));
 #if FM_BITS == 32
-    return v64_sum(v_folded(sum)) + rest;
+    return v64_sum(v64_add(v_folded(sum), v_folded(low)));
 #else
+    const double rest = v64_sum(low);
     double s[LANES], taken[LANES];
     v_store(s, sum);
     for (size_t half = LANES / 2; half; half /= 2) {

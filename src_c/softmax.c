@@ -102,6 +102,12 @@ FM_INLINE vec FM(share)(vec e, vec inv, vec rest)
     return v_lowered(v_fma(e, inv, v_mul(e, rest)));
 }
 
+/* The same of e + low, within 0.6 ulp. */
+FM_INLINE vec FM(share_pair)(vec e, vec low, vec inv, vec rest)
+{
+    return v_lowered(v_fma(e, inv, v_fma(e, rest, v_mul(low, inv))));
+}
+
 /* What FM_GROUP rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
  * entries equal the maximum, and the sum of E over the others. An infinite maximum makes them NaN. */
 typedef struct {
@@ -168,9 +174,10 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
     if (n <= LANES) { /* one vector a row, nothing stored in between */
         for (; rows; rows--, x += n, y += n) {
             const vec v = FM(load_row)(x, 0, n);
-            const vec e = v_scaled(v, v_scale_of(v_set1(v_max_lane(v))));
-            const double inv = FM_RAISED / FM(sum_lanes)(e, v_set1(0));
-            FM(store_row)(y, 0, n, FM(share)(e, v_set1((real)inv), v_set1((real)(inv - (real)inv))));
+            vec low;
+            const vec e = v_scaled_pair(v, v_scale_of(v_set1(v_max_lane(v))), &low);
+            const double inv = FM_RAISED / FM(sum_lanes)(e, low);
+            FM(store_row)(y, 0, n, FM(share_pair)(e, low, v_set1((real)inv), v_set1((real)(inv - (real)inv))));
         }
         return;
     }
@@ -256,6 +263,28 @@ static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
             FM_PANEL_EACH(max[j] = v_max(AT(x + i * stride), max[j]);)                                       \
     }
 
+/* The softmax of n <= FM_FEW entries of a compact copy, FM_PANEL apart, in their place, with what rounding takes from
+ * each: a sum that begins far above all terms takes the upper bits of each exactly. Longer columns would pay a third for
+ * it, these few pay a sixth at most. */
+#define FM_FEW 3
+FM_INLINE void FM(share_column)(vec *x, size_t n)
+{
+    vec max = x[0];
+    for (size_t i = 1; i < n; i++)
+        max = v_max(x[i * FM_PANEL], max);
+    const v_scale s = v_scale_of(max);
+    const vec start = v_set1((real)(96 * FM_RAISED));
+    vec sum = start, low = v_set1(0), lows[FM_FEW], rest;
+    for (size_t i = 0; i < n; i++) {
+        const vec e = x[i * FM_PANEL] = v_scaled_pair(x[i * FM_PANEL], s, &lows[i]), next = v_add(sum, e);
+        low = v_add(low, v_add(v_sub(e, v_sub(next, sum)), lows[i]));
+        sum = next;
+    }
+    const vec inv = FM(inverse)(v_sub(sum, start), low, &rest);
+    for (size_t i = 0; i < n; i++)
+        x[i * FM_PANEL] = FM(share_pair)(x[i * FM_PANEL], lows[i], inv, rest);
+}
+
 static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, size_t width)
 {
     FM_PANELS(width)
@@ -263,6 +292,12 @@ static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, si
         vec max[FM_PANEL], sum[FM_PANEL], low[FM_PANEL];
         v_scale scale[FM_PANEL];
         FM_COLS_COPY(src, terms, step, x, y, n, stride)
+        if (n <= FM_FEW) {
+            FM_PANEL_WHOLE(FM(share_column)(copy_ + j, n);)
+            for (size_t i = 0; i < n; i++)
+                FM_PANEL_EACH(PUT(y + i * stride, copy_[i * FM_PANEL + j]);)
+            continue;
+        }
         FM_COLS_MAX(src, n, step, max)
         FM_PANEL_EACH(scale[j] = v_scale_of(max[j]);)
         FM_COLS_SUMS(n, sum, low, const v_scale s = scale[j];

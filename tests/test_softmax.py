@@ -60,6 +60,17 @@ def test_accuracy(name, dtype, shape, axis, shift):
         assert error.max() <= ULP[name], f"scale {scale}"
 
 
+@pytest.mark.parametrize("axis, lengths", [(1, (2, 3, 5, 10, 15, 16)), (0, (2, 3))])
+def test_softmax_of_few_entries_is_within_an_ulp(axis, lengths):
+    for n in lengths:
+        for scale, shift in ((0.01, 0), (1, 0), (10, 3.3), (40, 0), (1, -1000)):
+            x = normal((30_000, n), np.float32, seed=n, scale=scale) + np.float32(shift)
+            want = exact("softmax", x, 1)
+            got = fastml.softmax(np.ascontiguousarray(np.moveaxis(x, 1, axis)), axis)
+            error = np.abs(np.moveaxis(got, axis, 1).astype(np.longdouble) - want) / np.spacing(want.astype(np.float32))
+            assert error.max() <= 1, f"{n} entries, scale {scale}"
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_logsumexp_accuracy(dtype):
     for shape, axis in SHAPES:
