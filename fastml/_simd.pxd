@@ -55,12 +55,14 @@ cdef extern from "dispatch.h" nogil:
         void (*clear_lines)(void *y, size_t bytes) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
-        void (*moments_cols)(double *sum, double *m2, const float *x, size_t n, size_t stride,
+        void (*moments_cols)(double *sum, double *m2, const float *x, const float *origin, size_t n, size_t stride,
                              size_t width) noexcept nogil
-        void (*moments_rows)(double *sum, double *m2, const float *x, size_t rows, size_t n,
+        void (*moments_rows)(double *sum, double *m2, const float *x, float origin, size_t rows, size_t n,
                              size_t stride) noexcept nogil
-        void (*norm_coefficients)(float *mean, float *inv_std, float *scale, float *shift, const double *sum,
-                                  const double *m2, double n, double eps, const float *weight,
+        double (*norm_far)(double *mean, double *inv_std, const float *x, size_t rows, size_t n, size_t stride,
+                           double m2, double eps) noexcept nogil
+        void (*norm_coefficients)(float *mean, float *inv_std, float *center, float *scale, float *shift,
+                                  const double *exact_mean, const double *m2, double n, double eps, const float *weight,
                                   const float *bias, size_t width) noexcept nogil
         void (*norm_running)(float *running, const double *total, double n, double momentum,
                              size_t width) noexcept nogil
@@ -185,12 +187,14 @@ cdef extern from "dispatch.h" nogil:
         void (*clear_lines)(void *y, size_t bytes) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
-        void (*moments_cols)(double *sum, double *m2, const double *x, size_t n, size_t stride,
+        void (*moments_cols)(double *sum, double *m2, const double *x, const double *origin, size_t n, size_t stride,
                              size_t width) noexcept nogil
-        void (*moments_rows)(double *sum, double *m2, const double *x, size_t rows, size_t n,
+        void (*moments_rows)(double *sum, double *m2, const double *x, double origin, size_t rows, size_t n,
                              size_t stride) noexcept nogil
-        void (*norm_coefficients)(double *mean, double *inv_std, double *scale, double *shift,
-                                  const double *sum, const double *m2, double n, double eps,
+        double (*norm_far)(double *mean, double *inv_std, const double *x, size_t rows, size_t n, size_t stride,
+                           double m2, double eps) noexcept nogil
+        void (*norm_coefficients)(double *mean, double *inv_std, double *center, double *scale, double *shift,
+                                  const double *exact_mean, const double *m2, double n, double eps,
                                   const double *weight, const double *bias, size_t width) noexcept nogil
         void (*norm_running)(double *running, const double *total, double n, double momentum,
                              size_t width) noexcept nogil

@@ -58,18 +58,27 @@ FM_PRIMITIVE(void, dropout_mask_run,
 FM_PRIMITIVE(void, moments_merge,
              (double *restrict sum, double *restrict m2, size_t n, const double *restrict sum_b,
               const double *restrict m2_b, size_t n_b, size_t width))
-/* The moments of columns. Infinity or NaN in a column: its sum follows IEEE, its m2 is NaN. Relative error of
- * m2 about 1e-6 in float32, whatever the mean. */
-FM_PRIMITIVE(void, moments_cols, (double *sum, double *m2, const real *x, size_t n, size_t stride, size_t width))
+/* The moments of columns, the sum being that of x - origin, an element of each column (0 where it is not finite).
+ * Infinity or NaN in a column: its sum follows IEEE, its m2 is NaN. Relative error of m2 about 1e-6 in float32,
+ * whatever the mean. */
+FM_PRIMITIVE(void, moments_cols,
+             (double *sum, double *m2, const real *x, const real *origin, size_t n, size_t stride, size_t width))
 /* The moments (one each) of rows * n elements: `rows` runs of n, `stride` apart; rows >= 1. */
-FM_PRIMITIVE(void, moments_rows, (double *sum, double *m2, const real *x, size_t rows, size_t n, size_t stride))
+FM_PRIMITIVE(void, moments_rows,
+             (double *sum, double *m2, const real *x, real origin, size_t rows, size_t n, size_t stride))
+/* For double, where m2 has left the range: mean (NULL: 0 is meant) and inv_std of the same elements; unchanged where one
+ * is not finite. Returns what to subtract from x: the mean, or 0 where the difference may be no number; without a mean the
+ * root of the sum of squares. */
+FM_PRIMITIVE(double, norm_far,
+             (double *mean, double *inv_std, const real *x, size_t rows, size_t n, size_t stride, double m2, double eps))
 
-/* mean = sum / n, inv_std = 1 / sqrt(m2 / n + eps), and scale and shift so that
- * (x - mean) scale + shift = (x - sum / n) inv_std weight + bias: shift carries the rounding of mean.
+/* mean = exact_mean, inv_std = 1 / sqrt(m2 / n + eps), and center, scale and shift so that
+ * (x - center) scale + shift = (x - exact_mean) inv_std weight + bias: shift carries the rounding of the center, which is
+ * the mean, or 0 where x - mean may be no number.
  * weight, bias: NULL is 1, 0. Every output has memory of its own. */
 FM_PRIMITIVE(void, norm_coefficients,
-             (real *restrict mean, real *restrict inv_std, real *restrict scale, real *restrict shift,
-              const double *restrict sum, const double *restrict m2, double n, double eps,
+             (real *restrict mean, real *restrict inv_std, real *restrict center, real *restrict scale,
+              real *restrict shift, const double *restrict exact_mean, const double *restrict m2, double n, double eps,
               const real *restrict weight, const real *restrict bias, size_t width))
 /* running = (1 - momentum) running + momentum total / n, computed in double; 0 where it would be denormal. */
 FM_PRIMITIVE(void, norm_running,
@@ -210,12 +219,13 @@ FM_PRIMITIVE(void, adam_run,
              (real *p, real *m, real *v, real *top, const real *g, size_t n, real rate, real weight1, real beta2,
               real weight2, real inv_root, real eps, real decay, real keep, real sign))
 /* d = sign g + decay p (as above); s = keep s + weight d d; u = d / (sqrt(s) + eps); p -= rate u. Unless m is NULL,
- * m = (1 - weight) m + weight d and s - m m, at least 0, stands in for s in u; unless b is NULL, b = momentum b + u
+ * m = (1 - weight) m + weight d and s - m m, at least 8 eps s, stands in for s in u; unless b is NULL, b = momentum b + u
  * stands in for u in p. g may be any of the others, which must not overlap. n >= 0. */
 FM_PRIMITIVE(void, rms_run,
              (real *p, real *s, real *m, real *b, const real *g, size_t n, real rate, real keep, real weight, real eps,
               real decay, real momentum, real sign))
-/* sum of x[i]^2 in double: of floats, no square overflows or is rounded. n >= 0. */
+/* sum of x[i]^2 in double: of floats, no square overflows or is rounded. Of doubles, minus the root of the sum where
+ * squares leave the range. n >= 0. */
 FM_PRIMITIVE(double, square_sum, (const real *x, size_t n))
 /* x[i] *= factor. n >= 0. */
 FM_PRIMITIVE(void, scale_run, (real *x, size_t n, real factor))

@@ -43,29 +43,34 @@ static void FM(group_norm_rows)(real *y, real *mean, real *inv_std, const real *
     for (; rows; rows--, y += y_stride, x += x_stride, mean += step, inv_std += step)
         for (size_t first = 0, count; first < groups; first += count) {
             double s[GROUP_BATCH], b[GROUP_BATCH];
+            real center[GROUP_BATCH];
             count = FM(batch)(groups - first, size);
             for (size_t k = 0; k < count; k++)
-                FM(moments_rows)(s + k, b + k, x + (first + k) * size, 1, size, size);
+                FM(moments_rows)(s + k, b + k, x + (first + k) * size, x[(first + k) * size], 1, size, size);
             for (size_t k = 0; k < count; k++) {
-                const double m = s[k] / (double)size;
+                const real *xk = x + (first + k) * size;
+                double m = FM(origin)(*xk) + s[k] / (double)size;
                 s[k] = 1.0 / sqrt(b[k] / (double)size + eps);
+                center[k] = b[k] > NORM_LARGE ? 0 : (real)m;
+                if (FM(is_far)(b[k], (double)size, eps))
+                    center[k] = (real)FM(norm_far)(&m, s + k, xk, 1, size, size, b[k], eps);
                 mean[first + k] = (real)m;
                 inv_std[first + k] = (real)s[k];
-                b[k] = (mean[first + k] - m) * s[k];
+                b[k] = (center[k] - m) * s[k];
             }
             for (size_t k = first; k < first + count; k++) {
                 const double sk = s[k - first], bk = b[k - first];
                 const real *xk = x + k * size;
                 real *yk = y + k * size;
                 if (wide) {
-                    const vec c = v_set1(mean[k]), a = v_set1((real)sk), h = v_set1((real)bk);
+                    const vec c = v_set1(center[k - first]), a = v_set1((real)sk), h = v_set1((real)bk);
                     const real *wk = weight + k * size, *hk = bias + k * size;
                     NORM_ROW_STORE(yk, size, stream, v_fma(v_fma(v_sub(AT(xk), c), a, h), AT(wk), AT(hk)))
                     continue;
                 }
                 for (size_t c = 0; c < channels; c++) {
                     const double w = weight ? weight[k * channels + c] : 1;
-                    FM(norm_rows)(yk + c * n, xk + c * n, 1, n, n, mean[k], (real)(w * sk),
+                    FM(norm_rows)(yk + c * n, xk + c * n, 1, n, n, center[k - first], (real)(w * sk),
                                   (real)((bias ? bias[k * channels + c] : 0) + w * bk), stream);
                 }
             }

@@ -43,15 +43,20 @@ static void FM(layer_norm_rows)(real *y, real *mean, real *inv_std, const real *
 {
     const vec one = v_set1(1), zero = v_set1(0);
     for (size_t r = 0; r < rows; r++, y += y_stride, x += x_stride) {
-        double sum = 0, m2;
-        if (mean)
-            FM(moments_rows)(&sum, &m2, x, 1, n, n);
-        else
+        double m = 0, m2;
+        if (mean) {
+            FM(moments_rows)(&m, &m2, x, *x, 1, n, n);
+            m = FM(origin)(*x) + m / (double)n;
+        } else
             m2 = FM(square_sum)(x, n);
-        const double m = sum / (double)n, s = 1.0 / sqrt(m2 / (double)n + eps);
-        const real middle = (real)m;
+        double s = 1.0 / sqrt(m2 / (double)n + eps);
+        real middle = m2 > NORM_LARGE ? 0 : (real)m;
+        if (FM(is_far)(m2, (double)n, eps))
+            middle = (real)FM(norm_far)(mean ? &m : NULL, &s, x, 1, n, n, m2, eps);
+        if (!mean)
+            middle = 0;
         if (mean)
-            mean[r] = middle;
+            mean[r] = (real)m;
         inv_std[r] = (real)s;
         const vec c = v_set1(middle), a = v_set1(inv_std[r]), b = v_set1((real)((middle - m) * s));
         const int past = stream && n >= 8 * LANES;

@@ -8,6 +8,7 @@
 #define FM_LOOPS_H
 
 #define FM_RUN 512
+#define FM_NEAR 0x1p-900 /* below it, a mean of squares of doubles may have lost digits */
 #define FM_GROUP 8 /* rows whose logarithms are taken together: one vector of doubles */
 #define FM_PANEL 8 /* vectors side by side in a panel of columns: 512 bytes of each row */
 

@@ -5,8 +5,10 @@
  * the mean of an eighth of the block itself: then n (mean - c)^2 <= 8 m2, so m2 = sum (x - c)^2 - n (mean - c)^2
  * loses at most a factor of nine in accuracy, sorted data included, and an eighth more than nothing commonly.
  * Blocks are joined in order in double (Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for
- * computing sample variances, 1979). Where squares overflow, the block is done again in double: 1e30 is a
- * legal float. A column's arithmetic depends on the rows alone, so the caller may cut the width anywhere.
+ * computing sample variances, 1979), NORM_SPAN at a time, so that roundings do not pile up. Sums are those of
+ * x - origin, the origin being an element that all of a column's blocks know: a mean of 1e9 costs a spread of 1e-6 no
+ * digit. Where squares overflow, the block is done again in double: 1e30 is a legal float; where those of
+ * double do, or vanish, `norm_far` takes the whole channel in units of a power of two. A column's arithmetic depends on the rows alone, so the caller may cut the width anywhere.
  * Columns are read in whole rows, one after the other where they come from memory: a narrow panel down many
  * rows of a power-of-two stride falls into few cache sets (packed panels of one line took four times as long),
  * and rows side by side confuse the prefetcher (a quarter slower). Within reach (`near`) four rows share the
@@ -17,6 +19,10 @@
 #define NORM_BLOCK 64                   /* rows of a block of columns; a center is the mean of up to 8 */
 #define NORM_WIDE (2048 / sizeof(real)) /* and its columns */
 #define NORM_RUN 4096                   /* elements of a block of runs */
+#define NORM_SPAN 64                    /* blocks that are joined before they join the others */
+
+/* The sum of squares from which on deviations from the mean may be no floats; of doubles, `norm_far` says it. */
+#define NORM_LARGE (sizeof(real) == 4 ? 0x1p252 : (double)INFINITY)
 
 /* For the vectors of `width` columns, the first of `head` columns: AT() and PUT() at the loop's place. */
 #define NORM_EACH(head, width, ...)                                                                          \
@@ -89,16 +95,22 @@ static void FM(moments_merge)(double *restrict sum, double *restrict m2, size_t 
     }
 }
 
+/* What sums are relative to: x, or 0 where that is no number. */
+FM_INLINE double FM(origin)(real x)
+{
+    return x - x == 0 ? x : 0;
+}
+
 /* Moments of a block from its center and the sums of deviations and squares; whether one is not finite. */
 FM_INLINE int FM(block_moments)(double *restrict sum, double *restrict m2, const real *restrict center,
-                                const real *restrict deviations, const real *restrict squares, size_t n,
-                                size_t width)
+                                const real *restrict deviations, const real *restrict squares,
+                                const real *restrict origin, size_t n, size_t width)
 {
     const double count = (double)n, inv = 1.0 / count;
     int infinite = 0;
     for (size_t c = 0; c < width; c++) {
         const double d = deviations[c], q = squares[c] - d * d * inv;
-        sum[c] = center[c] * count + d;
+        sum[c] = (center[c] - FM(origin)(origin[c])) * count + d;
         m2[c] = q < 0 ? 0 : q;
         infinite |= !(q - q == 0);
     }
@@ -107,12 +119,13 @@ FM_INLINE int FM(block_moments)(double *restrict sum, double *restrict m2, const
 
 /* Moments of `rows` runs of n in double, for values whose squares overflow; m2 is NaN where one is infinite. */
 static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, const real *x, size_t rows,
-                                                       size_t n, size_t stride)
+                                                       size_t n, size_t stride, real from)
 {
+    const double origin = FM(origin)(from);
     double total = 0, squares = 0;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < n; i++)
-            total += x[r * stride + i];
+            total += x[r * stride + i] - origin;
     *sum = total;
     *m2 = NAN;
     if (!(total - total == 0))
@@ -120,7 +133,7 @@ static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, 
     const double mean = total / (double)(rows * n);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < n; i++)
-            squares += (x[r * stride + i] - mean) * (x[r * stride + i] - mean);
+            squares += (x[r * stride + i] - origin - mean) * (x[r * stride + i] - origin - mean);
     *m2 = squares;
 }
 
@@ -160,36 +173,45 @@ FM_INLINE void FM(column_deviations)(real *center, real *deviations, real *squar
                   PUT(squares, v_fma(u, u, AT(squares)));)
 }
 
-static void FM(moments_cols)(double *sum, double *m2, const real *x, size_t n, size_t stride, size_t width)
+static void FM(moments_cols)(double *sum, double *m2, const real *x, const real *origin, size_t n, size_t stride,
+                             size_t width)
 {
     NORM_SPACE real room[3][NORM_ROOM];
-    double sum_b[NORM_WIDE], m2_b[NORM_WIDE];
+    double sum_b[NORM_WIDE], m2_b[NORM_WIDE], sum_s[NORM_WIDE], m2_s[NORM_WIDE];
     while (width) {
         const size_t w = width < NORM_WIDE ? width : NORM_WIDE, head = stride % LANES ? 0 : FM(head)(x, w);
         real *center = FM(beside)(room[0], NULL, w, head), *deviations = FM(beside)(room[1], NULL, w, head);
         real *squares = FM(beside)(room[2], NULL, w, head);
-        for (size_t from = 0; from < n; from += NORM_BLOCK) {
+        for (size_t from = 0, span = 0; from < n; from += NORM_BLOCK) {
             const size_t rows = n - from < NORM_BLOCK ? n - from : NORM_BLOCK;
             const real *block = x + from * stride;
             FM(column_deviations)(center, deviations, squares, block, rows, stride, w, head);
-            if (FM(block_moments)(sum_b, m2_b, center, deviations, squares, rows, w))
+            if (FM(block_moments)(sum_b, m2_b, center, deviations, squares, origin, rows, w))
                 for (size_t c = 0; c < w; c++)
                     if (!(m2_b[c] - m2_b[c] == 0))
-                        FM(wide_moments)(sum_b + c, m2_b + c, block + c, rows, 1, stride);
-            FM(moments_merge)(sum, m2, from, sum_b, m2_b, rows, w);
+                        FM(wide_moments)(sum_b + c, m2_b + c, block + c, rows, 1, stride, origin[c]);
+            FM(moments_merge)(sum_s, m2_s, span, sum_b, m2_b, rows, w);
+            span += rows;
+            if (span == NORM_SPAN * NORM_BLOCK || from + rows == n) {
+                FM(moments_merge)(sum, m2, from + rows - span, sum_s, m2_s, span, w);
+                span = 0;
+            }
         }
         sum += w;
         m2 += w;
         x += w;
+        origin += w;
         width -= w;
     }
 }
 
-static void FM(moments_rows)(double *sum, double *m2, const real *x, size_t rows, size_t n, size_t stride)
+static void FM(moments_rows)(double *sum, double *m2, const real *x, real origin, size_t rows, size_t n,
+                             size_t stride)
 {
     const size_t group = n < NORM_RUN ? NORM_RUN / n : 1; /* runs in a block */
     const vec zero = v_set1(0);
-    size_t done = 0;
+    double sum_s, m2_s;
+    size_t done = 0, span = 0, blocks = 0;
     for (size_t row = 0; row < rows; row += group)
         for (size_t from = 0; from < n; from += NORM_RUN) {
             const size_t runs = rows - row < group ? rows - row : group;
@@ -221,26 +243,71 @@ static void FM(moments_rows)(double *sum, double *m2, const real *x, size_t rows
             }
             const real deviations = v_sum(v_add(a, b)), squares = v_sum(v_add(s, t));
             double sum_b, m2_b;
-            if (FM(block_moments)(&sum_b, &m2_b, &center, &deviations, &squares, count, 1))
-                FM(wide_moments)(&sum_b, &m2_b, block, runs, len, stride);
-            FM(moments_merge)(sum, m2, done, &sum_b, &m2_b, count, 1);
-            done += count;
+            if (FM(block_moments)(&sum_b, &m2_b, &center, &deviations, &squares, &origin, count, 1))
+                FM(wide_moments)(&sum_b, &m2_b, block, runs, len, stride, origin);
+            FM(moments_merge)(&sum_s, &m2_s, span, &sum_b, &m2_b, count, 1);
+            span += count;
+            if (++blocks == NORM_SPAN || (row + runs == rows && from + len == n)) {
+                FM(moments_merge)(sum, m2, done, &sum_s, &m2_s, span, 1);
+                done += span;
+                span = blocks = 0;
+            }
         }
 }
 
+/* Whether the sum of squares m2 of n doubles has overflowed or lost digits below the range, is NaN, or says so
+ * (square_sum). */
+FM_INLINE int FM(is_far)(double m2, double n, double eps)
+{
+    return sizeof(real) == 8 && !(m2 - m2 == 0 && m2 / n + eps > FM_NEAR);
+}
+
+/* sum + value of each element v in units of 1 / unit, with what rounding takes from it. */
+#define NORM_FAR(sum, value)                                                                                 \
+    {                                                                                                        \
+        double low = 0;                                                                                      \
+        for (size_t r = 0; r < rows; r++)                                                                    \
+            for (size_t i = 0; i < n; i++) {                                                                 \
+                const double v = x[r * stride + i] * unit, t = value, all = sum + t;                         \
+                low += fabs(sum) < fabs(t) ? (t - all) + sum : (sum - all) + t;                              \
+                sum = all;                                                                                   \
+            }                                                                                                \
+        sum += low;                                                                                          \
+    }
+
+static __attribute__((noinline)) double FM(norm_far)(double *mean, double *inv_std, const real *x, size_t rows,
+                                                     size_t n, size_t stride, double m2, double eps)
+{
+    const double count = (double)rows * (double)n, unit = m2 < 1 && m2 > -1 ? 0x1p600 : 0x1p-600;
+    double sum = 0, squares = 0;
+    if (mean)
+        NORM_FAR(sum, v)
+    sum /= count;
+    NORM_FAR(squares, (v - sum) * (v - sum))
+    if (!(squares - squares == 0))
+        return mean ? *mean : squares;
+    *inv_std = unit / sqrt(squares / count + eps * unit * unit);
+    if (!mean)
+        return sqrt(squares) / unit;
+    *mean = sum / unit;
+    return sqrt(squares) > FM_LARGEST / 4 * unit ? 0 : *mean;
+}
+#undef NORM_FAR
+
 /* ---- forward ------------------------------------------------------------------------------------------ */
 
-static void FM(norm_coefficients)(real *restrict mean, real *restrict inv_std, real *restrict scale,
-                                  real *restrict shift, const double *restrict sum, const double *restrict m2,
-                                  double n, double eps, const real *restrict weight, const real *restrict bias,
-                                  size_t width)
+static void FM(norm_coefficients)(real *restrict mean, real *restrict inv_std, real *restrict center,
+                                  real *restrict scale, real *restrict shift, const double *restrict exact_mean,
+                                  const double *restrict m2, double n, double eps, const real *restrict weight,
+                                  const real *restrict bias, size_t width)
 {
     for (size_t c = 0; c < width; c++) {
-        const double m = sum[c] / n, s = 1.0 / sqrt(m2[c] / n + eps), a = weight ? weight[c] * s : s;
+        const double m = exact_mean[c], s = 1.0 / sqrt(m2[c] / n + eps), a = weight ? weight[c] * s : s;
         mean[c] = (real)m;
         inv_std[c] = (real)s;
+        center[c] = m2[c] > NORM_LARGE ? 0 : mean[c];
         scale[c] = (real)a;
-        shift[c] = (real)((bias ? bias[c] : 0.0) + (mean[c] - m) * a);
+        shift[c] = (real)((bias ? bias[c] : 0.0) + (center[c] - m) * a);
     }
 }
 

@@ -140,7 +140,13 @@ static double FM(square_sum)(const real *x, size_t n)
         a = v64_fma(p, p, a);
         b = v64_fma(q, q, b);
     }
-    return v64_sum(v64_add(v64_add(a, c), v64_add(b, d)));
+    const double sum = v64_sum(v64_add(v64_add(a, c), v64_add(b, d)));
+    double inv_rms;
+    if (sizeof(real) == 8 && n && !(sum - sum == 0 && sum > FM_NEAR)) {
+        const double norm = FM(norm_far)(NULL, &inv_rms, x, 1, n, n, sum, 0);
+        return norm - norm == 0 ? -norm : sum;
+    }
+    return sum;
 }
 #undef FM_WIDE
 

@@ -62,8 +62,6 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
     if not gathers(job):
         load(job.sum, <cnp.ndarray>running_mean)
         load(job.m2, <cnp.ndarray>running_var)
-    if job.purpose == RESULT and job.g == NULL:
-        job.mean = job.center
     if threads > 1:
         with nogil:
             together(job, threads)
@@ -77,7 +75,7 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
         memcpy(cnp.PyArray_DATA(<cnp.ndarray>running_mean), job.sum, cut.channels * sizeof(double))
         memcpy(cnp.PyArray_DATA(<cnp.ndarray>running_var), job.m2, cut.channels * sizeof(double))
     elif job.purpose == WHOLE and job.training and job.g == NULL:
-        update(<cnp.ndarray>running_mean, job.sum, count, momentum)
+        update(<cnp.ndarray>running_mean, job.sum, 1, momentum)
         update(<cnp.ndarray>running_var, job.m2, count - unbiased, momentum)
     free(scratch)
     return 0
@@ -367,8 +365,6 @@ def given(value, name, shape, dtype, out):
 def batch_norm_stats(x, axis):
     cdef fm_scope scope = fm_switch(FM_FULL)
     _, mean, m2, count = on_piece(SUMS, None, x, None, None, None, None, "", None, "", None, 0, axis, None)
-    if count:
-        mean /= count
     return count, mean, m2
 
 

@@ -18,6 +18,9 @@ cdef enum:
     CACHE = 1 << 19       # bytes that stay in the second-level cache
     SMALL = 8192          # elements: the GIL is kept
 
+cdef extern from "loops.h":
+    double FM_NEAR
+
 # Nanoseconds an element on one thread.
 cdef double FORWARD_COST = 0.15
 cdef double BACKWARD_COST = 0.25
@@ -43,7 +46,7 @@ cdef enum:
 
 # One call. y (OUT): result or dx; g, x (IN), g NULL forward; weight, bias (IN, may be NULL); mean, inv_std (OUT
 # forward, IN backward); dweight, dbias (OUT); scale ... slope: scratch per channel; sum, m2: scratch per chunk
-# and channel, in the end the channels' own in the first row.
+# and channel, in the end the channels' own in the first row: forward, means and sums of squared deviations.
 cdef struct Job32:
     const fm_table32 *fm
     Cut cut
@@ -157,7 +160,7 @@ cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     if cut.inner == 1:
         i, j = chunk_start(cut, k, first, stride), chunk_start(cut, k, first, x_stride)
         if job.g == NULL:
-            job.fm.moments_cols(sums + first, m2 + first, job.x + j, rows, x_stride, last - first)
+            job.fm.moments_cols(sums + first, m2 + first, job.x + j, job.x + first, rows, x_stride, last - first)
         else:
             job.fm.norm_sums_cols(sums + first, m2 + first, job.g + i, job.x + j, rows, stride, x_stride, last - first,
                                   job.mean + first, job.inv_std + first, cut.by_panel)
@@ -165,7 +168,7 @@ cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     for c in range(first, last):
         i, j = chunk_start(cut, k, c, stride), chunk_start(cut, k, c, x_stride)
         if job.g == NULL:
-            job.fm.moments_rows(sums + c, m2 + c, job.x + j, rows, n, x_stride)
+            job.fm.moments_rows(sums + c, m2 + c, job.x + j, job.x[c * cut.inner], rows, n, x_stride)
         else:
             job.fm.norm_sums_rows(sums + c, m2 + c, job.g + i, job.x + j, rows, n, stride, x_stride,
                                   job.mean[c], job.inv_std[c])
@@ -184,6 +187,8 @@ cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
             n = chunk_rows(cut, k) * chunk_width(cut, k)
             job.fm.moments_merge(sums, m2, done, sums + k * cut.channels, m2 + k * cut.channels, n, w)
             done += n
+        for c in range(w):
+            sums[c] = origin(job, first + c) + sums[c] / count
     elif gathers(job):
         for k in range(1, cut.chunks):
             for c in range(w):
@@ -193,16 +198,16 @@ cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
         return
     if job.g == NULL and job.purpose == RESULT:
         for c in range(first, first + w):
-            scale = job.m2[c] if job.weight == NULL else job.weight[c] * job.m2[c]
-            job.mean[c] = job.sum[c]
-            job.scale[c] = scale
-            job.shift[c] = (0 if job.bias == NULL else job.bias[c]) + (job.mean[c] - job.sum[c]) * scale
+            job.center[c] = job.sum[c]
+            set_line(job, c, job.center[c] - job.sum[c], job.m2[c])
         return
     if job.g == NULL:
         job.fm.norm_coefficients(
-            job.mean + first, job.inv_std + first, job.scale + first, job.shift + first, sums, m2,
+            job.mean + first, job.inv_std + first, job.center + first, job.scale + first, job.shift + first, sums, m2,
             count if job.training else 1.0, job.eps, NULL if job.weight == NULL else job.weight + first,
             NULL if job.bias == NULL else job.bias + first, w)
+        if Job is Job64 and job.training:
+            rescue(job, first, w, count)
         return
     job.fm.norm_backward_coefficients(
         job.dweight + first, job.dbias + first, job.scale + first, job.shift + first, job.center + first,
@@ -213,6 +218,33 @@ cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
             job.center[c] = job.shift[c] = 0
 
 
+cdef inline double origin(const Job *job, Py_ssize_t c) noexcept nogil:
+    """What the channel's sums are relative to: its first element, or 0 where that is not finite."""
+    cdef double x = job.x[c * job.cut.inner]
+    return x if x - x == 0 else 0
+
+
+cdef inline void set_line(const Job *job, Py_ssize_t c, double rounding, double inv_std) noexcept nogil:
+    """scale and shift, in which the rounding of the center is made good."""
+    cdef double scale = inv_std if job.weight == NULL else job.weight[c] * inv_std
+    job.scale[c] = scale
+    job.shift[c] = (0 if job.bias == NULL else job.bias[c]) + rounding * scale
+
+
+cdef void rescue(const Job64 *job, Py_ssize_t first, Py_ssize_t w, double count) noexcept nogil:
+    """Channels whose squares leave the range."""
+    cdef Py_ssize_t c
+    cdef double inv_std
+    for c in range(first, first + w):
+        if job.m2[c] - job.m2[c] == 0 and job.m2[c] / count + job.eps > FM_NEAR:
+            continue
+        inv_std = job.inv_std[c]
+        job.center[c] = job.fm.norm_far(&job.sum[c], &inv_std, job.x + c * job.cut.inner, job.cut.outer,
+                                        job.cut.inner, job.cut.x_stride, job.m2[c], job.eps)
+        job.mean[c], job.inv_std[c] = job.sum[c], inv_std
+        set_line(job, c, job.center[c] - job.sum[c], inv_std)
+
+
 cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     """The result in chunk k of the channels of panel p."""
     cdef const Cut *cut = &job.cut
@@ -221,7 +253,7 @@ cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     if cut.inner == 1:
         i, j = chunk_start(cut, k, first, stride), chunk_start(cut, k, first, x_stride)
         if job.g == NULL:
-            job.fm.norm_cols(job.y + i, job.x + i, rows, stride, last - first, job.mean + first,
+            job.fm.norm_cols(job.y + i, job.x + i, rows, stride, last - first, job.center + first,
                              job.scale + first, job.shift + first, cut.by_panel, cut.stream)
         elif job.training:
             job.fm.norm_backward_cols(
@@ -235,7 +267,7 @@ cdef void apply(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     for c in range(first, last):
         i, j = chunk_start(cut, k, c, stride), chunk_start(cut, k, c, x_stride)
         if job.g == NULL:
-            job.fm.norm_rows(job.y + i, job.x + i, rows, n, stride, job.mean[c], job.scale[c], job.shift[c],
+            job.fm.norm_rows(job.y + i, job.x + i, rows, n, stride, job.center[c], job.scale[c], job.shift[c],
                              cut.stream)
         elif job.training:
             job.fm.norm_backward_rows(

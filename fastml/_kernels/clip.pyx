@@ -3,19 +3,19 @@ has the checks, the cut and the threads.
 
 The sum of squares is cut so that anyone can take it piece by piece to the same bits: an array in blocks of
 CHUNK bytes from its own start (4096 floats, 2048 doubles; the last one shorter), `square_sum` of each block in
-double, the blocks of an array added in order to 0, and so the arrays to each other. Blocks have fixed
+double, the blocks of an array joined in order to 0 (join_squares), and so the arrays to each other. Blocks have fixed
 places, whoever computes them.
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN
-from libc.math cimport INFINITY, sqrt
+from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 
 from .. import _check
 
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
-from .updates cimport CHUNK, Place, Places, as_tuple, finish, place, run
+from .updates cimport CHUNK, Place, Places, as_tuple, finish, join_squares, norm_of, place, run
 
 cdef enum:
     BLOCKS = 512      # whose sums fit on the stack
@@ -51,8 +51,8 @@ cdef double total(const Places *here, const double *sums) noexcept nogil:
     for i in range(here.count):
         array = 0
         for block in range(here.at[i].start // CHUNK, (here.at[i].start + here.at[i].bytes + CHUNK - 1) // CHUNK):
-            array += sums[block]
-        all_arrays += array
+            array = join_squares(array, sums[block])
+        all_arrays = join_squares(all_arrays, array)
     return all_arrays
 
 
@@ -70,7 +70,7 @@ def clip_grad_norm(grads, max_norm):
             raise MemoryError
     with nogil:
         run(&here, COST, sum_blocks, &sums)
-        norm = sqrt(total(&here, sums))
+        norm = norm_of(total(&here, sums))
         factor = most / (norm + 1e-6)
         if not factor >= 1:  # also where it is NaN
             fm_switch(FM_FLUSH)

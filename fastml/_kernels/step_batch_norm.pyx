@@ -62,7 +62,7 @@ cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
     job.purpose, job.training, job.eps = WHOLE, True, p.x[0]
     place(job, t.scratch)
     by_panel(job, 0, 1)
-    move(p, t, p.v[6], job.sum, n, job.cut.channels)
+    move(p, t, p.v[6], job.sum, 1, job.cut.channels)
     move(p, t, p.v[7], job.m2, n - p.n[1], job.cut.channels)
 
 

@@ -1,12 +1,10 @@
 """Optimizers' updates in a training step, on the rows of a parameter that a tile of columns makes, and the bound of
 the gradients' norm before them, cut into blocks and added as in clip.pyx."""
 
-from libc.math cimport sqrt
-
 from .._environment cimport FM_FLUSH
 from .._simd cimport fm32, fm64
 from .program cimport Args, Kernel, Tile, View, at, kernel
-from .updates cimport CHUNK
+from .updates cimport CHUNK, join_squares, norm_of
 
 
 cdef void sgd_tile(const Args *p, const Tile *t) noexcept nogil:
@@ -74,13 +72,13 @@ cdef void total_tile(const Args *p, const Tile *t) noexcept nogil:
     cdef double array = 0
     cdef Py_ssize_t block
     for block in range(p.n[0]):
-        array += sums[block]
-    total[0] = array if p.n[1] else total[0] + array
+        array = join_squares(array, sums[block])
+    total[0] = join_squares(0 if p.n[1] else total[0], array)
 
 
 cdef void scale_tile(const Args *p, const Tile *t) noexcept nogil:
     """gradient (IN, OUT) bounded by x[0], the largest norm of all; total of squares."""
-    cdef double factor = p.x[0] / (sqrt((<double *>at(p.v[1], t, 0, 0, sizeof(double)))[0]) + 1e-6)
+    cdef double factor = p.x[0] / (norm_of((<double *>at(p.v[1], t, 0, 0, sizeof(double)))[0]) + 1e-6)
     cdef size_t n = (t.hi - t.lo) * p.v[0].cols
     if factor >= 1:
         return

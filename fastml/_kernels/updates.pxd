@@ -11,6 +11,8 @@ many small arrays as well as a large one. The cut depends on the shapes alone. W
 into two arrays and every array is cut from its own start.
 """
 
+from libc.math cimport INFINITY, sqrt
+
 cdef enum:
     LOCAL = 32        # arrays whose places fit on the stack
     CUT_AT = 64       # bytes: a cut leaves whole vectors on both sides
@@ -49,3 +51,19 @@ cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple
 cdef void run(const Places *here, double cost, Update update, const void *step) noexcept nogil
 # After the last run: values go back to where copies stood in.
 cdef int finish(Places *here, object held) except -1
+
+
+# The sum of squares of two parts of a list from those of each, which are `square_sum`s: minus the norm where squares
+# leave the range of doubles. And the norm.
+cdef inline double join_squares(double a, double b) noexcept nogil:
+    cdef double p, q, both = a + b
+    if (a >= 0 and b >= 0 and both < INFINITY) or not (a - a == 0 and b - b == 0):
+        return both
+    p, q = norm_of(a), norm_of(b)
+    if p < q:
+        a, p, q = b, q, p
+    return a if q < p * 2.0 ** -30 else -p * sqrt(1 + q / p * (q / p))
+
+
+cdef inline double norm_of(double squares) noexcept nogil:
+    return -squares if squares < 0 else sqrt(squares)

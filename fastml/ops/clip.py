@@ -27,8 +27,8 @@ def clip_grad_norm(grads, max_norm):
     Notes
     -----
     A norm that is infinite or NaN is returned as such and its factor is not held back, as in PyTorch: with
-    infinity among the gradients, finite ones become 0 and infinite ones NaN; with NaN, all become NaN. Squares of
-    float32 do not overflow; of float64, those above 1e154 do.
+    infinity among the gradients, finite ones become 0 and infinite ones NaN; with NaN, all become NaN. Squares do not
+    overflow or vanish: where those of float64 would, norms are taken in units of a power of two.
 
     Raises
     ------

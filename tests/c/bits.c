@@ -65,9 +65,9 @@ static double next(uint64_t *state)
             fm->gemm(y##B, n, x##B, 50, 1, g##B, 1, 50, g##B, 1, 60, n, 50, NULL), show##B("gemm");          \
             fm->column_sums(y##B, x##B, rows, n, n < 256 ? n : 256), show##B("column_sums");                 \
         }                                                                                                    \
-        fm->moments_cols(sum##B, m2##B, x##B, 256, 256, 256);                                                \
-        fm->norm_coefficients(small##B[0], small##B[1], small##B[2], small##B[3], sum##B, m2##B, 256, 1e-5,  \
-                              g##B, x##B, 256);                                                              \
+        fm->moments_cols(sum##B, m2##B, x##B, x##B, 256, 256, 256);                                          \
+        fm->norm_coefficients(small##B[0], small##B[1], small##B[4], small##B[2], small##B[3], sum##B, m2##B, 256, \
+                              1e-5, g##B, x##B, 256);                                                        \
         fm->norm_cols(y##B, x##B, 256, 256, 256, small##B[0], small##B[2], small##B[3], 1, 0), show##B("norm_cols"); \
         fm->norm_sums_cols(sum##B, m2##B, g##B, x##B, 256, 256, 256, 256, small##B[0], small##B[1], 1);              \
         memcpy(y##B, sum##B, sizeof sum##B), memcpy(y##B + 1024, m2##B, sizeof m2##B), show##B("norm_sums_cols"); \
@@ -78,7 +78,7 @@ static double next(uint64_t *state)
         fm->layer_norm_backward_rows(y##B, w##B, w##B + 1000, g##B, x##B, x##B, small##B[0], small##B[1], 33, 1000, \
                                      1000, 1000, 1001, 0), show##B("layer_norm_backward_rows");                 \
         memcpy(y##B, w##B, 2000 * sizeof(T)), show##B("layer_norm_backward_rows sums");                      \
-        fm->moments_rows(sum##B, m2##B, x##B, 60, 1000, 1001);                                               \
+        fm->moments_rows(sum##B, m2##B, x##B, x##B[0], 60, 1000, 1001);                                      \
         memcpy(y##B, sum##B, 8), memcpy(y##B + 8, m2##B, 8), show##B("moments_rows");                        \
     }
 

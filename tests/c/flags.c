@@ -114,11 +114,11 @@ static void flags(const char *name, int bits, size_t n, int variant)
         RUN(layer_norm_backward_rows, 1, z, dw, db, g, x, w, NULL, inv, ROWS, n, n, n, n, 0);              \
         RUN(group_norm_rows, 0, y, mean, inv, x, w, g, ROWS, 1, 1, n, n, n, 1, 1e-5, 0, NULL);               \
         RUN(group_norm_backward_rows, 0, z, sum, dot, g, x, w, mean, inv, ROWS, 1, 1, n, n, n, n, 1, 0, NULL); \
-        RUN(moments_cols, 0, sum, dot, x, ROWS, n, n);                                                       \
-        RUN(norm_coefficients, 0, mean, inv, dw, db, sum, dot, ROWS, 1e-5, w, g, n);                         \
+        RUN(moments_cols, 0, sum, dot, x, x, ROWS, n, n);                                                    \
+        RUN(norm_coefficients, 0, mean, inv, z, dw, db, sum, dot, ROWS, 1e-5, w, g, n);                      \
         RUN(norm_cols, 0, y, x, ROWS, n, n, mean, dw, db, 1, 0);                                             \
         RUN(norm_sums_cols, 0, sum, dot, g, x, ROWS, n, n, n, mean, inv, 1);                                 \
-        RUN(moments_rows, 0, sum, dot, x, ROWS, n, n);                                                       \
+        RUN(moments_rows, 0, sum, dot, x, x[0], ROWS, n, n);                                                 \
         RUN(norm_rows, 0, y, x, ROWS, n, n, (T)0.5, 2, 1, 0);                                                \
         RUN(norm_sums_rows, 0, sum, dot, g, x, ROWS, n, n, n, (T)0.5, 2);                                    \
         RUN(square_sum, 0, x, n);                                                                            \
