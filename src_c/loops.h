@@ -123,6 +123,7 @@
  * Strip by strip, so that what belongs to a column stays in registers and the strip in the first cache;
  * `before` and `after` bracket a column's strip. */
 #define FM_STRIP 16
+#define FM_SETTLE 64 /* entries after which what rounding took from a column's sum joins it */
 #define FM_COLS_EACH(n, before, body, after)                                                                 \
     for (size_t strip_ = 0, end_; end_ = (n)-strip_ < FM_STRIP ? (n) : strip_ + FM_STRIP, strip_ < (n); strip_ = end_) \
         FM_PANEL_EACH(before for (size_t i = strip_; i < end_; i++) { body } after)
@@ -149,7 +150,8 @@
         FM_COLS_EACH(n, const vec zero_ = v_set1(0); vec a_ = zero_; before,                                 \
                      also a_ = v_add(a_, term);                                                              \
                      if (i % 4 == 3) { sum[j] = FM(gain)(sum[j], a_, &low[j]); a_ = zero_; },                \
-                     sum[j] = FM(gain)(sum[j], a_, &low[j]);)                                                \
+                     sum[j] = FM(gain)(sum[j], a_, &low[j]);                                                 \
+                     if (end_ < (n) && end_ % FM_SETTLE == 0) sum[j] = FM(settled)(sum[j], &low[j]);)        \
     }
 /* The same as one number; infinite where the sum is. */
 #define FM_COLS_SUM(n, sum, before, also, term)                                                              \

@@ -8,6 +8,15 @@ FM_INLINE vec FM(gain)(vec sum, vec x, vec *low)
     return s;
 }
 
+/* sum + low as the nearest number and what is left to *low, so that low gains no roundings of its own in long sums;
+ * where the sum is infinite, there is nothing to move. */
+FM_INLINE vec FM(settled)(vec sum, vec *low)
+{
+    const vec zero = v_set1(0), rest = v_if_eq(v_sub(*low, *low), zero, *low, zero);
+    *low = zero;
+    return FM(gain)(sum, rest, low);
+}
+
 /* The sum of sum's and low's lanes, rounded about once. */
 FM_INLINE double FM(sum_lanes)(vec sum, vec low)
 {

@@ -39,6 +39,8 @@ FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
             v_store(y + i + 2 * LANES, c);
             v_store(y + i + 3 * LANES, d);
         }
+        if (i % FM_RUN == FM_RUN - 4 * LANES)
+            sum = FM(settled)(sum, &low);
     }
     for (; i < n; i += LANES) {
         const vec e = v_scaled(FM(load_row)(x, i, n), s);
@@ -79,6 +81,8 @@ FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m,
                 FM(store_row)(y, i, to, e);
         }
         sum = FM(gain)(sum, rest, &low);
+        if (to < n)
+            sum = FM(settled)(sum, &low);
         equal += v_sum(c);
     }
     *count = equal;
@@ -319,16 +323,21 @@ static void FM(softmax_backward_cols)(real *dx, const real *g, const real *y, si
     }
 }
 
+#define FM_COUNTED (1 << 16) /* entries that are counted one by one: 2^24 + 1 is no float */
 /* For one panel's columns: scale[j], E(max) in top[j], how many equal max[j] in count[j] and the sum of E over
  * the others in below[j]; `also` does something with each E, e. */
 #define FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, top, count, below, also)                             \
     {                                                                                                        \
         const vec zero_ = v_set1(0), one_ = v_set1(1);                                                       \
-        FM_PANEL_EACH(scale[j] = v_scale_of(max[j]); top[j] = v_scaled(max[j], scale[j]); count[j] = zero_;) \
+        vec many_[FM_PANEL];                                                                                 \
+        FM_PANEL_EACH(scale[j] = v_scale_of(max[j]); top[j] = v_scaled(max[j], scale[j]);                    \
+                      count[j] = many_[j] = zero_;)                                                          \
         FM_COLS_SUM(n, below, const v_scale s_ = scale[j]; const vec m_ = max[j];                            \
-                    , const vec v_ = AT(x + i * stride); const vec e = v_scaled(v_, s_);                     \
+                    if (strip_ % FM_COUNTED == 0) { many_[j] = v_add(many_[j], count[j]); count[j] = zero_; }, \
+                    const vec v_ = AT(x + i * stride); const vec e = v_scaled(v_, s_);                       \
                     count[j] = v_add(count[j], v_if_eq(v_, m_, one_, zero_)); also,                          \
                     v_if_eq(v_, m_, zero_, e))                                                               \
+        FM_PANEL_EACH(count[j] = v_add(many_[j], count[j]);)                                                 \
     }
 
 /* max[j] and log(sum(e^(x - max))) of one panel's columns. */

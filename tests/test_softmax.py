@@ -250,3 +250,18 @@ def test_the_digest_of_a_result_is_stable():
     """A call repeated gives the same bits."""
     x = normal((700, 300), np.float32)
     assert len({hashlib.sha256(fastml.softmax(x).tobytes()).hexdigest() for _ in range(5)}) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1 << 26), (1 << 26, 1), (1 << 25, 2)])
+def test_long_sums_of_floats(shape):
+    """Sums of so many terms that what rounding takes from them needs more digits than a float has."""
+    x = np.ones(shape, np.float32)
+    axis = int(shape[0] > 1)
+    x[(0, -1) if axis == 0 else (-1, slice(None))] = 5
+    x = x if axis == 0 else x.copy()
+    axis = 1 if shape[0] == 1 else 0
+    n = shape[axis]
+    want = np.longdouble(n - 1) * np.exp(np.longdouble(1)) + np.exp(np.longdouble(5))
+    np.testing.assert_allclose(fastml.logsumexp(x, axis), np.log(want).astype(np.float32), rtol=1.3e-7)
+    got = fastml.softmax(x, axis, out=x)
+    np.testing.assert_allclose(got.reshape(-1)[0], float(np.exp(np.longdouble(1)) / want), rtol=2e-7)
