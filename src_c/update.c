@@ -79,6 +79,8 @@ static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_
     const int has_decay = decay != 0;
     const vec vrate = v_set1(rate), vkeep = v_set1(keep), vweight = v_set1(weight), veps = v_set1(eps),
               vdecay = v_set1(decay), vmomentum = v_set1(momentum), vsign = v_set1(sign);
+    /* What the roundings of s and m leave of s - m^2 where the gradients hardly vary: no variance is below it. */
+    const vec vnoise = v_set1(sizeof(real) == 4 ? (real)0x1p-20 : (real)0x1p-49);
     FM_UPDATE(p, n, {
         const vec w = AT(p);
         vec d = v_mul(AT(g), vsign);
@@ -89,7 +91,7 @@ static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_
         if (m) {
             const vec first = FM(average)(AT(m), d, weight);
             PUT(m, first);
-            second = v_max(v_set1(0), v_fnma(first, first, second)); /* NaN stays */
+            second = v_max(v_mul(vnoise, second), v_fnma(first, first, second)); /* NaN stays */
         }
         d = v_div(d, v_add(v_sqrt(second), veps));
         if (b) {

@@ -52,8 +52,9 @@ def rmsprop_step(
 
     Notes
     -----
-    Every factor is rounded once to the array's dtype. Without weight decay p does not enter d. A variance s - m² that
-    rounding makes negative is taken as 0; PyTorch's step is NaN there.
+    Every factor is rounded once to the array's dtype. Without weight decay p does not enter d. A variance s - m²
+    counts as 2⁻²⁰ s (float64: 2⁻⁴⁹ s) where it is less: that much the roundings of s and m make of none. Steps so
+    stay below 1024 η (2.4e7 η) where gradients hardly vary; PyTorch's are NaN or thousands of times too long there.
 
     Raises
     ------

@@ -18,6 +18,8 @@ class RMSprop(Counted):
         b ← momentum · b + u                     (with momentum; b then stands in for u in the next line)
         p ← p − lr · u
 
+    A variance s − m² below what rounding makes of none counts as that (`fastml.rmsprop_step`).
+
     ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place). ``step()`` takes
     each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one
     array (or None) per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01``.

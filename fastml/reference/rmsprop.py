@@ -62,7 +62,7 @@ def rmsprop_step(
             variance = s
             if centered:
                 m = alpha * grad_avgs[i].astype(np.float64) + (1 - alpha) * g
-                variance = np.maximum(s - m**2, 0)  # never negative but for rounding
+                variance = np.maximum(s - m**2, 8 * np.finfo(p.dtype).eps * s)  # what rounding leaves is none
                 finish(m, p.dtype, grad_avgs[i])
             update = g / (np.sqrt(variance) + eps)
             if momentum != 0:
