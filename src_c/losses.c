@@ -45,12 +45,12 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
         p.slope = v_add(d, d);
         break;
     case FM_LOSS_L1:
-        p.loss = v_max(v_sub(zero, d), d);
-        p.slope = v_if_lt(zero, d, one, v_if_lt(d, zero, v_set1(-1), d));
+        p.loss = v_abs(d);
+        p.slope = v_if_lt(zero, d, one, v_if_lt(d, zero, v_set1(-1), v_add(d, zero))); /* NaN stays, -0 does not */
         break;
     case FM_LOSS_HUBER:
         p.slope = v_max(v_sub(zero, a), v_min(a, d));
-        p.loss = v_mul(p.slope, v_fnma(half, p.slope, d));
+        p.loss = v_mul(v_abs(p.slope), v_fnma(half, v_abs(p.slope), v_abs(d)));
         break;
     case FM_LOSS_BCE: {
         /* With s = log(1 + e^-|x|): log(1 + e^x) = max(x, 0) + s and log(1 + e^-x) = max(-x, 0) + s, two terms that
@@ -70,7 +70,7 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
         const vec w = kind == FM_LOSS_KL ? t : v_exp(t), most = v_set1(FM_LARGEST);
         const vec finite = v_max(v_sub(zero, most), v_min(most, x));
         const vec log = kind == FM_LOSS_KL ? v_log(t) : t;
-        p.loss = v_mul(w, v_if_eq(w, zero, finite, v_sub(log, x)));
+        p.loss = v_mul(w, v_if_eq(w, zero, v_abs(finite), v_sub(log, x)));
         p.slope = v_sub(zero, w);
     }
     }

@@ -378,3 +378,14 @@ def test_errors_write_nothing(name, error, match, wrong):
     assert (out == 99).all()
     with pytest.raises(error, match=match):
         getattr(fastml, name)(**args)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_loss_is_a_negative_zero(dtype):
+    """-0.0 - 0.0 is one, and 0 times a negative number."""
+    zero, minus = np.zeros(40, dtype), np.full(40, -0.0, dtype)
+    for loss in (fastml.l1_loss, fastml.huber_loss, fastml.mse_loss):
+        for x, t in ((minus, zero), (zero, minus), (zero, zero)):
+            assert not np.signbit(loss(x, t, reduction="none")).any(), loss.__name__
+    assert not np.signbit(fastml.l1_loss_with_grad(minus, zero, reduction="none")[1]).any()
+    assert not np.signbit(fastml.kl_div_loss(zero - 1, zero, reduction="none")).any()
