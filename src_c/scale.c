@@ -102,18 +102,23 @@ static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int
     if (!y) /* as one run */
         n *= rows, rows = 1;
     for (; rows; rows--, x += n) {
-        vec most = zero;
-        v64 sum = v64_set1(0);
-        SCALE_EACH(n, const vec v = AT(x); bad = v_fma(v, zero, bad);
-                   if (norm == 2) sum = FM(squares)(v, sum); else {
-                       const vec size = v_max(v, v_sub(zero, v));
-                       most = v_max(size, most);
-                       sum = v64_add(sum, v_folded(size));
-                   })
+        vec most, scale, unit = v_set1(1);
+        for (double length = INFINITY, in = 1;; in = 0x1p-600, unit = v_set1((real)in)) {
+            v64 sum = v64_set1(0);
+            most = zero;
+            SCALE_EACH(n, const vec v = v_mul(AT(x), unit); bad = v_fma(v, zero, bad);
+                       if (norm == 2) sum = FM(squares)(v, sum); else {
+                           const vec size = v_max(v, v_sub(zero, v));
+                           most = v_max(size, most);
+                           sum = v64_add(sum, v_folded(size));
+                       })
+            length = norm == 1 ? v64_sum(sum) : norm == 2 ? sqrt(v64_sum(sum)) : v_max_lane(most);
+            scale = v_set1(length < least * in ? (real)1 : (real)length);
+            if (sizeof(real) == 4 || in < 1 || length < INFINITY)
+                break; /* else once more in a unit in which doubles do not overflow */
+        }
         if (y) {
-            const real length = (real)(norm == 1 ? v64_sum(sum) : norm == 2 ? sqrt(v64_sum(sum)) : v_max_lane(most));
-            const vec scale = v_set1(length < least ? 1 : length);
-            SCALE_EACH(n, PUT(y, v_div(AT(x), scale));)
+            SCALE_EACH(n, PUT(y, v_div(v_mul(AT(x), unit), scale));)
             y += n;
         }
     }

@@ -5,7 +5,8 @@ matrices of one column ("parts"), one after the other. A part is cut into at mos
 alone, each with its results in a place of its own, joined in order: no bit depends on the threads. Narrow rows are
 taken `group` at a time as one row of about WIDE columns, whose results are joined as those of further chunks.
 
-float32 is summed in float64, a block at a time, widened into the first cache. NaN is not looked for in the pass for
+float32 is summed in float64, a block at a time, widened into the first cache. Sums are those of x - origin, the first
+number of each column, so that a mean of 1e9 costs a spread of 1e-6 no digit. NaN is not looked for in the pass for
 moments: it shows in the sums, and the pass for weighted ones counts per column.
 """
 
@@ -29,7 +30,8 @@ cdef enum:
     WIDE = 48    # columns of a block
     VECTOR = 64  # bytes
 
-# What is gathered, three numbers a column: (weights, sum, m2) or (least, greatest, nothing).
+# What is gathered, three numbers a column: (weights, mean, m2) or (least, greatest, nothing). Until all is joined, the
+# sum of x - origin takes the mean's place.
 cdef enum:
     MOMENTS
     WEIGHTED
@@ -133,8 +135,8 @@ cdef void join(int kind, double *s, Py_ssize_t stride, const double *b, Py_ssize
         s[c] = n + m
 
 
-cdef void weigh(double *s, const double *x, Py_ssize_t x_stride, const double *weight, Py_ssize_t first,
-                Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+cdef void weigh(double *s, const double *x, const double *origin, Py_ssize_t x_stride, const double *weight,
+                Py_ssize_t first, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
     """Moments of a block in the first cache, NaN left out, in two passes; a mean's rounding is taken from the squares.
 
     s: room for five numbers a column, WIDE apart; first: the block's first row among the weights, or weight is NULL.
@@ -147,7 +149,7 @@ cdef void weigh(double *s, const double *x, Py_ssize_t x_stride, const double *w
         if weight != NULL:
             w = weight[first + r]
         for c in range(width):
-            v = x[r * x_stride + c]
+            v = x[r * x_stride + c] - origin[c]
             if v == v:
                 s[c] += w
                 s[WIDE + c] += w * v
@@ -157,7 +159,7 @@ cdef void weigh(double *s, const double *x, Py_ssize_t x_stride, const double *w
         if weight != NULL:
             w = weight[first + r]
         for c in range(width):
-            v = x[r * x_stride + c] - s[3 * WIDE + c]
+            v = x[r * x_stride + c] - origin[c] - s[3 * WIDE + c]
             if v == v:
                 s[4 * WIDE + c] += w * v
                 s[2 * WIDE + c] += w * v * v
@@ -166,9 +168,10 @@ cdef void weigh(double *s, const double *x, Py_ssize_t x_stride, const double *w
             s[2 * WIDE + c] -= s[4 * WIDE + c] * s[4 * WIDE + c] / s[c]
 
 
-cdef void gather_rows(int kind, double *s, const char *x, bint wide, const double *weight, Py_ssize_t rows,
-                      Py_ssize_t width) noexcept nogil:
-    """Contiguous rows, in blocks of WIDE columns, and of ROWS where more than one look is taken at each."""
+cdef void gather_rows(int kind, double *s, const char *x, bint wide, const double *origin, const double *weight,
+                      Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+    """Contiguous rows, in blocks of WIDE columns, and of ROWS where more than one look is taken at each; origin: of
+    each column (not for EXTREMES)."""
     cdef double block[ROWS * WIDE]
     cdef double b[5 * WIDE]
     cdef float f[2 * WIDE]
@@ -193,11 +196,11 @@ cdef void gather_rows(int kind, double *s, const char *x, bint wide, const doubl
                 else:
                     fm32.widen_rows(block, <const float *>x + r * width + c, n, w, width)
             if kind == MOMENTS:
-                fm64.moments_cols(b, b + WIDE, d, n, stride, w)
+                fm64.moments_cols(b, b + WIDE, d, origin + c, n, stride, w)
                 fm64.moments_merge(s + width + c, s + 2 * width + c, r, b, b + WIDE, n, w)
                 continue
             if kind == WEIGHTED:
-                weigh(b, d, stride, weight, r, n, w)
+                weigh(b, d, origin + c, stride, weight, r, n, w)
             elif wide:
                 fm64.extremes_cols(b, b + WIDE, d, n, stride, w)
             join(kind, s + c, width, b, WIDE, w)
@@ -206,22 +209,41 @@ cdef void gather_rows(int kind, double *s, const char *x, bint wide, const doubl
             s[c] = rows
 
 
-cdef void gather_chunk(int kind, double *s, const char *x, const double *weight, const Cut *cut,
-                       Py_ssize_t task) noexcept nogil:
+cdef void gather_chunk(int kind, double *s, const char *x, const double *origins, const double *weight,
+                       const Cut *cut, Py_ssize_t task) noexcept nogil:
     cdef double wide[3 * WIDE]
+    cdef double origin[WIDE]
     cdef Py_ssize_t i, rows = chunk_rows(cut, task), width = cut.cols, group = cut.group
     x += chunk_start(cut, task)
+    origins += task // cut.chunks * width
     if weight != NULL:
         weight += first_row(cut, task)
     if group == 1 or kind == WEIGHTED:
-        gather_rows(kind, s, x, cut.wide, weight, rows, width)
+        gather_rows(kind, s, x, cut.wide, origins, weight, rows, width)
         return
     clear(kind, s, width, width)
-    gather_rows(kind, wide, x, cut.wide, NULL, rows // group, group * width)
+    for i in range(group * width):
+        origin[i] = origins[i % width]
+    gather_rows(kind, wide, x, cut.wide, origin, NULL, rows // group, group * width)
     for i in range(group):
         join(kind, s, width, wide + i * width, group * width, width)
-    gather_rows(kind, wide, x + rows // group * group * width * cut.size, cut.wide, NULL, rows % group, width)
+    gather_rows(kind, wide, x + rows // group * group * width * cut.size, cut.wide, origin, NULL, rows % group, width)
     join(kind, s, width, wide, width, width)
+
+
+cdef void find_origins(double *origin, const char *x, const Cut *cut) noexcept nogil:
+    """The first finite number of every column, 0 where there is none."""
+    cdef Py_ssize_t part, c, r, i
+    cdef double v
+    for part in range(cut.parts):
+        for c in range(cut.cols):
+            origin[part * cut.cols + c] = 0
+            for r in range(cut.rows):
+                i = (part * cut.rows + r) * cut.cols + c
+                v = (<const double *>x)[i] if cut.wide else (<const float *>x)[i]
+                if v - v == 0:
+                    origin[part * cut.cols + c] = v
+                    break
 
 
 def gather(cnp.ndarray x, int kind, weight):
@@ -230,6 +252,7 @@ def gather(cnp.ndarray x, int kind, weight):
     cdef Cut cut
     cdef cnp.ndarray result
     cdef double *s
+    cdef double *origin
     cdef double *total
     cdef const char *data
     cdef const double *w = NULL
@@ -243,22 +266,27 @@ def gather(cnp.ndarray x, int kind, weight):
     result = np.empty((3, columns))
     total = <double *>cnp.PyArray_DATA(result)
     data = cnp.PyArray_BYTES(x)
-    s = <double *>room(max(1, cut.tasks) * 3 * width * sizeof(double))
+    s = <double *>room((max(1, cut.tasks) * 3 * width + columns) * sizeof(double))
+    origin = s + cut.tasks * 3 * width
     threads = team((WEIGHTED_COST if kind == WEIGHTED else GATHER_COST) * columns * cut.rows)
     with nogil:
+        if kind != EXTREMES:
+            find_origins(origin, data, &cut)
         if threads > 1:
             with parallel(num_threads=threads):
                 join_team(me)
                 for k in prange(cut.tasks, schedule="static"):
-                    gather_chunk(kind, s + 3 * k * width, data, w, &cut, k)
+                    gather_chunk(kind, s + 3 * k * width, data, origin, w, &cut, k)
                 leave_team()
         else:
             for k in range(cut.tasks):
-                gather_chunk(kind, s + 3 * k * width, data, w, &cut, k)
+                gather_chunk(kind, s + 3 * k * width, data, origin, w, &cut, k)
         team_done()
         clear(kind, total, columns, columns)
         for k in range(cut.tasks):
             join(kind, total + k // cut.chunks * width, columns, s + 3 * k * width, width, width)
+        for k in range(columns if kind != EXTREMES else 0):
+            total[columns + k] = origin[k] + total[columns + k] / total[k]
         free(s)
     return result
 

@@ -150,16 +150,24 @@ class Scaler(Transformer):
             check_names(self, X, x.shape[1])
         return x
 
-    def _rescaled(self, X, x, center, scale, copy, low=-math.inf, high=math.inf, undo=False):
-        """(x - center) / scale, or x scale + center to undo it, in x itself where that is X and ``copy`` is False."""
+    def _rescaled(self, X, x, center, scale, copy, low=-math.inf, high=math.inf, undo=False, unit=None):
+        """(x - center) / scale, or x scale + center to undo it, in x itself where that is X and ``copy`` is False.
+
+        ``unit``: of center and scale where they are in one of their own (`unit_of`).
+        """
         here = not copy and x is X and x.flags.writeable
         if here and scaling.normalize(None, x, 0, 0):
             check_infinity(x)
         y = x if here else np.empty_like(x)
         center = np.zeros(x.shape[1]) if center is None else np.ascontiguousarray(center, dtype=np.float64)
         scale = np.ones(x.shape[1]) if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
-        if scaling.rescale(y, x, center, scale, low, high, undo) and not here:
+        if unit is None and (unit := unit_of(x.dtype, center, scale)) is not None:
+            center, scale = center / unit, scale / unit
+        source = x if unit is None or undo else np.divide(x, unit.astype(x.dtype), out=y)
+        if scaling.rescale(y, source, center, scale, low, high, undo) and not here:
             check_infinity(x)
+        if unit is not None and undo:
+            y *= unit.astype(x.dtype)
         return y
 
     def _inverse(self, X):
@@ -186,6 +194,13 @@ class Scaler(Transformer):
         mine, theirs = getattr(self, "feature_names_in_", None), getattr(other, "feature_names_in_", None)
         if mine is not None and theirs is not None and not np.array_equal(mine, theirs):
             raise ValueError(f"other must have the same feature names, {list(mine)}, not {list(theirs)}")
+
+
+def unit_of(dtype, *sizes):
+    """In which unit, a power of two, differences of numbers of these sizes are numbers of this type: one for each
+    column, or None where it is 1 for all."""
+    large = np.max(np.abs(sizes), axis=0) > np.finfo(dtype).max * np.finfo(dtype).eps / 4
+    return np.where(large, 8.0, 1.0) if large.any() else None
 
 
 def without_zeros(scale):

@@ -8,15 +8,15 @@ _MOMENTS, _WEIGHTED, _EXTREMES = range(3)
 
 
 def column_moments(x):
-    """(sum, m2) of every column, m2 the squared deviations from its mean; not finite where an element is not."""
-    _, total, m2 = scaling.gather(x, _MOMENTS, None)
-    return total, m2
+    """(mean, m2) of every column, m2 the squared deviations from its mean; not finite where an element is not."""
+    _, mean, m2 = scaling.gather(x, _MOMENTS, None)
+    return mean, m2
 
 
 def weighted_moments(x, weight=None):
-    """(sum of weights, weighted sum, weighted m2) of every column's elements but NaN; weight: (rows,) of float64."""
-    count, total, m2 = scaling.gather(x, _WEIGHTED, weight)
-    return count, total, m2
+    """(sum of weights, weighted mean, weighted m2) of every column's elements but NaN; weight: (rows,) of float64."""
+    count, mean, m2 = scaling.gather(x, _WEIGHTED, weight)
+    return count, mean, m2
 
 
 def column_extremes(x):

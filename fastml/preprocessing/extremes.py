@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from ._base import Scaler, flag, without_zeros
+from ._base import Scaler, flag, unit_of, without_zeros
 from ._passes import check_infinity
 
 
@@ -40,15 +40,15 @@ class _ByExtremes(Scaler):
         return self._deliver(self._scaled(X, self._seen(X, reset=False)), X)
 
     def _scaled(self, X, x):
-        center, scale, product = self._coefficients()
-        return self._rescaled(X, x, center, scale, self.copy, *self._bounds(), undo=product)
+        center, scale, unit, product = self._coefficients()
+        return self._rescaled(X, x, center, scale, self.copy, *self._bounds(), undo=product, unit=unit)
 
     def inverse_transform(self, X):
         """X taken back to the scale of the data; what was clipped stays clipped."""
         self._check_fitted()
-        center, scale, product = self._coefficients()
+        center, scale, unit, product = self._coefficients()
         copy = flag(self.copy, "copy")
-        return self._rescaled(X, self._inverse(X), center, scale, copy, undo=not product)
+        return self._rescaled(X, self._inverse(X), center, scale, copy, undo=not product, unit=unit)
 
 
 class MinMaxScaler(_ByExtremes):
@@ -105,38 +105,44 @@ class MinMaxScaler(_ByExtremes):
             raise ValueError(
                 f"Minimum of desired feature range must be smaller than maximum. Got feature_range={self.feature_range}."
             )
+        if high - low == np.inf:
+            raise ValueError(f"feature_range must be of finite width, not {self.feature_range}")
         return float(low), float(high)
 
     def _take(self, low, high, count, fresh):
         if not fresh:
             low, high = np.fmin(self.data_min_, low), np.fmax(self.data_max_, high)
             count += self.n_samples_seen_
-        self.data_min_, self.data_max_, self.data_range_ = low, high, high - low
+        with np.errstate(over="ignore"):
+            self.data_min_, self.data_max_, self.data_range_ = low, high, high - low
         self.n_samples_seen_ = count
         self.scale_, self.min_ = self._rounded(*self._learnt())
 
     def _learnt(self):
-        """z = (x - center) / scale, in float64."""
+        """z = (x / unit - center) / scale, in float64; a unit of None is 1."""
         low, high = self._check_options()
-        spread = self.data_max_.astype(np.float64) - self.data_min_
+        unit = unit_of(self.data_min_.dtype, self.data_min_, self.data_max_)
+        least, most = (x.astype(np.float64) / (1 if unit is None else unit) for x in (self.data_min_, self.data_max_))
+        spread = most - least
         scale = np.where(self.data_range_ == without_zeros(self.data_range_), spread, 1.0)
         scale = np.where(np.isnan(spread), spread, scale) / (high - low)
-        return self.data_min_ - low * scale, scale
+        return least - low * scale, scale, unit
 
-    def _rounded(self, center, scale):
+    def _rounded(self, center, scale, unit):
         """The same as scale_ and min_."""
-        return (1 / scale).astype(self.data_min_.dtype), (-center / scale).astype(self.data_min_.dtype)
+        factor = 1 / scale if unit is None else 1 / scale / unit
+        return factor.astype(self.data_min_.dtype), ((0 - center) / scale).astype(self.data_min_.dtype)
 
     def _coefficients(self):
-        """(center, scale, whether z is x scale + center and not (x - center) / scale): what was learnt, in float64, unless
-        scale_ or min_ has been set since."""
+        """(center, scale, unit, whether z is x scale + center and not (x / unit - center) / scale): what was learnt, in
+        float64, unless scale_ or min_ has been set since."""
         learnt = self._learnt()
         now = self.scale_, self.min_
         if all(
             np.array_equal(a, b, equal_nan=True) for a, b in zip(now, self._rounded(*learnt), strict=True)
         ):
             return *learnt, False
-        return self.min_, self.scale_, True
+        return self.min_, self.scale_, None, True
 
     def _bounds(self):
         return self._check_options() if self.clip else (-np.inf, np.inf)
@@ -201,7 +207,7 @@ class MaxAbsScaler(_ByExtremes):
         self.n_samples_seen_ = count
 
     def _coefficients(self):
-        return None, self.scale_, False
+        return None, self.scale_, None, False
 
     def _bounds(self):
         self._check_options()

@@ -170,7 +170,9 @@ def _between(rows, place, last):
     k = int(place)
     t = place - k
     a, b = rows[:, k].astype(np.float64), rows[:, min(k + 1, last)].astype(np.float64)
-    return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
+        return np.where(b - a < np.inf, found, a * (1 - t) + b * t)
 
 
 def _normal_quantile(share):

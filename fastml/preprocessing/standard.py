@@ -77,10 +77,14 @@ class StandardScaler(Scaler):
             flag(getattr(self, name), name)
         x = self._seen(X, reset=fresh)
         weight = None if sample_weight is None else as_weights(sample_weight, len(x))
-        count, total, m2 = moments(x, weight)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            part = count, total / count, m2 / count
+        part = moments(x, weight)
         self._take(*part if fresh else joined(self._moments(), part))
+        far = is_far(*part)
+        if fresh and self.with_std and far.any():
+            unit = np.where(part[2][far] < 1, FAR, 1 / FAR)
+            count, mean, var = moments(x[:, far] * unit, weight)
+            self.scale_[far] = np.where(is_constant(count, mean, var), 1, np.sqrt(var) / unit)
+            self.mean_[far] = mean / unit
         return x
 
     def _moments(self):
@@ -125,14 +129,25 @@ class StandardScaler(Scaler):
         return self
 
 
+#: A power of two that takes squares which overflow or vanish back into the range.
+FAR = 2.0**600
+
+
 def moments(x, weight):
-    """(count, sum, sum of squared deviations) of the columns, NaN left out; ValueError for infinity."""
-    if weight is None:
-        total, m2 = column_moments(x)
-        if np.isfinite(total).all() and np.isfinite(m2).all():
-            return np.float64(len(x)), total, m2
-    check_infinity(x)
-    return weighted_moments(x, weight)
+    """(count, mean, variance) of the columns, NaN left out; ValueError for infinity."""
+    count = np.float64(len(x))
+    mean, m2 = column_moments(x) if weight is None else (np.nan, np.nan)
+    if not (np.isfinite(mean).all() and np.isfinite(m2).all()):
+        check_infinity(x)
+        count, mean, m2 = weighted_moments(x, weight)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return count, mean, m2 / count
+
+
+def is_far(count, mean, var):
+    """Columns of finite numbers whose squares overflow, or may have vanished."""
+    small = (var < 1 / FAR**1.5) & (np.abs(mean) < 1 / FAR**0.75) & (mean != 0)
+    return (np.isinf(var) | np.isnan(var) | small) & (np.asarray(count) != 0)
 
 
 def joined(a, b):
@@ -153,4 +168,5 @@ def joined(a, b):
 def is_constant(count, mean, var):
     """Columns whose variance is within the bounds of its own rounding error."""
     eps = np.finfo(np.float64).eps
-    return var <= count * eps * var + (count * mean * eps) ** 2
+    with np.errstate(over="ignore"):
+        return var <= count * eps * var + (count * mean * eps) ** 2

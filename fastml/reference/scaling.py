@@ -8,20 +8,20 @@ import numpy as np
 
 
 def column_moments(x):
-    """(sum, sum of squared deviations from the mean) of every column."""
+    """(mean, sum of squared deviations from it) of every column."""
     x = np.asarray(x, dtype=np.float64)
-    return x.sum(axis=0), np.square(x - x.mean(axis=0)).sum(axis=0)
+    return x.mean(axis=0), np.square(x - x.mean(axis=0)).sum(axis=0)
 
 
 def weighted_moments(x, weight=None):
-    """(sum of weights, weighted sum, weighted sum of squared deviations) of every column, NaN left out."""
+    """(sum of weights, weighted mean, weighted sum of squared deviations) of every column, NaN left out."""
     x = np.asarray(x, dtype=np.float64)
     w = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=np.float64)
     w = np.where(np.isnan(x), 0.0, w[:, None])
     x = np.where(np.isnan(x), 0.0, x)
     count, total = w.sum(axis=0), (w * x).sum(axis=0)
-    mean = np.divide(total, count, out=np.zeros_like(total), where=count != 0)
-    return count, total, (w * np.square(x - mean)).sum(axis=0)
+    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count != 0)
+    return count, mean, (w * np.square(x - np.where(count == 0, 0, mean))).sum(axis=0)
 
 
 def column_extremes(x):
