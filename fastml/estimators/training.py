@@ -61,9 +61,8 @@ class Solver(Tracked):
     It is the optimizer of the compiled step too, whose program is that of both.
     """
 
-    _live = frozenset(
-        {"_steps", "_epochs", "_lowered", "_options"}
-    )  # no step's program has anything of these
+    # Of these no step's program has anything.
+    _live = frozenset({"_steps", "_epochs", "_lowered", "_options"})
 
     def __init__(self, model, o, scale):
         self.kind = o.solver
@@ -156,11 +155,7 @@ class Solver(Tracked):
         norm = clip_grad_norm(self._penalised, math.inf)  # which clips nothing
         return o.alpha / 2 * norm**2 / weight
 
-    # What the two ways of training call
-
-    def step(self):
-        for part in self._parts:
-            part.step()
+    # What a compiled step asks for
 
     def lower(self, plan):
         updates = {
