@@ -110,6 +110,8 @@ cdef extern from "dispatch.h" nogil:
         void (*gemm_add)(float *c, size_t c_row, const float *a, ptrdiff_t a_row, ptrdiff_t a_col, const float *b,
                          ptrdiff_t b_row, ptrdiff_t b_col, size_t m, size_t n, size_t k,
                          float *scratch) noexcept nogil
+        void (*gemm_fold)(float *c, size_t c_row, const float *part, size_t part_row, const float *bias, int relu, size_t m,
+                          size_t n) noexcept nogil
         void (*column_sums)(float *sum, const float *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
         size_t (*fma_chains)(float *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(float *dx, float *loss, const float *x, const int64_t *label, const float *weight,
@@ -242,6 +244,8 @@ cdef extern from "dispatch.h" nogil:
         void (*gemm_add)(double *c, size_t c_row, const double *a, ptrdiff_t a_row, ptrdiff_t a_col, const double *b,
                          ptrdiff_t b_row, ptrdiff_t b_col, size_t m, size_t n, size_t k,
                          double *scratch) noexcept nogil
+        void (*gemm_fold)(double *c, size_t c_row, const double *part, size_t part_row, const double *bias, int relu, size_t m,
+                          size_t n) noexcept nogil
         void (*column_sums)(double *sum, const double *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
         size_t (*fma_chains)(double *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(double *dx, double *loss, const double *x, const int64_t *label, const double *weight,

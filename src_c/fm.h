@@ -159,17 +159,20 @@ FM_PRIMITIVE(void, group_norm_backward_rows,
 /* ---- gemm.c -------------------------------------------------------------------------------------------
  * Strides are in elements and may be anything, also 0 or negative. */
 
-/* c[i][j] = act(sum over p of a(i, p) b(p, j) + bias[j]), i < m, j < n, p < k: one chain of FMAs per element, in
- * the order of p, then the bias; relu is the activation (NaN stays). a(i, p) = a[i a_row + p a_col], likewise b.
- * Rows of c are contiguous, c_row apart, and overlap no input. bias: n elements, or NULL. m, n, k >= 0; k = 0 sums
- * to 0. scratch: FM_GEMM_SCRATCH elements, or NULL; no bit depends on it. Error: at most k eps sum |a b|. */
+/* c[i][j] = act(sum over p of a(i, p) b(p, j) + bias[j]), i < m, j < n, p < k: chains of FMAs, cut as
+ * gemm.c says, then the bias; relu is the activation (NaN stays). a(i, p) = a[i a_row + p a_col], likewise b. Rows of c are contiguous, c_row apart, and overlap no input. bias: n elements, or NULL. m, n, k >= 0; k = 0 sums
+ * to 0. scratch: FM_GEMM_SCRATCH elements, or NULL; no bit depends on it. Error:
+ * at most (192 + k / 8192) eps sum |a b|, and k eps of it. */
 FM_PRIMITIVE(void, gemm,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))
-/* c += a b: the chain goes on from what c holds, so a product in pieces of k has the bits of the whole. */
+/* c += a b, part by part, k <= FM_GEMM_SPAN: a product in pieces of whole parts has the bits of the whole up to a span. */
 FM_PRIMITIVE(void, gemm_add,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch))
+/* c = act(c + part + bias), m rows of n: how spans are added. */
+FM_PRIMITIVE(void, gemm_fold,
+             (real *c, size_t c_row, const real *part, size_t part_row, const real *bias, int relu, size_t m, size_t n))
 /* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 64 added in double. n = 0 sums to 0. */
 FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width))
 

@@ -1,7 +1,9 @@
 /* C = act(A B + bias) in pieces that stand alone: pack, epilogue, tile, row, loop; and the sums of columns.
  *
- * Every element of C is one chain of FMAs in the order of k, from 0 over all of k, then the bias is added: no
- * tile, no block and no cut among threads shows in the bits. Blocks of k hand the chain on through C itself.
+ * k is cut at fixed places. A part, FM_GEMM_PART steps of it, is one chain of FMAs from 0 in the order of k; the parts
+ * of a span, FM_GEMM_SPAN steps, are added one after the other, and so are the spans; the bias comes last. No tile, no
+ * block and no cut among threads shows in the bits. Blocks of k are whole parts and hand their sum on through C, parts
+ * of one block through the tile's own lines of the stack.
  *
  * A panel of B, about FM_GEMM_DEPTH steps of k and one tile wide, meets the rows of A strip by strip. It is packed on
  * the stack, or read in place where its columns are neighbours and either few strips meet it or B stays in L2: that
@@ -76,13 +78,14 @@ FM_INLINE vec FM(gemm_epilogue)(vec sum, vec bias, int relu)
     return relu ? v_max(v_set1(0), y) : y;
 }
 
-/* ---- tile: c[rows][width] = a[rows][k] b[k][width], or c + that where the stage is not the first ---------- */
+/* ---- tile: c[rows][width] = a[rows][k] b[k][width], part by part, from c on where the stage is not the first ---- */
 
 typedef struct {
     const real *b, *bias; /* bias may be NULL */
+    real *before;         /* room for a tile: the sum of the block's parts before this one */
     ptrdiff_t a_row, a_col, b_row;
     size_t c_row, width, k;
-    int relu, first, last; /* start from 0 (else from C); finish with the epilogue */
+    int relu, first, last; /* nothing is in C yet; finish with the epilogue */
 } FM(gemm_stage);
 
 FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real *a, const FM(gemm_stage) * stage)
@@ -92,21 +95,31 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
 #define ROWS_ _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
 #define VECS_ _Pragma("GCC unroll 8") for (int j = 0; j < vecs; j++)
 #define WHOLE_ (j + 1 < vecs || tail == LANES)
-    if (stage->first)
-        ROWS_ VECS_ sum[i][j] = v_set1(0);
-    else
-        ROWS_ VECS_ {
-            const real *from = c + (size_t)i * stage->c_row + (size_t)j * LANES;
-            sum[i][j] = WHOLE_ ? v_load(from) : v_load_n(from, tail, 0);
-        }
     const real *b = stage->b;
     const ptrdiff_t a_row = stage->a_row, a_col = stage->a_col, b_row = stage->b_row;
-    for (size_t k = stage->k; k; k--, a += a_col, b += b_row) {
-        VECS_ v[j] = v_load(b + (size_t)j * LANES);
-        ROWS_ {
-            const vec x = v_set1(a[i * a_row]);
-            VECS_ sum[i][j] = v_fma(x, v[j], sum[i][j]);
+    const real *from = stage->first ? NULL : c; /* where the sum of the parts before this one is */
+    size_t from_row = stage->c_row, left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
+    for (;;) {
+        left -= k;
+        ROWS_ VECS_ sum[i][j] = v_set1(0);
+        for (; k; k--, a += a_col, b += b_row) {
+            VECS_ v[j] = v_load(b + (size_t)j * LANES);
+            ROWS_ {
+                const vec x = v_set1(a[i * a_row]);
+                VECS_ sum[i][j] = v_fma(x, v[j], sum[i][j]);
+            }
         }
+        if (from)
+            ROWS_ VECS_ {
+                const real *at = from + (size_t)i * from_row + (size_t)j * LANES;
+                sum[i][j] = v_add(WHOLE_ ? v_load(at) : v_load_n(at, tail, 0), sum[i][j]);
+            }
+        if (!left)
+            break;
+        ROWS_ VECS_ v_store(stage->before + (i * FM_TILE_VECS + j) * LANES, sum[i][j]);
+        from = stage->before;
+        from_row = PANEL;
+        k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     }
     if (stage->last && (stage->bias || stage->relu))
         VECS_ {
@@ -172,9 +185,9 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
                                                    ptrdiff_t b_col, const real *bias, int relu, size_t k)
 {
     _Alignas(64) real steps[2][LANES * PANEL];
-    vec sum[FM_TILE_VECS];
+    vec part[FM_TILE_VECS], sum[FM_TILE_VECS];
 #define VECS_ for (int j = 0; j < FM_TILE_VECS; j++)
-    VECS_ sum[j] = v_set1(0);
+    VECS_ part[j] = v_set1(0);
     for (size_t p = 0, packed = 0, turn = 0; p < k; turn ^= 1, packed += LANES) {
         if (packed < k) {
             const size_t from = packed + LANES <= k ? packed : k - LANES; /* the last step reaches back */
@@ -189,8 +202,13 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
             _Pragma("GCC unroll 4") for (; p < end; p++, a += a_col, step += PANEL)
             {
                 const vec x = v_set1(*a);
-                VECS_ sum[j] = v_fma(x, v_load(step + j * LANES), sum[j]);
+                VECS_ part[j] = v_fma(x, v_load(step + j * LANES), part[j]);
             }
+            if (p % FM_GEMM_PART == 0 || p == k)
+                VECS_ {
+                    sum[j] = p <= FM_GEMM_PART ? part[j] : v_add(sum[j], part[j]);
+                    part[j] = v_set1(0);
+                }
         }
     }
     if (bias || relu)
@@ -231,11 +249,11 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
     }
 }
 
-static void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+static __attribute__((noinline)) void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
                             const real *b, ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m,
                             size_t n, size_t k, real *scratch)
 {
-    _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL], same[PANEL];
+    _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL], before[FM_TILE_ROWS * PANEL], same[PANEL];
     const int column = n == 1 && c_row == 1 && m > 1; /* C is one run: computed as a row, A's rows are lanes */
     if (column) {
         const real *const swap = a;
@@ -254,19 +272,19 @@ static void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdi
     const size_t row_blocks = (m + FM_GEMM_ROWS - 1) / FM_GEMM_ROWS;
     const size_t aim = b_col != 1 && m <= 2 * FM_TILE_ROWS ? FM_GEMM_DEPTH / 2 : FM_GEMM_DEPTH;
     const size_t k_blocks = k > aim ? (k + aim / 2) / aim : 1;
-    const size_t deep = ((k + k_blocks - 1) / k_blocks + LANES - 1) / LANES * LANES; /* whole cache lines of columns */
+    const size_t parts = (k + FM_GEMM_PART - 1) / FM_GEMM_PART;
     for (size_t row_block = 0, i = 0, rows; row_block < row_blocks; row_block++, i += rows) {
         rows = (m - i) / (row_blocks - row_block);
-        size_t p = 0, depth;
-        do {
-            depth = k - p < deep ? k - p : deep;
+        for (size_t block = 0, p = 0, depth; block < k_blocks; block++, p += depth) {
+            const size_t end = (block + 1) * parts / k_blocks * FM_GEMM_PART;
+            depth = (end < k ? end : k) - p;
             const real *a_at = a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col;
             const ptrdiff_t span = (ptrdiff_t)(depth * sizeof(real)) * b_row;
             const int near = b_col == 1 && (rows <= FM_GEMM_FEW || span <= FM_GEMM_NEAR);
             if (scratch)
                 FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
             FM(gemm_stage) stage = {
-                .a_row = scratch ? 1 : a_row, .a_col = a_col, .c_row = c_row, .k = depth,
+                .before = before, .a_row = scratch ? 1 : a_row, .a_col = a_col, .c_row = c_row, .k = depth,
                 .relu = relu, .first = p == 0 && !add, .last = p + depth == k,
             };
             for (size_t j = done; j < n; j += PANEL) {
@@ -286,17 +304,64 @@ static void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdi
                 }
                 FM(gemm_strips)(c + i * c_row + j, scratch ? scratch : a_at, rows, !!scratch, &stage, next, b_row);
             }
-            p += depth;
-        } while (p < k);
+        }
     }
 }
+/* ---- spans: c += part, rows of n; and products of more steps than one span ---------------------------------- */
+
+static void FM(gemm_fold)(real *c, size_t c_row, const real *part, size_t part_row, const real *bias, int relu,
+                          size_t m, size_t n)
+{
+    for (; m; m--, c += c_row, part += part_row)
+        FM_RUN_STORE(c, n, 0, value_ = v_add(AT(c), AT(part));
+                     if (bias || relu) value_ = FM(gemm_epilogue)(value_, bias ? AT(bias) : v_set1(0), relu););
+}
+
+/* Pieces of C, each over all of k: as large as there is room for their sums over a span, behind the packed strips in
+ * scratch or on the stack. */
+#define STACK (256 * PANEL)
+static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
+                                                     ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
+                                                     ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n,
+                                                     size_t k, real *scratch)
+{
+    _Alignas(64) real on_stack[STACK];
+    real *span = scratch ? scratch + FM_GEMM_PACKED : on_stack;
+    const size_t room = scratch ? FM_GEMM_ROOM : STACK, most = scratch ? FM_GEMM_ROWS : 128;
+    size_t height = m < most ? m : most, width = room / height / PANEL * PANEL;
+    if (n < width) {
+        width = n;
+        height = room / n;
+    }
+    for (size_t i = 0, rows; i < m; i += rows) {
+        rows = m - i < height ? m - i : height;
+        for (size_t j = 0, cols; j < n; j += cols) {
+            cols = n - j < width ? n - j : width;
+            real *to = c + i * c_row + j;
+            for (size_t p = 0, depth; p < k; p += depth) {
+                depth = k - p < FM_GEMM_SPAN ? k - p : FM_GEMM_SPAN;
+                FM(gemm_blocks)(0, p ? span : to, p ? cols : c_row, a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col,
+                                a_row, a_col, b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col, b_row, b_col, NULL, 0,
+                                rows, cols, depth, scratch);
+                if (p) {
+                    const int last = p + depth == k;
+                    FM(gemm_fold)(to, c_row, span, cols, last && bias ? bias + j : NULL, last && relu, rows, cols);
+                }
+            }
+        }
+    }
+}
+#undef STACK
 #undef PANEL
 
 static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
                      ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
                      real *scratch)
 {
-    FM(gemm_blocks)(0, c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
+    if (k <= FM_GEMM_SPAN)
+        FM(gemm_blocks)(0, c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
+    else if (m && n)
+        FM(gemm_spans)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
 }
 
 static void FM(gemm_add)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,

@@ -2,6 +2,9 @@
 #ifndef FM_GEMM_H
 #define FM_GEMM_H
 
+/* Steps of k in a chain, and in the chains whose sums are added in a row: where products are cut, for every shape. */
+#define FM_GEMM_PART 128
+#define FM_GEMM_SPAN (64 * FM_GEMM_PART)
 /* Steps of k in a panel of B, and the most of them: k / FM_GEMM_DEPTH, rounded, is the number of blocks, so that 300
  * goes through C once (512 x 5000 x 300 gains a tenth). 32 KiB of 32 floats or 16 doubles a step, read from L1 or L2
  * in a stream. 128, 192, 320 and 400 were slower or no faster at 512 and 1024 cubed; half of it, which leaves L1 room
@@ -17,8 +20,10 @@
  * narrow tile asks for the rows' pages twice as often (256 x 784 x 128 in place: a tenth slower). */
 #define FM_GEMM_FEW 64
 #define FM_GEMM_NEAR ((256 << 10) * FM_TILE_VECS)
-/* Elements of the scratch in which gemm packs A. */
-#define FM_GEMM_SCRATCH (FM_GEMM_ROWS * FM_GEMM_DEEPEST)
+/* Elements of the scratch: where gemm packs A, and the sums of a span where k is longer. */
+#define FM_GEMM_PACKED (FM_GEMM_ROWS * FM_GEMM_DEEPEST)
+#define FM_GEMM_ROOM (FM_GEMM_ROWS * 512)
+#define FM_GEMM_SCRATCH (FM_GEMM_PACKED + FM_GEMM_ROOM)
 
 /* The register tile: FM_TILE_ROWS rows by FM_TILE_VECS vectors of sums. 32 registers hold 8 x 2 of 512 bits, or
  * 6 x 1 in four parts of 128; 16 hold 6 x 1 in two parts of 256, or 2 x 1 in four of 128. */

@@ -1,4 +1,4 @@
-"""Linear: error bounds, one chain of fused multiply-adds, views of every stride, blocks, threads and targets."""
+"""Linear: error bounds, chains of fused multiply-adds, views of every stride, blocks, threads and targets."""
 
 import math
 import os
@@ -28,6 +28,9 @@ TAILS = (0, 1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 47, 65)
 DEPTHS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 255, 256, 257, 383, 384, 385, 512, 639, 640, 777)
 # The products of an MLP 784-256-128-10 at batch 128, and shapes that take several blocks of rows and of in.
 LARGE = ((128, 256, 784), (128, 10, 128), (1, 256, 784), (1100, 10, 33), (600, 300, 600), (530, 1031, 259))
+
+# Where a sum over in is cut (src_c/gemm.h), here and in tests/test_products.py.
+PART, SPAN = 128, 8192
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 fused = pytest.mark.skipif(
@@ -134,7 +137,7 @@ def test_column_sums_of_many_rows_keep_their_digits():
     np.testing.assert_allclose(dbias, 300_000 * np.float64(np.float32(0.1)), rtol=1e-6)
 
 
-# --- one chain -----------------------------------------------------------------------------------------------
+# --- chains --------------------------------------------------------------------------------------------------
 
 
 def rounded(exact, dtype):
@@ -151,26 +154,33 @@ def rounded(exact, dtype):
 
 @fused
 @every_dtype
-def test_an_element_is_one_chain_of_fused_multiply_adds(dtype):
-    """Also across blocks of in, where the chain goes on through memory; the bias comes last."""
+def test_an_element_is_a_sum_of_chains_of_fused_multiply_adds(dtype):
+    """Every PART of in is a chain, added to those before it in a tile, in a block or through memory; the bias comes last."""
     x, weight, bias = operands(9, 34, 530, dtype)
     y = fastml.linear(x, weight, bias)
     for i, j in ((0, 0), (4, 17), (8, 33)):
-        total = Fraction(0)
-        for a, b in zip(x[i].tolist(), weight[j].tolist(), strict=True):
-            total = rounded(Fraction(a) * Fraction(b) + total, dtype)
+        total = part = Fraction(0)
+        for p, (a, b) in enumerate(zip(x[i].tolist(), weight[j].tolist(), strict=True), 1):
+            part = rounded(Fraction(a) * Fraction(b) + part, dtype)
+            if p % PART == 0 or p == x.shape[1]:
+                total, part = rounded(total + part, dtype), Fraction(0)
         assert float(y[i, j]) == float(rounded(total + Fraction(float(bias[j])), dtype))
 
 
-def chain(a, b, bias=None):
-    """a b in float32, every element one chain of fused multiply-adds in the order of k, then the bias.
+def chains(a, b, bias=None):
+    """a b in float32: a chain of fused multiply-adds for each PART of k, added up over a SPAN; spans added; then the bias.
 
     A product of two float32 is exact in longdouble; the sum would have to fall on a tie to be rounded twice.
     """
     wide = np.longdouble
-    total = np.zeros((a.shape[0], b.shape[1]), np.float32)
+    total = span = part = np.zeros((a.shape[0], b.shape[1]), np.float32)
     for p in range(a.shape[1]):
-        total = (a[:, p, None].astype(wide) * b[p].astype(wide) + total).astype(np.float32)
+        part = (a[:, p, None].astype(wide) * b[p].astype(wide) + part).astype(np.float32)
+        last = p + 1 == a.shape[1]
+        if (p + 1) % PART == 0 or last:
+            span, part = span + part, np.zeros_like(part)
+        if (p + 1) % SPAN == 0 or last:
+            total, span = total + span, np.zeros_like(part)
     return total if bias is None else total + bias
 
 
@@ -181,24 +191,24 @@ def test_small_products_are_chains(outputs):
     for rows in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 24, 32, 33, 65):
         for inputs in (1, 2, 3, 4, 7, 8, 9, 12, 16, 17, 30):
             x, weight, bias = operands(rows, outputs, inputs, np.float32)
-            y = chain(x, weight.T, bias)
+            y = chains(x, weight.T, bias)
             name = f"{rows} {inputs}"
             assert_same_bits(fastml.linear(x, weight, bias), y, name)
             got = fastml.linear_backward(y, x, weight)
-            assert_same_bits(got[0], chain(y, weight), name)
-            assert_same_bits(got[1], chain(y.T, x), name)
+            assert_same_bits(got[0], chains(y, weight), name)
+            assert_same_bits(got[1], chains(y.T, x), name)
 
 
 @fused
 @pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 70, 600])
-def test_one_output_is_a_chain(rows):
+def test_one_output_is_chains(rows):
     """Also with several blocks of in, the one bias and the activation."""
     for inputs in (5, 300, 400, 784):
         x, weight, bias = operands(rows, 1, inputs, np.float32)
-        y = chain(x, weight.T, bias)
+        y = chains(x, weight.T, bias)
         assert_same_bits(fastml.linear(x, weight, bias), y)
         assert_same_bits(fastml.linear(x, weight, bias, activation="relu"), np.where(y < 0, np.float32(0), y))
-        assert_same_bits(fastml.linear(np.asfortranarray(x), weight), chain(x, weight.T))
+        assert_same_bits(fastml.linear(np.asfortranarray(x), weight), chains(x, weight.T))
 
 
 @every_dtype
@@ -275,6 +285,33 @@ def test_baseline_is_as_accurate():
         timeout=200,
     )
     assert done.returncode == 0, done.stdout
+
+
+@fused
+@pytest.mark.parametrize("rows, outputs", [(1, 1), (1, 40), (40, 1), (9, 33), (130, 70)])
+def test_long_sums_are_cut_at_fixed_places(rows, outputs):
+    """One row, one column, tails and several pieces of the result; in place, packed, by rows and by columns."""
+    for inputs in (129, 255, 257, 300, 384, 640, 785) if rows == 130 else (256, 1000, 8191, 8193, 16_500):
+        x, weight, bias = operands(rows, outputs, inputs, np.float32)
+        want, name = chains(x, weight.T, bias), str(inputs)
+        assert_same_bits(fastml.linear(x, weight, bias), want, name)
+        assert_same_bits(fastml.linear(x, weight, bias, activation="relu"), np.where(want < 0, np.float32(0), want), name)
+        want = chains(x, weight.T)
+        columns, rows_ = (np.ascontiguousarray(v.T) for v in (x, weight))
+        nothing = np.zeros((rows, outputs), np.float32)
+        assert_same_bits(fastml.linear_backward(x, nothing, rows_)[0], want, name)
+        assert_same_bits(fastml.linear_backward(columns, rows_, nothing)[1], want, name)
+
+
+@every_dtype
+def test_long_sums_of_large_products(dtype):
+    """A is packed here, and the sums of a span lie behind it, where single rows and columns have them on the stack."""
+    x, weight, bias = operands(300, 530, 8500, dtype)
+    want = fastml.linear(x, weight, bias)
+    for i in (0, 255, 299):
+        assert_same_bits(fastml.linear(x[i], weight, bias), want[i])
+    assert_same_bits(fastml.linear(x, weight[500:], bias[500:]), want[:, 500:])
+    assert_same_bits(with_threads(1, fastml.linear, x, weight, bias), want)
 
 
 # --- layouts and out -----------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
     y = act(x Wᵀ + b)      dx = dz W      dW = dzᵀ x      db = sum of dz's rows
 
 A Matrix is memory and two strides, so a transposed or strided operand is a view, not a copy; memoryviews would
-cost a tenth of a small call each. Every element of a result is one chain in the order of k (src_c/gemm.c), so
-neither the cut nor the number of threads shows in the bits. A result is cut into blocks of FM_GEMM_ROWS rows and
+cost a tenth of a small call each. The sum of an element is cut at fixed places of k (src_c/gemm.c), so neither the
+cut of a result nor the number of threads shows in the bits. A result is cut into blocks of FM_GEMM_ROWS rows and
 panels of columns; a thread takes an even run of them and does neighbours in one go. The gradient's three
 results are independent: one region, no barrier.
 """

@@ -1,10 +1,12 @@
 """Linear map, cross-entropy and all gradients: blocks of rows, whose logits are all that is ever there of them.
 
 The logits of a block are made, turned into their gradient in place and used up, for dx of these rows and for a
-further piece of every sum in dweight and dbias, before the next block takes their memory. Sums go on where the last
-block left them: dx and dweight have the bits of linear, cross_entropy_with_grad and linear_backward in a row.
-A block has as many rows as WORKSPACE holds (one at least), and no more than ROWS, from where on nothing is gained;
-the cut depends on the shape alone. Three phases, a barrier after each: logits, losses, gradients.
+further piece of every sum in dweight and dbias, before the next block takes their memory. A block has as many rows as
+WORKSPACE holds (one at least), and no more than ROWS, from where on nothing is gained; it is whole parts of a sum
+(src_c/gemm.c) where WORKSPACE holds one, and a number of blocks is a span, whose sum is added to dweight. So dx and
+dweight have the bits of linear, cross_entropy_with_grad and linear_backward in a row; where a part's logits are more
+than WORKSPACE, dweight is cut at each block. The cut depends on the shape alone. Three phases, a barrier after each:
+logits, losses, gradients.
 
 Rejected: tiles of the classes with an online log-sum-exp, where the logits are made twice. That is a fourth product
 (+ 33 %), where a block costs one more reading of weight, and one reading and writing of dweight: at 1024 features and
@@ -31,24 +33,31 @@ from .linear cimport Matrix, Product, at, cost, matrix, share, takes, transposed
 
 cnp.import_array()
 
+cdef extern from "gemm.h" nogil:
+    enum:
+        FM_GEMM_PART
+        FM_GEMM_SPAN
+
 cdef enum:
     WORKSPACE = 52 << 20  # bytes of logits: with the packed panels of 16 threads less than 64 MB
-    ROWS = 512            # of a block
+    ROWS = 512            # of a block: FM_GEMM_PART times a power of two
     SPAN = 512            # columns that are summed in a go
     GROUP = 512           # classes: longer rows are worked on one at a time
 
 cdef double COST = 0.5    # nanoseconds a logit on one thread, besides the products
 
-# Samples and blocks: `step` samples and `units` losses a block.
+# Samples and blocks: `step` samples and `units` losses a block, `span` blocks whose gradients are added in a row.
 cdef struct Cut:
     Py_ssize_t blocks
     Py_ssize_t step
+    Py_ssize_t span
     Py_ssize_t unit    # samples
     Py_ssize_t units
 
 # (OUT) dx, dweight, dbias, loss (NULL: not asked for), sums: of the losses of each unit
 # (IN) x, weight, bias, label or target, class_weight (NULL: none)
-# (workspace) logits: of one block; total: of the columns of all gradients by the logits so far
+# (workspace) logits: of one block; span: of dweight's sums, from the second span on; total: of the columns of all
+# gradients by the logits so far
 cdef struct Task:
     Matrix dx
     Matrix dweight
@@ -62,6 +71,7 @@ cdef struct Task:
     void *target
     void *class_weight
     Matrix logits
+    Matrix span
     double *total
     Options options
     Cut cut
@@ -76,9 +86,14 @@ cdef Py_ssize_t pitch(Py_ssize_t classes, size_t size) noexcept:
 cdef Cut cut_samples(Py_ssize_t samples, Py_ssize_t classes, size_t size) noexcept:
     cdef Cut c
     cdef Py_ssize_t most = max(1, WORKSPACE // max(1, pitch(classes, size) * <Py_ssize_t>size))
-    most = min(most, ROWS)
-    c.blocks = max(1, (samples + most - 1) // most)
-    c.step = (samples + c.blocks - 1) // c.blocks
+    c.step = ROWS
+    while c.step > most:
+        c.step //= 2
+    if c.step < FM_GEMM_PART:
+        c.step = most
+    c.blocks = max(1, (samples + c.step - 1) // c.step)
+    c.step = min(c.step, samples)
+    c.span = FM_GEMM_SPAN // max(1, c.step)
     c.unit = unit_rows(classes)
     c.units = (c.step + c.unit - 1) // c.unit
     return c
@@ -123,10 +138,10 @@ cdef Product gradient_of_weight(const Task *k, Py_ssize_t block, size_t size) no
     cdef Matrix z = some_rows(&k.logits, 0, height(k, block), size)
     p.a = transposed(&z)
     p.b = some_rows(&k.x, block * k.cut.step, z.rows, size)
-    p.c = k.dweight
+    p.c = k.dweight if block < k.cut.span else k.span
     p.bias = NULL
     p.relu = False
-    p.add = block > 0
+    p.add = block % k.cut.span > 0
     return p
 
 
@@ -185,6 +200,17 @@ cdef void gradients(const Task *k, Py_ssize_t block, int t, int threads, size_t 
         bias_gradient(k, block, span, size)
 
 
+cdef void fold(const Task *k, int t, int threads, size_t size) noexcept nogil:
+    """Thread t's part of dweight += span."""
+    cdef Py_ssize_t i = k.span.rows * t // threads, count = k.span.rows * (t + 1) // threads - i, n = k.span.cols
+    cdef void *whole = at(&k.dweight, i, 0, size)
+    cdef void *part = at(&k.span, i, 0, size)
+    if size == sizeof(float):
+        fm32.gemm_fold(<float *>whole, n, <float *>part, n, NULL, False, count, n)
+    else:
+        fm64.gemm_fold(<double *>whole, n, <double *>part, n, NULL, False, count, n)
+
+
 cdef void run(const Task *k, size_t size) noexcept:
     cdef Product whole = gradient_of_weight(k, 0, size), p
     cdef Py_ssize_t block = 0, u
@@ -203,6 +229,10 @@ cdef void run(const Task *k, size_t size) noexcept:
             for t in prange(threads, schedule="static"):
                 fm_switch(FM_FLUSH)
                 gradients(k, block, t, threads, size)
+            if block >= k.cut.span and ((block + 1) % k.cut.span == 0 or block + 1 == k.cut.blocks):
+                for t in prange(threads, schedule="static"):
+                    fm_switch(FM_FLUSH)
+                    fold(k, t, threads, size)
         leave_team()
     team_done()
     fm_switch(FM_FULL)
@@ -312,7 +342,8 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     k.x, k.weight, k.bias = matrix(x), matrix(weight), data(bias)
     k.label, k.target, k.class_weight = <int64_t *>data(labels), data(probabilities), data(class_weight)
     k.loss, k.sums, k.total = data(loss), <double *>data(sums), <double *>data(totals)
-    k.logits = matrix(workspace)
+    span = np.empty_like(dweight) if k.cut.blocks > k.cut.span else dweight
+    k.logits, k.span = matrix(workspace), matrix(span)
     k.logits.cols = classes
     run(&k, size)
     if rule.changed:
