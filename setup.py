@@ -161,7 +161,7 @@ class Sdist(sdist):
     def make_release_tree(self, base_dir, files):
         extra = [
             str(path.relative_to(ROOT))
-            for pattern in ("src_c/*", "fastml/**/*.p[yx]*", "tests/**/*.[pc]*", "benchmarks/*.py", "*.md")
+            for pattern in ("src_c/*", "docs/*.md", "fastml/**/*.p[yx]*", "tests/**/*.[pc]*", "benchmarks/*.py", "*.md")
             for path in ROOT.glob(pattern)
             if path.suffix not in {".pyc", ".so"}
         ]

@@ -11,8 +11,8 @@ import fastml
 from .. import metrics, preprocessing
 from .inputs import labels, normal, positive, share
 
-#: Two that fit no vector, and one that is worth several threads.
-SHAPES = ((5, 17), (67, 33), (517, 259))
+#: Three that fit no vector, and one that is worth several threads.
+SHAPES = ((40, 10), (5, 17), (67, 33), (517, 259))
 
 
 def forward(**options):
@@ -163,6 +163,7 @@ _ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", 
 CASES = [
     ("softmax", "", forward()),
     ("softmax", "axis 0", forward(axis=0)),
+    ("softmax", "denormal numbers", lambda s, d: {"x": normal(s, d, 1) * (32 if d is np.float32 else 256)}),
     ("log_softmax", "", forward()),
     ("log_softmax", "axis 0", forward(axis=0)),
     ("logsumexp", "", forward()),
