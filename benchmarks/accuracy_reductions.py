@@ -259,7 +259,7 @@ REDUCTIONS = (
     Reduction("batch_norm_backward, dweight", two,
               lambda g, x: fastml.batch_norm_backward(column(g), column(x), None, *(np.ones(1, x.dtype),) * 2)[1][0],
               lambda g, x: total(lambda u, v: u * (v - 1), g, x),
-              {"torch": torch_of(lambda torch, g, x: torch.native_batch_norm_backward(
+              {"torch": torch_of(lambda torch, g, x: torch.ops.aten.native_batch_norm_backward(
                   g[:, None], x[:, None], None, None, None, *(torch.ones(1, dtype=x.dtype),) * 2, True, 0.0,
                   [True, True, True])[1][0]), "numpy": lambda g, x: np.sum(g * (x - 1))}, SQUARES,
               terms=lambda g, x: np.abs(g * (x - 1)).sum()),
