@@ -81,7 +81,9 @@ def two(draw: np.ndarray) -> tuple:
 
 
 def positive(draw: np.ndarray) -> tuple:
-    return np.abs(draw), np.abs(np.roll(draw, 1) + draw[::-1])
+    """Two distributions, not normalised, in which no number is 0."""
+    least = np.abs(draw).max() * draw.dtype.type(1e-9)
+    return tuple(np.maximum(np.abs(x), least) for x in (draw, np.roll(draw, 1) + draw[::-1]))
 
 
 def logits(draw: np.ndarray) -> tuple:
