@@ -306,8 +306,10 @@ def wrong_option(world, rng):
         "momentum": ["much"], "training": [False], "weight": [3, None],
     }  # fmt: skip
     found = [(m, n) for m in leaves(world) for n in values if n in vars(m) or n == "training"]
-    layer, name = pick(found, rng)
-    return setting(layer, name, pick(values[name], rng))
+    (layer, name), before = pick(found, rng), world.model.parameters()
+    undo = setting(layer, name, pick(values[name], rng))
+    forget_strays(world, before)
+    return undo
 
 
 def wrong_part(world, rng):

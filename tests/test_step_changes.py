@@ -54,6 +54,12 @@ def set_attribute(layer, name, change):
     return lambda model: setattr(model.layers[layer], name, change(getattr(model.layers[layer], name)))
 
 
+def group_norm_of(groups):
+    layer = nn.GroupNorm(3, 9)
+    layer.num_groups = groups
+    return layer
+
+
 WRONG = {
     "fewer rows": (set_value(0, "weight", lambda a: np.zeros((8, 6), "f4")), r"0\.weight must have the shape \(9, 6\), not \(8, 6\)"),
     "short bias": (set_value(0, "bias", lambda a: a[:3].copy()), r"0\.bias must have the shape \(9,\), not \(3,\)"),
@@ -76,6 +82,7 @@ WRONG = {
     "seed": (set_attribute(3, "seed", lambda s: -1), "seed must be"),
     "offset": (set_attribute(3, "offset", lambda s: 1 << 64), "offset must be"),
     "eps": (set_attribute(1, "eps", lambda e: -1.0), "eps must not be negative"),
+    "groups": (lambda m: setattr(m, "layers", (m.layers[0], group_norm_of(0), *m.layers[1:])), "num_groups must be"),
     "momentum": (set_attribute(1, "momentum", lambda e: "much"), "momentum must be"),
     "a layer twice": (lambda m: setattr(m, "layers", (*m.layers, m.layers[2])), "ReLU stands twice"),
     "no layer": (lambda m: setattr(m, "layers", (*m.layers, 3)), r"layers\[5\] must be a Module"),

@@ -49,6 +49,7 @@ class _Grouped(Module):
             raise ValueError(
                 f"{name}: {type(self).__name__} has {channels} channels, the layer before gives {x.shape}"
             )
+        self._normalise(np.zeros((2, channels, 2), plan.dtype), None, None, None)  # refuses wrong options
         form = (groups, channels // groups, n)
         if form[1] * n == 1:
             plan.least_rows = max(plan.least_rows, 2)
@@ -57,7 +58,6 @@ class _Grouped(Module):
             plan.parameter(parameter, f"{name}.{what}", (channels,), optional=True)
             for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
         )
-        self._normalise(np.zeros((2, channels, 2), plan.dtype), None, None, None)  # refuses wrong options
         y = plan.activation(x.cols, shape=x.shape)
         mean, inv_std = plan.matrix(f"{name}.mean", groups), plan.matrix(f"{name}.inv_std", groups)
         plan.keep(x)

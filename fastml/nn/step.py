@@ -46,7 +46,7 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
         A Sequential of layers that have a program; in training mode.
     loss_fn : loss with reduction "mean" or "sum"
     optimizer : optimizer over parameters of the model
-        Parameters that it does not hold stay as they are.
+        Parameters that it does not hold stay as they are, and so do those of it that are not in the model.
     max_norm : float, optional
         Bound of the norm of all gradients that the optimizer takes together: :func:`fastml.clip_grad_norm` before
         ``optimizer.step()``.
