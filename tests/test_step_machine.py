@@ -170,7 +170,7 @@ class StepMachine(RuleBasedStateMachine):
 
 NIGHTLY = os.environ.get("FASTML_NIGHTLY") == "1"
 StepMachine.TestCase.settings = settings(
-    max_examples=400 if NIGHTLY else 10, stateful_step_count=50, deadline=None, print_blob=True, report_multiple_bugs=False,
+    max_examples=420 if NIGHTLY else 11, stateful_step_count=50, deadline=None, print_blob=True, report_multiple_bugs=False,
     derandomize=not NIGHTLY, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 TestStepMachine = StepMachine.TestCase
