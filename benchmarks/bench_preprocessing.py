@@ -13,8 +13,8 @@ SMALL, MIDDLE, LARGE = (100, 5), (10_000, 20), (1_000_000, 20)
 def _coefficients(name, x):
     """z = (x - center) / scale of each column, in float64."""
     if name == "StandardScaler":
-        total, m2 = reference.column_moments(x)
-        return total / len(x), np.sqrt(m2 / len(x))
+        mean, m2 = reference.column_moments(x)
+        return mean, np.sqrt(m2 / len(x))
     low, high = (a.astype(np.float64) for a in reference.column_extremes(x))
     if name == "MinMaxScaler":
         return low, high - low

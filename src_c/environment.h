@@ -5,8 +5,8 @@
  * in the thread that loads it). Both modes round to nearest and trap nothing:
  *
  *     FM_FULL    IEEE 754, denormals included
- *     FM_FLUSH   denormal operands and results count as zeros: a vector with one of them takes some 150 cycles more on
- *                Intel's processors
+ *     FM_FLUSH   denormal operands and results count as zeros: a vector with one of them is a microcode assist on Intel's
+ *                processors
  *
  * docs/numerics.md says which kernel runs in which. Reading the register takes about a nanosecond, changing it 5 to 16
  * (it waits for what is under way), so it is changed only where the mode differs. The exceptions' sticky flags are

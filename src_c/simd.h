@@ -56,7 +56,7 @@ FM_INLINE n64 n64_scale_any(n64 p, n64 n)
 }
 #endif
 /* Lanes so far down that nothing is left of them are set to 0 first: to round them to 0 is an underflow, which costs an
- * Intel processor 150 cycles a vector. */
+ * Intel processor a microcode assist a vector. */
 FM_INLINE n32 n32_scale2(n32 p, n32 n) { return n32_scale_any(n32_unless_lt(n, n32_set1(-160), p), n); }
 FM_INLINE n64 n64_scale2(n64 p, n64 n) { return n64_scale_any(n64_unless_lt(n, n64_set1(-1088), p), n); }
 

@@ -236,3 +236,24 @@ def test_backward_uses_the_options_of_its_forward(layer, name, value):
     want = layer.backward(np.ones_like(x)).copy()
     setattr(layer, name, value)
     np.testing.assert_array_equal(layer.backward(np.ones_like(x)), want)
+
+
+class Tuned(optim.Adam):
+    """Changes nothing that counts."""
+
+    def learning_rates(self):
+        return [self.lr]
+
+
+def test_an_optimizer_of_ones_own_keeps_its_program():
+    model = nn.Sequential(nn.Linear(6, CLASSES, seed=1))
+    step = nn.compile_step(model, nn.CrossEntropyLoss(), Tuned(model.parameters(), lr=0.1))
+    assert step(np.ones((8, 6), np.float32), np.arange(8) % CLASSES) > 0
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.NLLLoss])
+def test_labels_that_are_floats_are_named(loss):
+    model = nn.Sequential(nn.Linear(6, CLASSES, seed=1))
+    step = nn.compile_step(model, loss(), sgd(model))
+    with pytest.raises(TypeError, match="target must be integer labels or floating-point class probabilities, not float64"):
+        step(np.ones((8, 6), np.float32), np.zeros(8))

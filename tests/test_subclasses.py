@@ -141,6 +141,17 @@ def test_masked_data_is_refused(name):
         call()
 
 
+def test_masked_arrays_are_not_saved(tmp_path):
+    with pytest.raises(TypeError, match=r"model_or_state\['a'\].* without a mask"):
+        nn.save({"a": np.ma.array([1.0, 2.0], mask=[0, 1])}, tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_masked_arrays_are_not_trained():
+    with pytest.raises(TypeError, match=r"params\[0\].* without a mask"):
+        optim.SGD([np.ma.zeros(3)], 0.1)
+
+
 def test_an_array_that_cannot_be_made_is_named():
     class Broken:
         def __array__(self, dtype=None, copy=None):

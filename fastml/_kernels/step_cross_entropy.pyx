@@ -159,6 +159,8 @@ cdef class Labels:
         return NULL if self.weight is None else cnp.PyArray_DATA(<cnp.ndarray>self.weight)
 
     cdef bind_probabilities(self, target, Py_ssize_t rows):
+        if target.shape == (rows,):
+            raise TypeError(f"target must be integer labels or floating-point class probabilities, not {target.dtype} labels")
         if target.shape != (rows, self.n):
             raise ValueError(f"target must have the shape ({rows},) or ({rows}, {self.n}), not {target.shape}")
         if self.ignore_index is not None:

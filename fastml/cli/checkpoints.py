@@ -26,6 +26,8 @@ def check_options(arguments):
         return
     if os.path.isdir(path):
         raise CommandError(f"--checkpoint {path}: is a directory, not a file")
+    if arguments.save is not None and os.path.realpath(arguments.save) == os.path.realpath(path):
+        raise CommandError(f"--checkpoint {path} must be another file than --save {arguments.save}")
     if os.path.exists(path) and not arguments.resume:
         raise CommandError(
             f"--checkpoint {path}: the file is there already: go on from it with --resume, or remove it"

@@ -13,7 +13,7 @@ from .module import Module
 _PLAIN = (int, float, complex, str, bytes, bool, np.generic, np.dtype)
 #: What a subclass may change without changing what its objects compute.
 _HARMLESS = {
-    "buffer_names", "extra_repr", "load_state_dict", "lower", "modules", "named_children", "named_parameters",
+    "_live", "buffer_names", "extra_repr", "load_state_dict", "lower", "modules", "named_children", "named_parameters",
     "parameters", "place_names", "state_dict", "training",
 }  # fmt: skip
 _TELLING = {"__call__", "__getattribute__", "__setattr__", "__delattr__"}

@@ -45,6 +45,7 @@ def save(model_or_state, path, metadata=None):
                 f"model_or_state[{name!r}] must be an array, not {type(value).__name__}: "
                 "the state of an optimizer goes into a file with nn.save_checkpoint"
             )
+        _check.refuse_mask(value, f"model_or_state[{name!r}]")
     write({name: np.asarray(value) for name, value in state.items()}, path, metadata)
 
 

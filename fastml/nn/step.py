@@ -168,7 +168,7 @@ class Step(Caller):
     def _check_shape(self, array):
         least = self._least_rows
         if array.ndim < 2 or len(array) < least or self._sample not in (None, array.shape[1:]):
-            rows = "n" if least == 1 else f"n >= {least}"
+            rows = "n" if least == 1 and array.shape[:1] != (0,) else f"n >= {least}"
             sample = "…" if self._sample is None else ", ".join(map(str, self._sample))
             raise ValueError(f"x must have the shape ({rows}, {sample}), not {array.shape}")
 

@@ -143,6 +143,7 @@ def checked(params):
         if not isinstance(value, np.ndarray) or value.dtype not in (np.float32, np.float64):
             kind = value.dtype if isinstance(value, np.ndarray) else type(p).__name__
             raise TypeError(f"params[{i}] must be a parameter or a float32 or float64 array, got {kind}")
+        _check.refuse_mask(value, f"params[{i}]")
         if not value.flags.writeable:
             raise ValueError(f"params[{i}] is read-only")
         seen.append(value)

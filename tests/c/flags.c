@@ -1,6 +1,6 @@
 /* Prints the primitives of one target that underflow or read a denormal although every input is of normal size.
  *
- * Results below the normal range, and operands there, cost Intel's processors 150 cycles a vector. The only ones that a
+ * Results below the normal range, and operands there, cost Intel's processors a microcode assist a vector. The only ones that a
  * caller has asked for are those of entries whose own result is that small: not the padding of a tail, not an entry whose
  * result is 0. The processor's sticky flags tell; tests/test_bits.py builds and runs this for every x86-64 target.
  */
