@@ -7,8 +7,18 @@ import warnings
 import numpy as np
 import pytest
 
+from fastml import _openmp
+
 from .arrays import normal
 from .calls import CALLABLES, CALLS, EXAMPLES, parameters_of
+
+
+@pytest.fixture(autouse=True)
+def number_of_threads():
+    """Leave the number of threads as it was: a call of set_num_threads is among those that are tried."""
+    before = _openmp.chosen_threads()
+    yield
+    _openmp.set_threads(before)
 
 
 class Lying:

@@ -78,8 +78,11 @@ def test_squares_neither_overflow_nor_vanish(scale):
     np.testing.assert_allclose(inv_rms, want[1], rtol=1e-6)
     grad = normal((4, 700), np.float32, 2)
     got, want = (m.rms_norm_backward(grad, x, None, inv_rms) for m in (fastml, reference))
-    close(got[0] * np.float32(scale), want[0] * scale, np.float32, 8)
-    close(got[1], want[1], np.float32, 8)
+    if (inv_rms < np.finfo(np.float32).tiny).all():  # counts as 0 in gradients
+        assert not got[0].any() and not got[1].any()
+    else:
+        close(got[0] * np.float32(scale), want[0] * scale, np.float32, 8)
+        close(got[1], want[1], np.float32, 8)
 
 
 def test_rows_that_are_not_finite():

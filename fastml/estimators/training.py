@@ -153,7 +153,7 @@ class Solver(Tracked):
         if o.alpha == 0:
             return 0.0
         norm = clip_grad_norm(self._penalised, math.inf)  # which clips nothing
-        return o.alpha / 2 * norm**2 / weight
+        return o.alpha / 2 * norm * norm / weight  # which may be infinite
 
     # What a compiled step asks for
 

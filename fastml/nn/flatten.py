@@ -14,6 +14,7 @@ class Flatten(Module):
     Source: ``torch.nn.Flatten``.
 
     >>> from fastml import nn
+    >>> import numpy as np
     >>> layer = nn.Flatten()
     >>> layer(np.zeros((5, 28, 28), np.float32)).shape, layer.backward(np.zeros((5, 784), np.float32)).shape
     ((5, 784), (5, 28, 28))
