@@ -84,6 +84,22 @@ def test_state_repeats_and_resumes(kind, shape):
     assert kind(0.5).seed == seed and repr(kind(0.25)) == f"{kind.__name__}(p=0.25)"
 
 
+@pytest.mark.parametrize("kind, shape", [(nn.Dropout, (6, 7)), *LAYERS])
+def test_the_stream_is_a_ring(kind, shape):
+    x, layer = normal(shape), kind(0.5, seed=1)
+    layer(x)
+    words = layer.offset
+    layer.offset = 2**64 - 5
+    layer(x)
+    assert layer.offset == words - 5
+    again = kind(0.5, seed=1)
+    again.offset = words - 5
+    assert_same_bits(layer(x), again(x))
+    layer.offset = 2**64 - 5
+    model = nn.Sequential(layer, nn.Flatten(), nn.Linear(int(np.prod(shape[1:])), CLASSES, seed=0))
+    assert_same_training(model, samples(shape[1:], np.float32))
+
+
 @pytest.mark.parametrize("kind, shape", LAYERS)
 def test_layouts_kinds_and_threads(kind, shape):
     def run(x, layer=None):

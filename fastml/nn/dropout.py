@@ -35,6 +35,10 @@ class _Dropping(Module):
         if getattr(grad, "shape", shape) != shape:
             raise ValueError(f"grad has shape {grad.shape}, the last result has {shape}")
 
+    def _advance(self, offset, words):
+        """``words`` have been drawn from ``offset`` on; the stream is a ring of 2⁶⁴."""
+        self.offset = (int(offset) + words) % (1 << 64)
+
     def _draw(self, plan, count, *numbers):
         """With each step of a plan: what has the seed and the offset, for ``count`` words a sample."""
         p, seed, offset = self.p, self.seed, 0
@@ -48,7 +52,7 @@ class _Dropping(Module):
                 each.set(integers=[seed, offset])
 
         def commit(rows):
-            self.offset = offset + rows * count
+            self._advance(offset, rows * count)
 
         plan.prepare.append(prepare)
         plan.commit.append(commit)
@@ -68,7 +72,7 @@ class Dropout(_Dropping):
 
     Any shape. In evaluation, and with p = 0, the input itself comes back. No mask is stored: element i of
     a forward pass is kept or dropped by (``seed``, ``offset`` + i) alone, where ``offset`` counts the
-    elements drawn before; each pass draws a new mask and backward draws the same again. Both attributes
+    elements drawn before, modulo 2⁶⁴; each pass draws a new mask and backward draws the same again. Both attributes
     may be set, to repeat or resume. Without ``seed`` one comes from :func:`fastml.nn.manual_seed`'s stream.
 
     Raises ValueError for p outside 0 … 1 and a seed outside 0 … 2⁶⁴ − 1, TypeError for a seed that is no
@@ -90,7 +94,7 @@ class Dropout(_Dropping):
             return x
         p, seed, offset = self.p, self.seed, self.offset
         y = dropout(x, p, seed=seed, offset=offset, out=self._results.like(x))
-        self.offset = offset + y.size
+        self._advance(offset, y.size)
         self._saved = p, seed, offset, y.shape
         return y
 
@@ -147,7 +151,7 @@ class _ChannelDropout(_Dropping):
         channels = shape[: 1 if x.ndim == self._sample else 2]
         offset = self.offset
         scale = dropout(np.ones(channels, x.dtype), self.p, seed=self.seed, offset=offset)
-        self.offset = offset + scale.size
+        self._advance(offset, scale.size)
         scale = scale.reshape(channels + (1,) * (x.ndim - len(channels)))
         with full():
             y = np.multiply(x, scale, out=self._results.like(x))
@@ -282,7 +286,7 @@ class AlphaDropout(_Dropping):
             y = np.multiply(x, scale, out=np.empty(x.shape, x.dtype) if y is None else y)
             y += shift
             _replace_dropped(y, kept, low)
-        self.offset = offset + y.size
+        self._advance(offset, y.size)
         self._saved = kept, scale, y.shape
         return y
 
