@@ -8,7 +8,11 @@ API conventions: float32 and float64 stay, integers and bool become float32, any
 import math
 import operator
 import os
+import re
 import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from itertools import chain
 
 import numpy as np
 
@@ -18,7 +22,7 @@ def axis_index(axis):
     try:
         return operator.index(axis)
     except TypeError:
-        raise TypeError(f"axis must be an integer, not {type(axis).__name__}") from None
+        raise TypeError(f"axis must be an integer, not {shown(axis)}") from None
 
 
 def raise_axis(axis, ndim):
@@ -59,45 +63,101 @@ def without(y, axes):
     return y[()] if y.ndim == 0 else y
 
 
-def number(value, name, low=-math.inf, high=math.inf):
-    """A real number within [low, high] as a float; NaN lies in no range."""
+def number(value, name, low=-math.inf, high=math.inf, ends="[]", others=""):
+    """A real number from low to high as a float; NaN lies in no range. ``ends``: whether low, and high, belong to it,
+    "(" and ")" where not. ``others``: what else may be given, in words."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a real number, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a real number{others}, not {shown(value)}")
     try:
         x = float(value)  # before comparing: a bound would be rounded to a NumPy scalar's own precision
     except OverflowError:
         x = math.inf if value > 0 else -math.inf
-    if not low <= x <= high:
-        raise ValueError(f"{name} must be between {low} and {high}, not {x}")
+    if not low <= x <= high or (x == low and ends[0] == "(") or (x == high and ends[1] == ")"):
+        raise outside(name, value, x, low, high, ends, others)
     return x
 
 
-def integer(value, name, low, high):
-    """An integer within [low, high] as an int; a bool is none."""
+def positive(value, name, others=""):
+    """A real number above 0 as a float."""
+    return number(value, name, 0, ends="(]", others=others)
+
+
+def nonzero(value, name):
+    """A real number other than 0 as a float."""
+    x = number(value, name)
+    if x == 0:
+        raise ValueError(f"{name} must be other than 0, not {shown(value)}")
+    return x
+
+
+def integer(value, name, low=-math.inf, high=math.inf, others=""):
+    """An integer within [low, high] as an int; a bool is none. ``others``: what else may be given, in words."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         value = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__}") from None
+        raise TypeError(f"{name} must be an integer{others}, not {shown(value)}") from None
     if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+        raise outside(name, value, value, low, high, others=others)
     return value
+
+
+#: More of anything could not be held, and NumPy's own sizes in bytes overflow on the way to saying so.
+MOST = 2**48
+
+
+def size(value, name, others=""):
+    """A number of things, one at least, as an int."""
+    return integer(value, name, 1, MOST, others)
+
+
+def seed(value, others=""):
+    """A seed as an int: all generators here begin with 64 bits."""
+    return integer(value, "seed", 0, 2**64 - 1, others)
+
+
+def outside(name, value, x, low, high, ends="[]", others=""):
+    """The error for a value that as a number x is outside a range. It names both ends only where both are the argument's own: the end of a
+    type's range is nobody's wish."""
+    least = f"{'greater than' if ends[0] == '(' else 'at least'} {low}"
+    most = f"{'less than' if ends[1] == ')' else 'at most'} {high}"
+    if max(abs(low), abs(high)) < 2**31:
+        wanted = f"between {low} and {high}" if ends == "[]" else f"{least} and {most}"
+    elif math.isfinite(x) or x == low == 0:
+        wanted = most if x >= high else least
+    else:
+        wanted = "a number" if low == -high == -math.inf else "finite" if x == math.inf or low < -(2**31) else least
+    return ValueError(f"{name} must be {wanted}{others}, not {shown(value)}")
 
 
 def flag(value, name):
     """True or False as a bool, 1 and 0 too; anything else, such as the text "False", is a mistake."""
-    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
+    if isinstance(value, (int, np.integer)) and value in (0, 1):
+        return bool(value)
+    return boolean(value, name)
+
+
+def boolean(value, name):
+    """True or False as a bool, and nothing else, as scikit-learn takes them."""
+    if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise TypeError(f"{name} must be True or False, not {shown(value)}")
 
 
-def choice(value, name, options):
-    """value, if it is one of the options, which are texts (one may be None)."""
+def choice(value, name, options, others=""):
+    """value, if it is one of the options, which are texts (one may be None). ``others``: what else may be given."""
     if (value is None or isinstance(value, str)) and value in options:
         return value
     *most, last = map(repr, options)
-    raise ValueError(f"{name} must be {', '.join(most)} or {last}, not {shown(value)}")
+    raise ValueError(f"{name} must be {', '.join(most)} or {last}{others}, not {shown(value)}")
+
+
+def text(value, name):
+    """A str."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, not {shown(value)}")
+    return value
 
 
 def as_dtype(value, name="dtype"):
@@ -113,7 +173,19 @@ def each(values, name):
     try:
         return tuple(values)
     except TypeError:
-        raise TypeError(f"{name} must be a list or a tuple, not {type(values).__name__}") from None
+        raise TypeError(f"{name} must be a list or a tuple, not {shown(values)}") from None
+
+
+@contextmanager
+def named(name):
+    """What another library says about an argument, under the argument's name."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        if re.search(rf"\b{name}\b", str(error)):
+            raise
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name} cannot be used: {error or type(error).__name__}") from error
 
 
 def path(value, name="path"):
@@ -121,7 +193,7 @@ def path(value, name="path"):
     try:
         return os.fspath(value)
     except TypeError:
-        raise TypeError(f"{name} must be a path, not {type(value).__name__}") from None
+        raise TypeError(f"{name} must be a path, not {shown(value)}") from None
 
 
 def shown(value):
@@ -129,6 +201,21 @@ def shown(value):
     if value is None or isinstance(value, (bool, int, float, str, tuple, np.generic)):
         return repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     return type(value).__name__
+
+
+def entries(state, names, owner, name="state"):
+    """The values of these names in a saved state, a dict; ValueError that lists those that it lacks."""
+    state = mapping(state, name)
+    if missing := [str(key) for key in names if key not in state]:
+        raise ValueError(f"{name} must be that of {owner}, not without {', '.join(missing)}")
+    return [state[key] for key in names]
+
+
+def mapping(value, name):
+    """A dict, or what is like one."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a dict, not {shown(value)}")
+    return value
 
 
 def shape_tuple(shape):
@@ -152,18 +239,49 @@ def as_array(x, name):
         return x
     refuse_mask(x, name)
     try:
-        return np.asarray(x)
+        a = np.asarray(x)
     except MemoryError:
         raise
     except Exception as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name} cannot be made an array: {error}") from error
+        raise kind(f"{name} cannot be made an array: {error or type(error).__name__}") from error
+    if isinstance(x, (list, tuple)):
+        refuse_masks_within(x, name, a.ndim)
+    return a
 
 
 def refuse_mask(x, name):
     """TypeError for a masked array: its mask would be lost."""
     if isinstance(x, np.ndarray) and isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must be an array without a mask, not a {type(x).__name__}: pass {name}.filled(value)")
+
+
+def refuse_masks_within(values, name, depth):
+    """The same for the elements of a list and of the lists in it, down to a depth; a list that begins with a number is
+    one of numbers (of np.ma.masked among them NumPy makes NaN, and says so)."""
+    lists = (values,)
+    for _ in range(depth):
+        lists = [v for v in lists if v and type(v[0]) not in (float, int)]
+        if not lists:
+            return
+        values = list(chain.from_iterable(lists))
+        for kind in set(map(type, values)):
+            if issubclass(kind, np.ma.MaskedArray):
+                raise TypeError(f"{name} must hold arrays without a mask, not a {kind.__name__}: fill it before")
+        lists = [v for v in values if isinstance(v, (list, tuple))]
+
+
+def shape_of(x, name):
+    """The shape that x has as an array."""
+    return (x if isinstance(x, np.ndarray) else as_array(x, name)).shape
+
+
+def check_parameter(x, name):
+    """TypeError unless x is an array that can be learnt."""
+    if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
+        kind = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else shown(x)
+        raise TypeError(f"{name} must be a float32 or float64 array, not {kind}")
+    refuse_mask(x, name)
 
 
 def memory(x, name):
@@ -184,6 +302,14 @@ def as_int64(labels):
 def changed_labels(name):
     """The error for labels that passed the check of a call and were no classes when its work came to them."""
     return IndexError(f"{name} must keep its labels during the call: another thread has changed them")
+
+
+def as_numbers(x, name):
+    """x as an exact ndarray of real numbers, of whatever dtype it has."""
+    a = as_array(x, name)
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, not {a.dtype}")
+    return a
 
 
 def as_real(x, name, dtype=None):

@@ -218,10 +218,10 @@ def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
 
     parameters = make(seed=1)["model"].parameters()
     refused("its optimizer is of the type SGD, not Adam", optimizer=OPTIMIZERS["Adam"](parameters))
-    refused("optimizer: state has 8 parameters, the optimizer 7", optimizer=OPTIMIZERS["SGD"](parameters[1:]))
-    refused("ema: state has 8 averages, the EMA 7", ema=optim.EMA(parameters[1:]))
+    refused("optimizer: state must have 7 parameters, as the optimizer has, not 8", optimizer=OPTIMIZERS["SGD"](parameters[1:]))
+    refused("ema: state must have 7 averages, as the EMA has, not 8", ema=optim.EMA(parameters[1:]))
     refused("its schedule is of the type StepLR, not Cosine", schedule=make(schedule="CosineAnnealingLR")["schedule"])
-    refused("batches: .* rows=50, batch_size=8, .* batch_size=9", batches=data.batches(X, Y, batch_size=9))
+    refused("batches: .* batch_size=9, .* not rows=50, batch_size=8", batches=data.batches(X, Y, batch_size=9))
 
     def model_refused(words, *layers):
         model = nn.Sequential(*layers)

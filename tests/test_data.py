@@ -255,8 +255,8 @@ def test_lists_and_more_axes():
         ((), {}, TypeError, "at least one"),
         ((np.zeros(3), np.zeros(4)), {}, ValueError, r"\[3, 4\]"),
         ((np.float32(3),), {}, ValueError, r"arrays\[0\]"),
-        ((np.zeros(3),), {"batch_size": 0}, ValueError, "got 0"),
-        ((np.zeros(3),), {"batch_size": -2}, ValueError, "got -2"),
+        ((np.zeros(3),), {"batch_size": 0}, ValueError, "batch_size must be at least 1, .* not 0"),
+        ((np.zeros(3),), {"batch_size": -2}, ValueError, "batch_size must be at least 1, .* not -2"),
         ((np.zeros(3),), {"batch_size": 2.0}, TypeError, "2.0"),
         ((np.zeros(3),), {"batch_size": True}, TypeError, "True"),
         ((np.zeros(3),), {"batch_size": "all"}, ValueError, "'all'"),
@@ -369,21 +369,21 @@ def test_places_refused():
     batches = data.batches(np.arange(10), batch_size=4, seed=1)
     good = batches.state_dict()
     for change, words in [
-        ({"rows": 11}, "the state has rows=11, .* these batches rows=10"),
+        ({"rows": 11}, "state must be of batches with rows=10, .* not rows=11"),
         ({"batch_size": 5}, "batch_size=5"),
         ({"shuffle": False}, "shuffle=False"),
         ({"drop_last": True}, "drop_last=True"),
         ({"batch": 4}, "batch must be at most 3, .* not 4"),
         ({"batch": -1}, "batch"),
-        ({"epoch": "1"}, "epoch"),
-        ({"seed": 0.5}, "seed"),
+        ({"epoch": "1"}, "epoch must be an integer, not '1'"),
+        ({"seed": 0.5}, "seed must be an integer or None, not 0.5"),
     ]:
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises((ValueError, TypeError), match=words):
             batches.load_state_dict({**good, **change})
     for name in good:
         with pytest.raises(ValueError, match=name):
             batches.load_state_dict({key: value for key, value in good.items() if key != name})
-    with pytest.raises(ValueError, match="not the place"):
+    with pytest.raises(TypeError, match="state must be a dict, not None"):
         batches.load_state_dict(None)
     assert batches.state_dict() == good
     assert pickle.loads(pickle.dumps(batches)).state_dict() == good

@@ -44,6 +44,20 @@ def test_wrong_dtype(op, module, kind):
 
 @every_module
 @every_op
+def test_masked_arrays(op, module):
+    """Also in a list, where NumPy drops the mask in silence."""
+    args = op.make((6, 5), np.float32, seed=1)
+    for name in op.arrays:
+        if name in args:
+            with pytest.raises(TypeError, match=name):
+                op.run(map_arrays(args, [name], np.ma.masked_invalid), module)
+            if isinstance(args[name], np.ndarray) and name not in op.mutated:
+                with pytest.raises(TypeError, match=name):
+                    op.run({**args, name: [np.ma.masked_invalid(args[name])]}, module)
+
+
+@every_module
+@every_op
 def test_wrong_shape(op, module):
     """Every array but the first with one axis more, and one element more along its last axis."""
     args = op.make((6, 5), np.float32, seed=1)
@@ -114,6 +128,10 @@ WRONG_OPTIONS = [
     ("batch_norm", ValueError, "eps", {"eps": NAN}),
     ("batch_norm", TypeError, "eps", {"eps": "1e-5"}),
     ("batch_norm", TypeError, "momentum", {"momentum": None}),
+    ("batch_norm", ValueError, "momentum", {"momentum": 3}),
+    ("batch_norm", ValueError, "momentum", {"momentum": -0.1}),
+    ("softplus", ValueError, "beta", {"beta": 0}),
+    ("softplus_backward", ValueError, "beta", {"beta": 0.0}),
     ("batch_norm", ValueError, "running", {"running_mean": None, "training": False}),
     ("batch_norm", ValueError, "running", {"running_var": None, "training": False}),
     ("batch_norm", TypeError, "running_mean", {"running_mean": [0.0] * 5}),

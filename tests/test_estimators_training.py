@@ -204,7 +204,7 @@ def test_class_weight():
     ("weight", "match"),
     [
         ([1.0], "inconsistent"),
-        (np.full(50, -1.0), "negative"),
+        (np.full(50, -1.0), "at least 0, not -1.0"),
         (np.zeros(50), "zero for every row"),
         (np.full(50, np.nan), "NaN"),
         (np.ones((50, 1)), "one axis"),

@@ -1,5 +1,6 @@
 """Hostile arguments: every public callable takes them or says which argument is wrong, and has written nothing then."""
 
+import copy
 import inspect
 import re
 import warnings
@@ -11,6 +12,7 @@ from fastml import _openmp
 
 from .arrays import normal
 from .calls import CALLABLES, CALLS, EXAMPLES, parameters_of
+from .methods import METHODS
 
 
 @pytest.fixture(autouse=True)
@@ -79,30 +81,44 @@ HOSTILE = {
 }
 
 
-def arrays_of(value, seen=None):
-    """All arrays in an argument: of lists, of parameters, of models and their optimizers."""
-    seen = set() if seen is None else seen
+#: What a path that is none leads to.
+OS_ERRORS = "(FileNotFound|FileExists|Permission|IsADirectory|OS)Error"
+#: The ends of types' ranges, and errors shown as Python writes them.
+NOT_FOR_USERS = r"between \S+ and (inf|\S{13,})|(Key|Type|Value)Error\("
+SIMPLE = (bool, int, float, str, bytes, type(None))
+#: What a layer keeps of its last call, and caches.
+KEPT = ("_saved", "_results", "_gradients", "_ties", "_schedule", "_signature", "_sample", "_rows", "_outside")
+
+
+def facts_of(value, seen=None):
+    """All arrays and simple attributes in an argument, of lists, of parameters, of models and their optimizers."""
+    seen = {} if seen is None else seen
     if id(value) in seen:
         return
-    seen.add(id(value))
+    seen[id(value)] = value  # held, so that no other object gets its id
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, (list, tuple)):
         for v in value:
-            yield from arrays_of(v, seen)
+            yield from facts_of(v, seen)
+    elif isinstance(value, dict):
+        yield from facts_of(list(value.values()), seen)
     elif type(value).__module__.startswith("fastml."):
-        slots = [getattr(value, name, None) for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
-        yield from arrays_of([*slots, *getattr(value, "__dict__", {}).values()], seen)
+        slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+        held = {name: getattr(value, name, None) for name in slots} | getattr(value, "__dict__", {})
+        held = {name: v for name, v in held.items() if name not in KEPT}
+        yield {name: v for name, v in held.items() if isinstance(v, SIMPLE)}
+        yield from facts_of(list(held.values()), seen)
 
 
-def try_call(call, parameter, value):
-    """None, or what is wrong with how the call takes the value."""
-    args = call.make()
-    if parameters_of(call.function)[parameter].kind is inspect.Parameter.VAR_POSITIONAL:
-        value = [value]
-    args[parameter] = value
-    held = list(arrays_of(list(args.values())))
-    before = [a.copy() for a in held]
+def snapshot(value):
+    return [fact.tobytes() if isinstance(fact, np.ndarray) else repr(fact) for fact in facts_of(value)]
+
+
+def fault_of(call, args, names):
+    """What is wrong with how a call takes these arguments, or None: it returns, or it raises an error that has one of the
+    names, and nothing was written then."""
+    before = snapshot(args)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
@@ -110,18 +126,25 @@ def try_call(call, parameter, value):
             return None
         except (ValueError, TypeError, IndexError) as caught:
             error = caught
-        except OSError as caught:
-            return None if parameter in ("path", "folder") else f"{type(caught).__name__}: {caught}"
         except Exception as caught:  # noqa: BLE001 - which one it is, is what is asked
             return f"{type(caught).__name__}: {str(caught)[:150]}"
     # What is of the right kind may be at odds with another argument: the error may name that one.
-    named = [parameter] if isinstance(error, TypeError) else [*parameters_of(call.function), *call.also]
-    if not any(re.search(rf"\b{name}\b", str(error)) for name in named):
+    others = () if isinstance(error, TypeError) else parameters_of(call.function)
+    if not any(re.search(rf"\b{name}\b", str(error)) for name in (*names, *others, *call.also)):
         return f"{type(error).__name__} without its name: {str(error)[:150]}"
-    for a, b in zip(held, before, strict=True):
-        if a.tobytes() != b.tobytes():
-            return f"{type(error).__name__}, and an array was written: {str(error)[:100]}"
+    if re.search(NOT_FOR_USERS, str(error)):
+        return f"{type(error).__name__} of internals: {str(error)[:150]}"
+    if snapshot(args) != before:
+        return f"{type(error).__name__}, and something was written: {str(error)[:100]}"
     return None
+
+
+def try_call(call, parameter, value):
+    args = call.make()
+    if parameters_of(call.function)[parameter].kind is inspect.Parameter.VAR_POSITIONAL:
+        value = [value]
+    fault = fault_of(call, args | {parameter: value}, [parameter])
+    return None if parameter in ("path", "folder") and re.match(OS_ERRORS, fault or "") else fault
 
 
 def test_every_public_callable_has_a_valid_call():
@@ -129,21 +152,54 @@ def test_every_public_callable_has_a_valid_call():
     assert sorted(set(EXAMPLES) - set(CALLABLES)) == []
 
 
-@pytest.mark.parametrize("name", CALLS)
+EVERYTHING = CALLS | METHODS
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_the_valid_call_is_valid(name):
-    call = CALLS[name]
+    call = EVERYTHING[name]
     if name == "fastml.data.load_mnist":
         pytest.skip("needs the files")
     call.run(call.make())
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if parameters_of(CALLS[name].function)])
+@pytest.mark.parametrize("name", [name for name in EVERYTHING if parameters_of(EVERYTHING[name].function)])
 def test_hostile_arguments(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # "nonsense" is a path
-    call = CALLS[name]
+    call = EVERYTHING[name]
     faults = {}
     for parameter in parameters_of(call.function):
         for label, value in HOSTILE.items():
             if fault := try_call(call, parameter, value):
                 faults.setdefault(f"{parameter}: {fault}", []).append(label)
+    assert not faults, "\n" + "\n".join(f"{key}  <- {', '.join(labels)}" for key, labels in faults.items())
+
+
+def places(state, path=()):
+    """The paths to all that a state holds."""
+    for key, value in state.items() if isinstance(state, dict) else enumerate(state):
+        yield (*path, key)
+        if isinstance(value, (dict, list)):
+            yield from places(value, (*path, key))
+
+
+def replaced(state, path, value):
+    """A copy of the state with another value at the path."""
+    if not path:
+        return value
+    state = copy.copy(state)
+    state[path[0]] = replaced(state[path[0]], path[1:], value)
+    return state
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name.endswith(".load_state_dict")])
+def test_hostile_states(name):
+    call = METHODS[name]
+    faults = {}
+    for path in places(call.make()["state"]):
+        for label, value in HOSTILE.items():
+            args = call.make()
+            args["state"] = replaced(args["state"], path, value)
+            if fault := fault_of(call, args, ["state", *(re.escape(key) for key in path if isinstance(key, str))]):
+                faults.setdefault(f"{path}: {fault}", []).append(label)
     assert not faults, "\n" + "\n".join(f"{key}  <- {', '.join(labels)}" for key, labels in faults.items())

@@ -348,9 +348,9 @@ WRONG = [
 BATCHMEAN = (ValueError, "reduction must be 'mean', 'sum' or 'none', not 'batchmean'", {"reduction": "batchmean"})
 AVERAGE = (ValueError, "must be 'batchmean', 'mean', 'sum' or 'none', not 'average'", {"reduction": "average"})
 WRONG_DELTA = [
-    (ValueError, "delta must be positive, not 0", {"delta": 0.0}),
-    (ValueError, "delta must be between 0", {"delta": -1}),
-    (ValueError, "delta must be between 0", {"delta": np.nan}),
+    (ValueError, "delta must be greater than 0, not 0.0", {"delta": 0.0}),
+    (ValueError, "delta must be greater than 0, not -1", {"delta": -1}),
+    (ValueError, "delta must be greater than 0, not nan", {"delta": np.nan}),
     (TypeError, "delta must be a real number", {"delta": "1"}),
 ]
 WRONG_WEIGHTS = [

@@ -231,7 +231,7 @@ def test_state_refused():
     wrong_index["state"][7] = {"momentum_buffer": np.ones(2)}
     for state, text in [
         ({}, "param_groups"),
-        (optim.SGD([np.zeros(2)], lr=0.1).state_dict(), "1 parameters"),
+        (optim.SGD([np.zeros(2)], lr=0.1).state_dict(), "state must have 2 parameters, .* not 1"),
         (wrong_shape.state_dict(), r"\(4,\)"),
         (wrong_lr, "lr"),
         (wrong_index, "7"),

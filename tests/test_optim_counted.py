@@ -256,7 +256,7 @@ def test_state_refused():
 
     for state, text in [
         ({}, "param_groups"),
-        (optim.Adam([np.zeros(2)]).state_dict(), "1 parameters"),
+        (optim.Adam([np.zeros(2)]).state_dict(), "state must have 2 parameters, .* not 1"),
         (optim.AdamW([np.zeros(2), np.zeros(3)]).state_dict(), "decoupled_weight_decay"),
         (wrong(lambda s, g: g.update(amsgrad=True)), "max_exp_avg_sq"),
         (wrong(lambda s, g: g.update(lr=-1)), "lr"),

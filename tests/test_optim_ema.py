@@ -88,9 +88,9 @@ def test_state():
     before = copy.deepcopy(ema.state_dict())
     averages = before["averages"]
     for wrong, text in [
-        ({}, "not the state"),
-        ({"decay": 0.5, "averages": averages[:2]}, "2 averages"),
-        ({"decay": 0.5, "averages": [*averages[:3], np.ones(4)]}, "average 3 has shape"),
+        ({}, "state must be that of an EMA, not without decay, averages"),
+        ({"decay": 0.5, "averages": averages[:2]}, "state must have 4 averages, .* not 2"),
+        ({"decay": 0.5, "averages": [*averages[:3], np.ones(4)]}, "average 3 of state must have its parameter's shape"),
         ({"decay": 1.5, "averages": averages}, "decay"),
     ]:
         with pytest.raises(ValueError, match=text):

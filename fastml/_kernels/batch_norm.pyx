@@ -160,23 +160,21 @@ cdef inline bint is_running(object v, cnp.ndarray x, Py_ssize_t n, object out, b
     return is_vector(v, x, n, out) and (v is None or not training or PyArray_ISCARRAY(<cnp.ndarray>v))
 
 
-cdef double number(object value, str name) except? -1:
-    """A real number as a double."""
-    if type(value) is not float:
-        return _check.number(value, name)
-    if value != value:
-        raise ValueError(f"{name} must be a number, not nan")
-    return value
+cdef double number(object value, str name, double high) except? -1:
+    """A real number from 0 to `high` as a double."""
+    if type(value) is float and 0 <= <double>value <= high:
+        return value
+    return _check.number(value, name, 0, high)
 
 
-def channel_index(axis, ndim):
+def channel_index(axis, ndim, name="x"):
     """channel_axis as an index from the front."""
     try:
         index = _check.axis_index(axis)
     except TypeError:
-        raise TypeError(f"channel_axis must be an integer, not {type(axis).__name__}") from None
+        raise TypeError(f"channel_axis must be an integer, not {_check.shown(axis)}") from None
     if not -ndim <= index < ndim:
-        raise ValueError(f"channel_axis {index} is out of range for x with {ndim} dimension(s)")
+        raise ValueError(f"channel_axis {index} is out of range for {name} with {ndim} dimension(s)")
     return index % ndim
 
 
@@ -213,15 +211,13 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
-    cdef double rate = number(momentum, "momentum"), epsilon = number(eps, "eps")
+    cdef double rate = number(momentum, "momentum", 1), epsilon = number(eps, "eps", np.inf)
     training, unbiased = flag(training, "training"), flag(unbiased, "unbiased")
     cdef bint plain
     call = None
     updated = ()
-    if not epsilon >= 0:
-        raise ValueError(f"eps must not be negative, got {eps}")
     if not training and (running_mean is None or running_var is None):
-        raise ValueError("training=False needs running_mean and running_var, got None")
+        raise ValueError("training=False needs running_mean and running_var, not None")
     plain = is_plain(x) and fits(<cnp.ndarray>x, out) and is_axis(axis, <cnp.ndarray>x)
     if plain:
         lay(<cnp.ndarray>x, axis, &at)
@@ -282,7 +278,7 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
                  and is_vector(inv_std, grad, at.n, out))
     if not plain:
         grad = _check.as_real(grad, "grad")
-        call = _check.arrange(("grad", "x"), (grad, x), channel_index(axis, grad.ndim), out)
+        call = _check.arrange(("grad", "x"), (grad, x), channel_index(axis, grad.ndim, "grad"), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         grad, x = call.arrays
         weight = part(weight, "weight", (at.n,), grad.dtype, out)

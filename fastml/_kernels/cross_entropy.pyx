@@ -222,12 +222,9 @@ cdef int take_rule(fm_labels *rule, object ignore_index) except -1:
 
 
 cdef double smoothing_of(object label_smoothing) except? -1:
-    if type(label_smoothing) is not float and (
-            isinstance(label_smoothing, (bool, np.bool_)) or not isinstance(label_smoothing, numbers.Real)):
-        raise TypeError(f"label_smoothing must be a real number, not {_check.shown(label_smoothing)}")
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must lie in [0, 1], not {label_smoothing}")
-    return label_smoothing
+    if type(label_smoothing) is float and 0 <= <double>label_smoothing <= 1:
+        return label_smoothing
+    return _check.number(label_smoothing, "label_smoothing", 0, 1)
 
 
 cdef double z_loss_of(object z_loss) except? -1:

@@ -232,10 +232,7 @@ def l1(input, target, reduction, bint with_grad, out):
 
 def check_delta(delta):
     """delta as a positive float."""
-    delta = _check.number(delta, "delta", 0)
-    if delta == 0:
-        raise ValueError("delta must be positive, not 0")
-    return delta
+    return _check.positive(delta, "delta")
 
 
 def huber(input, target, delta, reduction, bint with_grad, out):

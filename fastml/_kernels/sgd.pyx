@@ -5,6 +5,8 @@ An average e moves towards p by w (p - e): a step of SGD on e with the gradient 
 
 from libc.float cimport DBL_MAX
 
+from .. import _check
+
 from .._check cimport flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
@@ -62,8 +64,7 @@ def ema_step(averages, params, decay):
     cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Step s
     cdef Places here
-    if option(decay, "decay", 0) > 1:
-        raise ValueError(f"decay must be at most 1, not {decay}")
+    decay = _check.number(decay, "decay", 0, 1)
     (s.lr, s.momentum, s.damp, s.decay, s.sign), (s.nesterov,) = ema_numbers(decay)
     cdef tuple e = as_tuple(averages, "averages", -1)
     cdef tuple p = as_tuple(params, "params", len(e))

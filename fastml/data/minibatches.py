@@ -11,10 +11,10 @@ from collections import deque
 
 import numpy as np
 
-from .._check import as_array, each, flag
+from .._check import MOST, as_array, each, entries, flag, integer, shown, size
 from .._kernels.one_hot import gather
 from .._threads import num_threads
-from ._checks import integer, seed_of
+from ._seeds import seed_of
 
 
 def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, prefetch=0):
@@ -60,7 +60,7 @@ class Batches:
         self.shuffle = flag(shuffle, "shuffle")
         self.seed = seed_of(seed)
         self.drop_last = flag(drop_last, "drop_last")
-        self.prefetch = integer(prefetch, "prefetch", 0)
+        self.prefetch = integer(prefetch, "prefetch", 0, MOST)
         self.epoch = 0
         self._place = (0, 0)  # the pass and the batch in it where a loaded state goes on
         self._pass = None  # a weak reference to the pass that began last
@@ -112,15 +112,13 @@ class Batches:
         Raises ValueError where the rows are not as many, another batch size, ``shuffle`` or ``drop_last`` was saved, or
         something is missing, before anything changes.
         """
-        try:
-            epoch, batch = (integer(state[name], name, 0) for name in ("epoch", "batch"))
-            seed = seed_of(state["seed"])
-            saved = {name: state[name] for name in ("rows", *self._FIXED)}
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not the place in batches: {error!r}") from None
+        names = ("rows", *self._FIXED)
+        epoch, batch, seed, *values = entries(state, ("epoch", "batch", "seed", *names), "batches")
+        epoch, batch, seed = integer(epoch, "epoch", 0, MOST), integer(batch, "batch", 0, MOST), seed_of(seed)
+        saved = dict(zip(names, values, strict=True))
         mine = {"rows": self._n, **{name: getattr(self, name) for name in self._FIXED}}
-        if saved != mine:
-            raise ValueError(f"the state has {_listed(saved)}, these batches {_listed(mine)}")
+        if not all(type(saved[name]) is type(mine[name]) and saved[name] == mine[name] for name in names):
+            raise ValueError(f"state must be of batches with {_listed(mine)}, not {_listed(saved)}")
         if batch > len(self):
             raise ValueError(f"batch must be at most {len(self)}, as many as a pass has, not {batch}")
         self.seed, self.epoch, self._place, self._pass = seed, epoch, (epoch, batch), None
@@ -163,7 +161,7 @@ class Pass:
 
 
 def _listed(values):
-    return ", ".join(f"{name}={value}" for name, value in values.items())
+    return ", ".join(f"{name}={shown(value)}" for name, value in values.items())
 
 
 def _ways(arrays):
@@ -242,14 +240,14 @@ def split(*arrays, test_size=0.2, seed=0):
 def _same_length(arrays):
     arrays = each(arrays, "arrays")
     if not arrays:
-        raise TypeError("arrays must be at least one array, got none")
+        raise TypeError("arrays must be at least one array, not none")
     arrays = tuple([as_array(array, f"arrays[{i}]") for i, array in enumerate(arrays)])
     for i, array in enumerate(arrays):
         if array.ndim == 0:
             raise ValueError(f"arrays[{i}] must have a first axis that counts the rows, not the shape ()")
     lengths = [array.shape[0] for array in arrays]
     if len(set(lengths)) > 1:
-        raise ValueError(f"arrays must have the same number of rows, got {lengths}")
+        raise ValueError(f"arrays must have the same number of rows, not {lengths}")
     return arrays, lengths[0]
 
 
@@ -258,18 +256,18 @@ def _batch_size(batch_size, n):
         return max(n, 1)
     if isinstance(batch_size, str):
         if batch_size != "auto":
-            raise ValueError(f"batch_size must be an integer, None or 'auto', got {batch_size!r}")
+            raise ValueError(f"batch_size must be an integer, None or 'auto', not {shown(batch_size)}")
         return max(n, 1) if n < 2000 else min(max(2 ** round(np.log2(n) / 2), 64), 512)
-    return integer(batch_size, "batch_size", 1, ", None or 'auto'")
+    return size(batch_size, "batch_size", ", None or 'auto'")
 
 
 def _test_samples(test_size, n):
     if isinstance(test_size, (float, np.floating)):
         if not 0 < test_size < 1:
-            raise ValueError(f"test_size as a share must lie between 0 and 1, got {test_size}")
+            raise ValueError(f"test_size as a share must be between 0 and 1, not {test_size}")
         n_test = int(np.ceil(test_size * n))
     else:
-        n_test = integer(test_size, "test_size", None, " or a share")
+        n_test = integer(test_size, "test_size", others=" or a share")
     if not 0 < n_test < n:
         raise ValueError(f"test_size={test_size} of {n} samples leaves one of the two parts empty")
     return n_test

@@ -6,11 +6,14 @@ float32, y (n,) int64, in an order that is shuffled by the seed. The draws are N
 rounded once.
 """
 
+import sys
+
 import numpy as np
 
-from .._check import as_array, as_real, each
-from ._checks import integer, number, seed_of
+from .._check import as_array, as_real, each, number, size
+from ._seeds import seed_of
 
+FINITE = -sys.float_info.max, sys.float_info.max
 MOST_NOISE = 1e30  # the points are float32 numbers
 
 
@@ -33,7 +36,7 @@ def make_spirals(n, noise=0.1, seed=0, *, classes=2):
     ((200, 2), 'float32', [100, 100])
     """
     n, noise, rng = _options(n, noise, seed)
-    classes = integer(classes, "classes", 1)
+    classes = size(classes, "classes")
     y, within, sizes = _labels(n, classes)
     t = within / sizes[y]
     angle = 3.5 * np.pi * t + 2 * np.pi * y / classes
@@ -84,9 +87,7 @@ def make_circles(n, noise=0.05, seed=0, *, factor=0.8):
     [0.5, 1.0]
     """
     n, noise, rng = _options(n, noise, seed)
-    factor = number(factor, "factor", 0)
-    if factor >= 1:
-        raise ValueError(f"factor must be below 1, got {factor:g}")
+    factor = number(factor, "factor", 0, 1, "[)")
     y, within, sizes = _labels(n, 2, last_first=True)
     angle = 2 * np.pi * within / sizes[y]
     X = np.where(y == 0, 1, factor)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -117,17 +118,17 @@ def make_blobs(n, centers=3, cluster_std=1.0, seed=0, *, center_box=(-10.0, 10.0
         box = each(center_box, "center_box")
         if len(box) != 2:
             raise ValueError(f"center_box must be (low, high), not {len(box)} values")
-        low, high = (number(bound, "center_box") for bound in box)
+        low, high = (number(bound, "center_box", *FINITE) for bound in box)
         if low > high:
-            raise ValueError(f"center_box must not be empty, got {center_box}")
-        centers = rng.uniform(low, high, (integer(centers, "centers", 1, " or an array"), 2))
+            raise ValueError(f"center_box must not be empty, not {center_box}")
+        centers = rng.uniform(low, high, (size(centers, "centers", " or an array"), 2))
     centers = as_real(centers, "centers", np.float64)
     if centers.ndim != 2 or len(centers) == 0 or not np.isfinite(centers).all():
-        raise ValueError(f"centers must be finite, one row for each cloud, got shape {centers.shape}")
+        raise ValueError(f"centers must be finite, one row for each cloud, not of shape {centers.shape}")
     std = as_real(cluster_std, "cluster_std", np.float64)
     if std.shape not in ((), (len(centers),)) or not (np.isfinite(std) & (std >= 0)).all():
         raise ValueError(
-            f"cluster_std must be a number >= 0, or one for each of the {len(centers)} clouds, got {cluster_std}"
+            f"cluster_std must be a number >= 0, or one for each of the {len(centers)} clouds, not {cluster_std}"
         )
     y, _, _ = _labels(n, len(centers))
     z = rng.standard_normal((n, centers.shape[1]))
@@ -182,7 +183,7 @@ def make_gaussians(n, noise=0.1, seed=0):
 
 def _options(n, noise, seed):
     """n and noise (0 for None), checked, and the generator."""
-    n = integer(n, "n", 1)
+    n = size(n, "n")
     noise = 0.0 if noise is None else number(noise, "noise", 0, MOST_NOISE)
     return n, noise, np.random.default_rng(seed_of(seed))
 

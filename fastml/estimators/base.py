@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from .._check import refuse_mask, shown
+from .._check import as_array, named, shown
 from .._progress import Progress
 from ..nn.losses import WeightedLoss
 from ..nn.step import compile_step
@@ -65,19 +65,15 @@ class BaseMLP(BaseEstimator, ABC):
         return self
 
     def _learn(self, X, y, sample_weight, o, fresh, once, classes):
-        refuse_mask(X, "X")
-        refuse_mask(y, "y")
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float32, np.float64] if fresh else self._dtype,
-            order="C",
-            multi_output=True,
-            y_numeric=self._numeric,
-            reset=fresh,
-        )
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        X = self._features(X, [np.float32, np.float64] if fresh else self._dtype, fresh)
+        with named("y"):
+            y = check_array(as_given(y, "y"), accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
+            if self._numeric and y.dtype.kind == "O":
+                y = y.astype(np.float64)
+        with named("X and y"):
+            check_consistent_length(X, y)
         if issparse(y):
             y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
@@ -238,9 +234,13 @@ class BaseMLP(BaseEstimator, ABC):
     def _outputs(self, X):
         """The network's outputs, (n, n_outputs_), for input as the user gives it."""
         check_is_fitted(self)
-        refuse_mask(X, "X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=self._dtype, order="C", reset=False)
-        return network.outputs(self._model, X)
+        return network.outputs(self._model, self._features(X, self._dtype, reset=False))
+
+    def _features(self, X, dtype, reset):
+        """X checked, with its features set or compared."""
+        with named("X"):
+            X = as_given(X, "X")
+            return validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
 
     @property
     def _dtype(self):
@@ -297,14 +297,20 @@ class BaseMLP(BaseEstimator, ABC):
 def _weights(sample_weight, X):
     if sample_weight is None:
         return None
-    refuse_mask(sample_weight, "sample_weight")
-    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-    if weight.ndim != 1:
-        raise ValueError(f"sample_weight must have one axis, got shape {weight.shape}")
-    check_consistent_length(X, weight)
+    with named("sample_weight"):
+        weight = as_given(sample_weight, "sample_weight")
+        weight = check_array(weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+        if weight.ndim != 1:
+            raise ValueError(f"sample_weight must have one axis, not the shape {weight.shape}")
+        check_consistent_length(X, weight)
     if (weight < 0).any():
-        raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
+        raise ValueError(f"sample_weight must be at least 0, not {weight.min()}")
     return weight
+
+
+def as_given(x, name):
+    """x as scikit-learn takes it: an array, or what it knows to read itself, frames and sparse matrices."""
+    return x if issparse(x) or hasattr(x, "columns") else as_array(x, name)
 
 
 def _generator(random_state):

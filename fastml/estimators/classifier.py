@@ -7,6 +7,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from .. import nn
+from .._check import as_array, named
 from ..ops.softmax import log_softmax, softmax
 from .base import BaseMLP
 from .class_weight import class_weights
@@ -168,7 +169,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if fresh:
             if once and classes is None:
                 raise ValueError("classes must be given in the first call to partial_fit")
-            self._encoder = LabelEncoder().fit(classes if once else y)
+            with named("classes"):
+                self._encoder = LabelEncoder().fit(as_array(classes, "classes") if once else y)
             self.classes_ = self._encoder.classes_
             # Two classes need one output: the logit of the second.
             self.n_outputs_ = 1 if len(self.classes_) == 2 else len(self.classes_)
@@ -177,8 +179,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(
                 f"y must have {self.n_outputs_} columns, as in the first fit, got shape {y.shape}"
             )
-        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
-            raise ValueError(f"classes must be those of the first fit, {self.classes_}, got {classes}")
+        elif classes is not None:
+            with named("classes"):
+                same = np.array_equal(self.classes_, np.unique(as_array(classes, "classes")))
+            if not same:
+                raise ValueError(f"classes must be those of the first fit, {self.classes_}, not {classes}")
         if not fresh and not once and not np.array_equal(self.classes_, np.unique(y)):
             raise ValueError(
                 f"warm_start=True needs the classes of the previous fit, {self.classes_}, got {np.unique(y)}"

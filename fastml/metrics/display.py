@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import as_array, each
+from .._check import as_array, each, flag, mapping, named, shown
 from ._targets import label_list, tabulate
 from .classification import confusion_matrix
 
@@ -56,6 +56,8 @@ class ConfusionMatrixDisplay:
         """Draw the confusion matrix of ``estimator.predict(X)``; ``options`` as in :meth:`from_predictions`."""
         if options.get("labels") is None and options.get("display_labels") is None:
             options["labels"] = getattr(estimator, "classes_", None)
+        if not callable(getattr(estimator, "predict", None)):
+            raise TypeError(f"estimator must have a method predict, not be {shown(estimator)}")
         return cls.from_predictions(y, estimator.predict(X), **options)
 
     def plot(
@@ -84,23 +86,32 @@ class ConfusionMatrixDisplay:
                     "the picture needs matplotlib, which is not installed: pip install matplotlib"
                 ) from None
             _, ax = plt.subplots(layout="constrained")
+        include_values, colorbar = flag(include_values, "include_values"), flag(colorbar, "colorbar")
+        im_kw, text_kw = ({} if kw is None else mapping(kw, name) for kw, name in ((im_kw, "im_kw"), (text_kw, "text_kw")))
         matrix, k = self.confusion_matrix, len(self.confusion_matrix)
-        self.ax_, self.figure_ = ax, ax.figure
-        self.im_ = ax.imshow(matrix, **{"interpolation": "nearest", "cmap": cmap, **(im_kw or {})})
-        self.text_ = None
+        with named("values_format"):
+            texts = [_entry(value, values_format) for value in matrix.flat] if include_values else []
+        with named("ax"):
+            figure = ax.figure
+        with named("cmap or im_kw"):
+            image = ax.imshow(matrix, **{"interpolation": "nearest", "cmap": cmap, **im_kw})
+        written = None
         if include_values:
-            self.text_ = np.empty(matrix.shape, dtype=object)
+            written = np.empty(matrix.shape, dtype=object)
             middle = (matrix.max() + matrix.min()) / 2
-            for (i, j), value in np.ndenumerate(matrix):
-                color = self.im_.cmap(1.0 if value < middle else 0)
-                style = {"ha": "center", "va": "center", "color": color, **(text_kw or {})}
-                self.text_[i, j] = ax.text(j, i, _entry(value, values_format), **style)
+            for ((i, j), value), entry in zip(np.ndenumerate(matrix), texts, strict=True):
+                color = image.cmap(1.0 if value < middle else 0)
+                style = {"ha": "center", "va": "center", "color": color, **text_kw}
+                with named("text_kw"):
+                    written[i, j] = ax.text(j, i, entry, **style)
         if colorbar:
-            self.figure_.colorbar(self.im_, ax=ax)
+            figure.colorbar(image, ax=ax)
         names = range(k) if self.display_labels is None else self.display_labels
-        ax.set_xticks(range(k), names, rotation=xticks_rotation)
+        with named("xticks_rotation"):
+            ax.set_xticks(range(k), names, rotation=xticks_rotation)
         ax.set_yticks(range(k), names)
         ax.set(xlabel="Predicted label", ylabel="True label", ylim=(k - 0.5, -0.5))
+        self.ax_, self.figure_, self.im_, self.text_ = ax, figure, image, written
         return self
 
 

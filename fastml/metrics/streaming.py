@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from .._check import integer
+from .._check import flag, integer, shown
 from . import _scores, precision_recall
 from ._targets import INT64_SAFE, is_text, label_list, margins, places, tabulate
 
@@ -62,7 +62,7 @@ class ConfusionMatrix:
     def merge(self, other):
         """Add what another ConfusionMatrix has counted; ValueError where it has other classes."""
         if not isinstance(other, ConfusionMatrix):
-            raise TypeError(f"other must be a ConfusionMatrix, got {type(other).__name__}")
+            raise TypeError(f"other must be a ConfusionMatrix, not {shown(other)}")
         if not self._open and not np.array_equal(self.labels, other.labels):
             raise ValueError(f"the classes differ: {self.labels.tolist()} and {other.labels.tolist()}")
         self._add(other.labels, other._table)
@@ -80,7 +80,7 @@ class ConfusionMatrix:
     def balanced_accuracy(self, *, adjusted=False):
         """See :func:`balanced_accuracy_score`."""
         occurs = self._table.any(axis=0) | self._table.any(axis=1)
-        return _scores.balanced_accuracy(self._table[np.ix_(occurs, occurs)], adjusted)
+        return _scores.balanced_accuracy(self._table[np.ix_(occurs, occurs)], flag(adjusted, "adjusted"))
 
     def cohen_kappa(self, *, weights=None):
         """See :func:`cohen_kappa_score`, with this object's labels."""
@@ -94,7 +94,7 @@ class ConfusionMatrix:
         self, *, beta=1.0, labels=None, pos_label=1, average=None, zero_division="warn"
     ):
         """See :func:`precision_recall_fscore`; with ``labels=None`` every class of this object is scored."""
-        _scores.check_beta(beta)
+        beta = _scores.check_beta(beta)
         _scores.zero_divided(zero_division)
         found, *sums = margins(self.labels, self._table)
         sums = precision_recall.select(found, sums, labels, pos_label, average, 2)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._check import choice, number
+from .._check import choice, nonzero, number
 from .._kernels import activations as _kernel
 from .._kernels import step_elementwise, step_linear
 from ..ops import activations as ops
@@ -189,7 +189,7 @@ class Softplus(_Smooth):
 
     def __init__(self, beta=1.0, threshold=20.0):
         super().__init__()
-        self.beta, self.threshold = number(beta, "beta"), number(threshold, "threshold")
+        self.beta, self.threshold = nonzero(beta, "beta"), number(threshold, "threshold")
 
 
 class ELU(_Smooth):

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from .._check import choice, flag, integer, number
+from .._check import choice, flag, integer, number, size
 from .._environment import full
 from .._kernels import step_batch_norm
 from .._kernels.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype, size
+from .module import Module, Parameter, float_dtype
 
 _MOMENTUM = {"torch": 0.1, "onnx": 0.9}
 
@@ -64,7 +64,7 @@ class BatchNorm(Module):
         self.eps = number(eps, "eps", 0)
         if isinstance(momentum, str) and momentum == "default":
             momentum = _MOMENTUM[convention]
-        self.momentum = None if momentum is None else number(momentum, "momentum")
+        self.momentum = None if momentum is None else number(momentum, "momentum", 0, 1)
         self.channel_axis = integer(channel_axis, "channel_axis", -64, 63)
         self.convention = convention
         self.weight = Parameter(np.ones(n, dtype)) if affine else None

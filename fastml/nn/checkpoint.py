@@ -197,6 +197,7 @@ def _load_parts(parts, states):
 def _packed(value, place, arrays):
     """``value`` in terms of JSON; its arrays go into ``arrays``, under their place in it."""
     kind = type(value)
+    _check.refuse_mask(value, place)
     if value is None or kind in (bool, int, str):
         return value
     if kind is float:

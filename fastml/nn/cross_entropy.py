@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import as_array, number
+from .._check import as_numbers, number
 from .._kernels import step_cross_entropy
 from .._tracked import Tracked
 from ..ops.cross_entropy import cross_entropy_with_grad
@@ -19,7 +19,7 @@ class _ClassLoss(Tracked):
 
     def __init__(self, weight, ignore_index, label_smoothing, reduction, axis):
         check_reduction(reduction)
-        self.weight = None if weight is None else as_array(weight, "weight")
+        self.weight = None if weight is None else as_numbers(weight, "weight")
         self.ignore_index = ignore_index
         self.label_smoothing = number(label_smoothing, "label_smoothing", 0, 1)
         self.reduction = reduction

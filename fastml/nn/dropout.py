@@ -11,7 +11,7 @@ from .._kernels.program import Numbers
 from ..ops.dropout import dropout, dropout_backward, dropout_mask
 from ._reuse import Results
 from .module import Module
-from .seeding import check_seed, next_seed
+from .seeding import seed_or_next
 
 #: SELU's limit for x → −∞: −λα with λ = 1.0507009873554805, α = 1.6732632423543772.
 _ALPHA = -1.7580993408473766
@@ -25,7 +25,7 @@ class _Dropping(Module):
 
     def __init__(self, p=0.5, seed=None):
         self.p = _check.number(p, "p", 0, 1)
-        self.seed = next_seed() if seed is None else check_seed(seed, 1 << 64)
+        self.seed = seed_or_next(seed)
         self.offset = 0
         self._results = Results()
         self._gradients = Results()
@@ -141,9 +141,9 @@ class _ChannelDropout(_Dropping):
     _sample = None
 
     def forward(self, x):
-        shape = np.shape(x)
+        shape = _check.shape_of(x, "x")
         if len(shape) not in self._batches and len(shape) != self._sample:
-            raise ValueError(f"x must have the shape {self._shapes}, got {shape}")
+            raise ValueError(f"x must have the shape {self._shapes}, not {shape}")
         if not self.training or self.p == 0:
             self._saved = (None, None)
             return x

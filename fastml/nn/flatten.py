@@ -28,7 +28,10 @@ class Flatten(Module):
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, grad):
-        return as_array(grad, "grad").reshape(self._last())
+        grad, shape = as_array(grad, "grad"), self._last()
+        if grad.shape != (shape[0], math.prod(shape[1:])):
+            raise ValueError(f"grad must have the result's shape {(shape[0], math.prod(shape[1:]))}, not {grad.shape}")
+        return grad.reshape(shape)
 
     def lower(self, plan, x, name):
         x.shape = (x.cols,)

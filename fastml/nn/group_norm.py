@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from .._check import flag, number
+from .._check import flag, number, shape_of, size
 from .._kernels import step_group_norm
 from ..ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype, size
+from .module import Module, Parameter, float_dtype
 
 
 class _Grouped(Module):
@@ -25,9 +25,9 @@ class _Grouped(Module):
         self._gradients = Results()
 
     def forward(self, x):
-        shape, (_, channels) = np.shape(x), self._form()
+        shape, (_, channels) = shape_of(x, "x"), self._form()
         if len(shape) < 2 or shape[1] != channels:
-            raise ValueError(f"x must have the shape (N, {channels}, ...), got {shape}")
+            raise ValueError(f"x must have the shape (N, {channels}, ...), not {shape}")
         weight = None if self.weight is None else self.weight.value
         bias = None if self.bias is None else self.bias.value
         y, mean, inv_std = self._normalise(x, weight, bias, self._results.like(x, weight))

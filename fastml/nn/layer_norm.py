@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .._check import flag, number
+from .._check import flag, number, shape_of, size
 from .._kernels import step_layer_norm
 from ..ops.layer_norm import layer_norm, layer_norm_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype, size
+from .module import Module, Parameter, float_dtype
 
 
 class TrailingNorm(Module):
@@ -17,7 +17,7 @@ class TrailingNorm(Module):
             normalized_shape = (normalized_shape,)
         self.normalized_shape = shape = tuple([size(n, "normalized_shape") for n in normalized_shape])
         if not shape:
-            raise ValueError("normalized_shape must have at least one size, got ()")
+            raise ValueError("normalized_shape must have at least one size, not ()")
         dtype = float_dtype(dtype)
         self.eps = number(eps, "eps", 0)
         self.elementwise_affine = weight
@@ -31,9 +31,9 @@ class TrailingNorm(Module):
     def _values(self, x=None):
         """The arrays of weight and bias; x, where it is given, ends in normalized_shape."""
         if x is not None:
-            shape = np.shape(x)
+            shape = shape_of(x, "x")
             if shape[max(len(shape) - len(self.normalized_shape), 0) :] != self.normalized_shape:
-                raise ValueError(f"x must have the shape (..., {str(self.normalized_shape)[1:]}, got {shape}")
+                raise ValueError(f"x must have the shape (..., {str(self.normalized_shape)[1:]}, not {shape}")
         return [None if parameter is None else parameter.value for parameter in (self.weight, self.bias)]
 
     def lower(self, plan, x, name):

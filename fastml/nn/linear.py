@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from .._check import flag
+from .._check import flag, size
 from .._kernels import step_linear
 from ..ops.linear import linear, linear_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype, size
-from .seeding import check_seed, next_seed
+from .module import Module, Parameter, float_dtype
+from .seeding import seed_or_next
 
 # Weights up to this size are packed again for every tile of rows, so that layers follow each other without a barrier.
 ROWS_BYTES = 1 << 16
@@ -39,7 +39,7 @@ class Linear(Module):
         self.in_features = size(in_features, "in_features")
         self.out_features = size(out_features, "out_features")
         dtype = float_dtype(dtype)
-        rng = np.random.default_rng(next_seed() if seed is None else check_seed(seed))
+        rng = np.random.default_rng(seed_or_next(seed))
         bound = 1 / math.sqrt(self.in_features)
         shape = (self.out_features, self.in_features)
         self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))

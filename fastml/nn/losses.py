@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._check import as_array, choice, flag
+from .._check import as_numbers, choice, flag
 from .._kernels import step_losses
 from .._kernels.losses import check_delta, repeating
 from .._tracked import Tracked
@@ -199,8 +199,8 @@ class BCEWithLogitsLoss(_ElementLoss):
     _kernel = step_losses.BCE
 
     def __init__(self, weight=None, *, pos_weight=None, reduction="mean"):
-        self.weight = None if weight is None else as_array(weight, "weight")
-        self.pos_weight = None if pos_weight is None else as_array(pos_weight, "pos_weight")
+        self.weight = None if weight is None else as_numbers(weight, "weight")
+        self.pos_weight = None if pos_weight is None else as_numbers(pos_weight, "pos_weight")
         super().__init__(reduction)
 
     def _options(self):

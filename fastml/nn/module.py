@@ -7,17 +7,21 @@ when an attribute is set is that it is counted (_tracked.pyx).
 
 import numpy as np
 
-from .._check import as_array, as_dtype, integer
+from .._check import as_array, as_dtype, as_numbers, check_parameter, flag, integer, mapping, text
 from .._tracked import Tracked
 from ..ops.sgd import sgd_step
 
 
 class Parameter(Tracked):
-    """An array that is learnt (``value``) and its gradient (``grad``, None before the first backward)."""
+    """An array that is learnt (``value``) and its gradient (``grad``, None before the first backward).
+
+    ``value``: float32 or float64, kept as it is and written in place. TypeError for anything else.
+    """
 
     __slots__ = ("grad", "value")
 
     def __init__(self, value):
+        check_parameter(value, "value")
         self.value = value
         self.grad = None
 
@@ -83,8 +87,9 @@ class Module(Tracked):
 
     def train(self, mode=True):
         """Switch this module and all below it to training (or, with False, to evaluation); returns self."""
+        mode = flag(mode, "mode")
         for module in self.modules():
-            module.training = bool(mode)
+            module.training = mode
         return self
 
     def eval(self):
@@ -102,6 +107,7 @@ class Module(Tracked):
     def named_parameters(self, prefix=""):
         """All parameters as (name, parameter) pairs with PyTorch's dotted names; one that stands in several places once,
         under its first name."""
+        prefix = text(prefix, "prefix")
         found = [(prefix + name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
         for name, child in self.named_children():
             found += child.named_parameters(f"{prefix}{name}.")
@@ -136,7 +142,7 @@ class Module(Tracked):
 
     def state_faults(self, state):
         """Why :meth:`load_state_dict` would refuse a state, in words; empty where it fits. TypeError as there."""
-        places = self._state()
+        places, state = self._state(), mapping(state, "state")
         faults = []
         if missing := [name for name in places if name not in state]:
             faults.append(f"missing: {', '.join(missing)}")
@@ -145,11 +151,11 @@ class Module(Tracked):
         for name, place in places.items():
             if name not in state:
                 continue
-            array, mine = as_array(state[name], name), _read(*place)
-            if array.dtype.kind not in "fiub":
-                raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+            array, mine = as_numbers(state[name], f"state[{name!r}]"), _read(*place)
             if array.shape != mine.shape:
                 faults.append(f"{name}: shape {array.shape} instead of {mine.shape}")
+            elif isinstance(getattr(*place), int):
+                integer(array.item(), f"state[{name!r}]", 0)
             if isinstance(mine, np.ndarray) and not mine.flags.writeable:
                 faults.append(f"{name}: its array is read-only")
         return faults
@@ -204,17 +210,8 @@ def float_dtype(dtype):
     """``dtype`` as np.float32 or np.float64; TypeError for any other."""
     dtype = as_dtype(dtype)
     if dtype not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
+        raise TypeError(f"dtype must be float32 or float64, not {dtype}")
     return dtype
-
-
-#: More of anything could not be held, and NumPy's own sizes in bytes overflow on the way to saying so.
-MOST = 2**48
-
-
-def size(value, name):
-    """``value`` as a positive int."""
-    return integer(value, name, 1, MOST)
 
 
 def _read(owner, attribute):

@@ -1,11 +1,10 @@
 """The one stream that seeds every layer built without a seed of its own."""
 
-import math
 import threading
 
 import numpy as np
 
-from .._check import integer
+from .._check import seed as checked
 
 _lock = threading.Lock()
 _stream = None
@@ -14,11 +13,11 @@ _stream = None
 def manual_seed(seed):
     """Restart the stream from which layers built without ``seed=`` take theirs.
 
-    ``seed``: an integer ≥ 0. Call it before the model is built: initialisation and the masks of dropout
+    ``seed``: an integer from 0 to 2⁶⁴ − 1. Call it before the model is built: initialisation and the masks of dropout
     are fixed when a layer is made. The same seed and the same order of layers give the same bits. Without
     a call the stream starts from the operating system's entropy.
 
-    Raises TypeError for a seed that is no integer, ValueError for a negative one.
+    Raises TypeError for a seed that is no integer, ValueError for one out of range.
 
     Source of the numbers: ``numpy.random.default_rng``.
 
@@ -30,7 +29,7 @@ def manual_seed(seed):
     True
     """
     global _stream
-    stream = np.random.default_rng(check_seed(seed))
+    stream = np.random.default_rng(checked(seed))
     with _lock:
         _stream = stream
 
@@ -44,6 +43,6 @@ def next_seed():
         return int(_stream.integers(0, 1 << 64, dtype=np.uint64))
 
 
-def check_seed(seed, limit=None):
-    """``seed`` as an int in 0 … limit − 1 (no upper limit for None)."""
-    return integer(seed, "seed", 0, math.inf if limit is None else limit - 1)
+def seed_or_next(seed):
+    """``seed`` as an int, or where it is None the next one of the stream."""
+    return next_seed() if seed is None else checked(seed, " or None")

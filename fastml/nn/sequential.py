@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from .._check import flag, integer
 from .._tracked import count
 from .linear import Linear
 from .module import Module, added
@@ -52,6 +53,8 @@ class Sequential(Module):
 
     def backward(self, grad, input_grad=True):
         """Gradient of the input; None with ``input_grad=False``, which saves the first layer the product for it."""
+        if type(input_grad) is not bool:
+            input_grad = flag(input_grad, "input_grad")
         first = 0 if input_grad else self._first_learning()
         ties = self._tied()
         sums = {}
@@ -117,7 +120,12 @@ class Sequential(Module):
         return iter(self.layers)
 
     def __getitem__(self, index):
-        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+        if isinstance(index, slice):
+            return Sequential(*self.layers[index])
+        index, n = integer(index, "index"), len(self)
+        if not -n <= index < n:
+            raise IndexError(f"index must be between {-n} and {n - 1}, not {index}")
+        return self.layers[index]
 
 
 def check_once(modules):

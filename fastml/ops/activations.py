@@ -1,5 +1,6 @@
 """Activation functions and their gradients."""
 
+from .._check import nonzero as _nonzero
 from .._check import number as _number
 from .._kernels import activations as _kernel
 
@@ -378,7 +379,7 @@ def softplus(x, *, beta=1.0, threshold=20.0, out=None):
     ----------
     x : array_like, any shape
         float32 and float64 compute in their own precision; integers and bool are taken as float32.
-    beta, threshold : real numbers
+    beta, threshold : real numbers, beta other than 0
     out : ndarray, optional
         The result's shape and dtype, writable; may be x itself.
 
@@ -386,8 +387,7 @@ def softplus(x, *, beta=1.0, threshold=20.0, out=None):
     -------
     ndarray of x's shape. Within 4 units in the last place, also where it is tiny (log1p); NaN stays NaN.
 
-    Raises ValueError (out of another shape, read-only, or overlapping x in part; a parameter that is NaN) and TypeError
-    (an argument of a kind that is not taken).
+    Raises ValueError (out of another shape, read-only, or overlapping x in part; a threshold that is NaN, a beta of 0) and TypeError (an argument of a kind that is not taken).
 
     Source: C. Dugas et al., Incorporating second-order functional knowledge for better
     option pricing, NeurIPS 2000.
@@ -398,7 +398,7 @@ def softplus(x, *, beta=1.0, threshold=20.0, out=None):
     >>> fastml.softplus([-2.0, 0.0, 2.0]).round(4)
     array([0.1269, 0.6931, 2.1269])
     """
-    return _kernel.unary(_kernel.SOFTPLUS, x, out, _number(beta, "beta"), _number(threshold, "threshold"))
+    return _kernel.unary(_kernel.SOFTPLUS, x, out, _nonzero(beta, "beta"), _number(threshold, "threshold"))
 
 
 def softplus_backward(grad, x, *, beta=1.0, threshold=20.0, out=None):
@@ -415,5 +415,5 @@ def softplus_backward(grad, x, *, beta=1.0, threshold=20.0, out=None):
     array([0.1192, 0.5   , 0.8808])
     """
     return _kernel.unary_backward(
-        _kernel.SOFTPLUS, grad, x, out, _number(beta, "beta"), _number(threshold, "threshold")
+        _kernel.SOFTPLUS, grad, x, out, _nonzero(beta, "beta"), _number(threshold, "threshold")
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import _check
 from .._kernels.program import Numbers, Stale
 from ._optimizer import Optimizer, check_gradients
 
@@ -61,13 +62,9 @@ class Counted(Optimizer):
         steps = [0] * len(self._params)
         arrays = {}
         for i, entry in states.items():
-            try:
-                steps[i] = int(entry["step"])
-                saved = {name: entry[name] for name in self._names if name in entry or name in needed}
-            except (KeyError, TypeError) as error:
-                raise ValueError(f"state {i} is not one of {type(self).__name__}: {error!r}") from None
-            if steps[i] < 0:
-                raise ValueError(f"state {i} has step {steps[i]}")
+            step, *_ = _check.entries(entry, ("step", *needed), type(self).__name__, f"state[{i}]")
+            steps[i] = whole(step, f"step {i} of state")
+            saved = {name: entry[name] for name in self._names if name in entry}
             for name, array in saved.items():
                 column = arrays.setdefault(name, self._fresh())
                 column[i] = self._like_parameter(array, i, name)
@@ -158,3 +155,11 @@ class Counted(Optimizer):
         plan.prepare.append(prepare)
         plan.commit.append(commit)
         return update
+
+
+def whole(step, name):
+    """A number of steps, which PyTorch saves as a real number in an array, as an int."""
+    step = _check.as_real(step, name, np.float64)
+    if step.ndim or not 0 <= step < 2**53 or step != np.floor(step):
+        raise ValueError(f"{name} must be a whole number of at least 0, not {step[()] if step.ndim == 0 else step.shape}")
+    return int(step)

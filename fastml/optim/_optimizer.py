@@ -35,8 +35,8 @@ class Optimizer(Tracked):
         params = self._params
         if grads is None:
             grads = [p.grad for p in params]
-        elif len(grads) != len(params):
-            raise ValueError(f"grads must have one array per parameter, got {len(grads)} for {len(params)}")
+        elif type(grads) is not list or len(grads) != len(params):
+            grads = one_each(grads, params)
         values = [p.value for p in params]
         for g in grads:
             if g is None:
@@ -56,22 +56,24 @@ class Optimizer(Tracked):
         Also reads the state of PyTorch's optimizer of this name, with one parameter group. Raises ValueError
         where the number of parameters or a shape differs, before anything is written.
         """
-        try:
-            (group,) = state["param_groups"]
-            options = {name: group[name] for name in self._options}
-            saved = dict(state["state"])
-            count = len(group["params"])
-        except (KeyError, TypeError, ValueError) as error:
-            kind = type(self).__name__
-            raise ValueError(f"not the state of an {kind} with one parameter group: {error!r}") from None
+        kind = type(self).__name__
+        groups, saved = _check.entries(state, ("param_groups", "state"), kind)
+        groups = _check.each(groups, "state['param_groups']")
+        if len(groups) != 1:
+            raise ValueError(f"state must have one parameter group, not {len(groups)}")
+        group, saved = groups[0], _check.mapping(saved, "state['state']")
+        _check.entries(group, (*self._options, "params"), kind, "state['param_groups'][0]")
+        options = {name: group[name] for name in self._options}
+        count = len(_check.each(group["params"], "state['param_groups'][0]['params']"))
         for name, value in self._saved_options().items():
-            if name not in self._options and group.get(name, value) != value:
-                raise ValueError(f"the state has {name}={group[name]}, {type(self).__name__} has {value}")
+            saved_value = group.get(name, value)
+            if name not in self._options and not (type(saved_value) is type(value) and saved_value == value):
+                raise ValueError(f"state must be of {name}={value}, as {kind} is, not {_check.shown(saved_value)}")
         if count != len(self._params):
-            raise ValueError(f"state has {count} parameters, the optimizer {len(self._params)}")
+            raise ValueError(f"state must have {len(self._params)} parameters, as the optimizer has, not {count}")
         for i in saved:
             if i not in range(count):
-                raise ValueError(f"state has an entry {i!r}, the optimizer {count} parameters")
+                raise ValueError(f"state must be of the optimizer's {count} parameters, not of {_check.shown(i)}")
         self._check_options(options)
         self._take_states(saved, options)
         self._set_options(options)
@@ -93,7 +95,7 @@ class Optimizer(Tracked):
     def _some(self, values, grads):
         chosen = [i for i, g in enumerate(grads) if g is not None]
         if not chosen:
-            raise ValueError("no parameter has a gradient: call backward first")
+            raise ValueError("no parameter has a gradient, or grads are all None: call backward first")
         self._advance_some(chosen, values, grads)
 
     def __repr__(self):
@@ -103,18 +105,26 @@ class Optimizer(Tracked):
 
 def like_parameter(value, array, i, name):
     """A copy of a saved array for parameter i, which is ``value``, in its dtype."""
-    array = _check.as_array(array, f"{name} {i}")
+    array = _check.as_real(array, f"{name} {i} of state")
     if array.shape != value.shape:
-        raise ValueError(f"{name} {i} has shape {array.shape}, its parameter {value.shape}")
+        raise ValueError(f"{name} {i} of state must have its parameter's shape {value.shape}, not {array.shape}")
     return array.astype(value.dtype, order="C")
 
 
 def check_gradients(chosen, values, grads):
     """Refuse what the op would refuse, for a step of several calls: before the first of them."""
     for i in chosen:
-        g = _check.as_real(grads[i], f"gradient {i}")
+        g = _check.as_real(grads[i], f"grads[{i}]")
         if g.shape != values[i].shape:
-            raise ValueError(f"gradient {i} has shape {g.shape}, its parameter {values[i].shape}")
+            raise ValueError(f"grads[{i}] must have its parameter's shape {values[i].shape}, not {g.shape}")
+
+
+def one_each(grads, params):
+    """``grads`` as a tuple of one for each parameter."""
+    grads = _check.each(grads, "grads")
+    if len(grads) != len(params):
+        raise ValueError(f"grads must have one array per parameter, {len(params)}, not {len(grads)}")
+    return grads
 
 
 class PlainArray:
@@ -133,17 +143,14 @@ class PlainArray:
 def checked(params):
     """``params`` as a list of objects with .value and .grad."""
     if isinstance(params, np.ndarray) or hasattr(params, "value"):
-        raise TypeError(f"params must be a list of parameters or arrays, got one {type(params).__name__}")
+        raise TypeError(f"params must be a list of parameters or arrays, not one {type(params).__name__}")
     params = list(_check.each(params, "params"))
     if not params:
         raise ValueError("params is empty: there is nothing to optimize")
     seen = []
     for i, p in enumerate(params):
         value = getattr(p, "value", p)
-        if not isinstance(value, np.ndarray) or value.dtype not in (np.float32, np.float64):
-            kind = value.dtype if isinstance(value, np.ndarray) else type(p).__name__
-            raise TypeError(f"params[{i}] must be a parameter or a float32 or float64 array, got {kind}")
-        _check.refuse_mask(value, f"params[{i}]")
+        _check.check_parameter(value, f"params[{i}]")
         if not value.flags.writeable:
             raise ValueError(f"params[{i}] is read-only")
         seen.append(value)

@@ -5,7 +5,7 @@ import numpy as np
 from .._check import flag, integer
 from ..ops.clip import unscale_grads
 from ..ops.sgd import sgd_step
-from ._optimizer import Optimizer, PlainArray, check_gradients
+from ._optimizer import Optimizer, PlainArray, check_gradients, one_each
 
 
 class Accumulate:
@@ -55,11 +55,7 @@ class Accumulate:
 
     def add(self, grads=None):
         """Add one micro-batch's gradients; whether all are in."""
-        grads = [p.grad for p in self._params] if grads is None else list(grads)
-        if len(grads) != len(self._params):
-            raise ValueError(
-                f"grads must have one array per parameter, got {len(grads)} for {len(self._params)}"
-            )
+        grads = one_each([p.grad for p in self._params] if grads is None else grads, self._params)
         values = [p.value for p in self._params]
         chosen = [i for i, g in enumerate(grads) if g is not None]
         check_gradients(chosen, values, grads)

@@ -61,12 +61,13 @@ class Adam(Counted):
                 "betas": betas,
                 "eps": eps,
                 "weight_decay": weight_decay,
-                "amsgrad": flag(amsgrad, "amsgrad"),
+                "amsgrad": amsgrad,
                 "maximize": maximize,
             },
         )
 
     def _check_options(self, options):
+        flag(options["amsgrad"], "amsgrad")
         # With empty lists the op does nothing but check its options.
         adam_step([], [], [], [], 1, **{name: options[name] for name in options if name != "amsgrad"})
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .._check import number
+from .._check import each, entries, number, shown
 from .._kernels import step_update
 from .._kernels.program import Numbers, Stale
 from .._kernels.sgd import ema_numbers
@@ -76,12 +76,10 @@ class EMA(Tracked):
 
     def load_state_dict(self, state):
         """Take over decay and averages; ValueError where their number or a shape differs, before anything changes."""
-        try:
-            decay, saved = state["decay"], list(state["averages"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not the state of an EMA: {error!r}") from None
+        decay, saved = entries(state, ("decay", "averages"), "an EMA")
+        saved = each(saved, "state['averages']")
         if len(saved) != len(self._params):
-            raise ValueError(f"state has {len(saved)} averages, the EMA {len(self._params)}")
+            raise ValueError(f"state must have {len(self._params)} averages, as the EMA has, not {len(saved)}")
         decay = number(decay, "decay", 0, 1)
         self._averages = [
             like_parameter(p.value, average, i, "average")
@@ -91,6 +89,8 @@ class EMA(Tracked):
 
     def holds(self, parameter):
         """Whether it averages this parameter."""
+        if not hasattr(parameter, "value"):
+            raise TypeError(f"parameter must be a Parameter, not {shown(parameter)}")
         return any(p.value is parameter.value for p in self._params)
 
     def lower(self, plan):

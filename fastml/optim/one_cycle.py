@@ -2,7 +2,7 @@
 
 import math
 
-from .._check import choice, flag, integer, number
+from .._check import choice, flag, integer, number, positive
 from .schedules import MOST, Schedule, check_optimizer
 
 
@@ -73,11 +73,11 @@ class OneCycleLR(Schedule):
             else [(up, "initial", "max", "max", "base"), (last, "max", "min", "base", "max")]
         )
         highest = number(max_lr, "max_lr", 0)
-        initial = highest / _positive(div_factor, "div_factor")
+        initial = highest / positive(div_factor, "div_factor")
         self.lrs = {
             "initial": initial,
             "max": highest,
-            "min": initial / _positive(final_div_factor, "final_div_factor"),
+            "min": initial / positive(final_div_factor, "final_div_factor"),
         }
         self.momenta = None
         if cycle_momentum:
@@ -115,10 +115,3 @@ class OneCycleLR(Schedule):
         if self.anneal_strategy == "linear":
             return (b - a) * share + a
         return b + (a - b) / 2.0 * (math.cos(math.pi * share) + 1)
-
-
-def _positive(value, name):
-    value = number(value, name, 0)
-    if value == 0:
-        raise ValueError(f"{name} must be greater than 0")
-    return value

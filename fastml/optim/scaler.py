@@ -2,12 +2,15 @@
 
 import numpy as np
 
-from .._check import as_array, flag, integer, number
+from .._check import as_numbers, entries, flag, integer, number, shown
 from .._environment import full
 from ..ops.clip import unscale_grads
+from ._optimizer import Optimizer, one_each
+from .accumulate import Accumulate
 
 #: The scale's bounds: within them scale and 1 / scale are normal float32 numbers.
 LEAST, MOST = 2.0**-126, 2.0**126
+LONGEST = 2**31 - 1  # growth interval
 
 
 class GradScaler:
@@ -53,10 +56,8 @@ class GradScaler:
         self.enabled = flag(enabled, "enabled")
         self._scale = _float32(number(init_scale, "init_scale", LEAST, MOST))
         self.growth_factor = number(growth_factor, "growth_factor", 1)
-        self.backoff_factor = number(backoff_factor, "backoff_factor", 0, 1)
-        self.growth_interval = integer(growth_interval, "growth_interval", 1, 2**31 - 1)
-        if self.backoff_factor == 0:
-            raise ValueError("backoff_factor must be greater than 0")
+        self.backoff_factor = number(backoff_factor, "backoff_factor", 0, 1, "(]")
+        self.growth_interval = integer(growth_interval, "growth_interval", 1, LONGEST)
         self._growth_tracker = 0
         self._seen = {}  # by optimizer, since the last update: (the optimizer, whether all is finite, whether it stepped)
 
@@ -66,13 +67,14 @@ class GradScaler:
             return outputs
         if isinstance(outputs, (list, tuple)):
             return type(outputs)([self.scale(x) for x in outputs])
-        x = as_array(outputs, "outputs")
+        x = as_numbers(outputs, "outputs")
         with full():
             return x * (x.dtype.type(self._scale) if x.dtype.kind == "f" else self._scale)
 
     def unscale_(self, optimizer, grads=None):
         """Divide the gradients (of the optimizer's parameters, unless given) by the scale, in place; once before
         ``step``, for what works on gradients as they are, such as ``clip_grad_norm``."""
+        _check_stepping(optimizer)
         if not self.enabled:
             return
         if id(optimizer) in self._seen:
@@ -81,6 +83,7 @@ class GradScaler:
 
     def step(self, optimizer, grads=None):
         """``optimizer.step(grads)`` with unscaled gradients, unless one of them is not finite."""
+        _check_stepping(optimizer)
         if not self.enabled:
             return optimizer.step(grads)
         if id(optimizer) not in self._seen:
@@ -134,21 +137,26 @@ class GradScaler:
         """Take over a saved state, PyTorch's too; ValueError where something of it is missing."""
         if not self.enabled:
             return
-        try:
-            scale, tracker = number(state["scale"], "scale", LEAST, MOST), int(state["_growth_tracker"])
-            options = {name: state[name] for name in ("growth_factor", "backoff_factor", "growth_interval")}
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not the state of a GradScaler that is enabled: {error!r}") from None
+        names = ("growth_factor", "backoff_factor", "growth_interval")
+        scale, tracker, *values = entries(state, ("scale", "_growth_tracker", *names), "a GradScaler that is enabled")
+        scale, tracker = number(scale, "scale", LEAST, MOST), integer(tracker, "_growth_tracker", 0, LONGEST)
+        options = dict(zip(names, values, strict=True))
         vars(self).update(vars(GradScaler(scale, **options)))  # which looks at all of them before
         self._growth_tracker = tracker
 
     def _unscale(self, optimizer, grads):
-        grads = [p.grad for p in optimizer._params] if grads is None else grads
+        params = optimizer._params
+        grads = one_each([p.grad for p in params] if grads is None else grads, params)
         finite = unscale_grads([g for g in grads if g is not None], self._scale)
         self._seen[id(optimizer)] = optimizer, finite, False
 
     def __repr__(self):
         return f"GradScaler(scale={self.get_scale()})"
+
+
+def _check_stepping(optimizer):
+    if not isinstance(optimizer, (Optimizer, Accumulate)):
+        raise TypeError(f"optimizer must be one of fastml.optim, not {shown(optimizer)}")
 
 
 def _float32(x):

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 
-from .._check import choice, each, integer, number
+from .._check import as_numbers, choice, each, integer, mapping, number, shown
 from ._optimizer import Optimizer
 
 MOST = 2**53  # steps
@@ -46,7 +46,7 @@ class Schedule:
 
     def load_state_dict(self, state):
         """Take over a saved state; ValueError where something of it is missing, before anything changes."""
-        mine = [name for name in vars(self) if name not in ("optimizer", "_is_initial")]
+        mine, state = [name for name in vars(self) if name not in ("optimizer", "_is_initial")], mapping(state, "state")
         missing = [name for name in mine if name not in state]
         if missing:
             raise ValueError(f"not the state of a {type(self).__name__}: {', '.join(missing)} missing")
@@ -156,9 +156,7 @@ class LinearWarmup(Schedule):
 
     def __init__(self, optimizer, total_iters=5, start_factor=1 / 3, last_epoch=-1):
         self.total_iters = integer(total_iters, "total_iters", 1, MOST)
-        self.start_factor = number(start_factor, "start_factor", 0, 1)
-        if self.start_factor == 0:
-            raise ValueError("start_factor must be greater than 0: each rate is found from the one before")
+        self.start_factor = number(start_factor, "start_factor", 0, 1, "(]")  # each rate is found from the one before
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
@@ -236,13 +234,12 @@ class SequentialLR(Schedule):
         self._milestones = [integer(m, "milestones", 0, MOST) for m in each(milestones, "milestones")]
         for schedule in self._schedulers:
             if not isinstance(schedule, Schedule) or isinstance(schedule, SequentialLR):
-                raise TypeError(f"schedulers cannot hold a {type(schedule).__name__}")
+                raise TypeError(f"schedulers must be schedules of one part each, not {shown(schedule)}")
             if schedule.optimizer is not optimizer:
                 raise ValueError(f"schedulers must be made with the same optimizer, {schedule!r} is not")
         if not self._schedulers or len(self._milestones) != len(self._schedulers) - 1:
             raise ValueError(
-                "milestones must be one fewer than schedulers, got "
-                f"{len(self._milestones)} and {len(self._schedulers)}"
+                f"milestones must be one fewer than schedulers, {len(self._schedulers) - 1}, not {len(self._milestones)}"
             )
         self.last_epoch = 0
         optimizer.lr = optimizer.initial_lr
@@ -270,9 +267,9 @@ class SequentialLR(Schedule):
 
     def load_state_dict(self, state):
         """Take over a saved state of as many schedules; ValueError where something of it is missing."""
-        names = ("last_epoch", "_last_lr", "_milestones", "_schedulers")
+        names, state = ("last_epoch", "_last_lr", "_milestones", "_schedulers"), mapping(state, "state")
         missing = [name for name in names if name not in state]
-        if missing or len(state["_schedulers"]) != len(self._schedulers):
+        if missing or len(each(state["_schedulers"], "state['_schedulers']")) != len(self._schedulers):
             raise ValueError(f"not the state of a SequentialLR of {len(self._schedulers)} schedules")
         for schedule, saved in zip(self._schedulers, state["_schedulers"], strict=True):
             schedule.load_state_dict(saved)
@@ -324,9 +321,7 @@ class ReduceLROnPlateau:
         ):
             choice(value, name, choices)
         self.mode, self.threshold_mode = mode, threshold_mode
-        self.factor = number(factor, "factor", 0)
-        if self.factor >= 1:
-            raise ValueError(f"factor must be less than 1, not {factor}")
+        self.factor = number(factor, "factor", 0, 1, "[)")
         self.patience = integer(patience, "patience", 0, MOST)
         self.cooldown = integer(cooldown, "cooldown", 0, MOST)
         self.threshold = number(threshold, "threshold")
@@ -338,7 +333,10 @@ class ReduceLROnPlateau:
 
     def step(self, metrics):
         """Take in a value: a loss or a score."""
-        current = float(metrics)
+        current = as_numbers(metrics, "metrics")
+        if current.size != 1:
+            raise ValueError(f"metrics must be one number, not of shape {current.shape}")
+        current = current.item()
         self.last_epoch += 1
         if self._is_better(current):
             self.best = current
@@ -373,5 +371,5 @@ class ReduceLROnPlateau:
 def check_optimizer(optimizer):
     """``optimizer``, or TypeError."""
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be one of fastml.optim, not {type(optimizer).__name__}")
+        raise TypeError(f"optimizer must be one of fastml.optim, not {shown(optimizer)}")
     return optimizer

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._check import mapping
 from .._kernels import step_update
 from .._kernels.program import Numbers, Stale
 from ..ops.sgd import sgd_step
@@ -65,7 +66,7 @@ class SGD(Optimizer):
         # One velocity per parameter, None before its first step with momentum; _running: none is None.
         velocities = [None] * len(self._params)
         for i, entry in states.items():
-            buffer = entry.get("momentum_buffer")
+            buffer = mapping(entry, f"state[{i}]").get("momentum_buffer")
             if buffer is not None:
                 velocities[i] = self._like_parameter(buffer, i, "momentum_buffer")
         self._velocities = velocities

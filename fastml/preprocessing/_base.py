@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 
+from .._check import as_array, choice
 from .._kernels import scaling
 from . import _frames
 from ._input import as_matrix, check_names, set_names
@@ -89,9 +90,7 @@ class Transformer:
         None changes nothing. Where nothing was set, scikit-learn's ``set_config(transform_output=)`` counts.
         """
         if transform is not None:
-            if transform not in ("default", *_frames.LIBRARIES):
-                names = ", ".join(map(repr, _frames.LIBRARIES))
-                raise ValueError(f"transform must be 'default', {names} or None, not {transform!r}")
+            choice(transform, "transform", ("default", *_frames.LIBRARIES, None))
             self._sklearn_output_config = {"transform": transform}  # the name that sklearn.base.clone copies
         return self
 
@@ -127,13 +126,13 @@ class Transformer:
             if not hasattr(self, "n_features_in_"):
                 raise self._unfitted()
             return np.asarray([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
-        names = np.asarray(input_features, dtype=object)
+        names = as_array(input_features, "input_features").astype(object)
         if seen is not None and not np.array_equal(seen, names):
             raise ValueError("input_features is not equal to feature_names_in_")
-        n = getattr(self, "n_features_in_", len(names))
+        n = getattr(self, "n_features_in_", names.size)
         if names.shape != (n,):
             raise ValueError(
-                f"input_features should have length equal to number of features ({n}), got {len(names)}"
+                f"input_features should have length equal to number of features ({n}), not the shape {names.shape}"
             )
         return names
 
@@ -208,10 +207,3 @@ def without_zeros(scale):
     scale = np.array(scale)
     scale[scale < 10 * np.finfo(scale.dtype).eps] = 1
     return scale
-
-
-def flag(value, name):
-    """True or False as a bool; TypeError otherwise."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
-    return bool(value)

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from .._check import as_array
+from .._check import as_array, named
 from . import _frames
 
 
@@ -41,7 +41,8 @@ def _as_float(X, owner):
         raise TypeError(f"X must hold numbers, not {a.dtype}")
     if a.dtype.kind == "f" and a.dtype.itemsize <= 4:
         return a.astype(np.float32, copy=False)
-    return a.astype(np.float64, copy=False)
+    with named("X"):
+        return a.astype(np.float64, copy=False)
 
 
 def check_shape(a, owner):
@@ -50,16 +51,16 @@ def check_shape(a, owner):
     if ndim != 2:
         kind = {0: "scalar", 1: "1D"}.get(ndim, f"{ndim}D")
         raise ValueError(
-            f"Expected 2D array, got {kind} array instead of shape {a.shape}. Reshape your data: (-1, 1) for a single "
+            f"X must have two axes: Expected 2D array, got {kind} array instead of shape {a.shape}. Reshape your data: (-1, 1) for a single "
             "feature, (1, -1) for a single sample."
         )
     if a.shape[0] == 0:
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={a.shape}) while a minimum of 1 is required by {owner}."
+            f"X must have rows: Found array with 0 sample(s) (shape={a.shape}) while a minimum of 1 is required by {owner}."
         )
     if a.shape[1] == 0:
         raise ValueError(
-            f"Found array with 0 feature(s) (shape={a.shape}) while a minimum of 1 is required by {owner}."
+            f"X must have columns: Found array with 0 feature(s) (shape={a.shape}) while a minimum of 1 is required by {owner}."
         )
 
 
@@ -122,22 +123,17 @@ def _differences(unseen, missing):
 
 def as_weights(sample_weight, n):
     """sample_weight as n float64 numbers, finite and not all zero; a single number stands for n of them."""
-    if isinstance(sample_weight, numbers.Number):
-        return np.full(n, float(sample_weight))
     w = as_array(sample_weight, "sample_weight")
-    if w.dtype.kind == "c":
-        raise ValueError("Complex data not supported: sample_weight")
-    w = np.require(w, np.float64, "CA")
-    if w.ndim != 1:
-        raise ValueError(
-            f"Sample weights must be 1D array or scalar, got {w.ndim}D array of shape {w.shape}."
-        )
+    if w.dtype.kind in "cmM":
+        raise ValueError(f"sample_weight must hold real numbers, not {w.dtype}")
+    with named("sample_weight"):
+        w = np.require(w, np.float64, "CA")
+    if isinstance(sample_weight, numbers.Number):
+        w = np.full(n, w)
     if w.shape != (n,):
-        raise ValueError(f"sample_weight.shape == {w.shape}, expected {(n,)}!")
-    if not np.isfinite(w).all():
-        raise ValueError("sample_weight contains NaN or infinity")
-    if (w < 0).any():
-        raise ValueError(f"sample_weight must not be negative, not {w.min()}")
+        raise ValueError(f"sample_weight must be one number or have the shape {(n,)}, not {w.shape}")
+    if not (np.isfinite(w) & (w >= 0)).all():
+        raise ValueError(f"sample_weight must be finite and at least 0, not {w[~(w >= 0) | np.isinf(w)][0]}")
     if not w.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
+        raise ValueError("sample_weight must not be zero for every row")
     return w

@@ -1,10 +1,9 @@
 """Scales set by the least and the greatest value."""
 
-import numbers
-
 import numpy as np
 
-from ._base import Scaler, flag, unit_of, without_zeros
+from .._check import boolean, each, number, shown
+from ._base import Scaler, unit_of, without_zeros
 from ._passes import check_infinity
 
 
@@ -47,7 +46,7 @@ class _ByExtremes(Scaler):
         """X taken back to the scale of the data; what was clipped stays clipped."""
         self._check_fitted()
         center, scale, unit, product = self._coefficients()
-        copy = flag(self.copy, "copy")
+        copy = boolean(self.copy, "copy")
         return self._rescaled(X, self._inverse(X), center, scale, copy, undo=not product, unit=unit)
 
 
@@ -95,19 +94,17 @@ class MinMaxScaler(_ByExtremes):
         self.clip = clip
 
     def _check_options(self):
-        flag(self.copy, "copy")
-        flag(self.clip, "clip")
-        try:
-            low, high = self.feature_range
-        except (TypeError, ValueError):
-            raise ValueError(f"feature_range must be a pair of numbers, got {self.feature_range!r}") from None
-        if not (isinstance(low, numbers.Real) and isinstance(high, numbers.Real)) or not low < high:
-            raise ValueError(
-                f"Minimum of desired feature range must be smaller than maximum. Got feature_range={self.feature_range}."
-            )
+        boolean(self.copy, "copy")
+        boolean(self.clip, "clip")
+        ends = each(self.feature_range, "feature_range")
+        if len(ends) != 2:
+            raise ValueError(f"feature_range must be a pair (low, high), not {shown(self.feature_range)}")
+        low, high = (number(end, "feature_range") for end in ends)
+        if not low < high:
+            raise ValueError(f"feature_range must be (low, high) with low < high, not {shown(self.feature_range)}")
         if high - low == np.inf:
-            raise ValueError(f"feature_range must be of finite width, not {self.feature_range}")
-        return float(low), float(high)
+            raise ValueError(f"feature_range must be of finite width, not {shown(self.feature_range)}")
+        return low, high
 
     def _take(self, low, high, count, fresh):
         if not fresh:
@@ -195,8 +192,8 @@ class MaxAbsScaler(_ByExtremes):
         self.clip = clip
 
     def _check_options(self):
-        flag(self.copy, "copy")
-        flag(self.clip, "clip")
+        boolean(self.copy, "copy")
+        boolean(self.clip, "clip")
 
     def _take(self, low, high, count, fresh):
         most = np.maximum(np.abs(low), np.abs(high))

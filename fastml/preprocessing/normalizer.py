@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from .._check import boolean, choice
 from .._kernels import scaling
-from ._base import Scaler, flag
+from ._base import Scaler
 
 _NORMS = {"l1": 1, "l2": 2, "max": 0}
 
@@ -61,13 +62,11 @@ class Normalizer(Scaler):
         )
 
     def _norm(self):
-        if not isinstance(self.norm, str) or self.norm not in _NORMS:
-            raise ValueError(f"norm must be one of 'l1', 'l2', 'max', got {self.norm!r}")
-        return _NORMS[self.norm]
+        return _NORMS[choice(self.norm, "norm", tuple(_NORMS))]
 
     def _normalized(self, X, x, copy):
         norm, x = self._norm(), np.ascontiguousarray(x)
-        here = not flag(copy, "copy") and x is X and x.flags.writeable
+        here = not boolean(copy, "copy") and x is X and x.flags.writeable
         if here and scaling.normalize(None, x, 0, 0):
             raise _unfinite(x)
         y = x if here else np.empty_like(x)

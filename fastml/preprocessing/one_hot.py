@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 
-from .._check import as_array, as_dtype, choice, shown
+from .._check import as_array, as_dtype, boolean, choice, shown
 from . import _frames
-from ._base import Transformer, flag
+from ._base import Transformer
 from ._categories import factorize, is_nan, lookup
 from ._input import as_matrix, check_names, check_shape, is_sparse, refuse_sparse, set_names
 
@@ -131,7 +131,7 @@ class OneHotEncoder(Transformer):
         return codes
 
     def _check_options(self):
-        flag(self.sparse_output, "sparse_output")
+        boolean(self.sparse_output, "sparse_output")
         as_dtype(self.dtype)
         if not (
             isinstance(self.categories, (list, tuple))

@@ -5,9 +5,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from .._check import shown
+from .._check import boolean, shown
 from .._threads import get_num_threads
-from ._base import Scaler, flag, without_zeros
+from ._base import Scaler, without_zeros
 from ._passes import check_infinity
 
 #: Columns of a task and rows of a piece: what is turned round at once stays in the caches.
@@ -88,7 +88,7 @@ class RobustScaler(Scaler):
 
     def _learn(self, X):
         for name in ("with_centering", "with_scaling", "copy", "unit_variance"):
-            flag(getattr(self, name), name)
+            boolean(getattr(self, name), name)
         try:
             low, high = self.quantile_range
             valid = 0 <= low <= high <= 100
@@ -120,12 +120,12 @@ class RobustScaler(Scaler):
         return self._scaled(X, self._inverse(X), undo=True)
 
     def _scaled(self, X, x, undo=False):
-        return self._rescaled(X, x, self.center_, self.scale_, flag(self.copy, "copy"), undo=undo)
+        return self._rescaled(X, x, self.center_, self.scale_, boolean(self.copy, "copy"), undo=undo)
 
     def merge(self, other):
         """Always a TypeError: the quantiles of two sets do not tell those of both."""
         raise TypeError(
-            "a RobustScaler cannot be merged: quantiles of two sets do not tell those of both together"
+            "other cannot be merged into a RobustScaler: quantiles of two sets do not tell those of both together"
         )
 
 

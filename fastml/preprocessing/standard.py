@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._base import Scaler, flag
+from .._check import boolean
+from ._base import Scaler
 from ._input import as_weights
 from ._passes import check_infinity, column_moments, weighted_moments
 
@@ -74,7 +75,7 @@ class StandardScaler(Scaler):
 
     def _learn(self, X, sample_weight, fresh):
         for name in ("copy", "with_mean", "with_std"):
-            flag(getattr(self, name), name)
+            boolean(getattr(self, name), name)
         x = self._seen(X, reset=fresh)
         weight = None if sample_weight is None else as_weights(sample_weight, len(x))
         part = moments(x, weight)
@@ -116,7 +117,7 @@ class StandardScaler(Scaler):
 
     def _scaled(self, X, x, copy, undo=False):
         return self._rescaled(
-            X, x, self.mean_ if self.with_mean else None, self.scale_, flag(copy, "copy"), undo=undo
+            X, x, self.mean_ if self.with_mean else None, self.scale_, boolean(copy, "copy"), undo=undo
         )
 
     def merge(self, other):

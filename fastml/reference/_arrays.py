@@ -12,7 +12,7 @@ LARGEST = np.finfo(np.float64).max  # bound of a range of finite numbers
 
 def as_float64(x, name):
     """Return x as a fresh C-contiguous float64 array, and the dtype (float32 or float64) that results will have."""
-    array = np.asarray(x)
+    array = as_array(x, name)
     if array.dtype.kind in "biu":
         dtype = np.dtype(np.float32)
     elif array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
@@ -20,6 +20,21 @@ def as_float64(x, name):
     else:
         raise TypeError(f"{name} must be float32, float64, integer or bool, got dtype {array.dtype}")
     return array.astype(dtype).astype(np.float64, order="C"), dtype
+
+
+def as_array(x, name, dtype=None):
+    """Return x as an array; TypeError for a masked one, whose mask would be lost."""
+    _refuse_mask(x, name)
+    return np.asarray(x, dtype)
+
+
+def _refuse_mask(x, name):
+    """The same for what is in a list."""
+    if isinstance(x, (list, tuple)):
+        for item in x:
+            _refuse_mask(item, name)
+    elif isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array without a mask, got a {type(x).__name__}")
 
 
 def as_float64s(**arrays):
@@ -65,6 +80,14 @@ def check_range(value, name, low, high=np.inf):
     return value
 
 
+def check_positive(value, name):
+    """Return a real number above 0 as a float."""
+    value = check_range(value, name, 0)
+    if value == 0:
+        raise ValueError(f"{name} must be greater than 0, got {value}")
+    return value
+
+
 def check_integer(value, name, low, high):
     """Return an integer in low .. high as an int; a bool is none."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
@@ -77,6 +100,7 @@ def check_integer(value, name, low, high):
 
 def check_target_array(array, name, shape, *dtypes):
     """Check an array that will be written: kind, dtype, shape, permission."""
+    _refuse_mask(array, name)
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
     if array.dtype not in dtypes:
@@ -89,6 +113,7 @@ def check_target_array(array, name, shape, *dtypes):
 
 def check_updated(array, name):
     """Check an array that is updated in place."""
+    _refuse_mask(array, name)
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
     if array.dtype not in (np.float32, np.float64):

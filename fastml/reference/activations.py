@@ -146,7 +146,10 @@ def tanh_backward(grad, x, *, out=None):
 
 
 def _check_softplus(beta, threshold):
-    return check_range(beta, "beta", -np.inf), check_range(threshold, "threshold", -np.inf)
+    beta = check_range(beta, "beta", -np.inf)
+    if beta == 0:
+        raise ValueError("beta must be other than 0, got 0")
+    return beta, check_range(threshold, "threshold", -np.inf)
 
 
 def softplus(x, *, beta=1.0, threshold=20.0, out=None):

@@ -7,7 +7,6 @@ from ._arrays import (
     as_float64s,
     as_vector,
     check_axis,
-    check_number,
     check_out,
     check_range,
     check_same_shape,
@@ -52,7 +51,7 @@ def batch_norm(
     channels = x64.shape[axis]
     values, shape = _by_channel(x64, axis)
     m = values.shape[1]
-    momentum = check_number(momentum, "momentum")
+    momentum = check_range(momentum, "momentum", 0, 1)
     eps = check_range(eps, "eps", 0)
     gamma = np.ones(channels) if weight is None else as_vector(weight, "weight", channels)
     beta = np.zeros(channels) if bias is None else as_vector(bias, "bias", channels)

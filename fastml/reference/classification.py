@@ -5,12 +5,14 @@ Formulas: as in scikit-learn's user guide, "Metrics and scoring", section on cla
 
 import numpy as np
 
+from ._arrays import as_array
+
 
 def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normalize=None):
     """C[i, j] = sum of the weights of the samples of label i that are taken for label j."""
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    labels = np.union1d(y_true, y_pred) if labels is None else np.asarray(labels)
-    weight = np.ones(len(y_true), np.int64) if sample_weight is None else np.asarray(sample_weight)
+    y_true, y_pred = as_array(y_true, "y_true"), as_array(y_pred, "y_pred")
+    labels = np.union1d(y_true, y_pred) if labels is None else as_array(labels, "labels")
+    weight = np.ones(len(y_true), np.int64) if sample_weight is None else as_array(sample_weight, "sample_weight")
     matrix = np.zeros((len(labels), len(labels)), np.float64 if weight.dtype.kind == "f" else np.int64)
     for i, true in enumerate(labels):
         for j, pred in enumerate(labels):
@@ -34,13 +36,13 @@ def precision_recall_fscore(y_true, y_pred, *, beta=1.0, sample_weight=None):
 
 def balanced_accuracy_score(y_true, y_pred):
     """Mean over the labels of y_true of the share that is taken for what it is."""
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = as_array(y_true, "y_true"), as_array(y_pred, "y_pred")
     return float(np.mean([np.mean(y_pred[y_true == label] == label) for label in np.unique(y_true)]))
 
 
 def cohen_kappa_score(y1, y2):
     """(observed agreement - agreement by chance) / (1 - agreement by chance)."""
-    y1, y2 = np.asarray(y1), np.asarray(y2)
+    y1, y2 = as_array(y1, "y1"), as_array(y2, "y2")
     observed = np.mean(y1 == y2)
     chance = sum(np.mean(y1 == label) * np.mean(y2 == label) for label in np.union1d(y1, y2))
     return float((observed - chance) / (1 - chance))
@@ -48,7 +50,7 @@ def cohen_kappa_score(y1, y2):
 
 def matthews_corrcoef(y_true, y_pred):
     """cov(t, p) / sqrt(cov(t, t) cov(p, p)) of the labels as indicator vectors."""
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = as_array(y_true, "y_true"), as_array(y_pred, "y_pred")
     labels = np.union1d(y_true, y_pred)
     t, p = ((y[:, None] == labels).astype(np.float64) for y in (y_true, y_pred))
     t, p = t - t.mean(axis=0), p - p.mean(axis=0)
@@ -57,12 +59,12 @@ def matthews_corrcoef(y_true, y_pred):
 
 def top_k_accuracy_score(y_true, y_score, *, k=2):
     """Share of the samples whose label, a column of y_score, is among the last k when the row is sorted."""
-    best = np.argsort(y_score, axis=1, kind="stable")[:, -k:]
-    return float(np.mean((best == np.asarray(y_true)[:, None]).any(axis=1)))
+    best = np.argsort(as_array(y_score, "y_score"), axis=1, kind="stable")[:, -k:]
+    return float(np.mean((best == as_array(y_true, "y_true")[:, None]).any(axis=1)))
 
 
 def log_loss(y_true, y_proba):
     """-mean(log(y_proba[i, y_true[i]])), the labels being columns."""
-    own = np.asarray(y_proba)[np.arange(len(y_true)), y_true]
+    own = as_array(y_proba, "y_proba")[np.arange(len(y_true)), as_array(y_true, "y_true")]
     eps = np.finfo(own.dtype).eps
     return float(-np.mean(np.log(own.astype(np.float64).clip(eps, 1 - eps))))

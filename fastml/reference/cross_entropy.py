@@ -11,6 +11,7 @@ import numpy as np
 
 from ._arrays import (
     LARGEST,
+    as_array,
     as_float64,
     as_vector,
     check_axis,
@@ -55,7 +56,7 @@ def loss_and_grad(
         raise TypeError(f"ignore_index must be an integer or None, got {ignore_index!r}")
     w = np.ones(classes) if weight is None else as_vector(weight, "weight", classes)
 
-    labels = np.asarray(target)
+    labels = as_array(target, "target")
     hard = labels.dtype.kind in "iu"
     if hard:
         labels, counted = _check_labels(labels, z.shape[:-1], classes, ignore_index, name)

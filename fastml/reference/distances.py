@@ -7,9 +7,11 @@ formula: Villani, "Optimal transport" (2009), chapter 6.
 
 import numpy as np
 
+from ._arrays import as_array
 
-def _distribution(x, axis):
-    x = np.asarray(x, np.float64)
+
+def _distribution(x, name, axis):
+    x = as_array(x, name, np.float64)
     return x / x.sum(axis=axis, keepdims=True)
 
 
@@ -25,14 +27,14 @@ def _relative_entropy(p, q):
 def kl_divergence(p, q, axis=-1):
     """sum p log(p / q) of the normalised distributions."""
     with np.errstate(all="ignore"):
-        p, q = np.broadcast_arrays(_distribution(p, axis), _distribution(q, axis))
+        p, q = np.broadcast_arrays(_distribution(p, "p", axis), _distribution(q, "q", axis))
     return _relative_entropy(p, q).sum(axis=axis)
 
 
 def js_divergence(p, q, axis=-1, base=None):
     """Half the divergences of p and of q from their mean."""
     with np.errstate(all="ignore"):
-        p, q = _distribution(p, axis), _distribution(q, axis)
+        p, q = _distribution(p, "p", axis), _distribution(q, "q", axis)
     m = (p + q) / 2
     both = _relative_entropy(p, m) + _relative_entropy(q, m)
     return both.sum(axis=axis) / 2 / (1 if base is None else np.log(base))
@@ -40,21 +42,21 @@ def js_divergence(p, q, axis=-1, base=None):
 
 def total_variation(p, q, axis=-1):
     """Half the sum of |p - q|."""
-    return np.abs(_distribution(p, axis) - _distribution(q, axis)).sum(axis=axis) / 2
+    return np.abs(_distribution(p, "p", axis) - _distribution(q, "q", axis)).sum(axis=axis) / 2
 
 
 def entropy(p, axis=-1, base=None):
     """-sum p log p of the normalised distribution."""
-    p = _distribution(p, axis)
+    p = _distribution(p, "p", axis)
     return -_relative_entropy(p, np.ones_like(p)).sum(axis=axis) / (1 if base is None else np.log(base))
 
 
 def _pairs(function, u, v, u_weights, v_weights):
     """The function of every pair of rows, or of the two samples."""
-    u, v = np.asarray(u, np.float64), np.asarray(v, np.float64)
+    u, v = as_array(u, "u_values", np.float64), as_array(v, "v_values", np.float64)
     weights = [
-        np.broadcast_to(1.0 if w is None else np.asarray(w, np.float64), x.shape)
-        for w, x in ((u_weights, u), (v_weights, v))
+        np.broadcast_to(1.0 if w is None else as_array(w, name, np.float64), x.shape)
+        for name, w, x in (("u_weights", u_weights, u), ("v_weights", v_weights, v))
     ]
     if u.ndim == 1:
         return function(u, v, *weights)
@@ -82,8 +84,9 @@ def wasserstein_distance(u_values, v_values, u_weights=None, v_weights=None, *, 
 
 def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *, p=1):
     """The same of one set of values with two sets of weights."""
-    u, v = (np.moveaxis(np.asarray(x, np.float64), axis, -1) for x in np.broadcast_arrays(u_counts, v_counts))
-    support = np.arange(u.shape[-1]) if support is None else np.asarray(support, np.float64)
+    u, v = as_array(u_counts, "u_counts", np.float64), as_array(v_counts, "v_counts", np.float64)
+    u, v = (np.moveaxis(x, axis, -1) for x in np.broadcast_arrays(u, v))
+    support = np.arange(u.shape[-1]) if support is None else as_array(support, "support", np.float64)
     rows = zip(u.reshape(-1, u.shape[-1]), v.reshape(-1, u.shape[-1]), strict=True)
     return np.array([wasserstein_distance(support, support, *row, p=p) for row in rows]).reshape(
         u.shape[:-1]

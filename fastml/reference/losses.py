@@ -7,7 +7,7 @@ loss, or of the terms' sum where they are listed.
 
 import numpy as np
 
-from ._arrays import as_float64, check_number, check_out, check_same_shape, finish
+from ._arrays import as_float64, check_out, check_positive, check_same_shape, finish
 
 
 def _arrays(input, target, reduction, reductions=("mean", "sum", "none")):
@@ -70,9 +70,7 @@ def huber_loss(input, target, *, delta=1.0, reduction="mean"):
 def huber_loss_with_grad(input, target, *, delta=1.0, reduction="mean", out=None):
     """Return the loss and dinput = d clipped to -delta .. delta, divided as the loss is."""
     x, t, dtype = _arrays(input, target, reduction)
-    delta = check_number(delta, "delta")
-    if not delta > 0:
-        raise ValueError(f"delta must be positive, got {delta}")
+    delta = check_positive(delta, "delta")
     check_out(out, x.shape, dtype, input=input, target=target)
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         d = x - t

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._arrays import check_axis, check_integer
+from ._arrays import as_array, check_axis, check_integer
 
 
 def one_hot(labels, num_classes=None, *, axis=-1, dtype=np.float32, unknown="error"):
@@ -11,7 +11,7 @@ def one_hot(labels, num_classes=None, *, axis=-1, dtype=np.float32, unknown="err
     num_classes=None: the largest label plus 1. A label outside 0 .. num_classes - 1 is an IndexError, or with
     unknown="zeros" equal to no class.
     """
-    labels = np.asarray(labels)
+    labels = as_array(labels, "labels")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, got dtype {labels.dtype}")
     if np.dtype(dtype).kind not in "biufc" and np.dtype(dtype).isbuiltin != 2:
