@@ -81,7 +81,7 @@ WRONG = {
     "p": (set_attribute(3, "p", lambda p: 1.7), "p must be"),
     "seed": (set_attribute(3, "seed", lambda s: -1), "seed must be"),
     "offset": (set_attribute(3, "offset", lambda s: 1 << 64), "offset must be"),
-    "eps": (set_attribute(1, "eps", lambda e: -1.0), "eps must not be negative"),
+    "eps": (set_attribute(1, "eps", lambda e: -1.0), "eps must be at least 0, not -1.0"),
     "groups": (lambda m: setattr(m, "layers", (m.layers[0], group_norm_of(0), *m.layers[1:])), "num_groups must be"),
     "momentum": (set_attribute(1, "momentum", lambda e: "much"), "momentum must be"),
     "a layer twice": (lambda m: setattr(m, "layers", (*m.layers, m.layers[2])), "ReLU stands twice"),

@@ -7,7 +7,7 @@ when an attribute is set is that it is counted (_tracked.pyx).
 
 import numpy as np
 
-from .._check import as_array, as_dtype, as_numbers, check_parameter, flag, integer, mapping, text
+from .._check import as_array, as_dtype, as_numbers, check_parameter, flag, mapping, text, whole
 from .._tracked import Tracked
 from ..ops.sgd import sgd_step
 
@@ -155,7 +155,7 @@ class Module(Tracked):
             if array.shape != mine.shape:
                 faults.append(f"{name}: shape {array.shape} instead of {mine.shape}")
             elif isinstance(getattr(*place), int):
-                integer(array.item(), f"state[{name!r}]", 0)
+                whole(array, f"state[{name!r}]")
             if isinstance(mine, np.ndarray) and not mine.flags.writeable:
                 faults.append(f"{name}: its array is read-only")
         return faults

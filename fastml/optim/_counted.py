@@ -63,7 +63,7 @@ class Counted(Optimizer):
         arrays = {}
         for i, entry in states.items():
             step, *_ = _check.entries(entry, ("step", *needed), type(self).__name__, f"state[{i}]")
-            steps[i] = whole(step, f"step {i} of state")
+            steps[i] = _check.whole(step, f"step {i} of state")
             saved = {name: entry[name] for name in self._names if name in entry}
             for name, array in saved.items():
                 column = arrays.setdefault(name, self._fresh())
@@ -155,11 +155,3 @@ class Counted(Optimizer):
         plan.prepare.append(prepare)
         plan.commit.append(commit)
         return update
-
-
-def whole(step, name):
-    """A number of steps, which PyTorch saves as a real number in an array, as an int."""
-    step = _check.as_real(step, name, np.float64)
-    if step.ndim or not 0 <= step < 2**53 or step != np.floor(step):
-        raise ValueError(f"{name} must be a whole number of at least 0, not {step[()] if step.ndim == 0 else step.shape}")
-    return int(step)
