@@ -162,7 +162,7 @@ FM_PRIMITIVE(void, group_norm_backward_rows,
 /* c[i][j] = act(sum over p of a(i, p) b(p, j) + bias[j]), i < m, j < n, p < k: chains of FMAs, cut as
  * gemm.c says, then the bias; relu is the activation (NaN stays). a(i, p) = a[i a_row + p a_col], likewise b. Rows of c are contiguous, c_row apart, and overlap no input. bias: n elements, or NULL. m, n, k >= 0; k = 0 sums
  * to 0. scratch: FM_GEMM_SCRATCH elements, or NULL; no bit depends on it. Error:
- * at most (192 + k / 8192) eps sum |a b|, and k eps of it. */
+ * at most (128 + k / 4096) eps sum |a b|, and k eps of it. */
 FM_PRIMITIVE(void, gemm,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))

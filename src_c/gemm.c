@@ -95,30 +95,29 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
 #define ROWS_ _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
 #define VECS_ _Pragma("GCC unroll 8") for (int j = 0; j < vecs; j++)
 #define WHOLE_ (j + 1 < vecs || tail == LANES)
-    const real *b = stage->b;
     const ptrdiff_t a_row = stage->a_row, a_col = stage->a_col, b_row = stage->b_row;
-    const real *from = stage->first ? NULL : c; /* where the sum of the parts before this one is */
-    size_t from_row = stage->c_row, left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
-    for (;;) {
+    const real *b = stage->b, *lower = a + 4 * a_row; /* from row 4 on: fewer strides to keep in registers */
+    size_t left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
+    for (int later = 0;; later = 1) {
         left -= k;
         ROWS_ VECS_ sum[i][j] = v_set1(0);
-        for (; k; k--, a += a_col, b += b_row) {
+        for (; k; k--, a += a_col, lower += a_col, b += b_row) {
             VECS_ v[j] = v_load(b + (size_t)j * LANES);
             ROWS_ {
-                const vec x = v_set1(a[i * a_row]);
+                const vec x = v_set1((i < 4 ? a : lower)[i % 4 * a_row]);
                 VECS_ sum[i][j] = v_fma(x, v[j], sum[i][j]);
             }
         }
-        if (from)
+        if (later)
+            ROWS_ VECS_ sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
+        else if (!stage->first)
             ROWS_ VECS_ {
-                const real *at = from + (size_t)i * from_row + (size_t)j * LANES;
+                const real *at = c + (size_t)i * stage->c_row + (size_t)j * LANES;
                 sum[i][j] = v_add(WHOLE_ ? v_load(at) : v_load_n(at, tail, 0), sum[i][j]);
             }
         if (!left)
             break;
         ROWS_ VECS_ v_store(stage->before + (i * FM_TILE_VECS + j) * LANES, sum[i][j]);
-        from = stage->before;
-        from_row = PANEL;
         k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     }
     if (stage->last && (stage->bias || stage->relu))
@@ -187,7 +186,7 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
     _Alignas(64) real steps[2][LANES * PANEL];
     vec part[FM_TILE_VECS], sum[FM_TILE_VECS];
 #define VECS_ for (int j = 0; j < FM_TILE_VECS; j++)
-    VECS_ part[j] = v_set1(0);
+    VECS_ sum[j] = part[j] = v_set1(0);
     for (size_t p = 0, packed = 0, turn = 0; p < k; turn ^= 1, packed += LANES) {
         if (packed < k) {
             const size_t from = packed + LANES <= k ? packed : k - LANES; /* the last step reaches back */
@@ -249,9 +248,12 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
     }
 }
 
-static __attribute__((noinline)) void FM(gemm_blocks)(int add, real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                            const real *b, ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m,
-                            size_t n, size_t k, real *scratch)
+/* With gemm's arguments, so that a small product costs a jump and not a second call; ADD instead of relu: c += a b. */
+#define ADD (-1)
+static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
+                                                      ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
+                                                      ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n,
+                                                      size_t k, real *scratch)
 {
     _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL], before[FM_TILE_ROWS * PANEL], same[PANEL];
     const int column = n == 1 && c_row == 1 && m > 1; /* C is one run: computed as a row, A's rows are lanes */
@@ -265,7 +267,7 @@ static __attribute__((noinline)) void FM(gemm_blocks)(int add, real *c, size_t c
             same[j] = *bias;
     }
     size_t done = 0; /* columns */
-    if (m == 1 && b_row == 1 && k >= LANES && !add)
+    if (m == 1 && b_row == 1 && k >= LANES && relu != ADD)
         for (; n - done >= PANEL; done += PANEL)
             FM(gemm_row)(c + done, a, a_col, b + (ptrdiff_t)done * b_col, b_col,
                          !bias ? NULL : column ? same : bias + done, relu, k);
@@ -285,7 +287,7 @@ static __attribute__((noinline)) void FM(gemm_blocks)(int add, real *c, size_t c
                 FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
             FM(gemm_stage) stage = {
                 .before = before, .a_row = scratch ? 1 : a_row, .a_col = a_col, .c_row = c_row, .k = depth,
-                .relu = relu, .first = p == 0 && !add, .last = p + depth == k,
+                .relu = relu > 0, .first = p == 0 && relu != ADD, .last = p + depth == k,
             };
             for (size_t j = done; j < n; j += PANEL) {
                 const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
@@ -340,7 +342,7 @@ static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, cons
             real *to = c + i * c_row + j;
             for (size_t p = 0, depth; p < k; p += depth) {
                 depth = k - p < FM_GEMM_SPAN ? k - p : FM_GEMM_SPAN;
-                FM(gemm_blocks)(0, p ? span : to, p ? cols : c_row, a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col,
+                FM(gemm_blocks)(p ? span : to, p ? cols : c_row, a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col,
                                 a_row, a_col, b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col, b_row, b_col, NULL, 0,
                                 rows, cols, depth, scratch);
                 if (p) {
@@ -359,7 +361,7 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
                      real *scratch)
 {
     if (k <= FM_GEMM_SPAN)
-        FM(gemm_blocks)(0, c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
+        FM(gemm_blocks)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
     else if (m && n)
         FM(gemm_spans)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
 }
@@ -367,7 +369,7 @@ static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrd
 static void FM(gemm_add)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
                          ptrdiff_t b_row, ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch)
 {
-    FM(gemm_blocks)(1, c, c_row, a, a_row, a_col, b, b_row, b_col, NULL, 0, m, n, k, scratch);
+    FM(gemm_blocks)(c, c_row, a, a_row, a_col, b, b_row, b_col, NULL, ADD, m, n, k, scratch);
 }
 
 /* ---- sums of columns ------------------------------------------------------------------------------------ */

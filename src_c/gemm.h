@@ -3,7 +3,7 @@
 #define FM_GEMM_H
 
 /* Steps of k in a chain, and in the chains whose sums are added in a row: where products are cut, for every shape. */
-#define FM_GEMM_PART 128
+#define FM_GEMM_PART 64
 #define FM_GEMM_SPAN (64 * FM_GEMM_PART)
 /* Steps of k in a panel of B, and the most of them: k / FM_GEMM_DEPTH, rounded, is the number of blocks, so that 300
  * goes through C once (512 x 5000 x 300 gains a tenth). 32 KiB of 32 floats or 16 doubles a step, read from L1 or L2

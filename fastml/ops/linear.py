@@ -24,8 +24,8 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
 
     .. math:: y_{ij} = \phi\Big(\sum_k x_{ik} W_{jk} + b_j\Big), \quad \phi(z) = z \text{ without activation}
 
-    Each sum is taken in chains of 128 fused multiply-adds, whatever the shape, so its bits depend neither on the
-    number of threads nor on the other rows; its error is at most (192 + in / 8192) · eps · sum|x W|, and at most
+    Each sum is taken in chains of 64 fused multiply-adds, whatever the shape, so its bits depend neither on the
+    number of threads nor on the other rows; its error is at most (128 + in / 4096) · eps · sum|x W|, and at most
     in · eps of it.
 
     Parameters

@@ -22,9 +22,9 @@ def linear_cross_entropy_with_grad(
         dx = \dot z W, \quad dW = \dot z^\top x, \quad db_j = \sum_i \dot z_{ij}, \quad \dot z = \partial\ell / \partial z
 
     as `linear`, `cross_entropy_with_grad` and `linear_backward` give them one after the other. Of the logits z only a
-    block of samples is there at a time: 55 MB at most, or one sample's where that is more. From 8193 samples on the sums
+    block of samples is there at a time: 55 MB at most, or one sample's where that is more. From 4097 samples on the sums
     of dW take a second array of its shape. dx and dW have the bits of the three functions in a row; only where the
-    logits of 128 samples are more than 55 MB, and the samples more than one block, dW is cut at other places.
+    logits of 64 samples are more than 55 MB, and the samples more than one block, dW is cut at other places.
 
     Parameters
     ----------
