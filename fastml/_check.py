@@ -305,14 +305,14 @@ def arrange_update(written_names, written, read_names, read):
     are tuples of array-likes, which are taken in their parameter's dtype. Returns the stand-ins of both, and the
     pairs (array, stand-in) where a copy stands in for an array that is written: the caller puts its values back.
     """
-    named = [(n, a, True) for n, a in zip(written_names, written, strict=True) if a is not None]
-    named += [(n, a, False) for n, a in zip(read_names, read, strict=True)]
-    stand_ins = {name: [] for name, _, _ in named}
+    columns = [(n, a, True) for n, a in zip(written_names, written, strict=True) if a is not None]
+    columns += [(n, a, False) for n, a in zip(read_names, read, strict=True)]
+    stand_ins = {name: [] for name, _, _ in columns}
     copies = []
     for i, first in enumerate(written[0]):
         first = memory(first, f"{written_names[0]}[{i}]")
         seen = []
-        for name, column, is_written in named:
+        for name, column, is_written in columns:
             label, a = f"{name}[{i}]", column[i]
             if is_written:
                 a = memory(a, label)

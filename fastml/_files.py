@@ -2,11 +2,17 @@
 
 import errno
 import os
+import re
 import secrets
 import stat
 from contextlib import contextmanager, suppress
 
 from . import _check
+
+try:
+    import fcntl
+except ImportError:  # no POSIX
+    fcntl = None
 
 
 @contextmanager
@@ -14,9 +20,10 @@ def replacing(path):
     """A binary file to write, which takes the place of ``path`` at the end of the block, and only if nothing is raised.
 
     It is written beside it under a name of its own, ``<name>.<16 hex digits>.tmp``, synced and moved, so whoever opens
-    ``path``, in any thread or process, finds the old file or the new one; only a killed process leaves the other name
-    behind, which is in nobody's way. A symlink stays and the file that it leads to is replaced; a file keeps its mode
-    and owner; a FIFO or a device is written to as it is.
+    ``path``, in any thread or process, finds the old file or the new one. A killed process leaves the other name behind;
+    the next one that writes to ``path`` removes it: a lock, which ends with its process, tells what is being written. A
+    symlink stays and the file that it leads to is replaced; a file keeps its mode and owner; a FIFO or a device is written
+    to as it is.
 
     Raises OSError that names ``path``; PermissionError also for a file that is read-only.
     """
@@ -34,9 +41,11 @@ def replacing(path):
 
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
-    scratch = os.path.join(folder, f"{name[:50]}.{secrets.token_hex(8)}.tmp")
+    _remove_left(folder, name[:50])
+    scratch = None
     try:
-        with open(scratch, "xb") as file:
+        file, scratch = _begin(folder, name[:50])
+        with file:
             if old:
                 with suppress(PermissionError):
                     os.fchown(file.fileno(), old.st_uid, old.st_gid)
@@ -44,14 +53,49 @@ def replacing(path):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(scratch, target)
+            os.replace(scratch, target)  # before the lock ends
     except BaseException as error:
-        with suppress(OSError):
-            os.unlink(scratch)
+        if scratch is not None:
+            with suppress(OSError):
+                os.unlink(scratch)
         if isinstance(error, OSError) and error.errno and error.filename in (None, scratch):
             raise type(error)(error.errno, error.strerror, path) from None
         raise
     _sync_folder(folder)
+
+
+def _begin(folder, name):
+    """A new file beside the one to come, locked, and its path."""
+    while True:
+        scratch = os.path.join(folder, f"{name}.{secrets.token_hex(8)}.tmp")
+        try:
+            file = open(scratch, "xb")  # noqa: SIM115 - the caller's
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror) from None
+        if not _lock(file.fileno()) or os.path.exists(scratch):
+            return file, scratch
+        file.close()  # another writer took it for one left behind, before it was locked
+
+
+def _remove_left(folder, name):
+    """Remove the scratch files of this name whose process has ended: nobody holds their lock."""
+    left = re.compile(re.escape(name) + r"\.[0-9a-f]{16}\.tmp")
+    with suppress(OSError):
+        for path in [entry.path for entry in os.scandir(folder) if left.fullmatch(entry.name)]:
+            with suppress(OSError), open(path, "rb") as file:
+                if _lock(file.fileno(), at_once=True):
+                    os.unlink(path)
+
+
+def _lock(descriptor, at_once=False):
+    """Whether the file could be locked; where a file system or a platform has no locks, none can."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if at_once else 0))
+    except OSError:
+        return False
+    return True
 
 
 def _sync_folder(folder):

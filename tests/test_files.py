@@ -52,21 +52,41 @@ def test_threads_that_write_one_file(tmp_path, name):
     assert os.listdir(tmp_path) == ["file"]
 
 
-@posix
-def test_a_killed_save_is_in_nobodys_way(tmp_path):
-    path = tmp_path / "file"
-    code = "import sys; from fastml._files import replacing\nwith replacing(sys.argv[1]) as f: f.write(b'x'); f.flush(); input()"
-    writer = subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, cwd=ROOT)
-    while not any(file.stat().st_size for file in tmp_path.iterdir()):
+HALF_WAY = "import sys; from fastml._files import replacing\nwith replacing(sys.argv[1]) as f: f.write(b'new'); f.flush(); input()"
+
+
+def half_way(path):
+    """A process that has begun to write to the path, and the name that it writes under."""
+    before = set(os.listdir(path.parent))
+    writer = subprocess.Popen([sys.executable, "-c", HALF_WAY, path], stdin=subprocess.PIPE, cwd=ROOT)
+    while not (new := [n for n in os.listdir(path.parent) if n not in before and (path.parent / n).stat().st_size]):
         time.sleep(0.01)
-    writer.kill()
-    assert writer.wait() == -signal.SIGKILL
-    writer.stdin.close()
-    (left,) = os.listdir(tmp_path)
-    assert left.startswith("file.") and left.endswith(".tmp")
+    return writer, new[0]
+
+
+@posix
+def test_the_next_save_removes_what_a_killed_one_left(tmp_path):
+    path = tmp_path / "file"
+    (dead, left), (alive, under_way) = half_way(path), half_way(path)
+    (tmp_path / "file.0123456789abcdef.tmpl").touch()  # somebody else's
+    dead.kill()
+    assert dead.wait() == -signal.SIGKILL
+    dead.stdin.close()
+    assert left in os.listdir(tmp_path)
     nn.save({"w": np.ones(2)}, path)
+    assert sorted(os.listdir(tmp_path)) == sorted(["file", "file.0123456789abcdef.tmpl", under_way])
     assert nn.load(path)["w"].tolist() == [1, 1]
-    assert sorted(os.listdir(tmp_path)) == sorted(["file", left])
+    alive.communicate(b"\n")
+    assert alive.returncode == 0 and path.read_bytes() == b"new"
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.0123456789abcdef.tmpl"]
+
+
+@posix
+def test_without_locks_nothing_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastml._files.fcntl", None)
+    (tmp_path / "file.0123456789abcdef.tmp").touch()
+    nn.save({"w": np.ones(2)}, tmp_path / "file")
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.0123456789abcdef.tmp"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
