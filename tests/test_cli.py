@@ -32,6 +32,12 @@ def refused(capsys, *argv, words=(), code=2):
     return err
 
 
+def test_bench_without_the_benchmarks(capsys, monkeypatch):
+    """As in a checkout that is not installed."""
+    monkeypatch.setitem(sys.modules, "fastml.benchmarks", None)
+    refused(capsys, "bench", "relu", words=["bench needs fastml.benchmarks", "pip install"])
+
+
 @pytest.fixture
 def table(tmp_path):
     """A CSV file of 60 rows with two classes that a column tells apart."""

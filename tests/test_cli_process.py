@@ -98,6 +98,16 @@ def test_second_interrupt_is_not_held_back():
 
 
 @posix
+@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["bench", "--help"], ["--version"], ["info"]], ids=" ".join)
+def test_texts_for_a_full_device(argv):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, *argv], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "fastml: error: standard output: No space left on device\n")
+
+
+@posix
 @pytest.mark.parametrize("as_script", [False, True])
 def test_ctrl_c_during_the_imports(as_script):
     """Anywhere behind the package's first import, before the command can do anything about it itself."""

@@ -106,12 +106,16 @@ def test_what_cannot_be_resumed(capsys, tmp_path):
     resume = ["--checkpoint", state, "--resume"]
     refused(capsys, *small, *resume, "--epochs", 3, words=["its training has --epochs 2, not 3"])
     refused(capsys, *small, *resume, "--learning-rate", 0.1, words=["its training has --learning-rate 0.05, not 0.1"])
-    refused(capsys, *small, *resume, "--layers", 17, words=["0.weight: shape (16, 64) instead of (17, 64)"])
-    refused(capsys, "train", "spirals", *small[1:], *resume, words=["state is not a checkpoint that fits"])
+    refused(capsys, *small, *resume, "--layers", 17, words=["its training has --layers 16, not 17"])
+    refused(capsys, *small, *resume, "--layers", "16,8", words=["its training has --layers 16, not 16,8"])
+    refused(capsys, "train", "spirals", *small[1:], *resume, words=["its training has other data"])
+    for text in (b"", b"no checkpoint\n", b"\xff" * 3000):
+        state.write_bytes(text)
+        refused(capsys, *small, *resume, words=["state is not a safetensors file"])
     state.write_bytes(whole[:-1])
     refused(capsys, *small, *resume, words=["state is not a safetensors file"])
     nn.save_checkpoint(state, model=nn.Linear(2, 2, seed=0), extra=1)
-    refused(capsys, *small, *resume, words=["state is not a checkpoint that fits"])
+    refused(capsys, *small, *resume, words=["state: it was not written by fastml train"])
     assert os.listdir(tmp_path) == ["state"]
 
 

@@ -42,8 +42,14 @@ def add_parser(subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when every row was measured, 1 when a result was wrong or a peer failed, 130 when interrupted."""
     from fastml import get_num_threads
-    from fastml.benchmarks import common, table
-    from fastml.benchmarks.run import Run
+
+    try:
+        from fastml.benchmarks import common, table
+        from fastml.benchmarks.run import Run
+    except ModuleNotFoundError as error:
+        if error.name != "fastml.benchmarks":
+            raise
+        raise CommandError("bench needs fastml.benchmarks, which an installed fastml has: pip install .") from None
 
     try:
         cases = common.select(args.ops)

@@ -9,10 +9,11 @@ import numpy as np
 from fastml import nn
 from fastml.cli.errors import CommandError
 from fastml.cli.fit import History
+from fastml.nn.checkpoint import contents
 
 #: Options that make another training; what is shown and written, and the number of threads, may change.
 OPTIONS = (
-    "layers", "dropout", "epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "label_smoothing", "seed",
+    "seed", "layers", "dropout", "epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "label_smoothing",
 )  # fmt: skip
 
 
@@ -60,21 +61,27 @@ class Checkpoint:
     def resume(self):
         """Take over the state in the file; CommandError where it is of another training, False where there is none."""
         try:
-            about = nn.load_checkpoint(self.path, **self._training.parts())
+            about = contents(self.path)["extra"]
+            self._compare(about)  # before the state: what belongs to other options has other shapes
+            nn.load_checkpoint(self.path, **self._training.parts())
         except FileNotFoundError:
             return False
         except OSError as error:
             raise CommandError(f"--checkpoint {self.path}: {error.strerror or error}") from None
         except ValueError as error:
             raise CommandError(f"--checkpoint {error}") from None
-        if not isinstance(about, dict) or about.keys() != {"options", "data", "history"}:
-            raise CommandError(f"--checkpoint {self.path}: it was not written by fastml train")
-        for name, value in self._options.items():
-            if about["options"].get(name) != value:
-                was = about["options"].get(name)
-                option = name.replace("_", "-")
-                raise CommandError(f"--checkpoint {self.path}: its training has --{option} {was}, not {value}")
-        if about["data"] != self._data:
-            raise CommandError(f"--checkpoint {self.path}: its training has other data")
         self._training.history = History(**about["history"])
         return True
+
+    def _compare(self, about):
+        """CommandError where the file is of another command, of a training with other options or of other data."""
+        if not isinstance(about, dict) or about.keys() != {"options", "data", "history"}:
+            raise CommandError(f"--checkpoint {self.path}: it was not written by fastml train")
+        saved = about["options"]
+        others = [name for name, value in self._options.items() if saved.get(name) != value]
+        if about["data"] != self._data and "seed" not in others:  # which draws the points of spirals
+            raise CommandError(f"--checkpoint {self.path}: its training has other data")
+        if others:
+            both = saved.get(others[0]), self._options[others[0]]
+            was, now = (",".join(map(str, value)) if isinstance(value, tuple) else value for value in both)
+            raise CommandError(f"--checkpoint {self.path}: its training has --{others[0].replace('_', '-')} {was}, not {now}")

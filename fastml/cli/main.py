@@ -13,10 +13,13 @@ from fastml.cli.errors import CommandError, one_line
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line, also those of writing its help."""
 
     def error(self, message):
         raise CommandError(f"{message} (see {self.prog} --help)")
+
+    def _print_message(self, message, file=None):
+        (file or sys.stderr).write(message)  # argparse itself passes over a full disk
 
 
 class _Version(argparse.Action):

@@ -94,9 +94,8 @@ def load_checkpoint(
     TypeError, RuntimeError: as for :func:`save_checkpoint`.
     """
     parts = _given(model, optimizer, schedule, ema, scaler, batches)
-    path = _check.path(path)
+    content = contents(path)
     with reading(path, "checkpoint that fits"):
-        content = _content(*read(path))
         state, places, extra = content["model"], content["places"], content["extra"]
         _check_model(model, state)
         mine = _places(model)
@@ -137,6 +136,13 @@ def _places(module, prefix=""):
 # What is checked before anything is taken over
 
 
+def contents(path):
+    """What a checkpoint holds, as it was written; errors as those of :func:`load_checkpoint` over damage."""
+    path = _check.path(path)
+    with reading(path, "checkpoint that fits"):
+        return _content(*read(path))
+
+
 def _content(arrays, about):
     if about.get("format") != FORMAT:
         raise ValueError("it was not written by save_checkpoint")
@@ -145,7 +151,10 @@ def _content(arrays, about):
     text = about["content"]
     if about.get("sha256") != _digest(text, arrays):
         raise ValueError("it is damaged: its contents are not those of its SHA-256")
-    return _unpacked(json.loads(text), arrays)
+    content = _unpacked(json.loads(text), arrays)
+    for name in ("model", "places", "types", "extra"):
+        content[name]  # or a KeyError, which becomes the reader's
+    return content
 
 
 def _digest(text, arrays):
