@@ -138,7 +138,7 @@ __all__ = [
 ]
 
 # These load on first use: submodules, and what needs scikit-learn, which is an optional dependency.
-_SUBMODULES = ("data", "metrics", "nn", "optim", "preprocessing", "reference")
+_SUBMODULES = ("data", "estimators", "metrics", "nn", "optim", "preprocessing", "reference")
 _ESTIMATORS = ("MLPClassifier", "MLPRegressor")
 
 

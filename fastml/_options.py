@@ -132,8 +132,10 @@ def named(name):
     """What another library says about an argument, under the argument's name."""
     try:
         yield
-    except (ValueError, TypeError, AttributeError) as error:
-        if re.search(rf"\b{name}\b", str(error)):
+    except MemoryError:
+        raise
+    except Exception as error:
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
             raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{name} cannot be used: {error or type(error).__name__}") from error

@@ -20,6 +20,12 @@ def both(estimator, **parameters):
     return (getattr(module, estimator)(**parameters) for module in (sklearn.neural_network, fastml))
 
 
+def weighted_task(name, weighted):
+    """A task, and a weight for each of its rows or None."""
+    estimator, X, y = task(name)
+    return estimator, X, y, np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else None
+
+
 def assert_same(ours, theirs, rtol=1e-6, atol=1e-8):
     np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=rtol)
     for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
@@ -30,8 +36,7 @@ def assert_same(ours, theirs, rtol=1e-6, atol=1e-8):
 @pytest.mark.parametrize("name", TASKS)
 def test_sgd_is_scikit_learns(name, weighted):
     """With a penalty, of weights alone, and with a last batch that is shorter."""
-    estimator, X, y = task(name)
-    weight = np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else None
+    estimator, X, y, weight = weighted_task(name, weighted)
     theirs, ours = both(
         estimator, hidden_layer_sizes=(20, 10), solver="sgd", max_iter=6, random_state=3, alpha=0.3, batch_size=64,
         learning_rate_init=0.01,
@@ -78,8 +83,7 @@ def test_rates_are_scikit_learns(learning_rate, momentum):
 @pytest.mark.parametrize("name", TASKS)
 def test_adam_is_scikit_learns(name, weighted):
     """Digits have columns that are always 0: gradients there are the penalty's, and of eps's order."""
-    estimator, X, y = task(name)
-    weight = np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else None
+    estimator, X, y, weight = weighted_task(name, weighted)
     theirs, ours = both(
         estimator, hidden_layer_sizes=(20,), max_iter=4, random_state=1, batch_size=64, alpha=0.1
     )

@@ -168,6 +168,7 @@ def test_refusals_as_scikit_learn(name, true, pred, options):
         ([1, 2], [1, 1], {"labels": [[1, 2]]}, ValueError, "labels must be 1-dimensional"),
         ([1, 2], [1, 1], {"labels": []}, ValueError, "at least one label"),
         ([1, 2], [1, 1], {"labels": [3]}, ValueError, "y_true"),
+        ([1, 2], [1, 1], {"labels": ["1", "2"]}, ValueError, "labels must be numbers, .* not texts such as '1'"),
         ([1, 2], [1, 1], {"normalize": "x"}, ValueError, "'x'"),
     ],
 )

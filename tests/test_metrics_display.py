@@ -112,3 +112,13 @@ def test_numpy_is_all_that_metrics_need():
     """
     out, _ = run_script(code)
     assert out.startswith("[[0, 1], [0, 1]] 0.69") and "pip install matplotlib" in out
+
+
+def test_names_of_every_script(plt, recwarn):
+    """What no font has is written as its number, nothing warns; a line may end within a name, and mathematics is drawn."""
+    display = metrics.ConfusionMatrixDisplay(np.eye(3, dtype=int), display_labels=["a\u732b", "b\nc", "$x_1$"]).plot()
+    pixels(display.figure_)
+    cat, *others = [t.get_text() for t in display.ax_.get_xticklabels()]
+    assert cat in ("a\u732b", "aU+732B") and others == ["b\nc", "$x_1$"]
+    assert display.display_labels == ["a\u732b", "b\nc", "$x_1$"]
+    assert [str(w.message) for w in recwarn if "missing from font" in str(w.message)] == []

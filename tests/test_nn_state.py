@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -134,6 +135,21 @@ def test_seeds_refused():
     with pytest.raises(ValueError, match="18446744073709551616"):
         nn.Dropout(seed=1 << 64)
     assert nn.Dropout(seed=(1 << 64) - 1).seed == (1 << 64) - 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: nn.Linear(2**40, 2**40), "Linear(in_features=1099511627776, out_features=1099511627776)"),
+        (lambda: nn.Linear(2**24, 2**24), "Linear(in_features=16777216, out_features=16777216)"),
+        (lambda: nn.BatchNorm(2**47), "BatchNorm(num_features=140737488355328)"),
+        (lambda: nn.GroupNorm(2, 2**47), "GroupNorm(channels=140737488355328)"),
+        (lambda: nn.LayerNorm((2**40, 2**40)), "LayerNorm(normalized_shape=(1099511627776, 1099511627776))"),
+    ],
+)
+def test_layers_that_no_memory_holds(make, said):
+    with pytest.raises(MemoryError, match=re.escape(f"{said} needs more memory than there is")):
+        make()
 
 
 # --- state, copies, files ------------------------------------------------------------------------------------

@@ -130,6 +130,12 @@ def test_polars_own_types():
     assert encoder.transform(X).tolist() == [[0, 1, 0], [1, 0, 0]]
     with pytest.raises(ValueError, match="column 'c'"):
         StandardScaler().fit(X)
+    for column in (
+        polars.Series([1, 2], dtype=polars.Int128), polars.Series([[1, 2], [3]]), polars.Series([{"x": 1}, {"x": 2}]),
+    ):  # fmt: skip
+        for transformer in (StandardScaler(), OneHotEncoder()):
+            with pytest.raises((TypeError, ValueError), match=r"\bX\b.*column 'big'|column 'big' of X"):
+                transformer.fit(polars.DataFrame({"a": [1, 2], "big": column}))
     with pytest.raises(TypeError, match=r"X must be a DataFrame, not a LazyFrame: pass X.collect\(\)"):
         StandardScaler().fit(polars.LazyFrame({"a": [1, 2]}))
 

@@ -481,6 +481,8 @@ def test_bad_batches_are_refused_before_anything_is_written():
     for bad_x, bad_y, error, text in cases:
         with pytest.raises(error, match=text):
             step(bad_x, bad_y)
+    with pytest.raises(TypeError, match=r"y must be what the loss takes, not None: step\(x, y\)"):
+        step(x)
     model.eval()
     with pytest.raises(ValueError, match="evaluation"):
         step(x, y)

@@ -128,8 +128,10 @@ cdef class Caller(Tracked):
         free(self.versions)
         free(self.bounds)
 
-    def __call__(self, x, y):
+    def __call__(self, x, y=None):
         """One step on the batch (x, y); returns its loss, taken before the update."""
+        if y is None:
+            raise TypeError("y must be what the loss takes, not None: step(x, y)")
         if not fm_claim(&self.taken):
             raise RuntimeError("this step is running already: a step belongs to one thread at a time")
         try:

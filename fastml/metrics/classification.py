@@ -6,7 +6,7 @@ import numpy as np
 
 from .._check import flag
 from . import _scores
-from ._targets import check_targets, label_list, places, tabulate
+from ._targets import check_targets, is_text, label_list, places, tabulate
 
 
 def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
@@ -49,7 +49,8 @@ def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normali
     and 0/0 is 0. One single class gives a UserWarning.
 
     Raises ValueError and TypeError as :func:`accuracy_score` does, and ValueError for label indicators,
-    another ``normalize``, empty ``labels`` or labels none of which occurs in ``y_true``.
+    another ``normalize``, empty ``labels``, labels none of which occurs in ``y_true``, and texts for classes that are numbers (scikit-learn
+    compares them as texts to see whether any occurs, as numbers to count, and returns zeros).
 
     Source: scikit-learn, ``sklearn.metrics.confusion_matrix``.
 
@@ -140,6 +141,8 @@ def _are_plain(y_true, y_pred):
 def _chosen(y_true, y_pred, sample_weight, labels, names=("y_true", "y_pred")):
     """The table of these labels in this order; of a label that is listed twice, the last place counts."""
     values, table = tabulate(y_true, y_pred, sample_weight, labels.tolist(), names=names)
+    if all(isinstance(label, str) for label in labels.tolist()) and not is_text(values):
+        raise ValueError(f"labels must be numbers, as those of {names[0]} are, not texts such as {labels.tolist()[0]!r}")
     place = places(values, labels)
     known = place >= 0
     if not table[known].any() and not np.isin(values[known], y_true).any():

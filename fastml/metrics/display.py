@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._check import as_array, each, flag, mapping, named, shown
+from ._fonts import drawable
 from ._targets import label_list, tabulate
 from .classification import confusion_matrix
 
@@ -106,10 +107,10 @@ class ConfusionMatrixDisplay:
                     written[i, j] = ax.text(j, i, entry, **style)
         if colorbar:
             figure.colorbar(image, ax=ax)
-        names = range(k) if self.display_labels is None else self.display_labels
+        names, fonts = drawable([str(name) for name in (range(k) if self.display_labels is None else self.display_labels)])
         with named("xticks_rotation"):
-            ax.set_xticks(range(k), names, rotation=xticks_rotation)
-        ax.set_yticks(range(k), names)
+            ax.set_xticks(range(k), names, rotation=xticks_rotation, fontfamily=fonts)
+        ax.set_yticks(range(k), names, fontfamily=fonts)
         ax.set(xlabel="Predicted label", ylabel="True label", ylim=(k - 0.5, -0.5))
         self.ax_, self.figure_, self.im_, self.text_ = ax, figure, image, written
         return self

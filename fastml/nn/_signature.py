@@ -72,7 +72,8 @@ def check_program(thing, what):
     """
     kind = type(thing)
     if not hasattr(thing, "lower") or isinstance(thing, (str, bytes)):  # a text has one of its own
-        raise TypeError(f"compile_step has no program for {what} {kind.__name__}")
+        name = what.removeprefix("the ").removesuffix(",")
+        raise TypeError(f"compile_step has no program for {what} {kind.__name__}: {name} must have a lower")
     own = getattr(thing, "__dict__", {})
     if "lower" in own:
         return

@@ -8,7 +8,7 @@ from .._kernels import step_batch_norm
 from .._kernels.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype
+from .module import Module, Parameter, float_dtype, holding
 
 _MOMENTUM = {"torch": 0.1, "onnx": 0.9}
 
@@ -67,10 +67,11 @@ class BatchNorm(Module):
         self.momentum = None if momentum is None else number(momentum, "momentum", 0, 1)
         self.channel_axis = integer(channel_axis, "channel_axis", -64, 63)
         self.convention = convention
-        self.weight = Parameter(np.ones(n, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(n, dtype)) if affine else None
-        self.running_mean = np.zeros(n, dtype) if track_running_stats else None
-        self.running_var = np.ones(n, dtype) if track_running_stats else None
+        with holding(self, num_features=n):
+            self.weight = Parameter(np.ones(n, dtype)) if affine else None
+            self.bias = Parameter(np.zeros(n, dtype)) if affine else None
+            self.running_mean = np.zeros(n, dtype) if track_running_stats else None
+            self.running_var = np.ones(n, dtype) if track_running_stats else None
         self.num_batches_tracked = 0 if track_running_stats else None
         self._results = Results()
         self._gradients = Results()

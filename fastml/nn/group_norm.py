@@ -8,7 +8,7 @@ from .._check import flag, number, shape_of, size
 from .._kernels import step_group_norm
 from ..ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype
+from .module import Module, Parameter, float_dtype, holding
 
 
 class _Grouped(Module):
@@ -19,8 +19,9 @@ class _Grouped(Module):
         dtype = float_dtype(dtype)
         self.eps = number(eps, "eps", 0)
         self.affine = flag(affine, "affine")
-        self.weight = Parameter(np.ones(channels, dtype)) if self.affine else None
-        self.bias = Parameter(np.zeros(channels, dtype)) if self.affine else None
+        with holding(self, channels=channels):
+            self.weight = Parameter(np.ones(channels, dtype)) if self.affine else None
+            self.bias = Parameter(np.zeros(channels, dtype)) if self.affine else None
         self._results = Results()
         self._gradients = Results()
 

@@ -6,7 +6,7 @@ from .._check import flag, number, shape_of, size
 from .._kernels import step_layer_norm
 from ..ops.layer_norm import layer_norm, layer_norm_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype
+from .module import Module, Parameter, float_dtype, holding
 
 
 class TrailingNorm(Module):
@@ -21,8 +21,9 @@ class TrailingNorm(Module):
         dtype = float_dtype(dtype)
         self.eps = number(eps, "eps", 0)
         self.elementwise_affine = weight
-        self.weight = Parameter(np.ones(shape, dtype)) if weight else None
-        self.bias = Parameter(np.zeros(shape, dtype)) if bias else None
+        with holding(self, normalized_shape=shape):
+            self.weight = Parameter(np.ones(shape, dtype)) if weight else None
+            self.bias = Parameter(np.zeros(shape, dtype)) if bias else None
         # One axis as an int: the kernel's fast path.
         self._axis = -1 if len(shape) == 1 else tuple(range(-len(shape), 0))
         self._results = Results()

@@ -8,7 +8,7 @@ from .._check import flag, size
 from .._kernels import step_linear
 from ..ops.linear import linear, linear_backward
 from ._reuse import Results
-from .module import Module, Parameter, float_dtype
+from .module import Module, Parameter, float_dtype, holding
 from .seeding import seed_or_next
 
 # Weights up to this size are packed again for every tile of rows, so that layers follow each other without a barrier.
@@ -42,8 +42,10 @@ class Linear(Module):
         rng = np.random.default_rng(seed_or_next(seed))
         bound = 1 / math.sqrt(self.in_features)
         shape = (self.out_features, self.in_features)
-        self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
-        self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if flag(bias, "bias") else None
+        bias = flag(bias, "bias")
+        with holding(self, in_features=self.in_features, out_features=self.out_features):
+            self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
+            self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if bias else None
         self._results = Results()
 
     def forward(self, x):

@@ -5,6 +5,8 @@ a user's own module is a class with a forward and a backward. Nothing is registe
 when an attribute is set is that it is counted (_tracked.pyx).
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from .._check import as_array, as_dtype, as_numbers, check_parameter, flag, mapping, text, whole
@@ -212,6 +214,16 @@ def float_dtype(dtype):
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"dtype must be float32 or float64, not {dtype}")
     return dtype
+
+
+@contextmanager
+def holding(layer, **sizes):
+    """MemoryError that names a layer's sizes where its arrays cannot be held."""
+    try:
+        yield
+    except (MemoryError, ValueError):  # ValueError: more bytes than there are addresses
+        said = ", ".join(f"{name}={value}" for name, value in sizes.items())
+        raise MemoryError(f"{type(layer).__name__}({said}) needs more memory than there is") from None
 
 
 def _read(owner, attribute):

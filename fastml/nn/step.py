@@ -5,14 +5,14 @@ from collections import Counter
 
 import numpy as np
 
-from .._check import as_array, number
+from .._check import as_array, number, shown
 from .._kernels.caller import Caller, facts
 from .._kernels.program import Program
 from ._schedule import Schedule
 from ._signature import Signature, check_program
 from .flatten import Flatten
 from .linear import Linear
-from .module import Parameter
+from .module import Module, Parameter
 from .plan import GIVEN, Plan
 from .sequential import check_once
 
@@ -111,6 +111,8 @@ class Step(Caller):
         self._disarm()
         self._signature = self._schedule = None
         now = self._count()
+        if not isinstance(self.model, Module):
+            raise TypeError(f"model must be a Module, not {shown(self.model)}")
         check_program(self.loss_fn, "the loss_fn")
         check_program(self.optimizer, "the optimizer")
         if self.ema is not None:

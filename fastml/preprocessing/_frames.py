@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 
+from .._check import named
+
 #: What set_output takes, beside "default".
 LIBRARIES = ("pandas", "polars", "pyarrow")
 
@@ -30,14 +32,19 @@ def columns(X):
             column = X.iloc[:, i]
         else:
             column = X.column(i) if hasattr(X, "column_names") else X[name]
-        a = np.asarray(column)
-        yield _without_missing(a) if a.dtype == object else a
+        with named(f"column {name!r} of X"):
+            a = np.asarray(column)
+        if a.ndim != 1:
+            raise TypeError(f"X must hold one value in each cell, not column {name!r}")
+        yield _without_missing(a, name) if a.dtype == object else a
 
 
-def _without_missing(a):
+def _without_missing(a, name):
     """Objects with NaN or None for what is missing; numbers and bools as an array of their own kind."""
     items = a.tolist()
     kinds = {type(v) for v in items}
+    if kinds & {list, tuple, dict, np.ndarray}:
+        raise TypeError(f"X must hold one value in each cell, not column {name!r}")
     missing = {kind for kind in kinds if kind is type(None) or kind.__name__ == "NAType"}
     if missing and kinds - missing <= {bool, int, float, np.bool_}:
         return np.array([math.nan if type(v) in missing else v for v in items], dtype=np.float64)
