@@ -7,6 +7,7 @@ without a value for an argument that it needs makes test_hostile.py fail, and so
 import inspect
 
 import numpy as np
+import pytest
 
 from fastml import data, metrics, nn, optim, preprocessing
 
@@ -104,10 +105,9 @@ class Predicts:
 
 
 def of_display(display):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    return {"y_true": Y.copy(), "y_pred": Y.copy(), "estimator": Predicts(), "X": X.copy(), "y": Y.copy()}
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    values = {"y_true": Y.copy(), "y_pred": Y.copy(), "estimator": Predicts(), "X": X.copy(), "y": Y.copy()}
+    return {"ax": figure.subplots(), **values}
 
 
 def of_estimator(estimator):

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -21,6 +22,15 @@ def number_of_threads():
     before = _openmp.chosen_threads()
     yield
     _openmp.set_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch):
+    """Drawn without a display, and closed."""
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 class Lying:
