@@ -91,9 +91,9 @@ def test_from_estimator(plt):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"square, got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"square, not the shape \(2, 3\)"):
         metrics.ConfusionMatrixDisplay(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match="must name 2 classes, got 3"):
+    with pytest.raises(ValueError, match="must name 2 classes, not 3"):
         metrics.ConfusionMatrixDisplay(np.zeros((2, 2)), display_labels="abc")
 
 

@@ -47,17 +47,17 @@ def load_mnist(folder):
         images, labels = read_idx(images_path), read_idx(labels_path)
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
             raise ValueError(
-                f"{images_path}: images must be uint8 (n, 28, 28), got {images.dtype} {images.shape}"
+                f"{images_path}: images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}"
             )
         if labels.dtype != np.uint8 or labels.ndim != 1:
-            raise ValueError(f"{labels_path}: labels must be uint8 (n,), got {labels.dtype} {labels.shape}")
+            raise ValueError(f"{labels_path}: labels must be uint8 (n,), not {labels.dtype} {labels.shape}")
         if len(images) != len(labels):
             raise ValueError(
                 f"{len(images)} images in {images_path}, but {len(labels)} labels in {labels_path}"
             )
         if labels.size and labels.max() > 9:
             raise ValueError(
-                f"{labels_path}: labels must be 0 … 9, got {labels.max()} at index {labels.argmax()}"
+                f"{labels_path}: labels must be 0 … 9, not {labels.max()} at index {labels.argmax()}"
             )
         parts += [images, labels.astype(np.int64)]
     return tuple(parts)

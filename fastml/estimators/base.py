@@ -133,7 +133,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _train(self, X, target, weight, held_out, o, rng, once):
         batch_size = _batch_size(o.batch_size, X.shape[0])
         if o.batch_norm and batch_size == 1:
-            raise ValueError("batch_norm=True needs at least two rows, got 1")
+            raise ValueError("batch_norm=True needs at least two rows, not 1")
         loss, scale, shown = self._loss()
         solver = self._optimizer
         if solver is None or not once or solver.kind != o.solver:

@@ -177,7 +177,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.out_activation_ = "logistic" if len(self.classes_) == 2 else "softmax"
         elif self._encoder is None:
             raise ValueError(
-                f"y must have {self.n_outputs_} columns, as in the first fit, got shape {y.shape}"
+                f"y must have {self.n_outputs_} columns, as in the first fit, not the shape {y.shape}"
             )
         elif classes is not None:
             with named("classes"):

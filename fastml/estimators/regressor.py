@@ -150,7 +150,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             self.out_activation_ = "identity"
         elif target.shape[1] != self.n_outputs_:
             raise ValueError(
-                f"y must have {self.n_outputs_} columns, as in the first fit, got shape {y.shape}"
+                f"y must have {self.n_outputs_} columns, as in the first fit, not the shape {y.shape}"
             )
         return target
 

@@ -25,7 +25,7 @@ def check_targets(y_true, y_pred, sample_weight, zeros=False, names=("y_true", "
     if sample_weight is not None:
         sample_weight = _check.as_array(sample_weight, "sample_weight")
         if sample_weight.ndim == 0:
-            raise TypeError(f"sample_weight must be an array, got {sample_weight.item()!r}")
+            raise TypeError(f"sample_weight must be an array, not {sample_weight.item()!r}")
         lengths["sample_weight"] = len(sample_weight)
     if len(set(lengths.values())) > 1:
         raise ValueError(f"inconsistent numbers of samples: {lengths}")
@@ -140,9 +140,9 @@ def label_list(labels):
     """``labels`` as a vector, or TypeError, ValueError."""
     labels = _check.as_array(labels, "labels")
     if labels.ndim == 0:
-        raise TypeError(f"labels must be an array, got {labels.item()!r}")
+        raise TypeError(f"labels must be an array, not {labels.item()!r}")
     if labels.ndim != 1:
-        raise ValueError(f"labels must be 1-dimensional, got shape {labels.shape}")
+        raise ValueError(f"labels must be 1-dimensional, not the shape {labels.shape}")
     if labels.size == 0:
         raise ValueError("labels should contain at least one label")
     return labels
@@ -176,7 +176,7 @@ def check_weights(sample_weight, n):
         return None
     sample_weight = _check.as_array(sample_weight, "sample_weight")
     if sample_weight.ndim == 0:
-        raise TypeError(f"sample_weight must be an array, got {sample_weight.item()!r}")
+        raise TypeError(f"sample_weight must be an array, not {sample_weight.item()!r}")
     if len(sample_weight) != n:
         raise ValueError(f"inconsistent numbers of samples: {n} and {len(sample_weight)} in sample_weight")
     return _weights(sample_weight, False)
@@ -196,7 +196,7 @@ def _found(counted, y_true, y_pred):
 def _labels(y, name):
     y = _check.as_array(y, name)
     if y.ndim == 0:
-        raise TypeError(f"{name} must be an array, got {y.item()!r}")
+        raise TypeError(f"{name} must be an array, not {y.item()!r}")
     if y.dtype.kind == "c":
         raise ValueError(f"{name} holds complex numbers")
     if y.dtype.kind == "S" or (y.dtype == object and y.size and isinstance(y.flat[0], bytes)):
@@ -207,9 +207,9 @@ def _labels(y, name):
 def _weights(weight, zeros):
     """Weights that were checked: int64 where no sum of them overflows, float64 otherwise."""
     if weight.ndim != 1:
-        raise ValueError(f"sample_weight must be 1-dimensional, got shape {weight.shape}")
+        raise ValueError(f"sample_weight must be 1-dimensional, not the shape {weight.shape}")
     if weight.dtype.kind not in "fiub":
-        raise ValueError(f"sample_weight must hold real numbers, got {weight.dtype}")
+        raise ValueError(f"sample_weight must hold real numbers, not {weight.dtype}")
     if weight.dtype.kind == "f" and not np.isfinite(weight).all():
         raise ValueError("sample_weight contains NaN or infinity")
     if not zeros and not weight.any():

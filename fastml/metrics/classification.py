@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from .._check import flag
+from .._check import boolean, flag
 from . import _scores
 from ._targets import check_targets, is_text, label_list, places, tabulate
 
@@ -26,8 +26,7 @@ def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
     >>> accuracy_score(["cat", "dog"], ["cat", "cat"], normalize=False)
     1.0
     """
-    if not isinstance(normalize, (bool, np.bool_)):
-        raise TypeError(f"normalize must be a bool, got {normalize!r}")
+    normalize = boolean(normalize, "normalize")
     if sample_weight is None and _are_plain(y_true, y_pred):
         count = int(np.count_nonzero(y_true == y_pred))
         return count / len(y_true) if normalize else float(count)

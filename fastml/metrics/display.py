@@ -24,11 +24,11 @@ class ConfusionMatrixDisplay:
     def __init__(self, confusion_matrix, *, display_labels=None):
         matrix = as_array(confusion_matrix, "confusion_matrix")
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(f"confusion_matrix must be square, got shape {matrix.shape}")
+            raise ValueError(f"confusion_matrix must be square, not the shape {matrix.shape}")
         if display_labels is not None:
             count = len(each(display_labels, "display_labels"))
             if count != len(matrix):
-                raise ValueError(f"display_labels must name {len(matrix)} classes, got {count}")
+                raise ValueError(f"display_labels must name {len(matrix)} classes, not {count}")
         self.confusion_matrix = matrix
         self.display_labels = display_labels
 

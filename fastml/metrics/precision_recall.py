@@ -216,7 +216,7 @@ def select(found, sums, labels, pos_label, average, depth):
                 f"average='binary' is for two classes, here are {len(found)}: choose another average"
             )
         if pos_label not in found.tolist() and len(found) == 2:
-            raise ValueError(f"pos_label must be one of {found.tolist()}, got {pos_label!r}")
+            raise ValueError(f"pos_label must be one of {found.tolist()}, not {pos_label!r}")
         return _select(found, sums, np.array([pos_label]))
     if pos_label not in (None, 1):
         warnings.warn(

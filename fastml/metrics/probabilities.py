@@ -34,11 +34,11 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
     binary = len(values) <= 2 and (labels is None or len(labels) <= 2)
     if binary and y_score.ndim == 2 and y_score.shape[1] != 1:
         raise ValueError(
-            f"y_score must be one score a sample for two classes, got shape {y_score.shape}: pass labels"
+            f"y_score must be one score a sample for two classes, not the shape {y_score.shape}: pass labels"
         )
     if not binary and y_score.ndim != 2:
         raise ValueError(
-            f"y_score must have one column for each of {len(values)} classes, got shape {y_score.shape}"
+            f"y_score must have one column for each of {len(values)} classes, not the shape {y_score.shape}"
         )
     if len(y_score) != len(codes):
         raise ValueError(
@@ -49,7 +49,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
     if labels is not None:
         labels = label_list(labels)
         if not np.array_equal(distinct(labels), labels):
-            raise ValueError(f"labels must be sorted and distinct, got {labels.tolist()}")
+            raise ValueError(f"labels must be sorted and distinct, not {labels.tolist()}")
         codes = _recode(values, codes, labels)
         values = labels
     if len(values) != n_classes:
@@ -129,11 +129,11 @@ def _scores_array(y, name):
     """Numbers of one or two dimensions, float32 or float64, contiguous."""
     y = _check.as_array(y, name)
     if y.ndim == 0:
-        raise TypeError(f"{name} must be an array, got {y.item()!r}")
+        raise TypeError(f"{name} must be an array, not {y.item()!r}")
     if y.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must hold real numbers, got {y.dtype}")
+        raise ValueError(f"{name} must hold real numbers, not {y.dtype}")
     if y.ndim > 2 or y.size == 0:
-        raise ValueError(f"{name} must have shape (n,) or (n, classes), got {y.shape}")
+        raise ValueError(f"{name} must have shape (n,) or (n, classes), not {y.shape}")
     return np.require(y, np.float32 if y.dtype.kind == "f" and y.dtype.itemsize == 4 else np.float64, "CA")
 
 
@@ -150,8 +150,6 @@ def _recode(values, codes, labels):
 
 
 def _average(x, weight, normalize):
-    if not isinstance(normalize, (bool, np.bool_)):
-        raise TypeError(f"normalize must be a bool, got {normalize!r}")
-    if normalize:
+    if _check.boolean(normalize, "normalize"):
         return float(np.mean(x) if weight is None else np.average(x, weights=weight))
     return float(np.sum(x if weight is None else x * weight))

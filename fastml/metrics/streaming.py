@@ -44,7 +44,7 @@ class ConfusionMatrix:
         #: The classes, in the order of rows and columns.
         self.labels = np.empty(0, np.int64) if self._open else label_list(labels).copy()
         if num_classes is None and len(np.unique(self.labels)) != len(self.labels):
-            raise ValueError(f"labels must be distinct, got {self.labels.tolist()}")
+            raise ValueError(f"labels must be distinct, not {self.labels.tolist()}")
         if num_classes is None:
             self._table = np.zeros((len(self.labels),) * 2, np.int64)
 

@@ -111,7 +111,7 @@ class GroupNorm(_Grouped):
         self.num_groups = size(num_groups, "num_groups")
         self.num_channels = size(num_channels, "num_channels")
         if self.num_channels % self.num_groups:
-            raise ValueError(f"num_groups must divide num_channels, got {num_groups} and {num_channels}")
+            raise ValueError(f"num_groups must divide num_channels, not {num_groups} and {num_channels}")
         super().__init__(self.num_channels, eps, affine, dtype)
 
     def _form(self):

@@ -113,7 +113,7 @@ def merge_norm_stats(stats):
     stats = _check.each(stats, "stats")
     pieces = [_piece(piece, k) for k, piece in enumerate(stats)]
     if not pieces:
-        raise ValueError("stats must have at least one (count, mean, m2), got none")
+        raise ValueError("stats must have at least one (count, mean, m2), not none")
     count, mean, m2 = pieces[0]
     for k, (_, other, _) in enumerate(pieces):
         if other.shape != mean.shape:

@@ -119,7 +119,7 @@ class MultiStepLR(Schedule):
     """
 
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
-        self.milestones = Counter(integer(m, "milestones", 0, MOST) for m in each(milestones, "milestones"))
+        self.milestones = Counter(_steps(milestones))
         self.gamma = number(gamma, "gamma", 0)
         super().__init__(optimizer, last_epoch)
 
@@ -231,7 +231,7 @@ class SequentialLR(Schedule):
     def __init__(self, optimizer, schedulers, milestones):
         self.optimizer = check_optimizer(optimizer)
         self._schedulers = list(each(schedulers, "schedulers"))
-        self._milestones = [integer(m, "milestones", 0, MOST) for m in each(milestones, "milestones")]
+        self._milestones = _steps(milestones)
         for schedule in self._schedulers:
             if not isinstance(schedule, Schedule) or isinstance(schedule, SequentialLR):
                 raise TypeError(f"schedulers must be schedules of one part each, not {shown(schedule)}")
@@ -366,6 +366,11 @@ class ReduceLROnPlateau:
     state_dict = Schedule.state_dict
     load_state_dict = Schedule.load_state_dict
     __repr__ = Schedule.__repr__
+
+
+def _steps(milestones):
+    """Numbers of steps, a list."""
+    return [integer(m, f"milestones[{i}]", 0, MOST) for i, m in enumerate(each(milestones, "milestones"))]
 
 
 def check_optimizer(optimizer):

@@ -138,11 +138,11 @@ class OneHotEncoder(Transformer):
             or isinstance(self.categories, str)
             and self.categories == "auto"
         ):
-            raise ValueError(f"categories must be 'auto' or a list of arrays, got {self.categories!r}")
+            raise ValueError(f"categories must be 'auto' or a list of arrays, not {self.categories!r}")
         choice(self.handle_unknown, "handle_unknown", _HANDLING)
         if isinstance(self.drop, str) and self.drop not in ("first", "if_binary"):
             raise ValueError(
-                f"drop must be None, 'first', 'if_binary' or an array of categories, got {self.drop!r}"
+                f"drop must be None, 'first', 'if_binary' or an array of categories, not {self.drop!r}"
             )
         combine = self.feature_name_combiner
         if not (callable(combine) or (isinstance(combine, str) and combine == "concat")):
@@ -154,7 +154,7 @@ class OneHotEncoder(Transformer):
                 f"min_frequency must be None, an integer from 1 or a share in (0, 1), not {shown(least)}"
             )
         if not (most is None or isinstance(most, numbers.Integral) and most >= 1):
-            raise ValueError(f"max_categories must be None or an integer from 1, got {most!r}")
+            raise ValueError(f"max_categories must be None or an integer from 1, not {most!r}")
 
     def _columns(self, X, reset):
         """X's columns as arrays of their own kind, with n_features_in_ and names set or compared."""
@@ -381,7 +381,7 @@ def _given(categories, column, i):
         raise type(error)(f"categories of column {i} must be of its kind, {column.dtype}: {error}") from None
     if values.ndim != 1 or not len(values):
         raise ValueError(
-            f"categories of column {i} must be a one-dimensional array with elements, got {categories!r}"
+            f"categories of column {i} must be a one-dimensional array with elements, not {categories!r}"
         )
     if any(is_nan(v) for v in values[:-1]):
         raise ValueError(
