@@ -15,6 +15,15 @@ cdef extern from "labels.h" nogil:
     int64_t fm_label(const int64_t *label) noexcept
     size_t fm_class(const int64_t *label, size_t n, fm_labels *rule) noexcept
 
+cdef extern from "sums.h" nogil:
+    ctypedef struct fm_tally:
+        double total
+        double lost
+    void fm_tally_add(fm_tally *t, double x) noexcept
+    double fm_tally_sum(const fm_tally *t) noexcept
+    double fm_tally_of(const double *x, size_t n, size_t step) noexcept
+    double fm_origin(double first, double middle, double last) noexcept
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fm_table32:
         void (*softmax_rows)(float *y, const float *x, size_t rows, size_t n, int stream) noexcept nogil
@@ -55,9 +64,9 @@ cdef extern from "dispatch.h" nogil:
         void (*clear_lines)(void *y, size_t bytes) noexcept nogil
         void (*moments_merge)(double *sum, double *m2, size_t n, const double *sum_b, const double *m2_b,
                               size_t n_b, size_t width) noexcept nogil
-        void (*moments_cols)(double *sum, double *m2, const float *x, const float *origin, size_t n, size_t stride,
+        void (*moments_cols)(double *sum, double *m2, const float *x, const double *origin, size_t n, size_t stride,
                              size_t width) noexcept nogil
-        void (*moments_rows)(double *sum, double *m2, const float *x, float origin, size_t rows, size_t n,
+        void (*moments_rows)(double *sum, double *m2, const float *x, double origin, size_t rows, size_t n,
                              size_t stride) noexcept nogil
         double (*norm_far)(double *mean, double *inv_std, const float *x, size_t rows, size_t n, size_t stride,
                            double m2, double eps) noexcept nogil
@@ -132,7 +141,6 @@ cdef extern from "dispatch.h" nogil:
         double (*nll_cols)(float *dx, float *loss, const float *x, const int64_t *label, const float *target,
                            const float *weight, size_t n, size_t stride, size_t width, fm_labels *rule,
                            double smoothing, double scale) noexcept nogil
-        double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const float *weight, size_t count, size_t n,
                                 fm_labels *rule) noexcept nogil
         double (*loss_run)(int kind, float *dx, float *loss, const float *x, const float *t, const float *a, size_t a_period,
@@ -266,7 +274,6 @@ cdef extern from "dispatch.h" nogil:
         double (*nll_cols)(double *dx, double *loss, const double *x, const int64_t *label, const double *target,
                            const double *weight, size_t n, size_t stride, size_t width, fm_labels *rule,
                            double smoothing, double scale) noexcept nogil
-        double (*tally)(const double *x, size_t n) noexcept nogil
         size_t (*label_weights)(double *total, const int64_t *label, const double *weight, size_t count, size_t n,
                                 fm_labels *rule) noexcept nogil
         double (*loss_run)(int kind, double *dx, double *loss, const double *x, const double *t, const double *a, size_t a_period,

@@ -9,6 +9,7 @@
 #include "philox.h"
 #include "real.h"
 #include "simd.h"
+#include "sums.h"
 #include "unary.h"
 
 /* Prototypes first: bodies may call each other in any order. */

@@ -30,29 +30,6 @@ FM_INLINE double FM(row_spread)(const real *x, const real *w, size_t n, real m)
     return total;
 }
 
-/* A sum of doubles with what rounding took from it (Neumaier); infinite terms leave no remainder. */
-typedef struct { double total, lost; } FM(compensated);
-
-FM_INLINE void FM(tally_add)(FM(compensated) *t, double x)
-{
-    const double sum = t->total + x;
-    t->lost += fabs(t->total) < fabs(x) ? (x - sum) + t->total : (t->total - sum) + x;
-    t->total = sum;
-}
-
-FM_INLINE double FM(tally_sum)(const FM(compensated) *t)
-{
-    return t->lost - t->lost == 0 ? t->total + t->lost : t->total;
-}
-
-static double FM(tally)(const double *x, size_t n)
-{
-    FM(compensated) sum = {0, 0};
-    for (size_t i = 0; i < n; i++)
-        FM(tally_add)(&sum, x[i]);
-    return FM(tally_sum)(&sum);
-}
-
 /* l->loss, slope and fix of a group whose exponentials are summed. spread and share belong to the smoothing:
  * share of every class's weight goes to q. */
 FM_INLINE void FM(group_labels)(FM(labelled) *l, const FM(group) *g, const real *at_label, const double *spread,
@@ -90,7 +67,7 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec base = v_set1((real)(-share * scale));
-    FM(compensated) sum = {0, 0};
+    fm_tally sum = {0, 0};
     for (size_t group; rows; rows -= group, x += group * n, label += group) {
         FM(group) g;
         FM(labelled) l;
@@ -139,9 +116,9 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
                 dx[class[r]] = (real)l.fix[r];
             dx += n;
         }
-        FM(tally_add)(&sum, v64_sum(v64_load(l.loss)));
+        fm_tally_add(&sum, v64_sum(v64_load(l.loss)));
     }
-    return FM(tally_sum)(&sum);
+    return fm_tally_sum(&sum);
 }
 
 /* The target's share of class weights: ((1 - smoothing) target + smoothing / n) weight, loaded with AT(). */
@@ -154,7 +131,7 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec vscale = v_set1((real)scale);
-    FM(compensated) sum = {0, 0};
+    fm_tally sum = {0, 0};
     for (size_t group; rows; rows -= group) {
         FM(group) g;
         double all[FM_GROUP] = {0}, spread[FM_GROUP], log_sum[FM_GROUP], values[FM_GROUP] = {0};
@@ -186,9 +163,9 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
                          v_fnma(FM_SHARES(target, weight), vscale, v_mul(v_scaled(AT(x), s), slope)))
             dx += n;
         }
-        FM(tally_add)(&sum, v64_sum(v64_load(values)));
+        fm_tally_add(&sum, v64_sum(v64_load(values)));
     }
-    return FM(tally_sum)(&sum);
+    return fm_tally_sum(&sum);
 }
 
 /* ---- columns ------------------------------------------------------------------------------------------ */
@@ -200,7 +177,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec zero = v_set1(0), one = v_set1(1), part = v_set1((real)(share * weight_sum));
     const vec vshare = v_set1((real)share), base = v_set1((real)(-share * scale));
-    FM(compensated) sum = {0, 0};
+    fm_tally sum = {0, 0};
     FM_PANELS(width)
     {
         vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], slope[FM_PANEL];
@@ -253,7 +230,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             fix[j] = v_fnma(slope[j], others, v_mul(rest, v_set1((real)scale)));
             slope[j] = v_add(slope[j], more);)
         for (size_t c = 0; c < w; c++)
-            FM(tally_add)(&sum, value_[c]);
+            fm_tally_add(&sum, value_[c]);
         if (loss)
             FM_PANEL_EACH(PUT(loss, value[j]);)
         if (!dx)
@@ -272,7 +249,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             if (class[c] != FM_NO_CLASS)
                 dx[class[c] * stride + at_ + c] = fix_[c];
     }
-    return FM(tally_sum)(&sum);
+    return fm_tally_sum(&sum);
 }
 
 #define FM_SHARES_DOWN(target)                                                                               \
@@ -284,7 +261,7 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec one = v_set1(1), vscale = v_set1((real)scale);
-    FM(compensated) sum = {0, 0};
+    fm_tally sum = {0, 0};
     FM_PANELS(width)
     {
         vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], all[FM_PANEL];
@@ -305,7 +282,7 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
                        }
                        slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top[j], below[j]));)
         for (size_t c = 0; c < w; c++)
-            FM(tally_add)(&sum, value_[c]);
+            fm_tally_add(&sum, value_[c]);
         if (loss)
             FM_PANEL_EACH(PUT(loss, value[j]);)
         if (dx)
@@ -313,7 +290,7 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
                          , PUT(dx + i * stride, v_fnma(FM_SHARES_DOWN(target), vscale,
                                                        v_mul(v_scaled(AT(x + i * stride), s), a)));, )
     }
-    return FM(tally_sum)(&sum);
+    return fm_tally_sum(&sum);
 }
 
 /* ---- log-probabilities -------------------------------------------------------------------------------- */
@@ -330,8 +307,10 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
     const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const size_t most = n <= FM_RUN ? FM_GROUP : 1;
-    FM(compensated) sum = {0, 0};
-    double group[FM_GROUP] = {0};
+    const double at_label = 1 - smoothing + smoothing / (double)n;
+    fm_tally sum = {0, 0};
+    double part = 0; /* of a group */
+    size_t left = most;
     for (size_t r = 0; r < rows; r++, x += n) {
         const size_t k = target ? FM_NO_CLASS : fm_class(label + r, n, rule);
         const int labelled = k != FM_NO_CLASS, spread = target || (labelled && smoothing != 0);
@@ -341,24 +320,24 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
             FM_ROW_SUM(value, n, v_mul(FM_NLL_SHARES(target, weight), AT(x)))
         if (labelled)
             value += (1 - smoothing) * w * x[k];
-        group[r % most] = 0 - value;
-        if ((r + 1) % most == 0 || r + 1 == rows) {
-            for (size_t rest = r % most + 1; rest < most; rest++)
-                group[rest] = 0;
-            FM(tally_add)(&sum, v64_sum(v64_load(group)));
+        part += 0 - value;
+        if (--left == 0 || r + 1 == rows) {
+            fm_tally_add(&sum, part);
+            part = 0;
+            left = most;
         }
         if (loss)
             loss[r] = (real)(0 - value);
         if (dx) {
             FM_ROW_STORE(dx, n, stream, spread ? v_mul(FM_NLL_SHARES(target, weight), minus) : zero)
             if (labelled)
-                dx[k] = (real)(-scale * w * (1 - smoothing + smoothing / (double)n));
+                dx[k] = (real)(-scale * w * at_label);
             dx += n;
         }
         if (target)
             target += n;
     }
-    return FM(tally_sum)(&sum);
+    return fm_tally_sum(&sum);
 }
 
 __attribute__((cold)) /* compiled for size */
@@ -368,7 +347,7 @@ static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *l
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const int spread = target || smoothing != 0;
-    FM(compensated) sum = {0, 0};
+    fm_tally sum = {0, 0};
     for (size_t at = 0, w; at < width; at += w) {
         double value[64];
         size_t class[64]; /* without a target */
@@ -387,7 +366,7 @@ static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *l
                 value[c] = 0;
             else if (!target)
                 value[c] -= own * (weight ? (double)weight[k] : 1) * x[k * stride + at + c];
-            FM(tally_add)(&sum, value[c]);
+            fm_tally_add(&sum, value[c]);
             if (loss)
                 loss[at + c] = (real)value[c];
         }
@@ -404,7 +383,7 @@ static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *l
                 dx[k * stride + at + c] = (real)(0 - scale * (weight ? (double)weight[k] : 1) * (own + share));
             }
     }
-    return FM(tally_sum)(&sum);
+    return fm_tally_sum(&sum);
 }
 
 /* ---- labels ------------------------------------------------------------------------------------------- */
@@ -432,7 +411,7 @@ static size_t FM(label_weights)(double *total, const int64_t *label, const real 
                 return i;
     *total = (double)counted;
     if (weight) {
-        FM(compensated) sum = {0, 0};
+        fm_tally sum = {0, 0};
         for (size_t from = 0; from < count; from += FM_RUN) {
             const size_t to = count - from < FM_RUN ? count : from + FM_RUN;
             double part[8] = {0};
@@ -440,9 +419,9 @@ static size_t FM(label_weights)(double *total, const int64_t *label, const real 
                 const size_t k = fm_class(label + i, n, rule);
                 part[i % 8] += k == FM_NO_CLASS ? 0 : weight[k];
             }
-            FM(tally_add)(&sum, v64_sum(v64_load(part)));
+            fm_tally_add(&sum, v64_sum(v64_load(part)));
         }
-        *total = FM(tally_sum)(&sum);
+        *total = fm_tally_sum(&sum);
     }
     return count;
 }

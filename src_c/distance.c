@@ -35,37 +35,53 @@ FM_INLINE v64 FM(relative_entropy)(v64 p, v64 q)
 /* The next 8 numbers of x, zeros past the end. */
 #define FM_EIGHT(x) v_wide_lo(k < LANES ? v_load_n((x) + i, k, 0) : v_load((x) + i))
 
+#define FM_TERMS 512 /* that are added before they join the rest */
+
 static void FM(difference_sums)(double *sums, const real *p, const real *q, size_t n, double a, double b)
 {
     const v64 va = v64_set1(a), vb = v64_set1(b), zero = v64_set1(0);
-    v64 mass = zero, mass_q = zero, gap = zero;
-    for (size_t i = 0; i < n; i += 8) {
-        const size_t k = n - i < 8 ? n - i : 8;
-        const v64 x = FM_EIGHT(p), y = FM_EIGHT(q), d = v64_sub(v64_mul(x, va), v64_mul(y, vb));
-        mass = v64_add(mass, x);
-        mass_q = v64_add(mass_q, y);
-        gap = v64_add(gap, v64_max(v64_sub(zero, d), d));
+    fm_tally masses = {0, 0}, masses_q = masses, gaps = masses;
+    for (size_t from = 0; from < n; from += FM_TERMS) {
+        const size_t to = n - from < FM_TERMS ? n : from + FM_TERMS;
+        v64 mass = zero, mass_q = zero, gap = zero;
+        for (size_t i = from; i < to; i += 8) {
+            const size_t k = to - i < 8 ? to - i : 8;
+            const v64 x = FM_EIGHT(p), y = FM_EIGHT(q), d = v64_sub(v64_mul(x, va), v64_mul(y, vb));
+            mass = v64_add(mass, x);
+            mass_q = v64_add(mass_q, y);
+            gap = v64_add(gap, v64_max(v64_sub(zero, d), d));
+        }
+        fm_tally_add(&masses, v64_sum(mass));
+        fm_tally_add(&masses_q, v64_sum(mass_q));
+        fm_tally_add(&gaps, v64_sum(gap));
     }
-    sums[0] = v64_sum(mass);
-    sums[1] = v64_sum(mass_q);
-    sums[2] = v64_sum(gap);
+    sums[0] = fm_tally_sum(&masses);
+    sums[1] = fm_tally_sum(&masses_q);
+    sums[2] = fm_tally_sum(&gaps);
 }
 
 static void FM(entropy_sums)(double *sums, const real *p, const real *q, size_t n, double a, double b, int middle)
 {
-    const v64 va = v64_set1(a), vb = v64_set1(b), half = v64_set1(0.5);
-    v64 mass = v64_set1(0), mass_q = mass, entropy = mass;
-    for (size_t i = 0; i < n; i += 8) {
-        const size_t k = n - i < 8 ? n - i : 8;
-        v64 x = v64_mul(FM_EIGHT(p), va), y = q ? v64_mul(FM_EIGHT(q), vb) : vb;
-        mass = v64_add(mass, x);
-        mass_q = v64_add(mass_q, y);
-        /* Both to the middle between them, one after the other in the same code. */
-        const v64 to = middle ? v64_mul(half, v64_add(x, y)) : y;
-        for (int side = 0; side <= middle; side++, x = y)
-            entropy = v64_add(entropy, FM(relative_entropy)(x, to));
+    const v64 va = v64_set1(a), vb = v64_set1(b), zero = v64_set1(0), half = v64_set1(0.5);
+    fm_tally masses = {0, 0}, masses_q = masses, entropies = masses;
+    for (size_t from = 0; from < n; from += FM_TERMS) {
+        const size_t to = n - from < FM_TERMS ? n : from + FM_TERMS;
+        v64 mass = zero, mass_q = zero, entropy = zero;
+        for (size_t i = from; i < to; i += 8) {
+            const size_t k = to - i < 8 ? to - i : 8;
+            v64 x = v64_mul(FM_EIGHT(p), va), y = q ? v64_mul(FM_EIGHT(q), vb) : vb;
+            mass = v64_add(mass, x);
+            mass_q = v64_add(mass_q, y);
+            /* Both to the middle between them, one after the other in the same code. */
+            const v64 mean = middle ? v64_mul(half, v64_add(x, y)) : y;
+            for (int side = 0; side <= middle; side++, x = y)
+                entropy = v64_add(entropy, FM(relative_entropy)(x, mean));
+        }
+        fm_tally_add(&masses, v64_sum(mass));
+        fm_tally_add(&masses_q, v64_sum(mass_q));
+        fm_tally_add(&entropies, v64_sum(entropy));
     }
-    sums[0] = v64_sum(mass);
-    sums[1] = v64_sum(mass_q);
-    sums[2] = v64_sum(entropy);
+    sums[0] = fm_tally_sum(&masses);
+    sums[1] = fm_tally_sum(&masses_q);
+    sums[2] = fm_tally_sum(&entropies);
 }

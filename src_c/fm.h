@@ -58,14 +58,14 @@ FM_PRIMITIVE(void, dropout_mask_run,
 FM_PRIMITIVE(void, moments_merge,
              (double *restrict sum, double *restrict m2, size_t n, const double *restrict sum_b,
               const double *restrict m2_b, size_t n_b, size_t width))
-/* The moments of columns, the sum being that of x - origin, an element of each column (0 where it is not finite).
+/* The moments of columns, the sum being that of x - origin (fm_origin, sums.h).
  * Infinity or NaN in a column: its sum follows IEEE, its m2 is NaN. Relative error of m2 about 1e-6 in float32,
  * whatever the mean. */
 FM_PRIMITIVE(void, moments_cols,
-             (double *sum, double *m2, const real *x, const real *origin, size_t n, size_t stride, size_t width))
+             (double *sum, double *m2, const real *x, const double *origin, size_t n, size_t stride, size_t width))
 /* The moments (one each) of rows * n elements: `rows` runs of n, `stride` apart; rows >= 1. */
 FM_PRIMITIVE(void, moments_rows,
-             (double *sum, double *m2, const real *x, real origin, size_t rows, size_t n, size_t stride))
+             (double *sum, double *m2, const real *x, double origin, size_t rows, size_t n, size_t stride))
 /* For double, where m2 has left the range: mean (NULL: 0 is meant) and inv_std of the same elements; unchanged where one
  * is not finite. Returns what to subtract from x: the mean, or 0 where the difference may be no number; without a mean the
  * root of the sum of squares. */
@@ -269,8 +269,6 @@ FM_PRIMITIVE(double, nll_rows,
 FM_PRIMITIVE(double, nll_cols,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *target, const real *weight,
               size_t n, size_t stride, size_t width, fm_labels *rule, double smoothing, double scale))
-/* The sum of n doubles, with what rounding took from it; the same in both tables. n >= 0. */
-FM_PRIMITIVE(double, tally, (const double *x, size_t n))
 /* The index of the first label that is neither in 0 .. n - 1 nor ignored by the rule; else count, and *total is the sum
  * of the weights (NULL: ones) of the labels not ignored. */
 FM_PRIMITIVE(size_t, label_weights,

@@ -42,14 +42,17 @@ static void FM(group_norm_rows)(real *y, real *mean, real *inv_std, const real *
     }
     for (; rows; rows--, y += y_stride, x += x_stride, mean += step, inv_std += step)
         for (size_t first = 0, count; first < groups; first += count) {
-            double s[GROUP_BATCH], b[GROUP_BATCH];
+            double s[GROUP_BATCH], b[GROUP_BATCH], origin[GROUP_BATCH];
             real center[GROUP_BATCH];
             count = FM(batch)(groups - first, size);
-            for (size_t k = 0; k < count; k++)
-                FM(moments_rows)(s + k, b + k, x + (first + k) * size, x[(first + k) * size], 1, size, size);
             for (size_t k = 0; k < count; k++) {
                 const real *xk = x + (first + k) * size;
-                double m = FM(origin)(*xk) + s[k] / (double)size;
+                origin[k] = fm_origin(xk[0], xk[size / 2], xk[size - 1]);
+                FM(moments_rows)(s + k, b + k, xk, origin[k], 1, size, size);
+            }
+            for (size_t k = 0; k < count; k++) {
+                const real *xk = x + (first + k) * size;
+                double m = origin[k] + s[k] / (double)size;
                 s[k] = 1.0 / sqrt(b[k] / (double)size + eps);
                 center[k] = b[k] > NORM_LARGE ? 0 : (real)m;
                 if (FM(is_far)(b[k], (double)size, eps))

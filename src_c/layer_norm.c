@@ -45,8 +45,9 @@ static void FM(layer_norm_rows)(real *y, real *mean, real *inv_std, const real *
     for (size_t r = 0; r < rows; r++, y += y_stride, x += x_stride) {
         double m = 0, m2;
         if (mean) {
-            FM(moments_rows)(&m, &m2, x, *x, 1, n, n);
-            m = FM(origin)(*x) + m / (double)n;
+            const double origin = fm_origin(x[0], x[n / 2], x[n - 1]);
+            FM(moments_rows)(&m, &m2, x, origin, 1, n, n);
+            m = origin + m / (double)n;
         } else
             m2 = FM(square_sum)(x, n);
         double s = 1.0 / sqrt(m2 / (double)n + eps);
@@ -78,6 +79,7 @@ FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, cons
                                     vec m, vec s, size_t n, size_t ahead)
 {
     const vec one = v_set1(1), zero = v_set1(0);
+    fm_tally sums = {0, 0}, dots = sums;
     double sum = 0, dot = 0;
     for (size_t from = 0; from < n; from += FM_RUN) {
         const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
@@ -102,8 +104,16 @@ FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, cons
             a = v_add(a, u);
             p = v_add(p, v_keep_n(v_mul(u, v_mul(v_sub(AT(x), m), s)), k_));
         }
-        sum += v_sum(v_add(a, b));
-        dot += v_sum(v_add(p, q));
+        sum = v_sum(v_add(a, b));
+        dot = v_sum(v_add(p, q));
+        if (n > FM_RUN) {
+            fm_tally_add(&sums, sum);
+            fm_tally_add(&dots, dot);
+        }
+    }
+    if (n > FM_RUN) {
+        sum = fm_tally_sum(&sums);
+        dot = fm_tally_sum(&dots);
     }
     *center = v_set1((real)(sum / (double)n));
     *slope = v_set1((real)(dot / (double)n));

@@ -2,8 +2,8 @@
  *
  * A loss is one case of loss_point: a vector of terms and of their slopes by x. The loop around it is compiled for the
  * commonest loss and for all together, where the jump to the case costs up to a quarter more. Terms are rounded to
- * real, as reduction "none" returns them, and added in double: eight lanes, of which term i of a float vector joins
- * lane i mod 8, then one tree. Lanes follow the place in the run and not the address, so the bits do not depend on how
+ * real, as reduction "none" returns them, and added in double, piece by piece: eight lanes, of which term i of a float
+ * vector joins lane i mod 8; the pieces' are added lane by lane, then one tree. Lanes follow the place in the run and not the address, so the bits do not depend on how
  * memory is aligned; streaming stores, which need a 64-byte boundary, therefore go through a small piece in the first
  * cache.
  */
@@ -77,7 +77,7 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
     return p;
 }
 
-#define FM_PIECE 1024
+#define FM_PIECE (4096 / sizeof(real)) /* elements: 64 vectors */
 FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
                            const real *b, size_t b_period, size_t start, size_t n, real scale, int stream)
 {
@@ -92,6 +92,7 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
     for (size_t from = 0; from < n; from += FM_PIECE) {
         const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
         real *d = dx && !stream ? dx + from : piece;
+        v64 part = v64_set1(0);
         for (size_t i_ = 0; i_ < m; i_ += LANES) {
             const size_t k_ = m - i_ < LANES ? m - i_ : LANES;
             const vec pa = FM(factor_next)(&as, k_), pb = FM(factor_next)(&bs, k_);
@@ -102,8 +103,9 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
                 PUT(loss + from, p.loss);
             if (k_ < LANES)
                 p.loss = v_keep_n(p.loss, k_);
-            total = v64_add(total, v_folded(p.loss));
+            part = v64_add(part, v_folded(p.loss));
         }
+        total = v64_add(total, part);
         if (dx && stream)
             FM_ROW_STORE(dx + from, m, 1, AT(piece))
     }
@@ -122,9 +124,14 @@ static double FM(loss_run)(int kind, real *dx, real *loss, const real *x, const 
 static double FM(loss_sum)(const real *terms, size_t n)
 {
     v64 total = v64_set1(0);
-    for (size_t i_ = 0; i_ < n; i_ += LANES) {
-        const size_t k_ = n - i_ < LANES ? n - i_ : LANES;
-        total = v64_add(total, v_folded(AT(terms)));
+    for (size_t from = 0; from < n; from += FM_PIECE) {
+        const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
+        v64 part = v64_set1(0);
+        for (size_t i_ = 0; i_ < m; i_ += LANES) {
+            const size_t k_ = m - i_ < LANES ? m - i_ : LANES;
+            part = v64_add(part, v_folded(AT(terms + from)));
+        }
+        total = v64_add(total, part);
     }
     return v64_sum(total);
 }

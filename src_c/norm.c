@@ -6,8 +6,7 @@
  * loses at most a factor of nine in accuracy, sorted data included, and an eighth more than nothing commonly.
  * Blocks are joined in order in double (Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for
  * computing sample variances, 1979), NORM_SPAN at a time, so that roundings do not pile up. Sums are those of
- * x - origin, the origin being an element that all of a column's blocks know: a mean of 1e9 costs a spread of 1e-6 no
- * digit. Where squares overflow, the block is done again in double: 1e30 is a legal float; where those of
+ * x - origin, which all of a column's blocks know (sums.h): a mean of 1e9 costs a spread of 1e-6 no digit. Where squares overflow, the block is done again in double: 1e30 is a legal float; where those of
  * double do, or vanish, `norm_far` takes the whole channel in units of a power of two. A column's arithmetic depends on the rows alone, so the caller may cut the width anywhere.
  * Columns are read in whole rows, one after the other where they come from memory: a narrow panel down many
  * rows of a power-of-two stride falls into few cache sets (packed panels of one line took four times as long),
@@ -95,22 +94,16 @@ static void FM(moments_merge)(double *restrict sum, double *restrict m2, size_t 
     }
 }
 
-/* What sums are relative to: x, or 0 where that is no number. */
-FM_INLINE double FM(origin)(real x)
-{
-    return x - x == 0 ? x : 0;
-}
-
 /* Moments of a block from its center and the sums of deviations and squares; whether one is not finite. */
 FM_INLINE int FM(block_moments)(double *restrict sum, double *restrict m2, const real *restrict center,
                                 const real *restrict deviations, const real *restrict squares,
-                                const real *restrict origin, size_t n, size_t width)
+                                const double *restrict origin, size_t n, size_t width)
 {
     const double count = (double)n, inv = 1.0 / count;
     int infinite = 0;
     for (size_t c = 0; c < width; c++) {
         const double d = deviations[c], q = squares[c] - d * d * inv;
-        sum[c] = (center[c] - FM(origin)(origin[c])) * count + d;
+        sum[c] = (center[c] - origin[c]) * count + d;
         m2[c] = q < 0 ? 0 : q;
         infinite |= !(q - q == 0);
     }
@@ -119,9 +112,8 @@ FM_INLINE int FM(block_moments)(double *restrict sum, double *restrict m2, const
 
 /* Moments of `rows` runs of n in double, for values whose squares overflow; m2 is NaN where one is infinite. */
 static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, const real *x, size_t rows,
-                                                       size_t n, size_t stride, real from)
+                                                       size_t n, size_t stride, double origin)
 {
-    const double origin = FM(origin)(from);
     double total = 0, squares = 0;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < n; i++)
@@ -173,7 +165,7 @@ FM_INLINE void FM(column_deviations)(real *center, real *deviations, real *squar
                   PUT(squares, v_fma(u, u, AT(squares)));)
 }
 
-static void FM(moments_cols)(double *sum, double *m2, const real *x, const real *origin, size_t n, size_t stride,
+static void FM(moments_cols)(double *sum, double *m2, const real *x, const double *origin, size_t n, size_t stride,
                              size_t width)
 {
     NORM_SPACE real room[3][NORM_ROOM];
@@ -182,20 +174,22 @@ static void FM(moments_cols)(double *sum, double *m2, const real *x, const real 
         const size_t w = width < NORM_WIDE ? width : NORM_WIDE, head = stride % LANES ? 0 : FM(head)(x, w);
         real *center = FM(beside)(room[0], NULL, w, head), *deviations = FM(beside)(room[1], NULL, w, head);
         real *squares = FM(beside)(room[2], NULL, w, head);
-        for (size_t from = 0, span = 0; from < n; from += NORM_BLOCK) {
-            const size_t rows = n - from < NORM_BLOCK ? n - from : NORM_BLOCK;
-            const real *block = x + from * stride;
-            FM(column_deviations)(center, deviations, squares, block, rows, stride, w, head);
-            if (FM(block_moments)(sum_b, m2_b, center, deviations, squares, origin, rows, w))
-                for (size_t c = 0; c < w; c++)
-                    if (!(m2_b[c] - m2_b[c] == 0))
-                        FM(wide_moments)(sum_b + c, m2_b + c, block + c, rows, 1, stride, origin[c]);
-            FM(moments_merge)(sum_s, m2_s, span, sum_b, m2_b, rows, w);
-            span += rows;
-            if (span == NORM_SPAN * NORM_BLOCK || from + rows == n) {
-                FM(moments_merge)(sum, m2, from + rows - span, sum_s, m2_s, span, w);
-                span = 0;
+        for (size_t from = 0, span = 0; from < n; from += span) {
+            double *s = from ? sum_s : sum, *q = from ? m2_s : m2; /* the span's, which begins with its first block's */
+            for (size_t rows = span = 0; from + span < n && span < NORM_SPAN * NORM_BLOCK; span += rows) {
+                double *sb = span ? sum_b : s, *qb = span ? m2_b : q;
+                const real *block = x + (from + span) * stride;
+                rows = n - from - span < NORM_BLOCK ? n - from - span : NORM_BLOCK;
+                FM(column_deviations)(center, deviations, squares, block, rows, stride, w, head);
+                if (FM(block_moments)(sb, qb, center, deviations, squares, origin, rows, w))
+                    for (size_t c = 0; c < w; c++)
+                        if (!(qb[c] - qb[c] == 0))
+                            FM(wide_moments)(sb + c, qb + c, block + c, rows, 1, stride, origin[c]);
+                if (span)
+                    FM(moments_merge)(s, q, span, sb, qb, rows, w);
             }
+            if (from)
+                FM(moments_merge)(sum, m2, from, s, q, span, w);
         }
         sum += w;
         m2 += w;
@@ -205,12 +199,12 @@ static void FM(moments_cols)(double *sum, double *m2, const real *x, const real 
     }
 }
 
-static void FM(moments_rows)(double *sum, double *m2, const real *x, real origin, size_t rows, size_t n,
+static void FM(moments_rows)(double *sum, double *m2, const real *x, double origin, size_t rows, size_t n,
                              size_t stride)
 {
     const size_t group = n < NORM_RUN ? NORM_RUN / n : 1; /* runs in a block */
     const vec zero = v_set1(0);
-    double sum_s, m2_s;
+    double sum_s, m2_s, sum_b, m2_b, *s = sum, *q = m2; /* the span's, which begins with its first block's */
     size_t done = 0, span = 0, blocks = 0;
     for (size_t row = 0; row < rows; row += group)
         for (size_t from = 0; from < n; from += NORM_RUN) {
@@ -223,7 +217,7 @@ static void FM(moments_rows)(double *sum, double *m2, const real *x, real origin
                 total += FM(row_sum)(block + r * stride, part);
             const real center = (real)(total / (double)(first * part));
             const vec vc = v_set1(center);
-            vec a = zero, b = zero, s = zero, t = zero;
+            vec a = zero, b = zero, even = zero, odd = zero;
             for (size_t r = 0; r < runs; r++) {
                 const real *run = block + r * stride;
                 size_t i = 0;
@@ -231,26 +225,30 @@ static void FM(moments_rows)(double *sum, double *m2, const real *x, real origin
                     const vec u = v_sub(v_load(run + i), vc), v = v_sub(v_load(run + i + LANES), vc);
                     a = v_add(a, u);
                     b = v_add(b, v);
-                    s = v_fma(u, u, s);
-                    t = v_fma(v, v, t);
+                    even = v_fma(u, u, even);
+                    odd = v_fma(v, v, odd);
                 }
                 for (; i < len; i += LANES) {
                     const size_t k = len - i;
                     const vec u = v_sub(k < LANES ? v_load_n(run + i, k, center) : v_load(run + i), vc);
                     b = v_add(b, u);
-                    t = v_fma(u, u, t);
+                    odd = v_fma(u, u, odd);
                 }
             }
-            const real deviations = v_sum(v_add(a, b)), squares = v_sum(v_add(s, t));
-            double sum_b, m2_b;
-            if (FM(block_moments)(&sum_b, &m2_b, &center, &deviations, &squares, &origin, count, 1))
-                FM(wide_moments)(&sum_b, &m2_b, block, runs, len, stride, origin);
-            FM(moments_merge)(&sum_s, &m2_s, span, &sum_b, &m2_b, count, 1);
+            const real deviations = v_sum(v_add(a, b)), squares = v_sum(v_add(even, odd));
+            double *sb = span ? &sum_b : s, *qb = span ? &m2_b : q;
+            if (FM(block_moments)(sb, qb, &center, &deviations, &squares, &origin, count, 1))
+                FM(wide_moments)(sb, qb, block, runs, len, stride, origin);
+            if (span)
+                FM(moments_merge)(s, q, span, sb, qb, count, 1);
             span += count;
             if (++blocks == NORM_SPAN || (row + runs == rows && from + len == n)) {
-                FM(moments_merge)(sum, m2, done, &sum_s, &m2_s, span, 1);
+                if (done)
+                    FM(moments_merge)(sum, m2, done, s, q, span, 1);
                 done += span;
                 span = blocks = 0;
+                s = &sum_s;
+                q = &m2_s;
             }
         }
 }
@@ -354,13 +352,14 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
                                size_t x_stride, size_t width, const real *mean, const real *inv_std, int near)
 {
     NORM_SPACE real room[4][NORM_ROOM];
+    double sum_s[NORM_WIDE], dot_s[NORM_WIDE];
     const vec zero = v_set1(0);
     while (width) {
         const size_t w = width < NORM_WIDE ? width : NORM_WIDE, head = stride % LANES ? 0 : FM(head)(g, w);
         real *sum_b = FM(beside)(room[0], NULL, w, head), *dot_b = FM(beside)(room[1], NULL, w, head);
         const real *m = FM(beside)(room[2], mean, w, head), *s = FM(beside)(room[3], inv_std, w, head);
         for (size_t c = 0; c < w; c++)
-            sum[c] = dot[c] = 0;
+            sum[c] = dot[c] = sum_s[c] = dot_s[c] = 0;
         for (size_t from = 0; from < n; from += NORM_BLOCK) {
             const size_t to = n - from < NORM_BLOCK ? n : from + NORM_BLOCK;
             NORM_EACH(head, w, PUT(sum_b, zero); PUT(dot_b, zero);)
@@ -378,9 +377,15 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
                           const vec xhat = v_mul(v_sub(AT(x + r * x_stride), AT(m)), AT(s));
                           PUT(sum_b, v_add(AT(sum_b), g0)); PUT(dot_b, v_fma(g0, xhat, AT(dot_b)));)
             for (size_t c = 0; c < w; c++) {
-                sum[c] += sum_b[c];
-                dot[c] += dot_b[c];
+                sum_s[c] += sum_b[c];
+                dot_s[c] += dot_b[c];
             }
+            if (to == n || to % (NORM_SPAN * NORM_BLOCK) == 0)
+                for (size_t c = 0; c < w; c++) {
+                    sum[c] += sum_s[c];
+                    dot[c] += dot_s[c];
+                    sum_s[c] = dot_s[c] = 0;
+                }
         }
         sum += w;
         dot += w;
@@ -397,7 +402,7 @@ static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const re
 {
     const size_t group = n < NORM_RUN ? NORM_RUN / n : 1;
     const vec m = v_set1(mean), s = v_set1(inv_std), zero = v_set1(0);
-    *sum = *dot = 0;
+    fm_tally sums = {0, 0}, dots = sums;
     for (size_t row = 0; row < rows; row += group)
         for (size_t from = 0; from < n; from += NORM_RUN) {
             const size_t runs = rows - row < group ? rows - row : group;
@@ -421,9 +426,11 @@ static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const re
                     p = v_fma(g0, v_mul(v_sub(x0, m), s), p);
                 }
             }
-            *sum += v_sum(v_add(a, b));
-            *dot += v_sum(v_add(p, q));
+            fm_tally_add(&sums, v_sum(v_add(a, b)));
+            fm_tally_add(&dots, v_sum(v_add(p, q)));
         }
+    *sum = fm_tally_sum(&sums);
+    *dot = fm_tally_sum(&dots);
 }
 
 static void FM(norm_backward_coefficients)(real *restrict dweight, real *restrict dbias, real *restrict scale,

@@ -4,10 +4,11 @@
  * run with a table of coefficients that repeats every `period` elements, unaligned loads from the first cache, and
  * callers look at several rows as one where they gather (g rows of w columns are one row of g w columns).
  * Quotients are quotients: x / max |x| is to be 1 exactly, and memory takes longer than the divisions.
- * Infinity and NaN are noticed by x 0, one multiply-add in passing.
+ * Infinity and NaN are noticed by x 0, one multiply-add in passing, and in rows by their sums.
  */
 
 #define SCALE_STRIP 64 /* rows of columns that stay in the first cache */
+#define SCALE_RUN 512  /* elements of a row that are added before they join the rest */
 
 /* The vectors of n elements: AT() and PUT() at the loop's place. */
 #define SCALE_EACH(n, ...)                                                                                   \
@@ -95,32 +96,53 @@ FM_INLINE v64 FM(squares)(vec v, v64 sum)
 #endif
 }
 
+/* The sum of |v| or, with norm 2, of v^2 over up to SCALE_RUN numbers v = x unit; most: the greatest |v| so far. */
+FM_INLINE double FM(norm_run)(vec *most, const real *x, size_t n, vec unit, int norm)
+{
+    v64 sum = v64_set1(0);
+    SCALE_EACH(n, const vec v = v_mul(AT(x), unit);
+               if (norm == 2) sum = FM(squares)(v, sum); else {
+                   const vec size = v_abs(v);
+                   *most = v_max(size, *most);
+                   sum = v64_add(sum, v_folded(size));
+               })
+    return v64_sum(sum);
+}
+
+/* The same over any number of them. */
+static __attribute__((noinline)) double FM(norm_runs)(vec *most, const real *x, size_t n, vec unit, int norm)
+{
+    fm_tally runs = {0, 0};
+    *most = v_set1(0);
+    for (size_t i = 0; i < n; i += SCALE_RUN)
+        fm_tally_add(&runs, FM(norm_run)(most, x + i, n - i < SCALE_RUN ? n - i : SCALE_RUN, unit, norm));
+    return fm_tally_sum(&runs);
+}
+
 static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int norm, real least)
 {
-    const vec zero = v_set1(0);
-    vec bad = zero;
+    int bad = 0;
     if (!y) /* as one run */
         n *= rows, rows = 1;
     for (; rows; rows--, x += n) {
         vec most, scale, unit = v_set1(1);
-        for (double length = INFINITY, in = 1;; in = 0x1p-600, unit = v_set1((real)in)) {
-            v64 sum = v64_set1(0);
-            most = zero;
-            SCALE_EACH(n, const vec v = v_mul(AT(x), unit); bad = v_fma(v, zero, bad);
-                       if (norm == 2) sum = FM(squares)(v, sum); else {
-                           const vec size = v_max(v, v_sub(zero, v));
-                           most = v_max(size, most);
-                           sum = v64_add(sum, v_folded(size));
-                       })
-            length = norm == 1 ? v64_sum(sum) : norm == 2 ? sqrt(v64_sum(sum)) : v_max_lane(most);
+        double length, sum;
+        for (double in = 1;; in = 0x1p-600, unit = v_set1((real)in)) {
+            vec top = v_set1(0);
+            if (n > SCALE_RUN)
+                sum = FM(norm_runs)(&most, x, n, unit, norm);
+            else
+                sum = FM(norm_run)(&top, x, n, unit, norm), most = top;
+            length = norm == 1 ? sum : norm == 2 ? sqrt(sum) : v_max_lane(most);
             scale = v_set1(length < least * in ? (real)1 : (real)length);
             if (sizeof(real) == 4 || in < 1 || length < INFINITY)
                 break; /* else once more in a unit in which doubles do not overflow */
         }
+        bad |= !(length < INFINITY && sum == sum); /* of a NaN that no maximum sees, the sum knows */
         if (y) {
             SCALE_EACH(n, PUT(y, v_div(v_mul(AT(x), unit), scale));)
             y += n;
         }
     }
-    return !(v_sum(bad) == 0);
+    return bad;
 }

@@ -111,3 +111,13 @@ def largest(x, axis=-1):
 
 def finite(x):
     return np.where(np.isfinite(x), x, 0)
+
+
+def tally(values):
+    """The sum that fm_tally (src_c/sums.h) keeps: of doubles in order, with what rounding takes from it."""
+    total = lost = 0.0
+    for value in values:
+        after = total + value
+        lost += (total - after) + value if abs(total) >= abs(value) else (value - after) + total
+        total = after
+    return total + lost

@@ -8,6 +8,7 @@ import pytest
 import fastml
 from fastml import reference
 
+from .arrays import tally
 from .common import (
     DTYPES,
     LENGTHS,
@@ -246,20 +247,25 @@ def test_the_sum_of_many_is_accurate(name):
 @every_loss
 @every_dtype
 def test_blocks_add_up(dtype, name):
-    """The loss of an array is the sum, in double and in order, of the losses of its blocks."""
-    n = 5 * BLOCK + 77
+    """The loss of an array is the tally of its blocks' losses, and a block's the sum of its pieces'."""
+    n, piece = 5 * BLOCK + 77, 4096 // np.dtype(dtype).itemsize
     x, target = make((n,), dtype)
-    total = 0.0
-    for start in range(0, n, BLOCK):
-        part = slice(start, start + BLOCK)
-        terms = getattr(fastml, name)(x[part], target[part], reduction="none").astype(np.float64)
+    terms = getattr(fastml, name)(x, target, reduction="none").astype(np.float64)
+
+    def piece_lanes(terms):
         terms = np.concatenate([terms, np.zeros(-len(terms) % 16)])
         lanes = np.zeros(8)
         for v in terms.reshape(-1, 16 if dtype is np.float32 else 8):
             lanes += v[:8] + v[8:] if dtype is np.float32 else v
+        return lanes
+
+    def block_sum(terms):
+        lanes = sum(piece_lanes(terms[start : start + piece]) for start in range(0, len(terms), piece))
         lanes = lanes[:4] + lanes[4:]
         lanes = lanes[:2] + lanes[2:]
-        total += lanes[0] + lanes[1]
+        return lanes[0] + lanes[1]
+
+    total = tally(block_sum(terms[start : start + BLOCK]) for start in range(0, n, BLOCK))
     assert_same_bits(getattr(fastml, name)(x, target, reduction="sum"), dtype(total))
     assert_same_bits(getattr(fastml, name)(x, target), dtype(total / n))
 

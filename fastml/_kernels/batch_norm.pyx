@@ -16,7 +16,7 @@ from .. import _check
 from .._check cimport flag, PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, lay, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
+from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table32, fm_table64
 
 cnp.import_array()
 
@@ -49,16 +49,19 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
     lay_out(cut, at, itemsize)
     schedule(cut, itemsize if job.g == NULL else 2 * itemsize, threads)
     cdef size_t partials = cut.chunks * cut.channels if gathers(job) else cut.channels
-    cdef char *scratch = <char *>malloc(2 * partials * sizeof(double) + 4 * cut.channels * itemsize)
+    cdef char *scratch = <char *>malloc((2 * partials + cut.channels) * sizeof(double) + 4 * cut.channels * itemsize)
     cdef char *memory = scratch
     if scratch == NULL:
         raise MemoryError("no memory for batch_norm's partial sums")
     place(&job.sum, &memory, partials)
     place(&job.m2, &memory, partials)
+    place(&job.origin, &memory, cut.channels)
     place(&job.scale, &memory, cut.channels)
     place(&job.shift, &memory, cut.channels)
     place(&job.center, &memory, cut.channels)
     place(&job.slope, &memory, cut.channels)
+    if gathers(job) and job.g == NULL:
+        find_origins(job)
     if not gathers(job):
         load(job.sum, <cnp.ndarray>running_mean)
         load(job.m2, <cnp.ndarray>running_var)

@@ -2,7 +2,7 @@
 #
 # The array is (outer, channels, inner). With inner = 1 the channels are columns and go to the *_cols primitives in
 # panels of neighbours; otherwise each channel's runs of `inner` go to *_rows. A channel's elements are cut into at
-# most CHUNKS chunks by the shape alone, each with its partial sums in a place of its own, joined in order: the
+# most CHUNKS chunks by the shape alone, each with its partial sums in a place of its own, joined in pairs: the
 # bits depend neither on the threads nor on the schedule.
 #
 # Three phases: gather (partial sums of chunks), conclude (join them, coefficients), apply (the result). Where a
@@ -46,7 +46,8 @@ cdef enum:
 
 # One call. y (OUT): result or dx; g, x (IN), g NULL forward; weight, bias (IN, may be NULL); mean, inv_std (OUT
 # forward, IN backward); dweight, dbias (OUT); scale ... slope: scratch per channel; sum, m2: scratch per chunk
-# and channel, in the end the channels' own in the first row: forward, means and sums of squared deviations.
+# and channel, in the end the channels' own in the first row: forward, means and sums of squared deviations; origin:
+# scratch per channel forward, what its sums are relative to (find_origins).
 cdef struct Job32:
     const fm_table32 *fm
     Cut cut
@@ -69,6 +70,7 @@ cdef struct Job32:
     float *slope
     double *sum
     double *m2
+    double *origin
 
 cdef struct Job64:
     const fm_table64 *fm
@@ -92,6 +94,7 @@ cdef struct Job64:
     double *slope
     double *sum
     double *m2
+    double *origin
 
 ctypedef fused Job:
     Job32
@@ -160,7 +163,7 @@ cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     if cut.inner == 1:
         i, j = chunk_start(cut, k, first, stride), chunk_start(cut, k, first, x_stride)
         if job.g == NULL:
-            job.fm.moments_cols(sums + first, m2 + first, job.x + j, job.x + first, rows, x_stride, last - first)
+            job.fm.moments_cols(sums + first, m2 + first, job.x + j, job.origin + first, rows, x_stride, last - first)
         else:
             job.fm.norm_sums_cols(sums + first, m2 + first, job.g + i, job.x + j, rows, stride, x_stride, last - first,
                                   job.mean + first, job.inv_std + first, cut.by_panel)
@@ -168,32 +171,45 @@ cdef void gather(const Job *job, Py_ssize_t k, Py_ssize_t p) noexcept nogil:
     for c in range(first, last):
         i, j = chunk_start(cut, k, c, stride), chunk_start(cut, k, c, x_stride)
         if job.g == NULL:
-            job.fm.moments_rows(sums + c, m2 + c, job.x + j, job.x[c * cut.inner], rows, n, x_stride)
+            job.fm.moments_rows(sums + c, m2 + c, job.x + j, job.origin[c], rows, n, x_stride)
         else:
             job.fm.norm_sums_rows(sums + c, m2 + c, job.g + i, job.x + j, rows, n, stride, x_stride,
                                   job.mean[c], job.inv_std[c])
 
 
+cdef void join_chunks(const Job *job, double *sums, double *m2, Py_ssize_t w) noexcept nogil:
+    """The sums of w neighbouring channels in all chunks become those of the first: in pairs, so that roundings do not
+    pile up."""
+    cdef const Cut *cut = &job.cut
+    cdef Py_ssize_t step = 1, a, b, c, i, k
+    cdef Py_ssize_t[CHUNKS] n
+    for k in range(cut.chunks):
+        n[k] = chunk_rows(cut, k) * chunk_width(cut, k)
+    while step < cut.chunks:
+        for i in range((cut.chunks + step - 1) // (2 * step)):
+            k = 2 * i * step
+            a, b = k * cut.channels, (k + step) * cut.channels
+            if job.g == NULL:
+                job.fm.moments_merge(sums + a, m2 + a, n[k], sums + b, m2 + b, n[k + step], w)
+                n[k] += n[k + step]
+                continue
+            for c in range(w):
+                sums[a + c] += sums[b + c]
+                m2[a + c] += m2[b + c]
+        step *= 2
+
+
 cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
     """Join the chunks' sums and find the coefficients of panel p."""
     cdef const Cut *cut = &job.cut
-    cdef Py_ssize_t first = p * cut.panel, w = min(cut.panel, cut.channels - first), k, c, n, done
+    cdef Py_ssize_t first = p * cut.panel, w = min(cut.panel, cut.channels - first), c
     cdef double count = cut.outer * cut.inner, scale
     cdef double *sums = job.sum + first
     cdef double *m2 = job.m2 + first
-    if gathers(job) and job.g == NULL:
-        done = chunk_rows(cut, 0) * chunk_width(cut, 0)
-        for k in range(1, cut.chunks):
-            n = chunk_rows(cut, k) * chunk_width(cut, k)
-            job.fm.moments_merge(sums, m2, done, sums + k * cut.channels, m2 + k * cut.channels, n, w)
-            done += n
-        for c in range(w):
-            sums[c] = origin(job, first + c) + sums[c] / count
-    elif gathers(job):
-        for k in range(1, cut.chunks):
-            for c in range(w):
-                sums[c] += sums[k * cut.channels + c]
-                m2[c] += m2[k * cut.channels + c]
+    if gathers(job):
+        join_chunks(job, sums, m2, w)
+        for c in range(w if job.g == NULL else 0):
+            sums[c] = job.origin[first + c] + sums[c] / count
     if job.purpose == SUMS:
         return
     if job.g == NULL and job.purpose == RESULT:
@@ -218,10 +234,14 @@ cdef void conclude(const Job *job, Py_ssize_t p) noexcept nogil:
             job.center[c] = job.shift[c] = 0
 
 
-cdef inline double origin(const Job *job, Py_ssize_t c) noexcept nogil:
-    """What the channel's sums are relative to: its first element, or 0 where that is not finite."""
-    cdef double x = job.x[c * job.cut.inner]
-    return x if x - x == 0 else 0
+cdef inline void find_origins(const Job *job) noexcept nogil:
+    """By the channels' elements at both ends and in the middle."""
+    cdef const Cut *cut = &job.cut
+    cdef Py_ssize_t c, middle = cut.outer // 2 * cut.x_stride + cut.inner // 2
+    cdef Py_ssize_t last = (cut.outer - 1) * cut.x_stride + cut.inner - 1
+    for c in range(cut.channels):
+        x = job.x + c * cut.inner
+        job.origin[c] = fm_origin(x[0], x[middle], x[last])
 
 
 cdef inline void set_line(const Job *job, Py_ssize_t c, double rounding, double inv_std) noexcept nogil:

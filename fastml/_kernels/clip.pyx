@@ -3,7 +3,7 @@ has the checks, the cut and the threads.
 
 The sum of squares is cut so that anyone can take it piece by piece to the same bits: an array in blocks of
 CHUNK bytes from its own start (4096 floats, 2048 doubles; the last one shorter), `square_sum` of each block in
-double, the blocks of an array joined in order to 0 (join_squares), and so the arrays to each other. Blocks have fixed
+double, the blocks of an array joined in order (gain_squares), and so the arrays to each other. Blocks have fixed
 places, whoever computes them.
 """
 
@@ -14,8 +14,8 @@ from libc.stdlib cimport free, malloc
 from .. import _check
 
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64
-from .updates cimport CHUNK, Place, Places, as_tuple, finish, join_squares, norm_of, place, run
+from .._simd cimport fm32, fm64, fm_tally, fm_tally_sum
+from .updates cimport CHUNK, Place, Places, as_tuple, finish, gain_squares, norm_of, place, run
 
 cdef enum:
     BLOCKS = 512      # whose sums fit on the stack
@@ -45,15 +45,15 @@ cdef void scale(const Place *at, size_t first, size_t last, const void *step) no
 
 
 cdef double total(const Places *here, const double *sums) noexcept nogil:
-    cdef double all_arrays = 0, array
+    cdef fm_tally all_arrays = fm_tally(0, 0), array
     cdef size_t block
     cdef Py_ssize_t i
     for i in range(here.count):
-        array = 0
+        array = fm_tally(0, 0)
         for block in range(here.at[i].start // CHUNK, (here.at[i].start + here.at[i].bytes + CHUNK - 1) // CHUNK):
-            array = join_squares(array, sums[block])
-        all_arrays = join_squares(all_arrays, array)
-    return all_arrays
+            gain_squares(&array, sums[block])
+        gain_squares(&all_arrays, fm_tally_sum(&array))
+    return fm_tally_sum(&all_arrays)
 
 
 def clip_grad_norm(grads, max_norm):

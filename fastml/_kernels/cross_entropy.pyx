@@ -23,7 +23,7 @@ from .._check cimport (
 )
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64, fm_labels
+from .._simd cimport cache_bytes, fm32, fm64, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
 
 cnp.import_array()
 
@@ -89,6 +89,17 @@ cdef inline double unit(real *dx, real *loss, const real *x, const int64_t *labe
     return cols(dx, loss, x + k, label, after(<real *>target, k), weight, n, inner, min(width, inner - column), o)
 
 
+cdef inline void slot(double *sum, real *dx, real *loss, const real *x, const int64_t *label, const real *target,
+                      const real *weight, Py_ssize_t first, Py_ssize_t last, const Layout *at, const Options *o,
+                      bint stream) noexcept nogil:
+    """sum (OUT): of the losses of the units from `first` on."""
+    cdef Py_ssize_t u
+    cdef fm_tally units = fm_tally(0, 0)
+    for u in range(first, last):
+        fm_tally_add(&units, unit(dx, loss, x, label, target, weight, u, at, o, stream))
+    sum[0] = fm_tally_sum(&units)
+
+
 cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, const int64_t[:, ::1] label,
                 const real[:, :, ::1] target, const real[::1] weight, const Options *o):
     """dx (OUT or None), x, target (IN or None): (outer, n, inner); loss (OUT or None), label (IN or None):
@@ -101,7 +112,7 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
                              else at.outer * ((at.inner + panel - 1) // panel))
     cdef Py_ssize_t each = slot_units(units)
     cdef Py_ssize_t slots = (units + each - 1) // each
-    cdef Py_ssize_t i, u
+    cdef Py_ssize_t i
     cdef bint stream = at.n * sizeof(real) >= LONG_ROW and size * sizeof(real) > cache_bytes
     cdef const real *x0 = &x[0, 0, 0]
     cdef const real *target0 = NULL
@@ -110,7 +121,6 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
     cdef real *dx0 = NULL
     cdef real *loss0 = NULL
     cdef double[SLOTS] sums
-    cdef double total = 0
     cdef double cost = FILL_COST * (dx is not None) if o.nll and target is None and o.smoothing == 0 else COST
     cdef int me = caller(), threads = team(cost * size + ROW_COST * at.outer * at.inner)
     if target is not None:
@@ -126,29 +136,26 @@ cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, 
     with nogil, parallel(num_threads=threads):
         join_team(me)
         for i in prange(slots, schedule="static"):
-            sums[i] = 0
-            for u in range(i * each, min(units, (i + 1) * each)):
-                sums[i] += unit(dx0, loss0, x0, label0, target0, weight0, u, &at, o, stream)
+            slot(&sums[i], dx0, loss0, x0, label0, target0, weight0, i * each, min(units, (i + 1) * each), &at, o,
+                 stream)
         leave_team()
     team_done()
-    for i in range(slots):
-        total += sums[i]
-    return total
+    return fm_tally_of(sums, slots, 1)
 
 
 cdef double small(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                   const real *weight, const Layout *at, const Options *o) noexcept nogil:
     """The whole of a small call, here and now."""
     cdef Py_ssize_t row, k = at.n * at.inner, m = at.inner
-    cdef double total = 0
+    cdef fm_tally total = fm_tally(0, 0)
     if m == 1:
         return rows(dx, loss, x, label, target, weight, at.outer, at.n, o, False)
     for row in range(at.outer):
-        total += cols(after(dx, row * k), after(loss, row * m), x + row * k, label,
-                      after(<real *>target, row * k), weight, at.n, m, m, o)
+        fm_tally_add(&total, cols(after(dx, row * k), after(loss, row * m), x + row * k, label,
+                                  after(<real *>target, row * k), weight, at.n, m, m, o))
         if label != NULL:
             label += m
-    return total
+    return fm_tally_sum(&total)
 
 
 cdef inline void *data(object x) noexcept:

@@ -12,7 +12,7 @@ from libc.math cimport fabs
 
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport fm32, fm64
+from .._simd cimport fm32, fm64, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
 
 cnp.import_array()
 
@@ -22,7 +22,7 @@ ctypedef fused real:
 
 cdef enum:
     BLOCK = 4096
-    RUN = 512         # terms of a walk that are added before they join the rest
+    RUN = 64          # terms of a walk that are added before they join the rest
 
 # Nanoseconds on one thread: an element of a sum of differences, of entropies, a step of a walk.
 cdef double DIFFERENCE_COST = 0.3
@@ -65,7 +65,7 @@ cdef inline void one_block(double *sums, const real *p, const real *q, size_t n,
 
 cdef object all_sums(p, q, a, b, int kind):
     """(3, rows) sums of plain arrays of one precision."""
-    cdef Py_ssize_t rows = p.shape[0], blocks = (p.shape[1] + BLOCK - 1) // BLOCK, row, block
+    cdef Py_ssize_t rows = p.shape[0], blocks = (p.shape[1] + BLOCK - 1) // BLOCK, row
     cdef int k
     parts = np.zeros((rows * blocks, 3))
     totals = np.zeros((3, rows))
@@ -76,9 +76,8 @@ cdef object all_sums(p, q, a, b, int kind):
         else:
             row_sums[double](part, p, q, a, b, kind)
     for row in range(rows):
-        for block in range(blocks):
-            for k in range(3):
-                total[k, row] += part[row * blocks + block, k]
+        for k in range(3 if blocks else 0):
+            total[k, row] = fm_tally_of(&part[row * blocks, k], blocks, 3)
     return totals
 
 
@@ -107,7 +106,8 @@ cdef double transport_walk(double *gap, double *mass, const double *u, const dou
     Mass goes from the lowest of u to the lowest of v, as much as both have left. Returns the sum of mass times gap.
     """
     cdef Py_ssize_t i = 0, j = 0, k = 0
-    cdef double at = 0, end, move, far, total = 0, part = 0
+    cdef double at = 0, end, move, far, part = 0
+    cdef fm_tally total = fm_tally(0, 0)
     cdef bint u_done, v_done
     while i < n and j < m:
         end = min(cu[i], cv[j])
@@ -118,7 +118,7 @@ cdef double transport_walk(double *gap, double *mass, const double *u, const dou
             gap[k], mass[k] = far, move
         k += 1
         if k % RUN == 0:
-            total += part
+            fm_tally_add(&total, part)
             part = 0
         at = end
         u_done, v_done = cu[i] <= end, cv[j] <= end
@@ -127,14 +127,16 @@ cdef double transport_walk(double *gap, double *mass, const double *u, const dou
     while gap != NULL and k < n + m:
         gap[k] = mass[k] = 0
         k += 1
-    return total + part
+    fm_tally_add(&total, part)
+    return fm_tally_sum(&total)
 
 
 cdef double cdf_walk(const double *u, const double *cu, const double *v, const double *cv, Py_ssize_t n,
                      Py_ssize_t m) noexcept nogil:
     """The integral of (F - G)^2, F and G being the distribution functions."""
     cdef Py_ssize_t i = 0, j = 0, k
-    cdef double f = 0, g = 0, x, last = 0, total = 0, part = 0
+    cdef double f = 0, g = 0, x, last = 0, part = 0
+    cdef fm_tally total = fm_tally(0, 0)
     for k in range(n + m):
         if i < n and (j == m or u[i] <= v[j]):
             x = u[i]
@@ -143,7 +145,7 @@ cdef double cdf_walk(const double *u, const double *cu, const double *v, const d
         if k > 0:
             part += (f - g) * (f - g) * (x - last)
         if k % RUN == 0:
-            total += part
+            fm_tally_add(&total, part)
             part = 0
         if i < n and (j == m or u[i] <= v[j]):
             f = cu[i]
@@ -152,7 +154,8 @@ cdef double cdf_walk(const double *u, const double *cu, const double *v, const d
             g = cv[j]
             j += 1
         last = x
-    return total + part
+    fm_tally_add(&total, part)
+    return fm_tally_sum(&total)
 
 
 def transport(const double[:, ::1] u, const double[:, ::1] cu, const double[:, ::1] v, const double[:, ::1] cv,

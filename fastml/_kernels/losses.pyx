@@ -17,7 +17,7 @@ from .. import _check
 from .._check cimport flag, is_text, PyArray_EMPTY, alike, apart, fits, is_plain, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
+from .._simd cimport cache_bytes, fm32, fm64, fm_tally, fm_tally_add, fm_tally_sum
 
 cnp.import_array()
 
@@ -75,7 +75,8 @@ cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, co
     cdef Py_ssize_t i, first, count, blocks = (n + FM_LOSS_BLOCK - 1) // FM_LOSS_BLOCK
     cdef Py_ssize_t nbytes = min(n, SLOTS * FM_LOSS_BLOCK) * sizeof(real)
     cdef bint stream = dx != NULL and n * sizeof(real) > cache_bytes
-    cdef double cost = BYTE_COST * nbytes * (2 if dx == NULL else 3), total = 0
+    cdef double cost = BYTE_COST * nbytes * (2 if dx == NULL else 3)
+    cdef fm_tally total = fm_tally(0, 0)
     cdef int me, threads
     cdef double[SLOTS] sums
     if kind >= FM_LOSS_BCE:
@@ -92,8 +93,8 @@ cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, co
             leave_team()
         team_done()
         for i in range(count):
-            total += sums[i]
-    return total
+            fm_tally_add(&total, sums[i])
+    return fm_tally_sum(&total)
 
 
 cdef inline void *data(object x) noexcept:

@@ -2,7 +2,7 @@
 
 Matrices come checked: float32 or float64, 2-D, contiguous in C or Fortran order. One in Fortran order is as many
 matrices of one column ("parts"), one after the other. A part is cut into at most CHUNKS chunks of rows by the shape
-alone, each with its results in a place of its own, joined in order: no bit depends on the threads. Narrow rows are
+alone, each with its results in a place of its own, joined at once: no bit depends on the threads. Narrow rows are
 taken `group` at a time as one row of about WIDE columns, whose results are joined as those of further chunks.
 
 float32 is summed in float64, a block at a time, widened into the first cache. Sums are those of x - origin, the first
@@ -14,18 +14,19 @@ import numpy as np
 from cython.parallel import parallel, prange
 
 cimport numpy as cnp
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, NAN
 from libc.stdlib cimport free, malloc
 
 from .._check cimport is_plain, is_real
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
+from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_tally, fm_tally_add, fm_tally_sum
 
 cnp.import_array()
 
 cdef enum:
     CHUNKS = 32
+    ELEMENTS = 16384  # at least about as many in a chunk
     ROWS = 64    # of a block
     WIDE = 48    # columns of a block
     VECTOR = 64  # bytes
@@ -71,7 +72,8 @@ cdef int lay_out(Cut *cut, cnp.ndarray x) except -1:
     cut.group = max(1, WIDE // max(1, cut.cols))
     if cut.group > lanes:
         cut.group -= cut.group % lanes
-    cut.chunk = max(1, ceil_div(ceil_div(cut.rows, CHUNKS), ROWS * cut.group)) * ROWS * cut.group
+    cut.chunk = max(ceil_div(cut.rows, CHUNKS), ELEMENTS // max(1, cut.cols), 1)
+    cut.chunk = ceil_div(cut.chunk, ROWS * cut.group) * ROWS * cut.group
     cut.chunks = ceil_div(cut.rows, cut.chunk)
     cut.tasks = cut.parts * cut.chunks
     return 0
@@ -133,6 +135,34 @@ cdef void join(int kind, double *s, Py_ssize_t stride, const double *b, Py_ssize
         s[2 * stride + c] += b[2 * b_stride + c]
         s[stride + c] += b[b_stride + c]
         s[c] = n + m
+
+
+cdef void join_all(int kind, double *s, Py_ssize_t stride, Py_ssize_t step, Py_ssize_t count,
+                   Py_ssize_t width) noexcept nogil:
+    """s takes in the count - 1 others, `step` apart from each other: by the mean of all, and without roundings that pile
+    up."""
+    cdef Py_ssize_t c, k
+    cdef double mean, apart
+    cdef double *b
+    cdef fm_tally n, total, m2
+    if kind == EXTREMES:
+        for k in range(1, count):
+            join(kind, s, stride, s + k * step, stride, width)
+        return
+    for c in range(width):
+        n = total = m2 = fm_tally(0, 0)
+        for k in range(count):
+            b = s + k * step + c
+            fm_tally_add(&n, b[0])
+            fm_tally_add(&total, b[stride])
+        mean = fm_tally_sum(&total) / fm_tally_sum(&n)
+        for k in range(count):
+            b = s + k * step + c
+            if b[0] != 0:
+                apart = b[stride] / b[0] - mean
+                fm_tally_add(&m2, b[2 * stride])
+                fm_tally_add(&m2, apart * apart * b[0])
+        s[c], s[stride + c], s[2 * stride + c] = fm_tally_sum(&n), fm_tally_sum(&total), fm_tally_sum(&m2)
 
 
 cdef void weigh(double *s, const double *x, const double *origin, Py_ssize_t x_stride, const double *weight,
@@ -225,25 +255,34 @@ cdef void gather_chunk(int kind, double *s, const char *x, const double *origins
     for i in range(group * width):
         origin[i] = origins[i % width]
     gather_rows(kind, wide, x, cut.wide, origin, NULL, rows // group, group * width)
-    for i in range(group):
-        join(kind, s, width, wide + i * width, group * width, width)
-    gather_rows(kind, wide, x + rows // group * group * width * cut.size, cut.wide, origin, NULL, rows % group, width)
+    join_all(kind, wide, group * width, width, group, width)
+    join(kind, s, width, wide, group * width, width)
+    gather_rows(kind, wide, x + (rows - rows % group) * width * cut.size, cut.wide, origin, NULL, rows % group, width)
     join(kind, s, width, wide, width, width)
 
 
-cdef void find_origins(double *origin, const char *x, const Cut *cut) noexcept nogil:
-    """The first finite number of every column, 0 where there is none."""
-    cdef Py_ssize_t part, c, r, i
+cdef double finite_from(const char *x, const Cut *cut, Py_ssize_t start, Py_ssize_t steps, Py_ssize_t step) noexcept nogil:
+    """The first finite number of `steps` from element `start` on, NaN where there is none."""
+    cdef Py_ssize_t k
     cdef double v
+    for k in range(steps):
+        v = (<const double *>x)[start + k * step] if cut.wide else (<const float *>x)[start + k * step]
+        if v - v == 0:
+            return v
+    return NAN
+
+
+cdef void find_origins(double *origin, const char *x, const Cut *cut) noexcept nogil:
+    """By the finite numbers of every column at both ends and in the middle."""
+    cdef Py_ssize_t part, c, top, half = cut.rows // 2
+    cdef double middle, last
     for part in range(cut.parts):
         for c in range(cut.cols):
-            origin[part * cut.cols + c] = 0
-            for r in range(cut.rows):
-                i = (part * cut.rows + r) * cut.cols + c
-                v = (<const double *>x)[i] if cut.wide else (<const float *>x)[i]
-                if v - v == 0:
-                    origin[part * cut.cols + c] = v
-                    break
+            top = part * cut.rows * cut.cols + c
+            last = finite_from(x, cut, top + (cut.rows - 1) * cut.cols, cut.rows, -cut.cols)
+            middle = finite_from(x, cut, top + half * cut.cols, cut.rows - half, cut.cols)
+            origin[part * cut.cols + c] = fm_origin(finite_from(x, cut, top, cut.rows, cut.cols),
+                                                    middle if middle == middle else last, last)
 
 
 def gather(cnp.ndarray x, int kind, weight):
@@ -283,8 +322,9 @@ def gather(cnp.ndarray x, int kind, weight):
                 gather_chunk(kind, s + 3 * k * width, data, origin, w, &cut, k)
         team_done()
         clear(kind, total, columns, columns)
-        for k in range(cut.tasks):
-            join(kind, total + k // cut.chunks * width, columns, s + 3 * k * width, width, width)
+        for k in range(cut.parts if cut.tasks else 0):
+            join_all(kind, s + 3 * k * cut.chunks * width, width, 3 * width, cut.chunks, width)
+            join(kind, total + k * width, columns, s + 3 * k * cut.chunks * width, width, width)
         for k in range(columns if kind != EXTREMES else 0):
             total[columns + k] = origin[k] + total[columns + k] / total[k]
         free(s)

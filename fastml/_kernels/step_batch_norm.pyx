@@ -5,7 +5,7 @@ from cython.parallel import parallel, prange
 from .._check cimport Layout
 from .._environment cimport FM_FLUSH
 from .._openmp cimport caller, join_team, leave_team
-from .._simd cimport cache_bytes, fm32, fm64, fm_table32, fm_table64
+from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table32, fm_table64
 from .program cimport Args, Kernel, Tile, View, at, kernel
 
 include "batch_norm_phases.pxi"
@@ -27,7 +27,8 @@ cdef void place(Job *job, char *memory) noexcept nogil:
     cdef Py_ssize_t w = job.cut.channels
     job.sum = <double *>memory
     job.m2 = job.sum + job.cut.chunks * w
-    memory = <char *>(job.m2 + job.cut.chunks * w)
+    job.origin = job.m2 + job.cut.chunks * w
+    memory = <char *>(job.origin + w)
     if Job is Job32:
         job.scale = <float *>memory
     else:
@@ -39,7 +40,7 @@ cdef void place(Job *job, char *memory) noexcept nogil:
 
 def scratch_bytes(Py_ssize_t width):
     """Scratch of a tile of `width` columns."""
-    return 2 * CHUNKS * width * sizeof(double) + 4 * width * sizeof(double)
+    return (2 * CHUNKS + 5) * width * sizeof(double)
 
 
 cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
@@ -61,6 +62,7 @@ cdef void norm(Job *job, const Args *p, const Tile *t) noexcept nogil:
         job.g = NULL
     job.purpose, job.training, job.eps = WHOLE, True, p.x[0]
     place(job, t.scratch)
+    find_origins(job)
     by_panel(job, 0, 1)
     move(p, t, p.v[6], job.sum, 1, job.cut.channels)
     move(p, t, p.v[7], job.m2, n - p.n[1], job.cut.channels)

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 from .. import _check
 from .._check cimport PyArray_ISCARRAY_RO
 from .._environment cimport FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64, fm_label, fm_labels
+from .._simd cimport fm32, fm64, fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
 from .cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, take_rule, unit_rows
 from .program cimport Args, Kernel, Numbers, Program, Tile, View, at, kernel
 
@@ -79,20 +79,20 @@ nll_loss = kernel(log_probs_tile, "nll_loss")
 cdef double total(const double *sums, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
     """The sum of all losses from the groups' sums, joined as cross_entropy.pyx joins its own."""
     cdef Py_ssize_t group = GROUP_ROWS if n <= LONG else 1, step = rows, each = 1, units, i, first, last
-    cdef double sum = 0, slot = 0
+    cdef fm_tally sum = fm_tally(0, 0), slot = sum
     if rows * n <= SMALL:
-        return fm32.tally(sums, (rows + group - 1) // group)
+        return fm_tally_of(sums, (rows + group - 1) // group, 1)
     step = unit_rows(n)
     units = (rows + step - 1) // step
     each = slot_units(units)
     for i in range(units):
         first = i * step
         last = min(rows, first + step)
-        slot += fm32.tally(sums + first // group, (last + group - 1) // group - first // group)
+        fm_tally_add(&slot, fm_tally_of(sums + first // group, (last + group - 1) // group - first // group, 1))
         if (i + 1) % each == 0 or i + 1 == units:
-            sum += slot
-            slot = 0
-    return sum
+            fm_tally_add(&sum, fm_tally_sum(&slot))
+            slot = fm_tally(0, 0)
+    return fm_tally_sum(&sum)
 
 
 cdef class Labels:

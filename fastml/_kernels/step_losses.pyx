@@ -9,7 +9,7 @@ cimport numpy as cnp
 from .. import _check
 from .._check cimport is_plain
 from .._environment cimport FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64
+from .._simd cimport fm32, fm64, fm_tally, fm_tally_add, fm_tally_sum
 from .program cimport Args, Kernel, Numbers, Program, Tile, at, kernel
 
 import numpy as np
@@ -69,15 +69,15 @@ MSE, L1, HUBER, BCE, KL, KL_LOG = (
 cdef double total(const char *terms, Py_ssize_t n, size_t size) noexcept nogil:
     """The sum of n terms, block by block in order."""
     cdef Py_ssize_t i, start, count
-    cdef double sum = 0
+    cdef fm_tally sum = fm_tally(0, 0)
     for i in range((n + FM_LOSS_BLOCK - 1) // FM_LOSS_BLOCK):
         start = i * FM_LOSS_BLOCK
         count = min(<Py_ssize_t>FM_LOSS_BLOCK, n - start)
         if size == sizeof(float):
-            sum += fm32.loss_sum(<const float *>terms + start, count)
+            fm_tally_add(&sum, fm32.loss_sum(<const float *>terms + start, count))
         else:
-            sum += fm64.loss_sum(<const double *>terms + start, count)
-    return sum
+            fm_tally_add(&sum, fm64.loss_sum(<const double *>terms + start, count))
+    return fm_tally_sum(&sum)
 
 
 cdef class Targets:

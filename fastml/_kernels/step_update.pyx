@@ -2,9 +2,9 @@
 the gradients' norm before them, cut into blocks and added as in clip.pyx."""
 
 from .._environment cimport FM_FLUSH
-from .._simd cimport fm32, fm64
+from .._simd cimport fm32, fm64, fm_tally, fm_tally_sum
 from .program cimport Args, Kernel, Tile, View, at, kernel
-from .updates cimport CHUNK, join_squares, norm_of
+from .updates cimport CHUNK, gain_squares, norm_of
 
 
 cdef void sgd_tile(const Args *p, const Tile *t) noexcept nogil:
@@ -66,19 +66,22 @@ cdef void squares_tile(const Args *p, const Tile *t) noexcept nogil:
 
 
 cdef void total_tile(const Args *p, const Tile *t) noexcept nogil:
-    """total (IN, OUT) gains the n[0] sums of one array; n[1]: it is the first."""
-    cdef double *total = <double *>at(p.v[0], t, 0, 0, sizeof(double))
+    """total (IN, OUT), a tally, gains the n[0] sums of one array; n[1]: it is the first."""
+    cdef fm_tally *total = <fm_tally *>at(p.v[0], t, 0, 0, sizeof(double))
     cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
-    cdef double array = 0
+    cdef fm_tally array = fm_tally(0, 0)
     cdef Py_ssize_t block
     for block in range(p.n[0]):
-        array = join_squares(array, sums[block])
-    total[0] = join_squares(0 if p.n[1] else total[0], array)
+        gain_squares(&array, sums[block])
+    if p.n[1]:
+        total[0] = fm_tally(0, 0)
+    gain_squares(total, fm_tally_sum(&array))
 
 
 cdef void scale_tile(const Args *p, const Tile *t) noexcept nogil:
     """gradient (IN, OUT) bounded by x[0], the largest norm of all; total of squares."""
-    cdef double factor = p.x[0] / (norm_of((<double *>at(p.v[1], t, 0, 0, sizeof(double)))[0]) + 1e-6)
+    cdef const fm_tally *total = <const fm_tally *>at(p.v[1], t, 0, 0, sizeof(double))
+    cdef double factor = p.x[0] / (norm_of(fm_tally_sum(total)) + 1e-6)
     cdef size_t n = (t.hi - t.lo) * p.v[0].cols
     if factor >= 1:
         return

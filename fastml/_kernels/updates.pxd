@@ -13,6 +13,8 @@ into two arrays and every array is cut from its own start.
 
 from libc.math cimport INFINITY, sqrt
 
+from .._simd cimport fm_tally, fm_tally_add, fm_tally_sum
+
 cdef enum:
     LOCAL = 32        # arrays whose places fit on the stack
     CUT_AT = 64       # bytes: a cut leaves whole vectors on both sides
@@ -63,6 +65,15 @@ cdef inline double join_squares(double a, double b) noexcept nogil:
     if p < q:
         a, p, q = b, q, p
     return a if q < p * 2.0 ** -30 else -p * sqrt(1 + q / p * (q / p))
+
+
+# The sum gains one that may be such a norm.
+cdef inline void gain_squares(fm_tally *sum, double squares) noexcept nogil:
+    cdef double all = fm_tally_sum(sum)
+    if all >= 0 and squares >= 0 and all + squares < INFINITY:
+        fm_tally_add(sum, squares)
+    else:
+        sum[0] = fm_tally(join_squares(all, squares), 0)
 
 
 cdef inline double norm_of(double squares) noexcept nogil:

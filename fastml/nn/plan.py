@@ -262,7 +262,7 @@ class Plan:
                 self.emit(step_update.clip_value, [gradient], [], cols=gradient.rows, columns=[], reals=bound)
 
     def _clip_norm(self, gradients):
-        total = self.vector("squares", 1, dtype=np.float64)
+        total = self.vector("squares", 2, dtype=np.float64)  # a tally
         for k, (_, _, gradient) in enumerate(gradients):
             elements = gradient.rows * gradient.cols
             n = step_update.blocks(elements, self.dtype.itemsize)
@@ -270,7 +270,7 @@ class Plan:
             self.emit(
                 step_update.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements]
             )
-            self.emit(step_update.total, [total], [sums], columns=[sums], integers=[n, k == 0])
+            self.emit(step_update.total, [total], [sums], cols=1, columns=[total, sums], integers=[n, k == 0])
         for _, _, gradient in gradients:
             self.emit(
                 step_update.clip,

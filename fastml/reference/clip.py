@@ -17,7 +17,7 @@ def clip_grad_norm(grads, max_norm):
         top = max((float(np.abs(g).max(initial=0)) for g in grads), default=0.0)
         power = np.frexp(top)[1] if np.isfinite(top) else 0  # squares neither overflow nor vanish
         norm = np.ldexp(
-            np.sqrt(sum(np.sum(np.ldexp(g.astype(np.float64), -power) ** 2) for g in grads)), power
+            float(np.sqrt(sum(np.sum(np.ldexp(g.astype(np.longdouble), -power) ** 2) for g in grads))), power
         )
         factor = max_norm / (norm + 1e-6)
         if not factor >= 1:
