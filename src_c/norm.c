@@ -17,7 +17,8 @@
 
 #define NORM_BLOCK 64                   /* rows of a block of columns; a center is the mean of up to 8 */
 #define NORM_WIDE (2048 / sizeof(real)) /* and its columns */
-#define NORM_RUN 4096                   /* elements of a block of runs */
+#define NORM_RUN 4096                   /* elements of a block of runs, */
+#define NORM_SUMS (NORM_RUN / (sizeof(real) == 4 ? 1 : 4)) /* and of those of a gradient's sums */
 #define NORM_SPAN 64                    /* blocks that are joined before they join the others */
 
 /* The sum of squares from which on deviations from the mean may be no floats; of doubles, `norm_far` says it. */
@@ -400,13 +401,13 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
 static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n,
                                size_t stride, size_t x_stride, real mean, real inv_std)
 {
-    const size_t group = n < NORM_RUN ? NORM_RUN / n : 1;
+    const size_t group = n < NORM_SUMS ? NORM_SUMS / n : 1;
     const vec m = v_set1(mean), s = v_set1(inv_std), zero = v_set1(0);
     fm_tally sums = {0, 0}, dots = sums;
     for (size_t row = 0; row < rows; row += group)
-        for (size_t from = 0; from < n; from += NORM_RUN) {
+        for (size_t from = 0; from < n; from += NORM_SUMS) {
             const size_t runs = rows - row < group ? rows - row : group;
-            const size_t len = n - from < NORM_RUN ? n - from : NORM_RUN;
+            const size_t len = n - from < NORM_SUMS ? n - from : NORM_SUMS;
             vec a = zero, b = zero, p = zero, q = zero;
             for (size_t r = row; r < row + runs; r++) {
                 const real *gr = g + r * stride + from, *xr = x + r * x_stride + from;
