@@ -120,7 +120,11 @@ def refuse_masks_within(values, name, depth):
         if not lists:
             return
         values = list(chain.from_iterable(lists))
-        for kind in set(map(type, values)):
+        kinds = set(map(type, values))
+        if kinds == {list}:
+            lists = values
+            continue
+        for kind in kinds:
             if issubclass(kind, np.ma.MaskedArray):
                 raise TypeError(f"{name} must hold arrays without a mask, not a {kind.__name__}: fill it before")
         lists = [v for v in values if isinstance(v, (list, tuple))]

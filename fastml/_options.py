@@ -17,6 +17,8 @@ import numpy as np
 def number(value, name, low=-math.inf, high=math.inf, ends="[]", others=""):
     """A real number from low to high as a float; NaN lies in no range. ``ends``: whether low, and high, belong to it,
     "(" and ")" where not. ``others``: what else may be given, in words."""
+    if type(value) is float and low < value < high:
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a real number{others}, not {shown(value)}")
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from cython.parallel import parallel, prange
 
 cimport numpy as cnp
+from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -214,7 +215,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
-    cdef double rate = number(momentum, "momentum", 1), epsilon = number(eps, "eps", np.inf)
+    cdef double rate = number(momentum, "momentum", 1), epsilon = number(eps, "eps", INFINITY)
     training, unbiased = flag(training, "training"), flag(unbiased, "unbiased")
     cdef bint plain
     call = None

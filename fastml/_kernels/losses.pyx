@@ -233,6 +233,8 @@ def l1(input, target, reduction, bint with_grad, out):
 
 def check_delta(delta):
     """delta as a positive float."""
+    if type(delta) is float and <double>delta > 0:
+        return delta
     return _check.positive(delta, "delta")
 
 

@@ -64,7 +64,8 @@ def ema_step(averages, params, decay):
     cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Step s
     cdef Places here
-    decay = _check.number(decay, "decay", 0, 1)
+    if option(decay, "decay", 0) > 1:
+        _check.number(decay, "decay", 0, 1)
     (s.lr, s.momentum, s.damp, s.decay, s.sign), (s.nesterov,) = ema_numbers(decay)
     cdef tuple e = as_tuple(averages, "averages", -1)
     cdef tuple p = as_tuple(params, "params", len(e))
