@@ -6,7 +6,7 @@ API conventions: float32 and float64 stay, integers and bool become float32, any
 """
 
 import operator
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -251,6 +251,22 @@ def overlap(a, b):
         return True
 
 
+def check_apart(arrays):
+    """ValueError where one of the arrays (name, array, whether it is written) that is written shares memory with another."""
+    spans = [(*span(array), i) for i, (_, array, _) in enumerate(arrays)]
+    spans.sort()
+    for k, (_, end, i) in enumerate(spans):
+        for start, _, j in islice(spans, k + 1, None):
+            if start >= end:
+                break
+            (first, a, a_written), (second, b, b_written) = arrays[min(i, j)], arrays[max(i, j)]
+            if (a_written or b_written) and overlap(a, b):
+                column = second.partition("[")[0]
+                if a is b and first.partition("[")[0] == column:
+                    raise ValueError(f"{second} stands in {column} twice: it is {first}")
+                raise ValueError(f"{second} shares memory with {first}")
+
+
 class Call:
     """Plain stand-ins for one call: `arrays`, `axis`, `out`; `finish(result)` delivers what was asked for."""
 
@@ -302,37 +318,40 @@ def arrange(names, arrays, axis=None, out=None, c_order=False):
     return Call(stand_ins, axis, result, asked, out, back)
 
 
-def arrange_update(written_names, written, read_names, read):
+def arrange_update(written_names, written, read_names, read, numbers=None):
     """Check an update of lists of arrays in place and find plain stand-ins.
 
     `written` are tuples of one length (or None: not given) of ndarrays, the first one the parameters; `read`
-    are tuples of array-likes, which are taken in their parameter's dtype. Returns the stand-ins of both, and the
-    pairs (array, stand-in) where a copy stands in for an array that is written: the caller puts its values back.
+    are tuples of array-likes, which are taken in their parameter's dtype. ``numbers``: what messages call them, unless
+    it is their places. Returns the stand-ins of both, and the pairs (array, stand-in) where a copy stands in for an array
+    that is written: the caller puts its values back.
     """
     columns = [(n, a, True) for n, a in zip(written_names, written, strict=True) if a is not None]
     columns += [(n, a, False) for n, a in zip(read_names, read, strict=True)]
     stand_ins = {name: [] for name, _, _ in columns}
-    copies = []
+    copies, apart = [], []
     for i, first in enumerate(written[0]):
-        first = memory(first, f"{written_names[0]}[{i}]")
-        seen = []
+        place = i if numbers is None else numbers[i]
+        first_label = f"{written_names[0]}[{place}]"
+        first = memory(first, first_label)
+        own = []
         for name, column, is_written in columns:
-            label, a = f"{name}[{i}]", column[i]
+            label, a = f"{name}[{place}]", column[i]
             if is_written:
                 a = memory(a, label)
-                check_updated(a, label, first, f"{written_names[0]}[{i}]")
+                check_updated(a, label, first, first_label)
             else:
                 a = as_real(a, label)
-                same_shapes((f"{written_names[0]}[{i}]", label), (first, a))
-            for other, b in seen:
-                if overlap(a, b) and (is_written or not same_memory(a, b)):
-                    raise ValueError(f"{label} shares memory with {other}")
+                same_shapes((first_label, label), (first, a))
+            if is_written or not any(same_memory(a, b) for b in own):
+                apart.append((label, a, is_written))
             if is_written:
-                seen.append((label, a))
+                own.append(a)
             plain_a = plain(a.astype(first.dtype.newbyteorder("="), copy=False))
             stand_ins[name].append(plain_a)
             if is_written and plain_a.ctypes.data != a.ctypes.data:
                 copies.append((a, plain_a))
+    check_apart(apart)
     return (
         [None if a is None else tuple(stand_ins[n]) for n, a in zip(written_names, written, strict=True)],
         [tuple(stand_ins[n]) for n in read_names],

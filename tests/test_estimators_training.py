@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 import fastml
 from fastml import data
 from fastml.estimators import base
+from fastml.nn.step import Step
 
 from .test_estimators import TASKS, digits, make, task
 
@@ -22,6 +23,25 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def weights_of(model):
     return b"".join(array.tobytes() for array in model._model.state_dict().values())
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+def test_a_fit_prepares_its_step_once(monkeypatch, solver, alpha):
+    """Rates, decays and what else changes from batch to batch are read by the program, which is made for the first one."""
+    calls = {"_anew": 0, "_make": 0, "_look": 0}
+    for name in calls:
+        was = getattr(Step, name)
+
+        def counted(step, *arguments, name=name, was=was):
+            calls[name] += 1
+            return was(step, *arguments)
+
+        monkeypatch.setattr(Step, name, counted)
+    X, y = digits(155, dtype=np.float32)
+    model = fastml.MLPClassifier((8,), solver=solver, alpha=alpha, batch_size=10, max_iter=4, random_state=0, learning_rate="cosine")
+    model.fit(X, y, np.linspace(1, 2, 155))
+    assert calls == {"_anew": 1, "_make": 1, "_look": 1} and model.n_iter_ == 4
 
 
 # Accuracy

@@ -1,7 +1,7 @@
 """Adam, RMSprop and Adagrad over lists of arrays in one call; updates.pxd has the checks, the cut and the threads.
 
-Each has a function of its options, `…_numbers`, which checks them and says what the kernel is given after its arrays:
-real numbers, and the sign. Adam's bias corrections are taken in double from the step: 1 - beta^step by squarings of a double and its rounding
+Each has a function `set_…` of its options, which checks them and sets what a compiled step's kernel is given after its
+arrays: real numbers, and the sign. Adam's bias corrections are taken in double from the step: 1 - beta^step by squarings of a double and its rounding
 error, exact to about one place and free of the math library, whose pow differs between systems.
 """
 
@@ -13,6 +13,7 @@ from .. import _check
 from .._check cimport flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
+from .program cimport Numbers
 from .updates cimport CUT_AT, Place, Places, as_tuple, finish, maybe_tuple, option, place, run
 
 cdef double COST = 0.07  # nanoseconds a byte of parameters on one thread
@@ -120,11 +121,13 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, b
     finish(&here, held)
 
 
-def adam_numbers(step, lr, betas, eps, weight_decay, decoupled, maximize):
+def set_adam(Numbers numbers, step, lr, betas, eps, weight_decay, decoupled, maximize):
     cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Adam s
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
-    return (s.rate, s.weight1, s.beta2, s.weight2, s.inv_root, s.eps, s.decay, s.keep), (int(s.sign),)
+    cdef double *x = numbers.x
+    x[0], x[1], x[2], x[3], x[4] = s.rate, s.weight1, s.beta2, s.weight2, s.inv_root
+    x[5], x[6], x[7], numbers.n[0] = s.eps, s.decay, s.keep, <int64_t>s.sign
 
 
 cdef void rms_update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
@@ -157,6 +160,12 @@ cdef int rms_step(const Rms *s, tuple names, object params, object grads, object
     return 0
 
 
+cdef void set_rms(Numbers numbers, const Rms *s) noexcept:
+    cdef double *x = numbers.x
+    x[0], x[1], x[2], x[3], x[4], x[5] = s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum
+    numbers.n[0] = <int64_t>s.sign
+
+
 cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object weight_decay, object momentum,
                          object centered, object maximize) except -1:
     s.rate = option(lr, "lr", 0)
@@ -185,11 +194,11 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, al
              grad_avgs, momentum_buffers)
 
 
-def rmsprop_numbers(step, lr, alpha, eps, weight_decay, momentum, centered, maximize):
+def set_rmsprop(Numbers numbers, lr, alpha, eps, weight_decay, momentum, centered, maximize):
     cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
-    return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)
+    set_rms(numbers, &s)
 
 
 cdef int prepare_adagrad(Rms *s, object number, object lr, object lr_decay, object weight_decay, object eps,
@@ -212,8 +221,8 @@ def adagrad_step(params, grads, state_sums, step, lr, lr_decay, weight_decay, ep
     rms_step(&s, ("params", "grads", "state_sums", "", ""), params, grads, state_sums, None, None)
 
 
-def adagrad_numbers(step, lr, lr_decay, weight_decay, eps, maximize):
+def set_adagrad(Numbers numbers, step, lr, lr_decay, weight_decay, eps, maximize):
     cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
-    return (s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum), (int(s.sign),)
+    set_rms(numbers, &s)

@@ -69,6 +69,11 @@ def facts(array):
             flags & PLAIN == PLAIN, flags & cnp.NPY_ARRAY_WRITEABLE != 0)
 
 
+def version(cls):
+    """Another number whenever the class has changed, or one of its bases; 0: nobody has looked at it since."""
+    return fm_version(cls)
+
+
 cdef int remember(Bound *b, cnp.ndarray array, bint written) except -1:
     cdef int i
     b.data, b.bytes, b.descr = cnp.PyArray_BYTES(array), cnp.PyArray_NBYTES(array), PyArray_DESCR(array)
@@ -140,28 +145,21 @@ cdef class Caller(Tracked):
         finally:
             fm_release(&self.taken)
 
-    def _arm(self, Program program, target, plan, signature, Py_ssize_t capacity, tuple sample, double nanoseconds):
+    def _arm(self, Program program, target, plan, Py_ssize_t capacity, tuple sample, double nanoseconds):
         """Take a program, and what a plan says about its calls."""
         cdef int i
         if 1 + len(sample) > AXES:
             raise ValueError(f"compile_step takes batches of at most {AXES} axes, not {1 + len(sample)}")
         self._disarm()
         free(self.bounds)
-        free(self.versions)
-        self.bounds, self.versions = NULL, NULL
+        self.bounds = NULL
         self.arrays = [array for array, _, _ in plan.bound]
         self.descrs = [<object>PyArray_DESCR(<cnp.ndarray?>array) for array in self.arrays]
         self.bounds = <Bound *>calloc(len(self.arrays) + 1, sizeof(Bound))
-        self.classes = tuple(signature.classes)
-        self.signature = None if signature.counts else signature
-        self.versions = <unsigned int *>calloc(len(self.classes) + 1, sizeof(int))
-        if self.bounds == NULL or self.versions == NULL:
+        if self.bounds == NULL:
             raise MemoryError
         for i, (array, _, written) in enumerate(plan.bound):
             remember(&self.bounds[i], array, written)
-        for i, cls in enumerate(self.classes):
-            getattr(cls, "__init__", None)  # a class that changed gets its version when it is next asked
-            self.versions[i] = fm_version(cls)
         self.copied, self.prepare, self.commit = plan.copied, plan.prepare, plan.commit
         self.target, self.given, self.capacity, self.least = target, plan.given, capacity, plan.least_rows
         self.ndim, self.nanoseconds = 1 + len(sample), nanoseconds
@@ -169,6 +167,20 @@ cdef class Caller(Tracked):
             self.shape[i + 1] = size
         self.typenum = cnp.NPY_FLOAT if program.size == sizeof(float) else cnp.NPY_DOUBLE
         self.program = program
+
+    def _watch(self, signature):
+        """See from here on what becomes of the objects of a signature."""
+        cdef int i
+        free(self.versions)
+        self.versions = NULL
+        self.classes = tuple(signature.classes)
+        self.versions = <unsigned int *>calloc(len(self.classes) + 1, sizeof(int))
+        if self.versions == NULL:
+            raise MemoryError
+        self.signature = None if signature.counts else signature
+        for i, cls in enumerate(self.classes):
+            getattr(cls, "__init__", None)  # a class that changed gets its version when it is next asked
+            self.versions[i] = fm_version(cls)
 
     def _disarm(self):
         """From here on no call is quick until the next program comes."""
@@ -184,6 +196,10 @@ cdef class Caller(Tracked):
     def _as_it_was(self, int64_t seen):
         """All was found as it was after the count was this."""
         self.seen = seen
+
+    def _untouched(self):
+        """Nothing has been set since all was last found as it was, as far as the objects tell."""
+        return self.signature is None and fm_count(&changes) == self.seen and self.classes_hold()
 
     cdef bint classes_hold(self) noexcept:
         cdef Py_ssize_t i

@@ -56,12 +56,18 @@ cdef double total(const Places *here, const double *sums) noexcept nogil:
     return fm_tally_sum(&all_arrays)
 
 
+cdef double bound(object value, str name) except -1:
+    if type(value) is float and value >= 0:
+        return value
+    return _check.number(value, name, 0, INFINITY)
+
+
 def clip_grad_norm(grads, max_norm):
     cdef fm_scope scope = fm_switch(FM_FULL)
     cdef Places here
     cdef double local[BLOCKS]
     cdef double *sums = local
-    cdef double norm, factor, most = _check.number(max_norm, "max_norm", 0, INFINITY)
+    cdef double norm, factor, most = bound(max_norm, "max_norm")
     held = place(&here, CHUNK, NAMES, as_tuple(grads, "grads", -1), None, None, None, None)
     if here.extent > BLOCKS * CHUNK:
         sums = <double *>malloc(here.extent // CHUNK * sizeof(double))
@@ -92,7 +98,7 @@ cdef void clip_elements(const Place *at, size_t first, size_t last, const void *
 def clip_grad_value(grads, clip_value):
     cdef fm_scope scope = fm_switch(FM_FLUSH)
     cdef Places here
-    cdef double most = _check.number(clip_value, "clip_value", 0, INFINITY)
+    cdef double most = bound(clip_value, "clip_value")
     held = place(&here, CHUNK, NAMES, as_tuple(grads, "grads", -1), None, None, None, None)
     with nogil:
         run(&here, COST, clip_elements, &most)

@@ -21,7 +21,7 @@ cdef void sgd_tile(const Args *p, const Tile *t) noexcept nogil:
 
 cdef void adam_tile(const Args *p, const Tile *t) noexcept nogil:
     """parameter, averages of the gradient and of its square, largest of these (IN, OUT; NULL without amsgrad),
-    gradient; x, n: adaptive.adam_numbers."""
+    gradient; x, n: adaptive.set_adam."""
     cdef size_t n = (t.hi - t.lo) * p.v[0].cols
     if p.size == sizeof(float):
         fm32.adam_run(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
@@ -38,7 +38,7 @@ cdef void adam_tile(const Args *p, const Tile *t) noexcept nogil:
 
 cdef void rms_tile(const Args *p, const Tile *t) noexcept nogil:
     """parameter, mean or sum of the gradient's squares, its average, momentum (IN, OUT; the last two or NULL),
-    gradient; x, n: adaptive.rmsprop_numbers or adagrad_numbers."""
+    gradient; x, n: adaptive.set_rmsprop or set_adagrad."""
     cdef size_t n = (t.hi - t.lo) * p.v[0].cols
     if p.size == sizeof(float):
         fm32.rms_run(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),

@@ -17,6 +17,7 @@ from .._simd cimport fm_tally, fm_tally_add, fm_tally_sum
 
 cdef enum:
     LOCAL = 32        # arrays whose places fit on the stack
+    ARRAYS = 5        # that a parameter has: itself, its gradient and up to three of state
     CUT_AT = 64       # bytes: a cut leaves whole vectors on both sides
     CHUNK = 16384     # bytes of the updated arrays
 

@@ -4,7 +4,7 @@ from cython.parallel import parallel, prange
 
 cimport numpy as cnp
 from libc.float cimport DBL_MAX
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, qsort
 
 from .. import _check
 
@@ -117,19 +117,85 @@ cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, 
     return True
 
 
+# Where an array begins, and where it ends; that is a multiple of 4, and one more where the array is written.
+cdef struct Span:
+    size_t first
+    size_t end
+
+cdef enum:
+    FEW = 64  # spans that are put in order one by one
+
+
+cdef int by_first(const void *a, const void *b) noexcept nogil:
+    cdef size_t x = (<const Span *>a).first, y = (<const Span *>b).first
+    return (x > y) - (x < y)
+
+
+cdef inline void add_span(Span *spans, Py_ssize_t *n, const char *data, size_t size, bint written) noexcept:
+    """Where there are few, in its place in the order of their beginnings."""
+    cdef Py_ssize_t i = n[0]
+    if data == NULL:
+        return
+    while FEW > i > 0 and spans[i - 1].first > <size_t>data:
+        spans[i] = spans[i - 1]
+        i -= 1
+    spans[i].first, spans[i].end = <size_t>data, <size_t>data + size + written
+    n[0] += 1
+
+
+cdef bint disjoint(const Places *here) except -1:
+    """No array that is written shares memory with another, but for a gradient that is what its own parameter has."""
+    cdef Span local[ARRAYS * LOCAL]
+    cdef Span *spans = local
+    cdef const Place *at
+    cdef size_t end = 0, written_end = 0, last
+    cdef Py_ssize_t i, n = 0
+    cdef bint apart = True
+    if here.count > LOCAL:
+        spans = <Span *>malloc(ARRAYS * here.count * sizeof(Span))
+        if spans == NULL:
+            raise MemoryError
+    for i in range(here.count):
+        at = &here.at[i]
+        add_span(spans, &n, at.p, at.bytes, True)
+        add_span(spans, &n, at.u, at.bytes, True)
+        add_span(spans, &n, at.v, at.bytes, True)
+        add_span(spans, &n, at.w, at.bytes, True)
+        if at.g != at.p and at.g != at.u and at.g != at.v and at.g != at.w:
+            add_span(spans, &n, at.g, at.bytes, False)
+    if n > FEW:
+        qsort(spans, n, sizeof(Span), by_first)
+    for i in range(n):
+        last = spans[i].end & ~<size_t>1
+        if spans[i].first < (end if spans[i].end & 1 else written_end):
+            apart = False
+            break
+        end = max(end, last)
+        if spans[i].end & 1:
+            written_end = max(written_end, last)
+    if spans != local:
+        free(spans)
+    return apart
+
+
+cdef int begin(Places *here, Py_ssize_t count) except -1:
+    here.count = count
+    here.at = here.local
+    if count > LOCAL:
+        here.at = <Place *>malloc(count * sizeof(Place))
+        if here.at == NULL:
+            raise MemoryError
+    return 0
+
+
 cdef inline void release(Places *here) noexcept:
     if here.at != here.local:
         free(here.at)
 
 
 cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v, tuple w):
-    here.count = len(p)
-    here.at = here.local
-    if here.count > LOCAL:
-        here.at = <Place *>malloc(here.count * sizeof(Place))
-        if here.at == NULL:
-            raise MemoryError
-    if gather(here, cut, p, g, u, v, w):
+    begin(here, len(p))
+    if gather(here, cut, p, g, u, v, w) and (here.count == 1 or disjoint(here)):
         return None
     try:
         held = _check.arrange_update(
@@ -149,3 +215,12 @@ cdef int finish(Places *here, object held) except -1:
         for array, copy in held[2]:
             array[...] = copy
     return 0
+
+
+def takes_as_they_are(list params, list grads):
+    """Whether an update of the parameters can read and write all these arrays in place: else it looks closer, or refuses."""
+    cdef Places here
+    begin(&here, len(params))
+    taken = gather(&here, CUT_AT, tuple(params), tuple(grads), None, None, None) and disjoint(&here)
+    release(&here)
+    return taken

@@ -144,7 +144,7 @@ class BaseMLP(BaseEstimator, ABC):
         weighted = weight is not None
         if weighted not in self._steps:
             loss_fn = WeightedLoss(loss) if weighted else loss()
-            self._steps[weighted] = compile_step(self._model, loss_fn, solver)
+            self._steps[weighted] = compile_step(self._model, loss_fn, solver.optimizer)
         step = self._steps[weighted]
         # A batch of one row has no variance to normalise by: that row waits for another epoch.
         rows = Rows(X, target, weight, batch_size, 2 if o.batch_norm else 1, o.shuffle, rng)

@@ -5,10 +5,9 @@ import math
 import numpy as np
 
 from .. import nn, optim
-from .._tracked import Tracked
-from ..data import batches
 from ..ops.clip import clip_grad_norm
 
+BLOCK = 4096  # elements of the rows that are gathered at once, where several batches are as few
 LEAST_RATE = 1e-6  # where 'adaptive' gives up, as in scikit-learn
 LEAST_SHARE = 1e-30  # of the first rate, with 'invscaling': velocities are divided by it
 
@@ -28,7 +27,9 @@ class Rows:
         # A last batch of fewer rows than ``least`` is left out.
         rest = X.shape[0] % batch_size
         self.count = X.shape[0] - (rest if rest < least else 0)
-        self._x = None if _sparse(X) else np.empty((batch_size, X.shape[1]), X.dtype)
+        # Small batches are gathered several at a time.
+        self._block = batch_size * max(1, BLOCK // (batch_size * X.shape[1]))
+        self._x = None if _sparse(X) else np.empty((min(self._block, X.shape[0]), X.shape[1]), X.dtype)
 
     def epoch(self):
         """(x, target, weight) of each batch; x lies in memory that the next batch overwrites."""
@@ -36,70 +37,66 @@ class Rows:
             mixed = np.arange(len(self._order))
             self._rng.shuffle(mixed)
             self._order = self._order[mixed]
-        X, target, weight, buffer = self._X, self._target, self._weight, self._x
-        for (rows,) in batches(self._order[: self.count], batch_size=self._size, shuffle=False):
-            if buffer is None:
-                x = X[rows].toarray()
-            else:
+        X, target, weight, buffer, size = self._X, self._target, self._weight, self._x, self._size
+        order = self._order[: self.count]
+        for start in range(0, self.count, self._block):
+            rows = order[start : start + self._block]
+            if buffer is not None:
                 x = buffer[: len(rows)]
                 X.take(rows, 0, x, "clip")  # "raise" would go through a copy
-            yield x, target.take(rows, 0), None if weight is None else weight.take(rows)
+            else:
+                x = X[rows]
+            t, w = target.take(rows, 0), None if weight is None else weight.take(rows)
+            for i in range(0, len(rows), size):
+                part = x[i : i + size] if buffer is not None else x[i : i + size].toarray()
+                yield part, t[i : i + size], None if w is None else w[i : i + size]
 
 
 def _sparse(X):
     return not isinstance(X, np.ndarray)
 
 
-class Solver(Tracked):
-    """The optimizer of an estimator: what scikit-learn's is, on fastml's.
+class Solver:
+    """The optimizer of an estimator (``optimizer``): what scikit-learn's is, on fastml's.
 
     The objective of a batch is Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ + alpha / 2 · |W|² / Σᵢ wᵢ, where W are the weights of the Linear
-    layers and nothing else; so these have an optimizer of their own, with a decay that each batch sets. (AdamW's decay
-    is alpha itself.) Its gradient is ``scale`` times that of the loss that is trained. Scaling gradients is scaling SGD's
-    learning rate; the steps of the others do not see it, their eps does.
-
-    It is the optimizer of the compiled step too, whose program is that of both.
+    layers and nothing else; so these are a group of their own, with a decay that each batch sets. (AdamW's decay is alpha
+    itself.) Its gradient is ``scale`` times that of the loss that is trained. Scaling gradients is scaling SGD's learning
+    rate; the steps of the others do not see it, their eps does.
     """
-
-    # Of these no step's program has anything.
-    _live = frozenset({"_steps", "_epochs", "_lowered", "_options"})
 
     def __init__(self, model, o, scale):
         self.kind = o.solver
         self._scale = scale
         decayed = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
         others = [p for p in model.parameters() if all(p is not q for q in decayed)]
-        make = {
-            "sgd": lambda params: optim.SGD(params, o.learning_rate_init),
+        kind = {
+            "sgd": optim.SGD,
             "adam": optim.Adam,
             "adamw": optim.AdamW,
             "rmsprop": optim.RMSprop,
             "adagrad": optim.Adagrad,
         }[o.solver]
-        self._weights, self._others = self._parts = make(decayed), make(others)
+        groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = kind(groups, lr=o.learning_rate_init)
+        self._weights, self._others = self.optimizer.param_groups
         self._steps = self._epochs = self._lowered = 0
         self._penalised = [p.value for p in decayed]
 
     def set_options(self, o):
         """Take the options; they may be others in each call of partial_fit."""
         if self.kind == "sgd":
-            options = {
-                "momentum": o.momentum,
-                "nesterov": bool(o.nesterovs_momentum and o.momentum > 0),
-            }
+            self.optimizer.momentum = o.momentum
+            self.optimizer.nesterov = bool(o.nesterovs_momentum and o.momentum > 0)
         else:
-            options = {"eps": o.epsilon / self._scale}
+            self.optimizer.eps = o.epsilon / self._scale
         if self.kind in ("adam", "adamw"):
-            options["betas"] = (o.beta_1, o.beta_2)
-        for part in self._parts:
-            for name, value in options.items():
-                setattr(part, name, value)
-        self._others.weight_decay = 0.0
+            self.optimizer.betas = (o.beta_1, o.beta_2)
         self._options = o
 
     def begin_epoch(self, epoch, samples):
         """Set the learning rate of ``epoch`` (of this fit, from 0), before which ``samples`` rows have been seen."""
-        o, before = self._options, self.lr
+        o, before = self._options, self.optimizer.lr
         rate = o.learning_rate_init
         if o.learning_rate == "cosine":
             rate *= (1 + math.cos(math.pi * epoch / o.max_iter)) / 2
@@ -111,16 +108,14 @@ class Solver(Tracked):
             rate *= self._scale
             if self._steps and rate != before:
                 self._keep_pace(before / rate if rate else 0.0)
-        for part in self._parts:
-            part.lr = rate
+        self.optimizer.lr = rate
 
     def _keep_pace(self, ratio):
         """scikit-learn's velocities are steps, with the rate of their time in them; fastml's (PyTorch's) are sums of
         gradients, and are taken in the unit of the new rate here."""
-        for part in self._parts:
-            for state in part._velocities:
-                if state is not None:
-                    state *= ratio
+        for state in self.optimizer._velocities:
+            if state is not None:
+                state *= ratio
 
     def end_epoch(self):
         self._epochs += 1
@@ -144,32 +139,16 @@ class Solver(Tracked):
         if self.kind in ("adam", "adamw"):
             # scikit-learn adds eps where the averages are not yet corrected for having begun at 0.
             eps = o.epsilon / self._scale / math.sqrt(1 - o.beta_2**self._steps)
-            for part in self._parts:
-                part.eps = eps
+            self._weights.update(eps=eps)
+            self._others.update(eps=eps)
         if self.kind == "adamw":
-            self._weights.weight_decay = o.alpha
+            self._weights.update(weight_decay=o.alpha)
             return 0.0
-        self._weights.weight_decay = o.alpha / weight / self._scale
+        self._weights.update(weight_decay=o.alpha / weight / self._scale)
         if o.alpha == 0:
             return 0.0
         norm = clip_grad_norm(self._penalised, math.inf)  # which clips nothing
         return o.alpha / 2 * norm * norm / weight  # which may be infinite
-
-    # What a compiled step asks for
-
-    def lower(self, plan):
-        updates = {
-            id(p): update for part in self._parts for update in [part.lower(plan)] for p in part._params
-        }
-        return lambda parameter, value, gradient: updates[id(parameter)](parameter, value, gradient)
-
-    @property
-    def lr(self):
-        return self._others.lr
-
-    @property
-    def _params(self):
-        return [p for part in self._parts for p in part._params]
 
 
 class Plateau:

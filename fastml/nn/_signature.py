@@ -3,10 +3,13 @@
 The caller (_kernels/caller.pyx) looks here only where an attribute of some object has been set since the last call.
 """
 
+import functools
 import types
+import weakref
 
 import numpy as np
 
+from .._kernels.caller import version
 from .._tracked import Tracked
 from .module import Module
 
@@ -24,31 +27,31 @@ class Signature:
 
     def __init__(self, things):
         self._states = [(thing, type(thing), _state(thing)) for thing in things]
+        #: Whether every attribute that is set on one of the objects counts.
+        self.counts = all(isinstance(thing, Tracked) for thing in things)
+        #: Of the objects, each once.
+        self.classes = list(dict.fromkeys(map(type, things)))
 
     def holds(self):
         """Whether they still are."""
         return all(type(t) is kind and _same(_state(t), state) for t, kind, state in self._states)
 
-    @property
-    def counts(self):
-        """Whether every attribute that is set on one of the objects counts."""
-        return all(isinstance(thing, Tracked) for thing, _, _ in self._states)
-
-    @property
-    def classes(self):
-        """Of the objects, each once."""
-        return list(dict.fromkeys(kind for _, kind, _ in self._states))
-
 
 def _state(thing):
     """The attributes of an object, without those that a step reads in every call."""
     live = getattr(thing, "_live", ())
-    found = dict(getattr(thing, "__dict__", {}))
-    for kind in type(thing).__mro__:
-        for name in vars(kind).get("__slots__", ()):
-            if hasattr(thing, name):
-                found[name] = getattr(thing, name)
-    return {name: value for name, value in found.items() if name not in live}
+    found = {name: value for name, value in getattr(thing, "__dict__", {}).items() if name not in live}
+    for name in _slots(type(thing)):
+        if name not in live and hasattr(thing, name):
+            found[name] = getattr(thing, name)
+    return found
+
+
+@functools.lru_cache(1000)
+def _slots(kind):
+    """The names of an object's attributes that are not in its ``__dict__``."""
+    slots = [vars(base).get("__slots__", ()) for base in kind.__mro__]
+    return tuple([name for names in slots for name in ([names] if isinstance(names, str) else names)])
 
 
 def _same(a, b):
@@ -77,22 +80,38 @@ def check_program(thing, what):
     own = getattr(thing, "__dict__", {})
     if "lower" in own:
         return
+    now = version(kind)
+    known, owner = _checked.get(kind, (0, None))
+    if now == 0 or known != now:
+        owner = _check_class(kind, what)
+        _checked[kind] = version(kind), owner
+    if owner is Module:
+        return  # its own lower says that there is none
+    for name in own:
+        if name not in _HARMLESS and callable(getattr(kind, name, None)):
+            _refuse(what, kind, f"the object's own {name}", owner, "a class of your own")
+
+
+#: Classes that were found to be what their ``lower`` says: their version then, and whose ``lower`` it is.
+_checked = weakref.WeakKeyDictionary()
+
+
+def _check_class(kind, what):
+    """The class of which a ``lower`` is; TypeError where ``kind`` changes something beside it."""
     at = next(i for i, k in enumerate(kind.__mro__) if "lower" in vars(k))
     owner = kind.__mro__[at]
     if owner is Module:
-        return  # its own lower says that there is none
+        return owner
     for derived in kind.__mro__[:at]:
         if not _is_ours(derived):
             for name, value in vars(derived).items():
                 if _changes(owner, name, value):
                     _refuse(what, kind, f"{derived.__name__}.{name}", owner, derived.__name__)
-    for name in own:
-        if name not in _HARMLESS and callable(getattr(kind, name, None)):
-            _refuse(what, kind, f"the object's own {name}", owner, "a class of your own")
     for k in kind.__mro__[at:]:
         for name, value in vars(k).items() if _is_ours(k) else ():
             if isinstance(value, types.FunctionType) and not value.__module__.startswith("fastml."):
                 _refuse(what, kind, f"what was put in the place of {k.__name__}.{name}", owner, "a class of your own")
+    return owner
 
 
 def _is_ours(kind):

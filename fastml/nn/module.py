@@ -91,7 +91,8 @@ class Module(Tracked):
         """Switch this module and all below it to training (or, with False, to evaluation); returns self."""
         mode = flag(mode, "mode")
         for module in self.modules():
-            module.training = mode
+            if module.training is not mode:  # what is set counts as a change of the model
+                module.training = mode
         return self
 
     def eval(self):

@@ -56,17 +56,15 @@ class Sequential(Module):
         if type(input_grad) is not bool:
             input_grad = flag(input_grad, "input_grad")
         first = 0 if input_grad else self._first_learning()
-        ties = self._tied()
-        sums = {}
-        layers = self.layers
+        layers, ties, sums = self.layers, self._tied(), {}
         for i in range(len(layers) - 1, first - 1, -1):
             layer = layers[i]
-            if i == first and not input_grad and isinstance(layer, (Linear, Sequential)):
-                grad = layer.backward(grad, input_grad=False)
-            else:
+            if input_grad or i > first or not isinstance(layer, (Linear, Sequential)):
                 grad = layer.backward(grad)
-            if i in ties:
-                for parameter in ties[i]:
+            else:
+                grad = layer.backward(grad, input_grad=False)
+            if ties:
+                for parameter in ties.get(i, ()):
                     known = sums.get(parameter)
                     if known is not None:
                         parameter.grad = added(known, parameter.grad)

@@ -135,16 +135,18 @@ class Step(Caller):
         self._least_rows, self._modes = 1, [self.model]
         parts = [part for part in (self.loss_fn, self.optimizer, self.ema) if part is not None]
         others = [p for part in parts for p in getattr(part, "_params", ()) if isinstance(p, Parameter)]
-        self._signature = Signature([self, *parts, *(module for _, module in modules), *self._parameters, *others])
+        parameters = dict.fromkeys([*self._parameters, *others])
+        self._signature = Signature([self, *parts, *(module for _, module in modules), *parameters])
+        self._watch(self._signature)
         self._as_it_was(now)
 
     def _anew(self, x, y):
         """The call where something stood in its way: an array of another kind, a larger batch, another model."""
         now = self._count()
-        if self._signature is not None and self._same_classes() and self._signature.holds():
-            self._as_it_was(now)
-        else:
+        if self._signature is None or not (self._untouched() or self._same_classes() and self._signature.holds()):
             self._look()
+        else:
+            self._as_it_was(now)
         array = as_array(x, "x")
         if array.dtype != self._dtype:
             raise ValueError(f"x must be {self._dtype} as the model's parameters are, not {array.dtype}")
@@ -159,7 +161,7 @@ class Step(Caller):
             self._check_shape(array)
             self._all_training()
             now = self._count()
-            if self._signature.holds():  # a lower may set attributes of objects that it makes
+            if not self._untouched() and self._signature.holds():  # a lower may set attributes of objects that it makes
                 self._as_it_was(now)
             loss = self._quick(plain, y)
         if loss is None:
@@ -232,7 +234,7 @@ class Step(Caller):
                 program.bind(m.index, m.array)
         self._schedule, self._rows, self._sample = schedule, rows, sample
         self._outside = plan.bound
-        self._arm(program, bind(program), plan, self._signature, rows, sample, schedule.nanoseconds / rows)
+        self._arm(program, bind(program), plan, rows, sample, schedule.nanoseconds / rows)
 
     def __reduce__(self):
         # Copies and pickles make a program of their own.

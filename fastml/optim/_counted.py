@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _check
 from .._kernels.program import Numbers, Stale
-from ._optimizer import Optimizer, check_gradients
+from ._optimizer import Optimizer, check_update
 
 PLACES = 3  # for arrays beside the parameter in a compiled step's kernels
 
@@ -13,38 +13,61 @@ class Counted(Optimizer):
     """A subclass adds
 
     ``_names``: PyTorch's names of the arrays that a parameter has, in the kernel's order; ``_asked_for_by``: for
-    each of them the option that asks for it when it is not 0, or None; ``_start``: what elements are before the first step;
-    ``_update(values, grads, step, *states)``: the op, one list of arrays (or None) for each name;
-    ``_kernel``, ``_numbers(step)``: its kernel in a compiled step and what that is given.
+    each of them the option that asks for it when it is not 0, or None;
+    ``_update(group, values, grads, step, *states)``: the op, one list of arrays (or None) for each name;
+    ``_kernel``, ``_set_numbers(numbers, group, step)``: its kernel in a compiled step, and what that is given.
     """
 
     __slots__ = ("_arrays", "_steps")
 
     _names = ()
     _asked_for_by = ()
-    _start = 0.0
     # Whether PyTorch's optimizer has a state before the first step.
     _begun = False
 
     def __init__(self, params, options):
         super().__init__(params, options)
-        self._take_states({}, options)
+        self._take_states({}, [self._options_of(group) for group in self._groups])
 
     def _lists(self):
-        """For every name the list of its arrays, None where it is not in use; new arrays are kept with the first step."""
+        """For every name the list of its arrays, None where no group uses it; new arrays are kept with the first step."""
         lists = []
         for name, option in zip(self._names, self._asked_for_by, strict=True):
-            if option is not None and not getattr(self, option):
-                lists.append(None)
+            if option is None or self._asked(option):
+                lists.append(self._arrays.get(name) or self._fresh(self._groups))
             else:
-                lists.append(self._arrays.get(name) or self._fresh())
+                lists.append(None)
         return lists
 
-    def _keep(self, lists):
-        self._arrays.update((name, a) for name, a in zip(self._names, lists, strict=True) if a is not None)
+    def _asked(self, option):
+        """Whether one of the groups has the option."""
+        for group in self._groups:
+            if group[option]:
+                return True
+        return False
 
-    def _fresh(self):
-        return [np.full_like(p.value, self._start, order="C") for p in self._params]
+    def _keep(self, lists):
+        for name, arrays in zip(self._names, lists, strict=True):
+            if arrays is not None:
+                self._arrays[name] = arrays
+
+    def _fresh(self, options):
+        return [
+            np.full_like(p.value, self._start(own), order="C")
+            for group, own in zip(self._groups, options, strict=True)
+            for p in group["params"]
+        ]
+
+    def _start(self, options):
+        """What elements are before the first step."""
+        return 0.0
+
+    def _used_by(self, group, lists):
+        """Of the lists of arrays those that the group uses, None in the place of others."""
+        return [
+            arrays if option is None or group[option] else None
+            for option, arrays in zip(self._asked_for_by, lists, strict=True)
+        ]
 
     # What is saved
 
@@ -57,17 +80,19 @@ class Counted(Optimizer):
         }
 
     def _take_states(self, states, options):
-        asked = zip(self._names, self._asked_for_by, strict=True)
-        needed = [name for name, option in asked if option is None or options[option]]
+        options_of = [options[k] for k in self._group_of_each()]
         steps = [0] * len(self._params)
         arrays = {}
         for i, entry in states.items():
+            asked = zip(self._names, self._asked_for_by, strict=True)
+            needed = [name for name, option in asked if option is None or options_of[i][option]]
             step, *_ = _check.entries(entry, ("step", *needed), type(self).__name__, f"state[{i}]")
             steps[i] = _check.whole(step, f"step {i} of state")
             saved = {name: entry[name] for name in self._names if name in entry}
             for name, array in saved.items():
-                column = arrays.setdefault(name, self._fresh())
-                column[i] = self._like_parameter(array, i, name)
+                if name not in arrays:
+                    arrays[name] = self._fresh(options)
+                arrays[name][i] = self._like_parameter(array, i, name)
         self._arrays = arrays
         self._set_steps(steps)
 
@@ -79,24 +104,24 @@ class Counted(Optimizer):
     def _set_steps(self, steps):
         self._steps = steps[0] if len(set(steps)) == 1 else steps
 
-    def _advance(self, values, grads):
+    def _advance(self, group, values, grads):
         if isinstance(self._steps, int):
             lists = self._lists()
-            self._update(values, grads, self._steps + 1, *lists)
+            self._update(group, values, grads, self._steps + 1, *lists)
             self._keep(lists)
             self._steps += 1
         else:
-            self._advance_some(range(len(values)), values, grads)
+            check_update(range(len(values)), values, grads)
+            self._advance_some(group, range(len(values)), values, grads)
 
-    def _advance_some(self, chosen, values, grads):
-        check_gradients(chosen, values, grads)
+    def _advance_some(self, group, chosen, values, grads):
         steps = self._each_step()
         lists = self._lists()
-        columns = (values, grads, *lists)
+        columns = (values, grads, *self._used_by(group, lists))
         for step in {steps[i] for i in chosen}:
             alike = [i for i in chosen if steps[i] == step]
             p, g, *states = (None if column is None else [column[i] for i in alike] for column in columns)
-            self._update(p, g, step + 1, *states)
+            self._update(group, p, g, step + 1, *states)
             self._keep(lists)
         for i in chosen:
             steps[i] += 1
@@ -105,20 +130,24 @@ class Counted(Optimizer):
     def lower(self, plan):
         """Write the update into a compiled step's plan: a function of (parameter, value, gradient) for each."""
         lists = self._lists()
+        columns_of = [self._used_by(group, lists) for group in self._groups]
         index = {id(p): i for i, p in enumerate(self._params)}
         plan.learnt.update(index)
-        before_it = self._each_step()
-        groups = {}  # by the steps taken: numbers and parameters
+        group_of, before_it = self._group_of_each(), self._each_step()
+        parts = {}  # by the group and the steps taken: numbers and parameters
         moved = []
+        held = [(name, arrays) for name, arrays in zip(self._names, lists, strict=True) if arrays is not None]
+        asked = [(group, name, bool(group[name])) for group in self._groups for name in self._asked_for_by if name]
 
         def update(parameter, value, gradient):
             i = index[id(parameter)]
-            numbers, members = groups.setdefault(before_it[i], (Numbers(), []))
+            k = group_of[i]
+            _, numbers, members = parts.setdefault((k, before_it[i]), (self._groups[k], Numbers(), []))
             members.append(i)
             moved.append(i)
             states = [
                 None if arrays is None else plan.outside(arrays[i], f"{name} of {value}", parameter.value.shape)
-                for name, arrays in zip(self._names, lists, strict=True)
+                for name, arrays in zip(self._names, columns_of[k], strict=True)
             ]
             states += [None] * (PLACES - len(states))
             plan.emit(
@@ -126,24 +155,25 @@ class Counted(Optimizer):
             )
 
         def prepare(rows):
-            for name, option, arrays in zip(self._names, self._asked_for_by, lists, strict=True):
-                used = option is None or bool(getattr(self, option))
-                if used != (arrays is not None) or (used and self._arrays.get(name, arrays) is not arrays):
+            for group, name, used in asked:
+                if bool(group[name]) != used:
+                    raise Stale
+            for name, arrays in held:
+                if self._arrays.get(name, arrays) is not arrays:
                     raise Stale
             if isinstance(self._steps, int) and len(moved) == len(index):
-                now = self._numbers(self._steps + 1)
-                for numbers, _ in groups.values():
-                    numbers.set(*now)
+                for group, numbers, _ in parts.values():
+                    self._set_numbers(numbers, group, self._steps + 1)
                 return
             steps = self._each_step()
-            for _, members in groups.values():
+            for _, _, members in parts.values():
                 if any(steps[i] != steps[members[0]] for i in members):
                     raise Stale
-            for numbers, members in groups.values():
-                numbers.set(*self._numbers(steps[members[0]] + 1))
+            for group, numbers, members in parts.values():
+                self._set_numbers(numbers, group, steps[members[0]] + 1)
 
         def commit(rows):
-            self._keep(lists)
+            self._arrays.update(held)
             if isinstance(self._steps, int) and len(moved) == len(index):
                 self._steps += 1
                 return

@@ -1,106 +1,146 @@
-"""What all optimizers share: their parameters, their options, which gradients a step has, and saved states."""
-
-import numpy as np
+"""What all optimizers share: their parameters and options, which gradients a step has, and saved states."""
 
 from .. import _check
+from .._kernels.updates import takes_as_they_are
 from .._tracked import Tracked
+from ._groups import grouped, option
 
 
 class Optimizer(Tracked):
     """The base of an optimizer, which adds
 
     ``_options``: the names of its options, which are attributes; ``_check_options(options)`` refuses wrong ones;
-    ``_advance(values, grads)``: one step of all parameters;
-    ``_advance_some(chosen, values, grads)``: of those that ``chosen`` counts, where a gradient is missing;
-    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states, options)``.
+    ``_advance(group, values, grads)``: one step of all parameters, which are of one group;
+    ``_advance_some(group, chosen, values, grads)``: of those that ``chosen`` counts;
+    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states, options)``, of which
+    ``options`` are those of each group; ``lower(plan)``.
+
+    Each group has options of its own; to read and to set an attribute is to read and set that of all groups.
     """
 
-    __slots__ = ("_params", "initial_lr")
+    __slots__ = ("_groups", "_params")
 
     _options = ()
+    initial_lr = option("initial_lr")
 
     def __init_subclass__(cls, **arguments):
         # A compiled step reads the options in every call.
         super().__init_subclass__(**arguments)
         cls._live = frozenset({*Tracked._live, *cls._options, "initial_lr", "_steps", "_running"})
+        for name in vars(cls).get("_options", ()):
+            setattr(cls, name, option(name))
 
     def __init__(self, params, options):
-        self._params = checked(params)
-        self.initial_lr = None  # a schedule's: the learning rate that it began with
-        self._set_options(options)
+        self._groups = grouped(params, options, type(self).__name__)
+        self._params = [p for group in self._groups for p in group["params"]]
+        for group in self._groups:
+            self._check_options(self._options_of(group))
+
+    @property
+    def param_groups(self):
+        """The groups of parameters, as in PyTorch: ``param_groups[1]["lr"] = 0.01`` between two steps."""
+        return list(self._groups)
 
     def step(self, grads=None):
         """One update of all parameters; TypeError for arrays without ``grads``, ValueError where no
-        parameter has a gradient and for shapes that differ, before anything is written."""
+        parameter has a gradient, for shapes that differ, and where one shares memory with another, before anything is
+        written."""
         params = self._params
         if grads is None:
             grads = [p.grad for p in params]
         elif type(grads) is not list or len(grads) != len(params):
             grads = one_each(grads, params)
         values = [p.value for p in params]
-        for g in grads:
-            if g is None:
-                return self._some(values, grads)
-        return self._advance(values, grads)
+        groups = self._groups
+        if len(groups) == 1:
+            for g in grads:
+                if g is None:
+                    break
+            else:
+                return self._advance(groups[0], values, grads)
+        chosen = [i for i, g in enumerate(grads) if g is not None]
+        if not chosen:
+            raise ValueError("no parameter has a gradient, or grads are all None: call backward first")
+        check_update(chosen, values, grads)
+        if len(groups) > 1:
+            for group in groups:
+                self._check_options(self._options_of(group))
+        for group, members in self._members():
+            mine = [i for i in chosen if i in members]
+            if mine:
+                self._advance_some(group, mine, values, grads)
 
     def state_dict(self):
         """Options and state (copies) in the layout of PyTorch's optimizers."""
-        group = {**self._saved_options(), "params": list(range(len(self._params)))}
-        if self.initial_lr is not None:
-            group["initial_lr"] = self.initial_lr
-        return {"state": self._states(), "param_groups": [group]}
+        groups = []
+        for group, members in self._members():
+            groups.append({**self._saved_options(group), "params": list(members)})
+            if group["initial_lr"] is not None:
+                groups[-1]["initial_lr"] = group["initial_lr"]
+        return {"state": self._states(), "param_groups": groups}
 
     def load_state_dict(self, state):
         """Take over options and state: the steps that follow are those of the optimizer that was saved.
 
-        Also reads the state of PyTorch's optimizer of this name, with one parameter group. Raises ValueError
-        where the number of parameters or a shape differs, before anything is written.
+        Also reads the state of PyTorch's optimizer of this name. Raises ValueError where the number of groups, of their
+        parameters or a shape differs, before anything is written.
         """
-        kind = type(self).__name__
-        groups, saved = _check.entries(state, ("param_groups", "state"), kind)
-        groups = _check.each(groups, "state['param_groups']")
-        if len(groups) != 1:
-            raise ValueError(f"state must have one parameter group, not {len(groups)}")
-        group, saved = groups[0], _check.mapping(saved, "state['state']")
-        _check.entries(group, (*self._options, "params"), kind, "state['param_groups'][0]")
-        options = {name: group[name] for name in self._options}
-        count = len(_check.each(group["params"], "state['param_groups'][0]['params']"))
-        for name, value in self._saved_options().items():
-            saved_value = group.get(name, value)
-            if name not in self._options and not (type(saved_value) is type(value) and saved_value == value):
-                raise ValueError(f"state must be of {name}={value}, as {kind} is, not {_check.shown(saved_value)}")
-        if count != len(self._params):
-            raise ValueError(f"state must have {len(self._params)} parameters, as the optimizer has, not {count}")
+        kind, mine = type(self).__name__, self._groups
+        given, saved = _check.entries(state, ("param_groups", "state"), kind)
+        given, saved = _check.each(given, "state['param_groups']"), _check.mapping(saved, "state['state']")
+        if len(given) != len(mine):
+            raise ValueError(f"state must have {len(mine)} param_groups, as the optimizer has, not {len(given)}")
+        options = []
+        for k, (group, theirs) in enumerate(zip(mine, given, strict=True)):
+            where = f"state['param_groups'][{k}]"
+            *values, members = _check.entries(theirs, (*self._options, "params"), kind, where)
+            options.append(dict(zip(self._options, values, strict=True)))
+            for name, value in self._saved_options(group).items():
+                saved_value = theirs.get(name, value)
+                if name not in self._options and not (type(saved_value) is type(value) and saved_value == value):
+                    raise ValueError(f"state must be of {name}={value}, as {kind} is, not {_check.shown(saved_value)}")
+            count, needed = len(_check.each(members, f"{where}['params']")), len(group["params"])
+            if count != needed:
+                of_group = f" in param_groups[{k}]" if len(mine) > 1 else ""
+                raise ValueError(f"state must have {needed} parameters{of_group}, as the optimizer has, not {count}")
         for i in saved:
-            if i not in range(count):
-                raise ValueError(f"state must be of the optimizer's {count} parameters, not of {_check.shown(i)}")
-        self._check_options(options)
+            if i not in range(len(self._params)):
+                raise ValueError(f"state must be of the optimizer's {len(self._params)} parameters, not of {_check.shown(i)}")
+        for own in options:
+            self._check_options(own)
         self._take_states(saved, options)
-        self._set_options(options)
-        self.initial_lr = group.get("initial_lr", self.initial_lr)
+        for group, theirs, own in zip(self._groups, given, options, strict=True):
+            group.update(own, initial_lr=theirs.get("initial_lr", group["initial_lr"]))
 
-    def _saved_options(self):
+    def _members(self):
+        """Each group with the range of its parameters' numbers."""
+        first = 0
+        for group in self._groups:
+            end = first + len(group["params"])
+            yield group, range(first, end)
+            first = end
+
+    def _group_of_each(self):
+        """The group's number, for each parameter."""
+        return [k for k, group in enumerate(self._groups) for _ in group["params"]]
+
+    def _options_of(self, group):
+        return {name: group[name] for name in self._options}
+
+    def _saved_options(self, group):
         """The options, and what else tells the state apart from another optimizer's."""
-        return {name: getattr(self, name) for name in self._options}
-
-    def _set_options(self, options):
-        self._check_options(options)
-        for name, value in options.items():
-            setattr(self, name, value)
+        return self._options_of(group)
 
     def _like_parameter(self, array, i, name):
         """A copy of a saved array for parameter i, in its dtype."""
         return like_parameter(self._params[i].value, array, i, name)
 
-    def _some(self, values, grads):
-        chosen = [i for i, g in enumerate(grads) if g is not None]
-        if not chosen:
-            raise ValueError("no parameter has a gradient, or grads are all None: call backward first")
-        self._advance_some(chosen, values, grads)
-
     def __repr__(self):
-        options = ", ".join(f"{name}={getattr(self, name)}" for name in self._options)
-        return f"{type(self).__name__}({len(self._params)} parameters, {options})"
+        groups = [
+            f"{len(group['params'])} parameters, " + ", ".join(f"{name}={group[name]}" for name in self._options)
+            for group in self._groups
+        ]
+        return f"{type(self).__name__}({'; '.join(groups)})"
 
 
 def like_parameter(value, array, i, name):
@@ -111,12 +151,11 @@ def like_parameter(value, array, i, name):
     return array.astype(value.dtype, order="C")
 
 
-def check_gradients(chosen, values, grads):
+def check_update(chosen, values, grads):
     """Refuse what the op would refuse, for a step of several calls: before the first of them."""
-    for i in chosen:
-        g = _check.as_real(grads[i], f"grads[{i}]")
-        if g.shape != values[i].shape:
-            raise ValueError(f"grads[{i}] must have its parameter's shape {values[i].shape}, not {g.shape}")
+    params, grads = [values[i] for i in chosen], [grads[i] for i in chosen]
+    if not takes_as_they_are(params, grads):
+        _check.arrange_update(("params",), (params,), ("grads",), (grads,), chosen)
 
 
 def one_each(grads, params):
@@ -125,50 +164,3 @@ def one_each(grads, params):
     if len(grads) != len(params):
         raise ValueError(f"grads must have one array per parameter, {len(params)}, not {len(grads)}")
     return grads
-
-
-class PlainArray:
-    """A plain array in the place of a Parameter: its gradients come with step(grads)."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value):
-        self.value = value
-
-    @property
-    def grad(self):
-        raise TypeError("step() needs grads where the parameters are plain arrays")
-
-
-def checked(params):
-    """``params`` as a list of objects with .value and .grad."""
-    if isinstance(params, np.ndarray) or hasattr(params, "value"):
-        raise TypeError(f"params must be a list of parameters or arrays, not one {type(params).__name__}")
-    params = list(_check.each(params, "params"))
-    if not params:
-        raise ValueError("params is empty: there is nothing to optimize")
-    seen = []
-    for i, p in enumerate(params):
-        value = getattr(p, "value", p)
-        _check.check_parameter(value, f"params[{i}]")
-        if not value.flags.writeable:
-            raise ValueError(f"params[{i}] is read-only")
-        seen.append(value)
-        params[i] = PlainArray(p) if p is value else p
-    check_apart(seen)
-    return params
-
-
-def check_apart(arrays):
-    """ValueError where one of params stands twice or shares memory with another."""
-    spans = [_check.span(array) for array in arrays]
-    order = sorted(range(len(arrays)), key=spans.__getitem__)
-    for k, i in enumerate(order):
-        for j in order[k + 1 :]:
-            if spans[j][0] >= spans[i][1]:
-                break
-            first, second = min(i, j), max(i, j)
-            if arrays[i] is arrays[j]:
-                raise ValueError(f"params[{second}] stands in params twice")
-            if _check.overlap(arrays[i], arrays[j]):
-                raise ValueError(f"params[{second}] shares memory with params[{first}]")

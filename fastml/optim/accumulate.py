@@ -5,7 +5,8 @@ import numpy as np
 from .._check import flag, integer
 from ..ops.clip import unscale_grads
 from ..ops.sgd import sgd_step
-from ._optimizer import Optimizer, PlainArray, check_gradients, one_each
+from ._groups import PlainArray
+from ._optimizer import Optimizer, check_update, one_each
 
 
 class Accumulate:
@@ -58,7 +59,7 @@ class Accumulate:
         grads = one_each([p.grad for p in self._params] if grads is None else grads, self._params)
         values = [p.value for p in self._params]
         chosen = [i for i, g in enumerate(grads) if g is not None]
-        check_gradients(chosen, values, grads)
+        check_update(chosen, values, grads)
         if self._count == 0:
             self._sums = [None] * len(values)
         known = [i for i in chosen if self._sums[i] is not None]

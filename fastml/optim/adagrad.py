@@ -1,12 +1,15 @@
 """Adagrad."""
 
+from operator import itemgetter
+
 from .._check import number
 from .._kernels import step_update
-from .._kernels.adaptive import adagrad_numbers
+from .._kernels.adaptive import set_adagrad
 from ..ops.adagrad import adagrad_step
 from ._counted import Counted
 
 _OPTIONS = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize")
+_read = itemgetter("lr", "lr_decay", "weight_decay", "eps", "maximize")  # what the op takes of a group
 
 
 class Adagrad(Counted):
@@ -16,9 +19,11 @@ class Adagrad(Counted):
         s ← s + g²                               (from initial_accumulator_value)
         p ← p − lr / (1 + (t − 1) · lr_decay) · g / (√s + eps)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place). ``step()`` takes
-    each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one
-    array (or None) per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01``.
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
+    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
+    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
+    ``opt.param_groups[0]["lr"] = 0.01``.
 
     Raises ValueError for no parameters, one that stands twice and a negative option; TypeError for anything that is no
     parameter or array.
@@ -34,7 +39,7 @@ class Adagrad(Counted):
     [0.9, 2.1]
     """
 
-    __slots__ = _OPTIONS
+    __slots__ = ()
 
     _options = _OPTIONS
     _names = ("sum",)
@@ -64,9 +69,8 @@ class Adagrad(Counted):
             },
         )
 
-    @property
-    def _start(self):
-        return self.initial_accumulator_value
+    def _start(self, options):
+        return options["initial_accumulator_value"]
 
     def _check_options(self, options):
         options = dict(options)
@@ -74,18 +78,19 @@ class Adagrad(Counted):
         # With empty lists the op does nothing but check its options.
         adagrad_step([], [], [], 1, **options)
 
-    def _update(self, values, grads, step, sums):
+    def _update(self, group, values, grads, step, sums):
+        lr, lr_decay, weight_decay, eps, maximize = _read(group)
         adagrad_step(
             values,
             grads,
             sums,
             step,
-            lr=self.lr,
-            lr_decay=self.lr_decay,
-            weight_decay=self.weight_decay,
-            eps=self.eps,
-            maximize=self.maximize,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            eps=eps,
+            maximize=maximize,
         )
 
-    def _numbers(self, step):
-        return adagrad_numbers(step, self.lr, self.lr_decay, self.weight_decay, self.eps, self.maximize)
+    def _set_numbers(self, numbers, group, step):
+        set_adagrad(numbers, step, *_read(group))

@@ -1,12 +1,15 @@
 """Adam and AdamW."""
 
+from operator import itemgetter
+
 from .._check import flag
 from .._kernels import step_update
-from .._kernels.adaptive import adam_numbers
+from .._kernels.adaptive import set_adam
 from ..ops.adam import adam_step
 from ._counted import Counted
 
 _OPTIONS = ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize")
+_read = itemgetter("lr", "betas", "eps", "weight_decay", "maximize")  # what the op takes of a group
 
 
 class Adam(Counted):
@@ -18,11 +21,13 @@ class Adam(Counted):
         v̂ ← max(v̂, v)                        (amsgrad; v̂ then stands in for v in the next line)
         p ← p − lr · m / (1 − β₁ᵗ) / (√v / √(1 − β₂ᵗ) + eps)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place). ``step()`` takes
-    each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one
-    array (or None) per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01``.
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
+    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
+    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
+    ``opt.param_groups[0]["lr"] = 0.01``.
 
-    Raises ValueError for no parameters, one that stands twice, a negative lr, eps or weight decay, and betas
+    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps or weight decay, and betas
     outside [0, 1); TypeError for anything that is no parameter or array.
 
     Source: ``torch.optim.Adam``; Kingma and Ba, ICLR 2015; amsgrad: Reddi, Kale and Kumar, ICLR 2018.
@@ -36,7 +41,7 @@ class Adam(Counted):
     [0.9, 2.1]
     """
 
-    __slots__ = _OPTIONS
+    __slots__ = ()
 
     _options = _OPTIONS
     _names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
@@ -71,10 +76,11 @@ class Adam(Counted):
         # With empty lists the op does nothing but check its options.
         adam_step([], [], [], [], 1, **{name: options[name] for name in options if name != "amsgrad"})
 
-    def _saved_options(self):
-        return {**super()._saved_options(), "decoupled_weight_decay": self._decoupled}
+    def _saved_options(self, group):
+        return {**super()._saved_options(group), "decoupled_weight_decay": self._decoupled}
 
-    def _update(self, values, grads, step, exp_avgs, exp_avg_sqs, max_exp_avg_sqs):
+    def _update(self, group, values, grads, step, exp_avgs, exp_avg_sqs, max_exp_avg_sqs):
+        lr, betas, eps, weight_decay, maximize = _read(group)
         adam_step(
             values,
             grads,
@@ -82,18 +88,17 @@ class Adam(Counted):
             exp_avg_sqs,
             step,
             max_exp_avg_sqs=max_exp_avg_sqs,
-            lr=self.lr,
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
             decoupled=self._decoupled,
-            maximize=self.maximize,
+            maximize=maximize,
         )
 
-    def _numbers(self, step):
-        return adam_numbers(
-            step, self.lr, self.betas, self.eps, self.weight_decay, self._decoupled, self.maximize
-        )
+    def _set_numbers(self, numbers, group, step):
+        lr, betas, eps, weight_decay, maximize = _read(group)
+        set_adam(numbers, step, lr, betas, eps, weight_decay, self._decoupled, maximize)
 
 
 class AdamW(Adam):

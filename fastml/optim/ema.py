@@ -10,7 +10,8 @@ from .._kernels.program import Numbers, Stale
 from .._kernels.sgd import ema_numbers
 from .._tracked import Tracked
 from ..ops.ema import ema_step
-from ._optimizer import checked, like_parameter
+from ._groups import checked
+from ._optimizer import like_parameter
 
 
 class EMA(Tracked):

@@ -61,7 +61,7 @@ class OneCycleLR(Schedule):
         cycle_momentum, three_phase = flag(cycle_momentum, "cycle_momentum"), flag(three_phase, "three_phase")
         pct_start = number(pct_start, "pct_start", 0, 1)
         up, down = pct_start * self.total_steps - 1, 2 * pct_start * self.total_steps - 2
-        last = self.total_steps - 1
+        last = self.total_steps - 1.0
         # (last step, rates and momenta from and to, by name) of each phase.
         self.phases = (
             [
@@ -81,7 +81,7 @@ class OneCycleLR(Schedule):
         }
         self.momenta = None
         if cycle_momentum:
-            if not (hasattr(optimizer, "momentum") or hasattr(optimizer, "betas")):
+            if not {"momentum", "betas"} & optimizer.param_groups[0].keys():
                 raise ValueError(
                     f"cycle_momentum needs momentum or betas, {type(optimizer).__name__} has none"
                 )
@@ -93,7 +93,24 @@ class OneCycleLR(Schedule):
             optimizer.initial_lr = initial
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self):
+    def _set(self, epoch, from_start=False):
+        super()._set(epoch, from_start)
+        if self.momenta is None:
+            return
+        _, (momentum_from, momentum_to), share = self._phase()
+        momentum = self._between(self.momenta[momentum_from], self.momenta[momentum_to], share)
+        for group in self.optimizer.param_groups:
+            if "betas" in group:
+                group["betas"] = (momentum, *group["betas"][1:])
+            else:
+                group["momentum"] = momentum
+
+    def _rate(self, lr, base):
+        (lr_from, lr_to), _, share = self._phase()
+        return self._between(self.lrs[lr_from], self.lrs[lr_to], share)
+
+    def _phase(self):
+        """At ``last_epoch``: the names of the rates and of the momenta between which they are, and how far between."""
         t, start = self.last_epoch, 0.0
         if t > self.total_steps:
             raise ValueError(f"step {t} of a schedule of total_steps={self.total_steps}")
@@ -103,13 +120,7 @@ class OneCycleLR(Schedule):
                 break
             start = end
         share = (t - start) / (end - start) if end != start else 1.0
-        if self.momenta is not None:
-            momentum = self._between(self.momenta[momentum_from], self.momenta[momentum_to], share)
-            if hasattr(self.optimizer, "betas"):
-                self.optimizer.betas = (momentum, *self.optimizer.betas[1:])
-            else:
-                self.optimizer.momentum = momentum
-        return self._between(self.lrs[lr_from], self.lrs[lr_to], share)
+        return (lr_from, lr_to), (momentum_from, momentum_to), share
 
     def _between(self, a, b, share):
         if self.anneal_strategy == "linear":

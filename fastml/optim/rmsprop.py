@@ -1,11 +1,14 @@
 """RMSprop."""
 
+from operator import itemgetter
+
 from .._kernels import step_update
-from .._kernels.adaptive import rmsprop_numbers
+from .._kernels.adaptive import set_rmsprop
 from ..ops.rmsprop import rmsprop_step
 from ._counted import Counted
 
 _OPTIONS = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
+_read = itemgetter(*_OPTIONS)  # all of a group's options
 
 
 class RMSprop(Counted):
@@ -20,11 +23,13 @@ class RMSprop(Counted):
 
     A variance s − m² below what rounding makes of none counts as that (`fastml.rmsprop_step`).
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place). ``step()`` takes
-    each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one
-    array (or None) per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01``.
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
+    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
+    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
+    ``opt.param_groups[0]["lr"] = 0.01``.
 
-    Raises ValueError for no parameters, one that stands twice, a negative lr, eps, weight decay or momentum, and
+    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps, weight decay or momentum, and
     alpha outside [0, 1]; TypeError for anything that is no parameter or array.
 
     Source: ``torch.optim.RMSprop``; Tieleman and Hinton, Neural networks for machine learning, lecture 6e, 2012;
@@ -39,7 +44,7 @@ class RMSprop(Counted):
     [0.8, 2.2]
     """
 
-    __slots__ = _OPTIONS
+    __slots__ = ()
 
     _options = _OPTIONS
     _names = ("square_avg", "grad_avg", "momentum_buffer")
@@ -74,30 +79,22 @@ class RMSprop(Counted):
         # With empty lists the op does nothing but check its options.
         rmsprop_step([], [], [], [], [], **options)
 
-    def _update(self, values, grads, step, square_avgs, grad_avgs, momentum_buffers):
+    def _update(self, group, values, grads, step, square_avgs, grad_avgs, momentum_buffers):
+        lr, alpha, eps, weight_decay, momentum, centered, maximize = _read(group)
         rmsprop_step(
             values,
             grads,
             square_avgs,
             grad_avgs,
             momentum_buffers,
-            lr=self.lr,
-            alpha=self.alpha,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            momentum=self.momentum,
-            centered=self.centered,
-            maximize=self.maximize,
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            centered=centered,
+            maximize=maximize,
         )
 
-    def _numbers(self, step):
-        return rmsprop_numbers(
-            step,
-            self.lr,
-            self.alpha,
-            self.eps,
-            self.weight_decay,
-            self.momentum,
-            self.centered,
-            self.maximize,
-        )
+    def _set_numbers(self, numbers, group, step):
+        set_rmsprop(numbers, *_read(group))

@@ -1,8 +1,8 @@
 """Schedules of the learning rate: PyTorch's names, arguments and values, to the last bit.
 
-A schedule sets ``optimizer.lr`` (OneCycleLR its momentum too) when it is made and with every ``step()``, so it acts on
-explicit and on compiled steps. Where PyTorch finds a rate from the one before, so is it here: whoever changes
-``optimizer.lr`` in between changes the course. ``state_dict()`` and ``load_state_dict()`` go with those of the
+A schedule sets the ``lr`` of each of the optimizer's parameter groups (OneCycleLR their momentum too) when it is made and
+with every ``step()``, so it acts on explicit and on compiled steps. Where PyTorch finds a rate from the one before, so is
+it here: whoever changes ``optimizer.lr`` in between changes the course. ``state_dict()`` and ``load_state_dict()`` go with those of the
 optimizer, which holds the rate itself.
 """
 
@@ -11,46 +11,61 @@ import math
 from bisect import bisect_right
 from collections import Counter
 
-from .._check import as_numbers, choice, each, integer, mapping, number, shown
+from .._check import as_numbers, choice, each, flag, integer, mapping, number, shown
 from ._optimizer import Optimizer
 
 MOST = 2**53  # steps
 
 
 class Schedule:
-    """The base of a schedule, which adds ``get_lr()``: the rate at ``last_epoch``."""
+    """The base of a schedule, which adds ``_rate(lr, base)``: a group's rate at ``last_epoch``, where it has been ``lr`` and
+    began with ``base``; ``_closed_form(base)``: the same without a rate before it."""
 
     _is_initial = False
+    _PARTS = ("optimizer", "_schedulers")  # which have states of their own
 
     def __init__(self, optimizer, last_epoch=-1):
         self.optimizer = check_optimizer(optimizer)
         self.last_epoch = integer(last_epoch, "last_epoch", -1, MOST)
-        if optimizer.initial_lr is None:
-            if self.last_epoch != -1:
-                raise ValueError("last_epoch needs an optimizer whose state tells its initial_lr")
-            optimizer.initial_lr = optimizer.lr
-        self.base_lrs = [optimizer.initial_lr]
+        for group in optimizer.param_groups:
+            if group["initial_lr"] is None:
+                if self.last_epoch != -1:
+                    raise ValueError("last_epoch needs an optimizer whose state tells its initial_lr")
+                group["initial_lr"] = group["lr"]
+        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self._initial_step()
 
     def step(self):
         """The next rate: after ``optimizer.step()``, once per epoch or per batch as the schedule is meant."""
         self._set(self.last_epoch + 1)
 
+    def get_lr(self):
+        """The rates at ``last_epoch``, one for each parameter group, found from those that the optimizer has; they are
+        not set."""
+        groups = self.optimizer.param_groups
+        return [self._rate(group["lr"], base) for group, base in zip(groups, self.base_lrs, strict=True)]
+
     def get_last_lr(self):
-        """The rate last set, in a list."""
+        """The rates last set, one for each parameter group."""
         return list(self._last_lr)
 
     def state_dict(self):
         """Everything but the optimizer."""
-        return {name: copy.deepcopy(value) for name, value in vars(self).items() if name != "optimizer"}
+        return {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in self._PARTS}
 
     def load_state_dict(self, state):
-        """Take over a saved state; ValueError where something of it is missing, before anything changes."""
-        mine, state = [name for name in vars(self) if name not in ("optimizer", "_is_initial")], mapping(state, "state")
+        """Take over a saved state; ValueError where something of it is missing or not as long as it must be, TypeError where
+        something is of another kind, by its name, before anything changes."""
+        vars(self).update(self._checked(state))
+
+    def _checked(self, state):
+        """What is taken over of a saved state: all that the schedule has itself, in kind."""
+        state = mapping(state, "state")
+        mine = {name: own for name, own in vars(self).items() if name not in ("_is_initial", *self._PARTS)}
         missing = [name for name in mine if name not in state]
         if missing:
             raise ValueError(f"not the state of a {type(self).__name__}: {', '.join(missing)} missing")
-        vars(self).update({name: copy.deepcopy(state[name]) for name in mine})
+        return {name: like(own, state[name], name) for name, own in mine.items()}
 
     def _initial_step(self):
         self._is_initial = True
@@ -59,18 +74,21 @@ class Schedule:
 
     def _set(self, epoch, from_start=False):
         self.last_epoch = epoch
-        self.optimizer.lr = self._closed_form() if from_start else self.get_lr()
-        self._last_lr = [self.optimizer.lr]
+        rates = [self._closed_form(base) for base in self.base_lrs] if from_start else self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self._last_lr = list(map(float, rates))
 
-    def _closed_form(self):
-        return self.get_lr()
+    def _closed_form(self, base):
+        return self._rate(None, base)
 
     def _undo(self):
         """As before the first step, for another schedule to begin."""
         self.last_epoch -= 1
 
     def __repr__(self):
-        return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self.optimizer.lr})"
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={rates[0] if len(set(rates)) == 1 else rates})"
 
 
 class StepLR(Schedule):
@@ -94,12 +112,11 @@ class StepLR(Schedule):
         self.gamma = number(gamma, "gamma", 0)
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self):
-        lr = self.optimizer.lr
+    def _rate(self, lr, base):
         return lr if self.last_epoch == 0 or self.last_epoch % self.step_size else lr * self.gamma
 
-    def _closed_form(self):
-        return self.base_lrs[0] * self.gamma ** (self.last_epoch // self.step_size)
+    def _closed_form(self, base):
+        return base * self.gamma ** (self.last_epoch // self.step_size)
 
 
 class MultiStepLR(Schedule):
@@ -123,12 +140,12 @@ class MultiStepLR(Schedule):
         self.gamma = number(gamma, "gamma", 0)
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self):
-        lr, times = self.optimizer.lr, self.milestones[self.last_epoch]
+    def _rate(self, lr, base):
+        times = self.milestones[self.last_epoch]
         return lr * self.gamma**times if times else lr
 
-    def _closed_form(self):
-        return self.base_lrs[0] * self.gamma ** bisect_right(
+    def _closed_form(self, base):
+        return base * self.gamma ** bisect_right(
             sorted(self.milestones.elements()), self.last_epoch
         )
 
@@ -159,18 +176,18 @@ class LinearWarmup(Schedule):
         self.start_factor = number(start_factor, "start_factor", 0, 1, "(]")  # each rate is found from the one before
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self):
-        lr, start = self.optimizer.lr, self.start_factor
+    def _rate(self, lr, base):
+        start = self.start_factor
         if self.last_epoch == 0:
             return lr * start
         if self._is_initial or self.last_epoch > self.total_iters:
             return lr
         return lr * (1.0 + (1.0 - start) / (self.total_iters * start + (self.last_epoch - 1) * (1.0 - start)))
 
-    def _closed_form(self):
+    def _closed_form(self, base):
         start = self.start_factor
         passed = min(self.total_iters, self.last_epoch)
-        return self.base_lrs[0] * (start + (1.0 - start) * passed / self.total_iters)
+        return base * (start + (1.0 - start) * passed / self.total_iters)
 
 
 class CosineAnnealingLR(Schedule):
@@ -197,18 +214,18 @@ class CosineAnnealingLR(Schedule):
         self.eta_min = number(eta_min, "eta_min", 0)
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self):
-        lr, t, most, least = self.optimizer.lr, self.last_epoch, self.T_max, self.eta_min
+    def _rate(self, lr, base):
+        t, most, least = self.last_epoch, self.T_max, self.eta_min
         if self._is_initial:
             return lr
         if (t - 1 - most) % (2 * most) == 0:
-            return lr + (self.base_lrs[0] - least) * (1 - math.cos(math.pi / most)) / 2
+            return lr + (base - least) * (1 - math.cos(math.pi / most)) / 2
         before = 1 + math.cos(math.pi * (t - 1) / most)
         return (1 + math.cos(math.pi * t / most)) / before * (lr - least) + least
 
-    def _closed_form(self):
+    def _closed_form(self, base):
         height = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
-        return self.eta_min + (self.base_lrs[0] - self.eta_min) * height / 2
+        return self.eta_min + (base - self.eta_min) * height / 2
 
 
 class SequentialLR(Schedule):
@@ -242,7 +259,8 @@ class SequentialLR(Schedule):
                 f"milestones must be one fewer than schedulers, {len(self._schedulers) - 1}, not {len(self._milestones)}"
             )
         self.last_epoch = 0
-        optimizer.lr = optimizer.initial_lr
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
         for schedule in self._schedulers:
             schedule._undo()
         self._initial_step()
@@ -250,7 +268,7 @@ class SequentialLR(Schedule):
     def step(self):
         """The next rate."""
         self.last_epoch += 1
-        part = bisect_right(self._milestones, self.last_epoch)
+        part = self._part()
         schedule = self._schedulers[part]
         if part > 0 and self._milestones[part - 1] == self.last_epoch:
             schedule._set(0, from_start=True)
@@ -260,24 +278,30 @@ class SequentialLR(Schedule):
 
     def state_dict(self):
         """Everything but the optimizer, with the states of all schedules."""
-        state = {
-            name: copy.deepcopy(getattr(self, name)) for name in ("last_epoch", "_last_lr", "_milestones")
-        }
+        state = super().state_dict()
         return state | {"_schedulers": [schedule.state_dict() for schedule in self._schedulers]}
 
     def load_state_dict(self, state):
-        """Take over a saved state of as many schedules; ValueError where something of it is missing."""
-        names, state = ("last_epoch", "_last_lr", "_milestones", "_schedulers"), mapping(state, "state")
-        missing = [name for name in names if name not in state]
-        if missing or len(each(state["_schedulers"], "state['_schedulers']")) != len(self._schedulers):
+        """Take over a saved state of as many schedules; ValueError where something of it is missing, TypeError where
+        something is of another kind, before anything changes."""
+        mine, saved = self._checked(state), state.get("_schedulers")
+        if not isinstance(saved, list) or len(saved) != len(self._schedulers):
             raise ValueError(f"not the state of a SequentialLR of {len(self._schedulers)} schedules")
-        for schedule, saved in zip(self._schedulers, state["_schedulers"], strict=True):
-            schedule.load_state_dict(saved)
-        for name in names[:-1]:
-            setattr(self, name, copy.deepcopy(state[name]))
+        theirs = [schedule._checked(part) for schedule, part in zip(self._schedulers, saved, strict=True)]
+        for schedule, part in zip(self._schedulers, theirs, strict=True):
+            vars(schedule).update(part)
+        vars(self).update(mine)
+
+    def get_lr(self):
+        """The rates that the schedule finds whose turn it is."""
+        return self._schedulers[self._part()].get_lr()
+
+    def _part(self):
+        """The number of the schedule whose turn it is."""
+        return bisect_right(self._milestones, self.last_epoch)
 
     def _initial_step(self):
-        schedule = self._schedulers[bisect_right(self._milestones, self.last_epoch)]
+        schedule = self._schedulers[self._part()]
         schedule._initial_step()
         self._last_lr = schedule.get_last_lr()
 
@@ -325,11 +349,11 @@ class ReduceLROnPlateau:
         self.patience = integer(patience, "patience", 0, MOST)
         self.cooldown = integer(cooldown, "cooldown", 0, MOST)
         self.threshold = number(threshold, "threshold")
-        self.min_lrs = [number(min_lr, "min_lr", 0)]
+        self.min_lrs = [number(min_lr, "min_lr", 0)] * len(optimizer.param_groups)
         self.eps = number(eps, "eps", 0)
         self.last_epoch = self.cooldown_counter = self.num_bad_epochs = 0
         self.best = math.inf if mode == "min" else -math.inf
-        self._last_lr = [optimizer.lr]
+        self._last_lr = [float(group["lr"]) for group in optimizer.param_groups]
 
     def step(self, metrics):
         """Take in a value: a loss or a score."""
@@ -347,13 +371,13 @@ class ReduceLROnPlateau:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            lr = self.optimizer.lr
-            lower = max(lr * self.factor, self.min_lrs[0])
-            if lr - lower > self.eps:
-                self.optimizer.lr = lower
+            for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+                lower = max(group["lr"] * self.factor, least)
+                if group["lr"] - lower > self.eps:
+                    group["lr"] = lower
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0
-        self._last_lr = [self.optimizer.lr]
+        self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def _is_better(self, value):
         if self.threshold_mode == "abs":
@@ -365,12 +389,42 @@ class ReduceLROnPlateau:
     get_last_lr = Schedule.get_last_lr
     state_dict = Schedule.state_dict
     load_state_dict = Schedule.load_state_dict
+    _checked = Schedule._checked
+    _PARTS = Schedule._PARTS
     __repr__ = Schedule.__repr__
 
 
 def _steps(milestones):
     """Numbers of steps, a list."""
     return [integer(m, f"milestones[{i}]", 0, MOST) for i, m in enumerate(each(milestones, "milestones"))]
+
+
+def like(own, value, name):
+    """A copy of ``value``, which takes the place of ``own``: TypeError where it is of another kind, ValueError for another
+    number of rates; in lists, tuples and dicts too."""
+    if isinstance(own, bool):
+        return flag(value, name)
+    if isinstance(own, int):
+        return integer(value, name, -MOST, MOST)
+    if isinstance(own, float):
+        return number(value, name)
+    if type(value) is not type(own):
+        kind = "None" if own is None else f"a {type(own).__name__}"
+        raise TypeError(f"{name} must be {kind}, not {shown(value)}")
+    if isinstance(own, Counter):
+        return Counter({like(0, key, f"a key of {name}"): like(0, times, f"{name}[{key}]") for key, times in value.items()})
+    if isinstance(own, dict):
+        if own.keys() != value.keys():
+            raise ValueError(f"{name} must have the keys {', '.join(own)}, not {shown(tuple(value))}")
+        return {key: like(own[key], value[key], f"{name}[{key!r}]") for key in own}
+    if isinstance(own, (list, tuple)):
+        plain = all(isinstance(entry, float) for entry in own) or isinstance(own, tuple)
+        if plain and len(own) != len(value):
+            raise ValueError(f"{name} must have {len(own)} entries, not {len(value)}")
+        return type(own)(
+            like(own[min(i, len(own) - 1)], entry, f"{name}[{i}]") for i, entry in enumerate(value)
+        )
+    return value
 
 
 def check_optimizer(optimizer):

@@ -1,14 +1,17 @@
 """Stochastic gradient descent."""
 
+from operator import itemgetter
+
 import numpy as np
 
 from .._check import mapping
 from .._kernels import step_update
 from .._kernels.program import Numbers, Stale
 from ..ops.sgd import sgd_step
-from ._optimizer import Optimizer, check_gradients
+from ._optimizer import Optimizer, check_update
 
 _OPTIONS = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+_read = itemgetter(*_OPTIONS)  # all of a group's options
 
 
 class SGD(Optimizer):
@@ -18,11 +21,13 @@ class SGD(Optimizer):
         v ← momentum · v + (1 − dampening) · g          (first step: v ← g, undamped, as in PyTorch)
         p ← p − lr · (g + momentum · v if nesterov else v)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place). ``step()`` takes
-    each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one
-    array (or None) per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01``.
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
+    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
+    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
+    ``opt.param_groups[0]["lr"] = 0.01``.
 
-    Raises ValueError for no parameters, one that stands twice, a negative lr, momentum or weight decay,
+    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, momentum or weight decay,
     and Nesterov without momentum or with dampening; TypeError for anything that is no parameter or array.
 
     Source: ``torch.optim.SGD``.
@@ -35,7 +40,7 @@ class SGD(Optimizer):
     [0.9, 1.9]
     """
 
-    __slots__ = (*_OPTIONS, "_running", "_velocities")
+    __slots__ = ("_running", "_velocities")
 
     _options = _OPTIONS
 
@@ -72,18 +77,18 @@ class SGD(Optimizer):
         self._velocities = velocities
         self._running = all(v is not None for v in velocities)
 
-    def _advance(self, values, grads):
-        if self.momentum == 0:
-            self._update(values, grads, None, self.dampening)
+    def _advance(self, group, values, grads):
+        if group["momentum"] == 0:
+            _update(group, values, grads, None, group["dampening"])
         elif self._running:
-            self._update(values, grads, self._velocities, self.dampening)
+            _update(group, values, grads, self._velocities, group["dampening"])
         else:
-            self._advance_some(range(len(values)), values, grads)
+            check_update(range(len(values)), values, grads)
+            self._advance_some(group, range(len(values)), values, grads)
 
-    def _advance_some(self, chosen, values, grads):
-        check_gradients(chosen, values, grads)
-        if self.momentum == 0:
-            self._update([values[i] for i in chosen], [grads[i] for i in chosen], None, self.dampening)
+    def _advance_some(self, group, chosen, values, grads):
+        if group["momentum"] == 0:
+            _update(group, [values[i] for i in chosen], [grads[i] for i in chosen], None, group["dampening"])
             return
         velocities = self._velocities
         running = [i for i in chosen if velocities[i] is not None]
@@ -91,84 +96,100 @@ class SGD(Optimizer):
         # From v = 0 an undamped step gives v = g.
         zeros = [np.zeros_like(values[i], order="C") for i in starting]
         if running:
-            self._update(
+            _update(
+                group,
                 [values[i] for i in running],
                 [grads[i] for i in running],
                 [velocities[i] for i in running],
-                self.dampening,
+                group["dampening"],
             )
-        self._update([values[i] for i in starting], [grads[i] for i in starting], zeros, 0.0)
+        _update(group, [values[i] for i in starting], [grads[i] for i in starting], zeros, 0.0)
         for i, v in zip(starting, zeros, strict=True):
             velocities[i] = v
         self._running = all(v is not None for v in velocities)
 
-    def _update(self, values, grads, velocities, dampening):
-        sgd_step(
-            values,
-            grads,
-            velocities,
-            lr=self.lr,
-            momentum=self.momentum,
-            dampening=dampening,
-            weight_decay=self.weight_decay,
-            nesterov=self.nesterov,
-            maximize=self.maximize,
-        )
-
     def lower(self, plan):
         """Write the update into a compiled step's plan: a function of (parameter, value, gradient) for each."""
-        options, numbers = None, Numbers()
         velocities = self._velocities
-        with_momentum = self.momentum != 0
         index = {id(p): i for i, p in enumerate(self._params)}
         plan.learnt.update(index)
-        starting = {}  # velocities that begin with this program's first step
+        parts = [_Part(group) for group in self._groups]
+        part_of = [parts[k] for k in self._group_of_each()]
 
         def update(parameter, value, gradient):
-            velocity = None
-            if with_momentum:
-                i = index[id(parameter)]
-                if velocities[i] is None:
-                    starting[i] = np.zeros_like(parameter.value, order="C")
-                velocity = plan.outside(
-                    starting.get(i, velocities[i]), f"velocity of {value}", parameter.value.shape
-                )
+            i = index[id(parameter)]
+            part, velocity = part_of[i], None
+            if part.with_momentum:
+                velocity = velocities[i]
+                if velocity is None:
+                    velocity = part.starting[i] = np.zeros_like(parameter.value, order="C")
+                velocity = plan.outside(velocity, f"velocity of {value}", parameter.value.shape)
+            part.moved += 1
             plan.emit(
                 step_update.sgd, [value, velocity], [gradient],
-                cols=value.rows, columns=[], numbers=numbers,
+                cols=value.rows, columns=[], numbers=part.numbers,
             )  # fmt: skip
 
         def prepare(rows):
-            nonlocal options
-            if self._velocities is not velocities or (self.momentum != 0) != with_momentum:
+            if self._velocities is not velocities:
                 raise Stale
-            if starting and any(velocities[i] is not None for i in starting):
-                raise Stale  # explicit steps have begun them
-            damp = 1 - self.dampening
-            if starting:
-                if damp != 1 and len(starting) < len(velocities):
-                    raise ValueError("SGD with dampening cannot start some velocities later than others")
-                damp = 1.0
-            now = (
-                self.lr,
-                self.momentum,
-                damp,
-                self.weight_decay,
-                -1.0 if self.maximize else 1.0,
-                self.nesterov,
-            )
-            if now != options:
-                self._set_options({name: getattr(self, name) for name in _OPTIONS})
-                numbers.set(now[:5], now[5:])
-                options = now
+            for part in parts:
+                part.prepare(self, velocities)
 
         def commit(rows):
-            if starting:
-                for i, v in starting.items():
-                    velocities[i] = v
-                starting.clear()
-                self._running = all(v is not None for v in velocities)
+            for part in parts:
+                if part.starting:
+                    for i, v in part.starting.items():
+                        velocities[i] = v
+                    part.starting = {}
+                    self._running = all(v is not None for v in velocities)
 
         plan.prepare.append(prepare)
         plan.commit.append(commit)
         return update
+
+
+class _Part:
+    """A group's part of a compiled step."""
+
+    __slots__ = ("_options", "group", "moved", "numbers", "starting", "with_momentum")
+
+    def __init__(self, group):
+        self.group, self.numbers, self._options = group, Numbers(), None
+        self.with_momentum = group["momentum"] != 0
+        self.moved = 0
+        self.starting = {}  # velocities that begin with this program's first step, by the parameter's number
+
+    def prepare(self, optimizer, velocities):
+        group, starting = self.group, self.starting
+        options = _read(group)
+        if not starting and options == self._options:
+            return
+        lr, momentum, dampening, weight_decay, nesterov, maximize = options
+        if (momentum != 0) != self.with_momentum:
+            raise Stale
+        if starting and any(velocities[i] is not None for i in starting):
+            raise Stale  # explicit steps have begun them
+        optimizer._check_options(optimizer._options_of(group))
+        damp = 1 - dampening
+        if starting:
+            if damp != 1 and len(starting) < self.moved:
+                raise ValueError("SGD with dampening cannot start some velocities later than others")
+            damp = 1.0
+        self.numbers.set((lr, momentum, damp, weight_decay, -1.0 if maximize else 1.0), (nesterov,))
+        self._options = None if starting else options
+
+
+def _update(group, values, grads, velocities, dampening):
+    lr, momentum, _, weight_decay, nesterov, maximize = _read(group)
+    sgd_step(
+        values,
+        grads,
+        velocities,
+        lr=lr,
+        momentum=momentum,
+        dampening=dampening,
+        weight_decay=weight_decay,
+        nesterov=nesterov,
+        maximize=maximize,
+    )
