@@ -208,7 +208,8 @@ def bounds(world, rng):
 
 
 def reload(world, rng):
-    world.model.load_state_dict({name: value * 0.5 for name, value in world.model.state_dict().items()})
+    state = world.model.state_dict()
+    world.model.load_state_dict({name: a * 0.5 if a.dtype.kind == "f" else a // 2 for name, a in state.items()})
 
 
 def reload_optimizer(world, rng):
