@@ -13,3 +13,5 @@ cdef extern from "environment.h" nogil:
     const fm_environment FM_FULL
     const fm_environment FM_FLUSH
     fm_environment fm_switch(fm_environment mode)
+    void fm_restore(fm_environment before)
+    fm_environment fm_change(fm_environment now, fm_environment mode)

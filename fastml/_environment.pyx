@@ -12,7 +12,7 @@ cdef class Mode:
         self.outside = fm_switch(self.inside)
 
     def __exit__(self, *exception):
-        fm_switch(self.outside)
+        fm_restore(self.outside)
 
 
 cdef Mode mode(fm_environment inside):

@@ -282,7 +282,8 @@ void fm_join_region(int caller)
 {
     if (omp_get_thread_num() == 0)
         return;
-    own = fm_switch(caller & FLUSHING ? FM_FLUSH : FM_FULL);
+    own = fm_environment_get();
+    fm_switch(caller & FLUSHING ? FM_FLUSH : FM_FULL);
     keep_apart(caller & ~FLUSHING);
 }
 

@@ -32,12 +32,14 @@ from .common import (
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 FULL = 0x1F80 if X86 else 0
-#: MXCSR's and FPCR's: flush-to-zero and denormals-are-zero, the other ways of rounding; on x86 the two by themselves
-#: and all exceptions but "inexact", which Python's own arithmetic raises, unmasked.
+#: MXCSR's and FPCR's: the default, which some kernels leave; flush-to-zero and denormals-are-zero; the other ways of
+#: rounding; on x86 also the two by themselves and all exceptions but "inexact", which Python's own arithmetic raises,
+#: unmasked.
 MODES = (
-    {"flush": 0x9FC0, "ftz": 0x9F80, "daz": 0x1FC0, "up": 0x5F80, "down": 0x3F80, "to zero": 0x7F80, "traps": 0x1000}
+    {"full": FULL, "flush": 0x9FC0, "up": 0x5F80, "down": 0x3F80, "to zero": 0x7F80}
+    | {"ftz": 0x9F80, "daz": 0x1FC0, "traps": 0x1000}
     if X86
-    else {"flush": 1 << 24, "up": 1 << 22, "down": 2 << 22, "to zero": 3 << 22}
+    else {"full": FULL, "flush": 1 << 24, "up": 1 << 22, "down": 2 << 22, "to zero": 3 << 22}
 )
 
 every_op = pytest.mark.parametrize("op", OPS, ids=lambda op: op.id)

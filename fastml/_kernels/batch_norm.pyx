@@ -1,6 +1,6 @@
 """Batch normalisation and its gradient: the gate, the arrays of a call, the running statistics.
 
-batch_norm_phases.pxi cuts the work and runs it. A Job carries one call's arrays as pointers (plain and checked
+batch_norm_phases.pxi cuts the work, batch_norm_team.pxi runs it. A Job carries one call's arrays as pointers (plain and checked
 by then): a memoryview of each would cost more than a small call.
 """
 
@@ -22,6 +22,7 @@ from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table32, fm_table64
 cnp.import_array()
 
 include "batch_norm_phases.pxi"
+include "batch_norm_team.pxi"
 
 
 ctypedef fused real:

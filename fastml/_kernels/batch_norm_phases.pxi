@@ -1,4 +1,4 @@
-# Batch normalisation's work: chunks, phases and threads. Part of batch_norm.pyx.
+# Batch normalisation's work: chunks and phases. Part of batch_norm.pyx and step_batch_norm.pyx.
 #
 # The array is (outer, channels, inner). With inner = 1 the channels are columns and go to the *_cols primitives in
 # panels of neighbours; otherwise each channel's runs of `inner` go to *_rows. A channel's elements are cut into at
@@ -122,22 +122,6 @@ cdef void lay_out(Cut *cut, const Layout *at, size_t itemsize) noexcept nogil:
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
-
-
-cdef void schedule(Cut *cut, size_t itemsize, int threads) noexcept nogil:
-    """Panel by panel or phase by phase, and the panels for it; itemsize of all arrays that are read."""
-    cdef Py_ssize_t channel_bytes = cut.outer * cut.inner * itemsize
-    if cut.inner == 1:
-        cut.panel = ceil_div(ceil_div(cut.channels, threads), LINE) * LINE
-        cut.by_panel = channel_bytes * cut.panel <= CACHE and cut.panel * (threads - 1) < cut.channels
-        if not cut.by_panel:
-            cut.panel = WIDE
-    else:
-        cut.panel = 1
-        cut.by_panel = channel_bytes <= CACHE and (cut.channels % threads == 0 or cut.channels >= 4 * threads)
-        if not cut.by_panel:
-            cut.panel = min(8, ceil_div(cut.channels, threads))
-    cut.panels = ceil_div(cut.channels, cut.panel)
 
 
 cdef inline Py_ssize_t chunk_rows(const Cut *cut, Py_ssize_t k) noexcept nogil:
@@ -314,54 +298,3 @@ cdef void by_panel(const Job *job, int part, int parts) noexcept nogil:
             continue
         for k in range(job.cut.chunks - 1, -1, -1):
             apply(job, k, p)
-
-
-cdef void gather_part(const Job *job, int part, int parts) noexcept nogil:
-    cdef Py_ssize_t i, panels = job.cut.panels, tasks = panels * job.cut.chunks
-    for i in range(tasks * part // parts, tasks * (part + 1) // parts):
-        gather(job, i // panels, i % panels)
-
-
-cdef void conclude_part(const Job *job, int part, int parts) noexcept nogil:
-    cdef Py_ssize_t p, panels = job.cut.panels
-    for p in range(panels * part // parts, panels * (part + 1) // parts):
-        conclude(job, p)
-
-
-cdef void apply_part(const Job *job, int part, int parts) noexcept nogil:
-    """Backwards: what was gathered last is still in cache."""
-    cdef Py_ssize_t i, panels = job.cut.panels, tasks = panels * job.cut.chunks
-    for i in range(tasks * (part + 1) // parts - 1, tasks * part // parts - 1, -1):
-        apply(job, i // panels, i % panels)
-
-
-cdef void alone(const Job *job) noexcept nogil:
-    """The whole call on this thread."""
-    if job.cut.by_panel:
-        by_panel(job, 0, 1)
-        return
-    if gathers(job):
-        gather_part(job, 0, 1)
-    conclude_part(job, 0, 1)
-    if job.purpose != SUMS:
-        apply_part(job, 0, 1)
-
-
-cdef void together(const Job *job, int threads) noexcept nogil:
-    """The whole call on a team, in as many parts."""
-    cdef int t, me = caller()
-    with parallel(num_threads=threads):
-        join_team(me)
-        if job.cut.by_panel:
-            for t in prange(threads, schedule="static"):
-                by_panel(job, t, threads)
-        else:
-            if gathers(job):
-                for t in prange(threads, schedule="static"):
-                    gather_part(job, t, threads)
-            for t in prange(threads, schedule="static"):
-                conclude_part(job, t, threads)
-            if job.purpose != SUMS:
-                for t in prange(threads, schedule="static"):
-                    apply_part(job, t, threads)
-        leave_team()

@@ -81,6 +81,7 @@ def clip_grad_norm(grads, max_norm):
         if not factor >= 1:  # also where it is NaN
             fm_switch(FM_FLUSH)
             run(&here, COST, scale, &factor)
+            fm_switch(FM_FULL)
     if sums != local:
         free(sums)
     finish(&here, held)

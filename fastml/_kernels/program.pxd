@@ -131,7 +131,7 @@ cdef class Program:
     cdef int run(self, Py_ssize_t rows, double nanoseconds) except -1
     cdef int resize(self, Py_ssize_t rows) except -1
     cdef int reserve(self, int threads) except -1
-    cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil
+    cdef fm_environment tile(self, const Phase *phase, int i, char *scratch, fm_environment mode) noexcept nogil
     cdef char *scratch_of(self, int thread) noexcept nogil
     cdef void alone(self) noexcept nogil
     cdef void together(self, int thread) noexcept nogil

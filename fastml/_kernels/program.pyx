@@ -12,7 +12,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_switch
 from .._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, leave_team, team, team_done
 
 cnp.import_array()
@@ -192,8 +192,8 @@ cdef class Program:
             learn(&self.habit, threads, (self.ended - start) / nanoseconds, self.ended)
         return 0
 
-    cdef void tile(self, const Phase *phase, int i, char *scratch) noexcept nogil:
-        """Tile i of a phase through its job's stages."""
+    cdef fm_environment tile(self, const Phase *phase, int i, char *scratch, fm_environment mode) noexcept nogil:
+        """Tile i of a phase through its job's stages, from this floating-point mode on; the mode then."""
         cdef int s
         cdef const Job *job = &self.jobs[phase.first]
         cdef Tile tile
@@ -206,25 +206,30 @@ cdef class Program:
         tile.hi = min(tile.lo + job.tile, self.rows if job.extent < 0 else job.extent)
         tile.scratch = scratch
         for s in range(job.first, job.last):
-            fm_switch(self.stages[s].mode)
+            mode = fm_change(mode, self.stages[s].mode)
             self.stages[s].run(&self.stages[s].args, &tile)
+        return mode
 
     cdef char *scratch_of(self, int thread) noexcept nogil:
         return <char *>((<size_t>self.scratch + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT) + thread * self.scratch_bytes
 
     cdef void alone(self) noexcept nogil:
         cdef int p, i
+        cdef fm_environment mode = FM_FULL
         for p in range(self.n_phases):
             for i in range(self.phases[p].tiles):
-                self.tile(&self.phases[p], i, self.scratch_of(0))
+                mode = self.tile(&self.phases[p], i, self.scratch_of(0), mode)
+        fm_change(mode, FM_FULL)
 
     cdef void together(self, int thread) noexcept nogil:
         """One thread's part."""
         cdef int p, i
+        cdef fm_environment mode = FM_FULL
         for p in range(self.n_phases):
             i = fm_phase_take(&self.sync[p])
             while i < self.phases[p].tiles:
-                self.tile(&self.phases[p], i, self.scratch_of(thread))
+                mode = self.tile(&self.phases[p], i, self.scratch_of(thread), mode)
                 fm_phase_finish(&self.sync[p])
                 i = fm_phase_take(&self.sync[p])
             await_phase(&self.sync[p], self.phases[p].tiles)
+        fm_change(mode, FM_FULL)

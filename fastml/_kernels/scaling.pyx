@@ -385,7 +385,7 @@ cdef int begin(Scale *how, Cut *cut, object y, cnp.ndarray x) except -1:
         raise ValueError(f"y must be writable and laid out as x, {x.dtype} of shape {(<object>x).shape}")
     how.y = NULL if y is None else cnp.PyArray_BYTES(<cnp.ndarray>y)
     how.x = cnp.PyArray_BYTES(x)
-    how.stream = y is not x and cnp.PyArray_NBYTES(x) > cache_bytes
+    how.stream = y is not x and <size_t>cnp.PyArray_NBYTES(x) > cache_bytes
     how.table = NULL
     how.norm = -1
     return 0

@@ -1,10 +1,7 @@
 """Batch normalisation in a training step: a tile of columns goes through all three phases of batch_norm_phases.pxi."""
 
-from cython.parallel import parallel, prange
-
 from .._check cimport Layout
 from .._environment cimport FM_FLUSH
-from .._openmp cimport caller, join_team, leave_team
 from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table32, fm_table64
 from .program cimport Args, Kernel, Tile, View, at, kernel
 

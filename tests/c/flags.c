@@ -89,12 +89,22 @@ static void flags(const char *name, int bits, size_t n, int variant)
             }                                                                                                \
         RUN(loss_run, FM_LOSS_BCE, FM_LOSS_BCE, z, y, x, p##B, NULL, 0, NULL, 0, 0, n, (T)0.125, 0);         \
     }                                                                                                        \
+    /* 1 - e^-x and the like, e^-x being denormal; the slope of sigmoid alone is as small */                 \
+    static void upper##B(const fm_table##B *fm, size_t n)                                                    \
+    {                                                                                                        \
+        const int bits = B;                                                                                  \
+        for (int kind = 0; kind < FM_KINDS; kind++) {                                                        \
+            RUN(unary_run, kind, kind, y##B, x##B, n, 1, 1e4, 0);                                           \
+            if (kind != FM_SIGMOID)                                                                          \
+                RUN(unary_backward_run, kind, kind, z##B, g##B, x##B, n, 1, 1e4, 0);                        \
+        }                                                                                                    \
+    }                                                                                                        \
     static void others##B(const fm_table##B *fm, size_t n)                                                   \
     {                                                                                                        \
         const int bits = B;                                                                                  \
         T *x = x##B, *g = g##B, *p = p##B, *q = q##B, *y = y##B, *z = z##B, *m = m##B, *w = w##B;             \
         T mean[ROWS * LENGTHS], inv[ROWS * LENGTHS], db[LENGTHS], dw[LENGTHS], table[3 * (LENGTHS + 16)];    \
-        double sum[LENGTHS], dot[LENGTHS];                                                                   \
+        double sum[LENGTHS], dot[LENGTHS], wide[ROWS * LENGTHS];                                             \
         for (int kind = FM_LOSS_MSE; kind <= FM_LOSS_KL_LOG; kind++) {                                       \
             RUN(loss_run, kind, kind, z, y, x, p, NULL, 0, NULL, 0, 0, n, (T)0.125, 0);                      \
             RUN(loss_run, kind + 16, kind, z, y, x, p, w, 0, w, 0, 0, n, (T)0.125, 1);                       \
@@ -121,9 +131,24 @@ static void flags(const char *name, int bits, size_t n, int variant)
         RUN(moments_rows, 0, sum, dot, x, x[0], ROWS, n, n);                                                 \
         RUN(norm_rows, 0, y, x, ROWS, n, n, (T)0.5, 2, 1, 0);                                                \
         RUN(norm_sums_rows, 0, sum, dot, g, x, ROWS, n, n, n, (T)0.5, 2);                                    \
+        RUN(keep_run, 0, z, g, y, n, (T)1.25);                                                               \
+        RUN(moments_merge, 0, sum, dot, ROWS, sum, dot, ROWS, n);                                            \
+        RUN(norm_running, 0, mean, sum, ROWS, 0.125, n);                                                     \
+        RUN(norm_backward_coefficients, 0, dw, db, mean, inv, z, y, sum, dot, ROWS, w, p, n);                \
+        RUN(norm_backward_cols, 0, z, g, x, ROWS, n, n, n, mean, w, db, dw, p, q, 1, 0);                     \
+        RUN(norm_backward_rows, 0, z, g, x, ROWS, n, n, n, (T)0.5, 2, (T)0.25, (T)0.125, 2, (T)0.25, 0);     \
+        RUN(sums_gain, 0, sum, x, n);                                                                        \
+        RUN(sums_join, 0, y, sum, 1, n, n);                                                                  \
         RUN(square_sum, 0, x, n);                                                                            \
         RUN(column_sums, 0, y, x, ROWS, n, n);                                                               \
         RUN(gemm, 0, y, n, g, 10, 1, x, n, 1, w, 0, ROWS, n, 10, NULL);                                      \
+        RUN(gemm_add, 0, y, n, g, 10, 1, x, n, 1, ROWS, n, 10, NULL);                                        \
+        RUN(gemm_fold, 0, y, n, x, n, w, 0, ROWS, n);                                                        \
+        RUN(widen_rows, 0, wide, x, ROWS, n, n);                                                             \
+        RUN(extremes_cols, 0, y, z, x, ROWS, n, n);                                                          \
+        RUN(tally, 0, wide, n);                                                                              \
+        RUN(loss_sum, 0, p, n);                                                                              \
+        RUN(label_weights, 0, sum, label, w, ROWS, n, &rule);                                                \
         for (size_t i = 0; i < LENGTHS + 16; i++)                                                            \
             table[i] = 1, table[LENGTHS + 16 + i] = 0, table[2 * (LENGTHS + 16) + i] = 3;                    \
         RUN(scale_elements, 0, y, x, n, table, LENGTHS, -1, 1, 0, 0);                                        \
@@ -135,6 +160,9 @@ static void flags(const char *name, int bits, size_t n, int variant)
         RUN(entropy_sums, 2, sum, p, NULL, n, 0.5, 0.25, 0);                                                 \
         for (size_t i = 0; i < n; i++)                                                                       \
             y[i] = x[i], z[i] = p[i], m[i] = q[i];                                                           \
+        RUN(scale_run, 0, y, n, (T)0.75);                                                                    \
+        RUN(unscale_run, 0, y, n, (T)1.25);                                                                  \
+        RUN(clip_run, 0, y, n, 2);                                                                           \
         RUN(sgd_run, 0, y, z, g, n, (T)0.01, (T)0.9, 1, (T)0.01, 1, 1);                                      \
         RUN(adam_run, 0, y, z, m, NULL, g, n, (T)0.01, (T)0.1, (T)0.999, (T)0.001, 1, (T)1e-8, (T)0.01, 1, 1); \
         RUN(rms_run, 0, y, m, NULL, NULL, g, n, (T)0.01, (T)0.9, (T)0.1, (T)1e-8, 0, 0, 1);                  \
@@ -144,6 +172,7 @@ static void flags(const char *name, int bits, size_t n, int variant)
         for (size_t n = 1; n <= LENGTHS; n++) {                                                              \
             fill##B(0);                                                                                      \
             family##B(fm, n), elements##B(fm, n), others##B(fm, n);                                          \
+            fill##B(B == 32 ? 95 : 720), upper##B(fm, n);                                                    \
             const T far[] = {-INFINITY, (T)-1e30, -3000};                                                    \
             for (int i = 0; i < 3; i++) /* masked logits */                                                  \
                 fill##B(far[i]), family##B(fm, n);                                                           \
