@@ -146,7 +146,6 @@ static void flags(const char *name, int bits, size_t n, int variant)
         RUN(gemm_fold, 0, y, n, x, n, w, 0, ROWS, n);                                                        \
         RUN(widen_rows, 0, wide, x, ROWS, n, n);                                                             \
         RUN(extremes_cols, 0, y, z, x, ROWS, n, n);                                                          \
-        RUN(tally, 0, wide, n);                                                                              \
         RUN(loss_sum, 0, p, n);                                                                              \
         RUN(label_weights, 0, sum, label, w, ROWS, n, &rule);                                                \
         for (size_t i = 0; i < LENGTHS + 16; i++)                                                            \
