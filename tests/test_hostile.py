@@ -202,14 +202,25 @@ def replaced(state, path, value):
     return state
 
 
+def halved(state):
+    """The state with half of its real numbers: of another object, so that whatever is taken over shows."""
+    if type(state) is dict:
+        return {key: halved(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(map(halved, state))
+    return state / 2 if isinstance(state, float) or getattr(state, "dtype", None) in (np.float32, np.float64) else state
+
+
 @pytest.mark.parametrize("name", [name for name in METHODS if name.endswith(".load_state_dict")])
 def test_hostile_states(name):
     call = METHODS[name]
+    args = call.make()
+    state = halved(args["state"])
+    call.run({**args, "state": state})
     faults = {}
-    for path in places(call.make()["state"]):
+    for path in places(state):
         for label, value in HOSTILE.items():
-            args = call.make()
-            args["state"] = replaced(args["state"], path, value)
+            args = {**call.make(), "state": replaced(state, path, value)}
             if fault := fault_of(call, args, ["state", *(re.escape(key) for key in path if isinstance(key, str))]):
                 faults.setdefault(f"{path}: {fault}", []).append(label)
     assert not faults, "\n" + "\n".join(f"{key}  <- {', '.join(labels)}" for key, labels in faults.items())
