@@ -387,3 +387,34 @@ def test_places_refused():
         batches.load_state_dict(None)
     assert batches.state_dict() == good
     assert pickle.loads(pickle.dumps(batches)).state_dict() == good
+
+
+@pytest.mark.parametrize("way", ["break", "exception"])
+@pytest.mark.parametrize("held", [False, True])
+def test_the_place_after_a_loop_that_was_left(way, held):
+    """Of a pass that nobody holds it is before the next one; of one that is held, behind the batch handed out last."""
+    X = np.arange(20)
+    batches = data.batches(X, batch_size=4, seed=3)
+    handed, one = [], None
+    passing = iter(batches)
+    if held:
+        one = passing
+    try:
+        for (x,) in passing:
+            passing = None
+            handed.append(x)
+            if len(handed) == 2:
+                if way == "break":
+                    break
+                raise ValueError
+    except ValueError:
+        pass
+    place = batches.state_dict()
+    assert (place["epoch"], place["batch"]) == ((0, 2) if held else (1, 0))
+    resumed = data.batches(X, batch_size=4, seed=3)
+    resumed.load_state_dict(place)
+    if held:
+        rest = [x for (x,) in resumed]
+        assert sorted(np.concatenate([*handed, *rest]).tolist()) == X.tolist()
+        del one
+        assert batches.state_dict()["epoch"] == 1
