@@ -1,5 +1,6 @@
 """Schedules: PyTorch's values to the last bit, saved and continued, in explicit and in compiled steps."""
 
+import copy
 import math
 import pickle
 
@@ -272,3 +273,44 @@ def test_refused_partners():
         schedule.step()
     with pytest.raises(ValueError, match="total_steps=2"):
         schedule.step()
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "error", "text"),
+    [
+        (lambda o: optim.StepLR(o, 2), {"step_size": 2.5}, TypeError, "step_size must be an integer"),
+        (lambda o: optim.StepLR(o, 2), {"gamma": "half"}, TypeError, "gamma must be a real number"),
+        (lambda o: optim.StepLR(o, 2), {"base_lrs": 0.1}, TypeError, "base_lrs must be a list"),
+        (lambda o: optim.StepLR(o, 2), {"base_lrs": [0.1, 0.2]}, ValueError, "base_lrs must have 1 entries, not 2"),
+        (lambda o: optim.StepLR(o, 2), {"_last_lr": [None]}, TypeError, r"_last_lr\[0\] must be a real number"),
+        (lambda o: optim.MultiStepLR(o, [2]), {"milestones": {2: 1}}, TypeError, "milestones must be a Counter"),
+        (lambda o: optim.OneCycleLR(o, 0.1, 9, cycle_momentum=False), {"momenta": {}}, TypeError, "momenta must be None"),
+        (lambda o: optim.OneCycleLR(o, 0.1, 9, cycle_momentum=False), {"lrs": {"max": 1.0}}, ValueError, "lrs must have the keys"),
+        (lambda o: optim.OneCycleLR(o, 0.1, 9, cycle_momentum=False), {"phases": [(1.0, 2, 3, 4, 5)]}, TypeError, r"phases\[0\]\[1\]"),
+        (lambda o: optim.ReduceLROnPlateau(o), {"best": float("nan")}, ValueError, "best"),
+        (lambda o: optim.ReduceLROnPlateau(o), {"mode": None}, TypeError, "mode must be a str"),
+        (
+            lambda o: optim.SequentialLR(o, [optim.LinearWarmup(o, 2), optim.StepLR(o, 2)], [2]),
+            {"_milestones": [2.5]}, TypeError, r"_milestones\[0\] must be an integer",
+        ),
+    ],
+)  # fmt: skip
+def test_a_state_of_another_kind_is_refused_by_the_entry(make, change, error, text):
+    schedule = make(optim.SGD([np.zeros(2)], lr=0.1, momentum=0.9))
+    good = schedule.state_dict()
+    with pytest.raises(error, match=text):
+        schedule.load_state_dict({**good, **change})
+    assert schedule.state_dict() == good
+    schedule.load_state_dict(good)
+    assert schedule.state_dict() == good
+
+
+def test_a_part_of_another_kind_changes_no_other_part():
+    opt = optim.SGD([np.zeros(2)], lr=0.1)
+    schedule = optim.SequentialLR(opt, [optim.LinearWarmup(opt, 2), optim.StepLR(opt, 2)], [2])
+    good = schedule.state_dict()
+    wrong = copy.deepcopy(good)
+    wrong["_schedulers"][0]["last_epoch"], wrong["_schedulers"][1]["gamma"] = 7, "half"
+    with pytest.raises(TypeError, match="gamma"):
+        schedule.load_state_dict(wrong)
+    assert schedule.state_dict() == good and "optimizer" not in str(good)
