@@ -84,3 +84,53 @@ def test_refused():
             accumulate.add(grads)
     assert [g.tolist() for g in accumulate.grads] == [[1, 1], [1, 1, 1]]
     assert "Accumulate(SGD" in repr(accumulate)
+
+
+@pytest.mark.parametrize("done", [3, 4])  # in a batch of several micro-batches, and between two
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+def test_a_checkpoint_keeps_what_is_added_up(kind, done, tmp_path):
+    def make():
+        model = nn.Sequential(nn.Linear(3, 4, seed=0), nn.Tanh(), nn.Linear(4, 2, seed=1))
+        return model, optim.Accumulate(kind(model.parameters(), lr=0.1), 2)
+
+    def train(model, accumulate, steps):
+        for step in steps:
+            x = np.random.default_rng(step).standard_normal((4, 3)).astype("f4")
+            _, grad = nn.CrossEntropyLoss()(model(x), np.array([0, 1, 0, 1]))
+            model.backward(grad)
+            accumulate.step()
+
+    (whole, accumulate), (model, part) = make(), make()
+    train(whole, accumulate, range(9))
+    train(model, part, range(done))
+    nn.save_checkpoint(tmp_path / "c", model=model, optimizer=part)
+    model, part = make()
+    part.steps = 7
+    nn.load_checkpoint(tmp_path / "c", model=model, optimizer=part)
+    train(model, part, range(done, 9))
+    for p, q in zip(model.parameters(), whole.parameters(), strict=True):
+        np.testing.assert_array_equal(p.value, q.value)
+    np.testing.assert_equal(part.state_dict(), accumulate.state_dict())
+
+
+def test_a_state_that_does_not_fit_changes_nothing():
+    accumulate = optim.Accumulate(optim.SGD([np.zeros(2), np.zeros(3)], lr=1.0), 3)
+    accumulate.add([np.ones(2), None])
+    good = accumulate.state_dict()
+    for change, error, text in [
+        ({"sums": [np.ones(2)]}, ValueError, "must have 2 sums"),
+        ({"sums": [np.ones(3), None]}, ValueError, "sum 0 of state"),
+        ({"sums": 3}, TypeError, "sums"),
+        ({"count": 3}, ValueError, "count"),
+        ({"count": 1.5}, TypeError, "count"),
+        ({"steps": 0}, ValueError, "steps"),
+        ({"average": "no"}, TypeError, "average"),
+        ({"optimizer": {}}, ValueError, "param_groups"),
+        ({"optimizer": optim.SGD([np.zeros(2)], lr=0.1).state_dict()}, ValueError, "2 parameters"),
+    ]:
+        with pytest.raises(error, match=text):
+            accumulate.load_state_dict({**good, **change})
+        np.testing.assert_equal(accumulate.state_dict(), good)
+    for name in good:
+        with pytest.raises(ValueError, match=name):
+            accumulate.load_state_dict({key: value for key, value in good.items() if key != name})

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from .._check import flag, integer
+from .._check import each, entries, flag, integer
 from ..ops.clip import unscale_grads
 from ..ops.sgd import sgd_step
 from ._groups import PlainArray
-from ._optimizer import Optimizer, check_update, one_each
+from ._optimizer import Optimizer, check_update, like_parameter, one_each
+
+MOST = 2**53  # micro-batches
 
 
 class Accumulate:
@@ -43,7 +45,7 @@ class Accumulate:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an optimizer, not {type(optimizer).__name__}")
         self.optimizer = optimizer
-        self.steps = integer(steps, "steps", 1, 2**53)
+        self.steps = integer(steps, "steps", 1, MOST)
         self.average = flag(average, "average")
         self._params = optimizer._params
         self._sums = [None] * len(self._params)
@@ -88,6 +90,33 @@ class Accumulate:
         self._finish()
         self.optimizer.step(self._sums)
         return True
+
+    def state_dict(self):
+        """The optimizer's state, the options, and copies of what is added up: ``save_checkpoint(…, optimizer=accumulate)``
+        inside a batch of several micro-batches loses none of them."""
+        sums = [None if g is None or self._count == 0 else g.copy() for g in self._sums]
+        return {
+            "optimizer": self.optimizer.state_dict(), "steps": self.steps, "average": self.average,
+            "count": self._count, "sums": sums,
+        }  # fmt: skip
+
+    def load_state_dict(self, state):
+        """Take over a saved state: the micro-batches that follow are added to those that it holds. Raises ValueError where
+        something of it is missing or does not fit the parameters, TypeError where it is of another kind, before anything
+        changes."""
+        names = ("optimizer", "steps", "average", "count", "sums")
+        theirs, steps, average, count, sums = entries(state, names, "an Accumulate")
+        steps, average = integer(steps, "steps", 1, MOST), flag(average, "average")
+        count = integer(count, "count", 0, steps - 1)
+        sums = each(sums, "sums")
+        if len(sums) != len(self._params):
+            raise ValueError(f"state must have {len(self._params)} sums, as there are parameters, not {len(sums)}")
+        sums = [
+            None if g is None else like_parameter(p.value, g, i, "sum")
+            for i, (p, g) in enumerate(zip(self._params, sums, strict=True))
+        ]
+        self.optimizer.load_state_dict(theirs)
+        self.steps, self.average, self._count, self._sums = steps, average, count, sums
 
     def _finish(self):
         sums = [g for g in self._sums if g is not None]
