@@ -99,7 +99,7 @@ def as_array(x, name):
         raise
     except Exception as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name} cannot be made an array: {error or type(error).__name__}") from error
+        raise kind(f"{name} cannot be made an array: {str(error) or type(error).__name__}") from error
     if isinstance(x, (list, tuple)):
         refuse_masks_within(x, name, a.ndim)
     return a

@@ -140,7 +140,7 @@ def named(name):
         if re.search(rf"\b{re.escape(name)}\b", str(error)):
             raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name} cannot be used: {error or type(error).__name__}") from error
+        raise kind(f"{name} cannot be used: {str(error) or type(error).__name__}") from error
 
 
 def path(value, name="path"):

@@ -185,6 +185,7 @@ def test_what_cannot_be_saved(tmp_path):
         ({"a": [0, {1}]}, TypeError, r"extra\.a\.1 must be None, a number, .* not 'set'"),
         ({"a": 1j}, TypeError, r"extra\.a must be .* not 'complex'"),
         (np.array(["a"]), TypeError, "extra must be .* not an array of <U1"),
+        ({"m": [np.ma.masked_equal([1.0, 2.0], 1)]}, TypeError, r"extra\.m\.0 must be an array without a mask"),
         ([np.array([None])], TypeError, r"extra\.0 must be .* not an array of object"),
         (np.ones(2, np.longdouble), TypeError, "extra must be"),
         (around, ValueError, "extra must not be nested"),

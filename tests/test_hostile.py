@@ -45,6 +45,11 @@ class Failing:
         raise RuntimeError("no array today")
 
 
+class Silent:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError
+
+
 class Bare:
     """Nothing that any argument could be."""
 
@@ -80,6 +85,7 @@ HOSTILE = {
     "masked": np.ma.masked_equal(np.arange(24.0).reshape(6, 4), 3),
     "lying": Lying(),
     "failing": Failing(),
+    "silent": Silent(),
     "empty": np.zeros(0, np.float32),
     "no columns": np.zeros((6, 0), np.float32),
     "0-d": np.float32(1),
@@ -94,7 +100,7 @@ HOSTILE = {
 #: What a path that is none leads to.
 OS_ERRORS = "(FileNotFound|FileExists|Permission|IsADirectory|OS)Error"
 #: The ends of types' ranges, and errors shown as Python writes them.
-NOT_FOR_USERS = r"between \S+ and (inf|\S{13,})|(Key|Type|Value)Error\("
+NOT_FOR_USERS = r"between \S+ and (inf|\S{13,})|(Key|Type|Value)Error\(|: $"
 SIMPLE = (bool, int, float, str, bytes, type(None))
 #: What a layer keeps of its last call, and caches.
 KEPT = ("_saved", "_results", "_gradients", "_ties", "_schedule", "_signature", "_sample", "_rows", "_outside")

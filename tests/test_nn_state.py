@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastml import nn, optim
+from fastml import data, nn, optim
 from fastml.nn._reuse import MIN_BYTES
 
 from .common import normal
@@ -134,6 +134,9 @@ def test_seeds_refused():
             make(0.5)
     with pytest.raises(ValueError, match="18446744073709551616"):
         nn.Dropout(seed=1 << 64)
+    for use in (nn.manual_seed, lambda s: nn.Linear(2, 2, seed=s), lambda s: data.split(np.arange(9), seed=s), lambda s: data.make_xor(9, seed=s)):
+        with pytest.raises(ValueError, match="seed must be at most 18446744073709551615"):
+            use(10**30)
     assert nn.Dropout(seed=(1 << 64) - 1).seed == (1 << 64) - 1
 
 

@@ -197,7 +197,7 @@ def _load_parts(parts, states):
     except Exception as error:
         for done, state in before.items():
             parts[done].load_state_dict(state)
-        raise ValueError(f"{name}: {error or type(error).__name__}") from error
+        raise ValueError(f"{name}: {str(error) or type(error).__name__}") from error
 
 
 # Objects as JSON
