@@ -173,7 +173,7 @@ FM_PRIMITIVE(void, gemm_add,
 /* c = act(c + part + bias), m rows of n: how spans are added. */
 FM_PRIMITIVE(void, gemm_fold,
              (real *c, size_t c_row, const real *part, size_t part_row, const real *bias, int relu, size_t m, size_t n))
-/* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 64 added in double. n = 0 sums to 0. */
+/* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 16 (of 64 doubles) added in double. n = 0 sums to 0. */
 FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width))
 
 /* ---- peak.c ------------------------------------------------------------------------------------------ */

@@ -137,6 +137,20 @@ def test_column_sums_of_many_rows_keep_their_digits():
     np.testing.assert_allclose(dbias, 300_000 * np.float64(np.float32(0.1)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("rows", [16, 32, 64, 100, 128, 256, 1000, 4096])
+@pytest.mark.parametrize("draw", ["random", "standard_normal"])
+def test_column_sums_in_short_runs(rows, draw):
+    """Errors of a chain of 16 at any length; one of 64 leaves twice as much."""
+    errors = []
+    for seed in range(20):
+        grad = getattr(np.random.default_rng(seed), draw)((rows, 40), np.float32)
+        want = grad.sum(0, dtype=np.float64)
+        ones = np.ones((rows, 1), np.float32)
+        got = fastml.linear_backward(grad, ones, np.ones((40, 1), np.float32), input_grad=False)[2]
+        errors.append(np.abs(got - want).max() / np.abs(want).max())
+    assert max(errors) <= 3.5 * 2.0**-24, max(errors)
+
+
 # --- chains --------------------------------------------------------------------------------------------------
 
 
