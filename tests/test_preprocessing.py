@@ -382,3 +382,18 @@ else:
 result = {}
 """
     )
+
+
+def test_min_max_takes_what_is_set_in_place_and_learns_once(monkeypatch):
+    X = np.array([[0.0, 1.0], [4.0, 3.0]])
+    scaler, calls = MinMaxScaler().fit(X), []
+    was = MinMaxScaler._learnt
+    monkeypatch.setattr(MinMaxScaler, "_learnt", lambda self: calls.append(0) or was(self))
+    assert scaler.transform(X).tolist() == [[0, 0], [1, 1]] and not calls
+    scaler.scale_ *= 2
+    assert scaler.transform(X).tolist() == [[0, 0.5], [2, 2.5]]
+    scaler.scale_ /= 2
+    assert scaler.inverse_transform(scaler.transform(X)).tolist() == X.tolist()
+    scaler.feature_range = (3, 2)
+    with pytest.raises(ValueError, match="feature_range"):
+        scaler.transform(X)

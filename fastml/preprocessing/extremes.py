@@ -113,7 +113,14 @@ class MinMaxScaler(_ByExtremes):
         with np.errstate(over="ignore"):
             self.data_min_, self.data_max_, self.data_range_ = low, high, high - low
         self.n_samples_seen_ = count
-        self.scale_, self.min_ = self._rounded(*self._learnt())
+        learnt = self._learnt()
+        self.scale_, self.min_ = self._rounded(*learnt)
+        self._kept = self._basis(), learnt
+
+    def _basis(self):
+        """All that a transform depends on, which anybody may have set."""
+        arrays = self.data_min_, self.data_max_, self.data_range_, self.scale_, self.min_
+        return *[a.tobytes() if isinstance(a, np.ndarray) else a for a in arrays], self.feature_range
 
     def _learnt(self):
         """z = (x / unit - center) / scale, in float64; a unit of None is 1."""
@@ -133,6 +140,9 @@ class MinMaxScaler(_ByExtremes):
     def _coefficients(self):
         """(center, scale, unit, whether z is x scale + center and not (x / unit - center) / scale): what was learnt, in
         float64, unless scale_ or min_ has been set since."""
+        basis, learnt = getattr(self, "_kept", (None, None))
+        if basis == self._basis():
+            return *learnt, False
         learnt = self._learnt()
         now = self.scale_, self.min_
         if all(
