@@ -1,11 +1,12 @@
 """How exact the functions are: the largest error in units in the last place (ulp), PyTorch's beside it.
 
-    python -m fastml.benchmarks.accuracy            # needs mpmath for the float64 rows, torch for its column
+    python -m fastml.benchmarks.accuracy [WORD …]   # functions with a WORD in their names; needs mpmath for the float64 rows, torch for its column
 
 Element-wise functions in float32 are swept over every 997th of all finite floats, denormals and both signs included,
 and compared with fastml.reference in float64; in float64 over points spread evenly in their logarithm, compared with
-mpmath. A slope is the backward of a gradient of ones. Softmax's family is swept over lengths, scales and offsets and
-compared with the formula in extended precision, taken where it is exact: log(count + sum) through log1p.
+mpmath. A slope is the backward of a gradient of ones. Softmax's family and the losses on it are swept over lengths,
+scales and offsets, and rows of one dominating entry, and compared with the formula in extended precision, taken where it is
+exact: log(count + sum) through log1p, and a label's own gradient from the other terms.
 
 An ulp is the spacing of floats at the exact result, the smallest denormal at least. Where a result is the small
 difference of large terms (a slope near its root, logsumexp near 0), no evaluation in the same precision has few ulp;
@@ -15,6 +16,7 @@ those rows count in ulp of the larger term, which the table calls "of terms".
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +27,8 @@ import fastml
 from fastml import reference
 
 STRIDE = 997
-LENGTHS = (2, 3, 10, 16, 17, 31, 100, 512, 1000, 4096, 32000)
-SCALES = (0, 0.01, 1, 10, 40, 200)
+LENGTHS = (2, 3, 4, 10, 16, 17, 31, 32, 64, 100, 512, 1000, 4096, 32000)
+SCALES = (0, 0.01, 0.3, 1, 2, 5, 10, 40, 200)
 OFFSETS = (0, 3.3, -1000)
 EXTENDED = np.longdouble
 
@@ -92,11 +94,11 @@ def found(name):
     return importlib.import_module(name) if importlib.util.find_spec(name) else None
 
 
-def worst(got, exact, dtype, terms=0):
-    """The largest error in ulp, and where; results beyond the range and undefined ones do not count."""
+def worst(got, exact, dtype, terms=0, least=0):
+    """The largest error in ulp; results beyond the range, undefined ones and those below `least` do not count."""
     with np.errstate(over="ignore", invalid="ignore"):
         size = np.maximum(np.abs(exact), terms).astype(dtype)
-        counts = np.isfinite(size)
+        counts = np.isfinite(size) & (np.abs(exact) >= least)
         ulp = np.spacing(np.where(counts, size, dtype(1)))
         error = np.where(counts, np.abs(got.astype(EXTENDED) - exact) / ulp, 0)
     error = np.where(np.isnan(error), np.inf, error)
@@ -138,33 +140,108 @@ def sweep_float64(function, torch, mpmath):
     return worst(function.of(fastml)(x), exact, np.float64), theirs
 
 
-def family(name, x, axis):
+def drawn(n, dtype):
+    """Rows of n entries."""
+    rng = np.random.default_rng(n)
+    draws = rng.standard_normal((max(4, 60000 // n), n))
+    for scale in SCALES:
+        for offset in OFFSETS:
+            yield (draws * scale + offset).astype(dtype)
+    draws[:, rng.integers(n)] += rng.uniform(0, 30, len(draws))
+    yield draws.astype(dtype)
+
+
+def log_sum(x):
+    """The maximum of each row, how many entries equal it, the sum of e^(x - max) over the others, and the logarithm of all."""
+    top = x.max(axis=1, keepdims=True)
+    count = (x == top).sum(axis=1, keepdims=True).astype(EXTENDED)
+    below = np.where(x == top, 0, np.exp(x - top)).sum(axis=1, keepdims=True)
+    return top, count, below, np.log(count) + np.log1p(below / count)
+
+
+def family(name, x):
     """The exact result and, for logsumexp, the larger of its terms."""
     x = x.astype(EXTENDED)
-    top = x.max(axis, keepdims=True)
-    e = np.exp(x - top)
-    count = (x == top).sum(axis, keepdims=True).astype(EXTENDED)
-    log_sum = np.log(count) + np.log1p(np.where(x == top, 0, e).sum(axis, keepdims=True) / count)
+    top, count, below, log = log_sum(x)
     if name == "softmax":
-        return e / e.sum(axis, keepdims=True), 0
+        return np.exp(x - top) / (count + below), 0
     if name == "log_softmax":
-        return x - top - log_sum, 0
-    return np.squeeze(top + log_sum, axis), np.abs(np.squeeze(top, axis))
+        return x - top - log, 0
+    return (top + log)[:, 0], np.abs(top[:, 0])
 
 
 def sweep_family(name, axis, dtype, torch):
     ours = theirs = 0.0
+    turn = (lambda y: y) if name == "logsumexp" else (lambda y: np.moveaxis(y, axis, -1))
     for n in LENGTHS:
-        draws = np.random.default_rng(n).standard_normal((max(2, 20000 // n), n))
-        for scale in SCALES:
-            for offset in OFFSETS:
-                x = np.ascontiguousarray(np.moveaxis((draws * scale + offset).astype(dtype), -1, axis))
-                exact, terms = family(name, x, axis)
-                ours = max(ours, worst(getattr(fastml, name)(x, axis), exact, dtype, terms))
-                if torch is not None:
-                    got = getattr(torch, name)(torch.from_numpy(x), axis).numpy()
-                    theirs = max(theirs, worst(got, exact, dtype, terms))
+        for x in drawn(n, dtype):
+            exact, terms = family(name, x)
+            x = np.ascontiguousarray(np.moveaxis(x, -1, axis))
+            ours = max(ours, worst(turn(getattr(fastml, name)(x, axis)), exact, dtype, terms))
+            if torch is not None:
+                got = getattr(torch, name)(torch.from_numpy(x), axis).numpy()
+                theirs = max(theirs, worst(turn(got), exact, dtype, terms))
     return ours, theirs
+
+
+def cross_entropy(x, target):
+    """The exact losses and their gradients."""
+    x, rows = x.astype(EXTENDED), np.arange(len(x))
+    top, count, below, log = log_sum(x)
+    own = x[rows, target][:, None]
+    gradient = np.exp(x - top) / (count + below)
+    others = np.where(own == top, count - 1 + below, count + below - np.exp(own - top))
+    gradient[rows, target] = -(others / (count + below))[:, 0]
+    return (top - own + log)[:, 0], gradient
+
+
+def nll_loss(x, target):
+    rows, gradient = np.arange(len(x)), np.zeros(x.shape, EXTENDED)
+    gradient[rows, target] = -1
+    return -x[rows, target].astype(EXTENDED), gradient
+
+
+def by_identity(x, target, axis, reduction):
+    """linear_cross_entropy_with_grad of a product that is exact: its gradient by x is that by the logits."""
+    return fastml.linear_cross_entropy_with_grad(x, np.eye(x.shape[1], dtype=x.dtype), target, reduction=reduction)[:2]
+
+
+REDUCTIONS = {"none": np.asarray, "sum": np.sum, "mean": np.mean}
+LOSSES = {
+    "cross_entropy": (cross_entropy, fastml.cross_entropy_with_grad),
+    "nll_loss": (nll_loss, fastml.nll_loss_with_grad),
+    "linear_cross_entropy": (cross_entropy, by_identity),
+}
+
+
+def torch_loss(name, x, target, axis, reduction, torch):
+    x = torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, axis, -1))).requires_grad_()
+    loss = getattr(torch.nn.functional, name.removeprefix("linear_"))(x, torch.from_numpy(target), reduction=reduction)
+    loss.sum().backward()
+    return loss.detach().numpy(), np.moveaxis(x.grad.numpy(), -1, axis)
+
+
+def sweep_loss(name, axis, dtype, torch):
+    """The largest errors of values and of gradients: [ours, theirs] each, over the three reductions."""
+    value, slope = [0.0, 0.0], [0.0, 0.0]
+    exactly, kernel = LOSSES[name]
+    least = 2 * np.finfo(dtype).tiny if name == "linear_cross_entropy" else 0  # products flush denormal numbers
+    for n in LENGTHS if name != "linear_cross_entropy" else [n for n in LENGTHS if n <= 512]:
+        for x in drawn(n, dtype):
+            target = np.random.default_rng(n).integers(0, n, len(x))
+            losses, gradient = exactly(x, target)
+            x = np.ascontiguousarray(np.moveaxis(x, -1, axis))
+            for reduction, reduced in REDUCTIONS.items():
+                share = EXTENDED(1) / len(target) if reduction == "mean" else 1
+                terms = reduced(np.abs(losses)) if name == "nll_loss" else 0
+                ways = [kernel(x, target, axis=axis, reduction=reduction)]
+                if torch is not None:
+                    ways.append(torch_loss(name, x, target, axis, reduction, torch))
+                for i, (loss, dx) in enumerate(ways):
+                    value[i] = max(value[i], worst(np.asarray(loss, dtype), reduced(losses), dtype, terms))
+                    dx = np.moveaxis(dx, axis, -1)
+                    slope[i] = max(slope[i], worst(dx, gradient * share, dtype, least=least))
+    return value, slope
 
 
 def figure(error):
@@ -176,22 +253,32 @@ def row(label, dtype, errors, torch, note=""):
     print(f"| {label} | {dtype} | {figure(ours)} | {figure(theirs) if torch else '–'} | {note} |", flush=True)
 
 
-def main():
+def main(words):
     torch, mpmath = found("torch"), found("mpmath")
+
+    def wanted(label):
+        return not words or any(word in label for word in words)
+
     print("| function | dtype | fastml | torch | |\n| :-- | :-- | --: | --: | :-- |")
-    for function in FUNCTIONS:
+    for function in filter(lambda f: wanted(f.label), FUNCTIONS):
         row(function.label, "float32", sweep_float32(function, False, torch), torch)
         if mpmath is not None:
             row(function.label, "float64", sweep_float64(function, torch, mpmath), torch)
-    for function in FUNCTIONS:
+    for function in filter(lambda f: wanted(f"slope of {f.label}"), FUNCTIONS):
         note = "of terms" if function.cancels else ""
         row(f"slope of {function.label}", "float32", sweep_float32(function, True, torch), torch, note)
-    for name in FAMILY:
+    for name in filter(wanted, FAMILY):
         for axis, way in ((-1, "rows"), (0, "columns")):
             for dtype in (np.float32, np.float64):
                 errors = sweep_family(name, axis, dtype, torch)
                 row(f"{name}, {way}", dtype.__name__, errors, torch, "of terms" if name == "logsumexp" else "")
+    for name in filter(wanted, LOSSES):
+        for axis, way in ((-1, "rows"), (0, "columns"))[: 1 if name == "linear_cross_entropy" else 2]:
+            for dtype in (np.float32, np.float64):
+                value, slope = sweep_loss(name, axis, dtype, torch)
+                row(f"{name}, {way}", dtype.__name__, value, torch, "of terms" if name == "nll_loss" else "")
+                row(f"gradient of {name}, {way}", dtype.__name__, slope, torch)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -37,8 +37,8 @@ FM_INLINE void FM(group_labels)(FM(labelled) *l, const FM(group) *g, const real 
 {
     const v64 top = v64_load(g->top), count = v64_load(g->count), below = v64_load(g->below);
     const v64 max = v_wide_lo(v_load(g->max)), x = v_wide_lo(v_load(at_label)), w = v64_load(l->weight);
-    const v_scale s = {v_load(g->origin), v_load(g->floor), v_load(g->n0)};
-    const v64 e = v_wide_lo(v_scaled(v_load(at_label), s)), one = v64_set1(1);
+    const v_scale s = {v_load(g->origin), v_load(g->floor), v_load(g->shift)};
+    const v64 e = FM(scaled_wide)(v_load(at_label), s), one = v64_set1(1);
     const v64 total = v64_fma(count, top, below), log_sum = FM(group_log_sum)(g);
     const v64 others = v64_if_eq(x, max, v64_fma(v64_sub(count, one), top, below), v64_sub(total, e));
     v64 mine = v64_mul(w, v64_set1(own)), all = mine, loss = v64_mul(mine, v64_add(v64_sub(max, x), log_sum));
@@ -98,20 +98,19 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
                 *loss++ = (real)l.loss[r];
             if (!dx)
                 continue;
-            const vec slope = v_set1((real)l.slope[r]);
+            const double whole = share != 0 ? l.slope[r] : l.slope[r] * FM_RAISED;
+            const vec slope = v_set1((real)whole), rest = v_set1((real)(whole - (real)whole));
             const v_scale s = FM(scale_row)(&g, r);
             const real *row = x + r * n, *e = n <= LANES ? terms + r * LANES : dx;
             if (!counted)
                 FM_ROW_STORE(dx, n, stream, v_set1(0))
-            else if (share != 0 && weight)
-                FM_ROW_STORE(dx, n, stream,
-                             v_fma(stream ? v_scaled(AT(row), s) : AT(e), slope, v_mul(AT(weight), base)))
             else if (share != 0)
-                FM_ROW_STORE(dx, n, stream, v_fma(stream ? v_scaled(AT(row), s) : AT(e), slope, base))
+                FM_RUN_STORE(dx, n, stream, const vec e_ = stream ? v_scaled(AT(row), s) : AT(e);
+                             value_ = v_fma(e_, slope, v_fma(e_, rest, weight ? v_mul(AT(weight), base) : base));)
             else if (stream)
-                FM_ROW_STORE(dx, n, 1, v_mul(v_scaled(AT(row), s), slope))
+                FM_ROW_STORE(dx, n, 1, FM(share)(v_scaled(AT(row), s), slope, rest))
             else
-                FM_ROW_STORE(dx, n, 0, v_mul(AT(e), slope))
+                FM_ROW_STORE(dx, n, 0, FM(share)(AT(e), slope, rest))
             if (counted)
                 dx[class[r]] = (real)l.fix[r];
             dx += n;
@@ -130,7 +129,7 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
                                           double scale, int stream)
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
-    const vec vscale = v_set1((real)scale);
+    const vec vscale = v_set1((real)scale), less = v_set1((real)((real)scale - scale));
     fm_tally sum = {0, 0};
     for (size_t group; rows; rows -= group) {
         FM(group) g;
@@ -158,9 +157,10 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
             if (!dx)
                 continue;
             const v_scale s = FM(scale_row)(&g, r);
-            const vec slope = v_set1((real)((all[r] + 2 * pull) * scale / (g.count[r] * g.top[r] + g.below[r])));
-            FM_ROW_STORE(dx, n, stream,
-                         v_fnma(FM_SHARES(target, weight), vscale, v_mul(v_scaled(AT(x), s), slope)))
+            const double whole = (all[r] + 2 * pull) * scale / (g.count[r] * g.top[r] + g.below[r]);
+            const vec slope = v_set1((real)whole), rest = v_set1((real)(whole - (real)whole));
+            FM_RUN_STORE(dx, n, stream, const vec e_ = v_scaled(AT(x), s), q_ = FM_SHARES(target, weight);
+                         value_ = v_fnma(q_, vscale, v_fma(e_, slope, v_fma(e_, rest, v_mul(q_, less))));)
             dx += n;
         }
         fm_tally_add(&sum, v64_sum(v64_load(values)));
@@ -175,12 +175,15 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
                                      double z_loss, double weight_sum, double scale)
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
-    const vec zero = v_set1(0), one = v_set1(1), part = v_set1((real)(share * weight_sum));
+    const vec zero = v_set1(0), one = v_set1(1), shares = v_set1((real)(share * weight_sum));
     const vec vshare = v_set1((real)share), base = v_set1((real)(-share * scale));
+    const vec vscale = v_set1((real)scale), less = v_set1((real)(scale - (real)scale));
+    const vec raised = v_set1((real)FM_RAISED);
     fm_tally sum = {0, 0};
     FM_PANELS(width)
     {
-        vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], slope[FM_PANEL];
+        vec max[FM_PANEL], count[FM_PANEL], below[FM_PANEL], low[FM_PANEL], spread[FM_PANEL];
+        vec slope[FM_PANEL], slope_low[FM_PANEL];
         vec wide_w[FM_PANEL], wide_x[FM_PANEL], keep[FM_PANEL], fix[FM_PANEL], value[FM_PANEL];
         v_scale sc[FM_PANEL];
         real *w_ = (real *)wide_w, *x_ = (real *)wide_x, *keep_ = (real *)keep;
@@ -203,31 +206,46 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         if (share != 0)
             FM_COLS_SUM(n, spread, const vec m = max[j];, , v_mul(weight ? v_set1(weight[i]) : one, v_sub(m, AT(src + i * step))))
         if (terms)
-            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, top, count, below, PUT(terms + i * step, e);)
+            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, count, below, low, PUT(terms + i * step, v_joined(e));)
         else
-            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, top, count, below, )
+            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, count, below, low, )
+        /* A name and its _low are one number in two halves, so that each loss and slope is rounded about once. */
         FM_PANEL_WHOLE(
-            const vec log_sum = v_log_sum(count[j], v_div(below[j], top[j]));
-            const vec total = v_fma(count[j], top[j], below[j]), mine = v_mul(wide_w[j], v_set1((real)own));
-            const vec others = v_if_eq(wide_x[j], max[j], v_fma(v_sub(count[j], one), top[j], below[j]),
-                                       v_sub(total, v_scaled(wide_x[j], sc[j])));
-            vec all = mine, rest = zero, more = zero;
-            value[j] = v_mul(mine, v_add(v_sub(max[j], wide_x[j]), log_sum));
+            vec top_low; const vec top = FM(top)(max[j], sc[j], &top_low);
+            vec log_low; const vec log = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
+            vec own_low; const vec own_e = FM(top)(wide_x[j], sc[j], &own_low);
+            vec total_low = v_fma(count[j], top_low, low[j]);
+            const vec at_max = v_mul(count[j], top), total = FM(gain)(at_max, below[j], &total_low);
+            total_low = v_add(total_low, v_fma(count[j], top, v_sub(zero, at_max)));
+            const vec ties = v_sub(count[j], one); vec others_low = v_sub(total_low, own_low);
+            const vec rest_of = FM(gain)(total, v_sub(zero, own_e), &others_low);
+            const vec others = v_if_eq(wide_x[j], max[j], v_fma(ties, top, below[j]), rest_of);
+            others_low = v_if_eq(wide_x[j], max[j], v_fma(ties, top_low, low[j]), others_low);
+            vec far_low = log_low; const vec far = FM(gain)(max[j], v_sub(zero, wide_x[j]), &far_low);
+            const vec mine = v_mul(wide_w[j], v_set1((real)own)), sum_log = FM(gain)(far, log, &far_low);
+            const vec nll = v_if_eq(v_sub(far, far), zero, v_add(sum_log, far_low), v_add(far, log));
+            vec all = mine; vec rest = zero; vec more = zero;
+            value[j] = v_mul(mine, nll);
             if (share != 0) {
-                all = v_add(mine, part);
-                value[j] = v_add(value[j], v_fma(part, log_sum, v_mul(vshare, spread[j])));
-                rest = v_sub(part, v_mul(wide_w[j], vshare));
+                all = v_add(mine, shares);
+                value[j] = v_add(value[j], v_fma(shares, log, v_mul(vshare, spread[j])));
+                rest = v_sub(shares, v_mul(wide_w[j], vshare));
             }
-            slope[j] = v_div(v_mul(all, v_set1((real)scale)), total);
+            const vec pull_all = v_mul(all, vscale);
+            slope[j] = v_div(pull_all, total);
+            slope_low[j] = v_fma(all, less, v_fma(all, vscale, v_sub(zero, pull_all)));
+            const vec left = v_fnma(slope[j], total_low, v_fnma(slope[j], total, pull_all));
+            slope_low[j] = v_div(v_add(slope_low[j], left), total);
             if (z_loss != 0) {
-                const vec lse = v_add(max[j], log_sum), pull = v_mul(v_mul(wide_w[j], v_set1((real)z_loss)), lse);
+                const vec lse = v_add(max[j], log), pull = v_mul(v_mul(wide_w[j], v_set1((real)z_loss)), lse);
                 value[j] = v_fma(pull, lse, value[j]);
                 more = v_div(v_add(pull, pull), total);
-                rest = v_fma(more, v_scaled(wide_x[j], sc[j]), rest);
-                more = v_mul(more, v_set1((real)scale));
+                rest = v_fma(more, own_e, rest);
+                more = v_mul(more, vscale);
             }
             value[j] = v_if_eq(keep[j], zero, zero, value[j]);
-            fix[j] = v_fnma(slope[j], others, v_mul(rest, v_set1((real)scale)));
+            const vec small = v_fma(slope_low[j], others, v_mul(slope[j], others_low));
+            fix[j] = v_fnma(slope[j], others, v_sub(v_mul(rest, vscale), small));
             slope[j] = v_add(slope[j], more);)
         for (size_t c = 0; c < w; c++)
             fm_tally_add(&sum, value_[c]);
@@ -236,12 +254,15 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         if (!dx)
             continue;
         if (share != 0)
-            FM_COLS_EACH(n, const vec a = slope[j];
+            FM_COLS_EACH(n, const vec a = slope[j]; const vec b = slope_low[j];
                          , const vec part_ = weight ? v_mul(v_set1(weight[i]), base) : base;
-                         PUT(dx + i * stride, v_fma(AT(terms + i * step), a, part_));, )
-        else
+                         const vec e_ = AT(terms + i * step);
+                         PUT(dx + i * stride, v_fma(e_, a, v_fma(e_, b, part_)));, )
+        else {
+            FM_PANEL_WHOLE(slope[j] = v_mul(slope[j], raised); slope_low[j] = v_mul(slope_low[j], raised);)
             for (size_t i = 0; i < n; i++)
-                FM_PANEL_EACH(PUT(dx + i * stride, v_mul(AT(terms + i * step), slope[j]));)
+                FM_PANEL_EACH(PUT(dx + i * stride, FM(share)(AT(terms + i * step), slope[j], slope_low[j]));)
+        }
         if (some_ignored)
             FM_COLS_EACH(n, const vec kept = keep[j];
                          , real *row = dx + i * stride; PUT(row, v_if_eq(kept, zero, zero, AT(row)));, )
@@ -264,7 +285,7 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
     fm_tally sum = {0, 0};
     FM_PANELS(width)
     {
-        vec max[FM_PANEL], top[FM_PANEL], count[FM_PANEL], below[FM_PANEL], spread[FM_PANEL], all[FM_PANEL];
+        vec max[FM_PANEL], count[FM_PANEL], below[FM_PANEL], low[FM_PANEL], spread[FM_PANEL], all[FM_PANEL];
         vec value[FM_PANEL], slope[FM_PANEL];
         v_scale sc[FM_PANEL];
         const real *value_ = (const real *)value;
@@ -272,15 +293,16 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
         FM_COLS_SUM(n, spread, const vec m = max[j];
                     , , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
         FM_COLS_SUM(n, all, , , FM_SHARES_DOWN(target))
-        FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, top, count, below, )
-        FM_PANEL_WHOLE(const vec log_sum = v_log_sum(count[j], v_div(below[j], top[j]));
-                       value[j] = v_fma(all[j], log_sum, spread[j]);
+        FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, count, below, low, )
+        FM_PANEL_WHOLE(vec top_low; vec log_low; const vec top = FM(top)(max[j], sc[j], &top_low);
+                       const vec log_sum = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
+                       value[j] = v_fma(all[j], log_sum, v_fma(all[j], log_low, spread[j]));
                        if (z_loss != 0) {
                            const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
                            value[j] = v_fma(pull, lse, value[j]);
                            all[j] = v_add(all[j], v_add(pull, pull));
                        }
-                       slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top[j], below[j]));)
+                       slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top, below[j]));)
         for (size_t c = 0; c < w; c++)
             fm_tally_add(&sum, value_[c]);
         if (loss)

@@ -17,10 +17,9 @@
 /* (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2, a little more allowed */
 FM_INLINE v32 v32_exp_rest(v32 r)
 {
-    v32 q = v32_fma(v32_set1(0x1.6d754cp-10f), r, v32_set1(0x1.120b72p-7f));
-    q = v32_fma(q, r, v32_set1(0x1.5554b8p-5f));
-    q = v32_fma(q, r, v32_set1(0x1.5554dcp-3f));
-    return v32_fma(q, r, v32_set1(0.5f));
+    const v32 z = v32_mul(r, r), high = v32_fma(v32_set1(0x1.6b8306p-10f), r, v32_set1(0x1.123068p-7f));
+    const v32 low = v32_fma(v32_set1(0x1.555678p-5f), r, v32_set1(0x1.5554a2p-3f));
+    return v32_fma(v32_fma(high, z, low), r, v32_set1(0.5f));
 }
 
 FM_INLINE v64 v64_exp_rest(v64 r)
@@ -38,8 +37,7 @@ FM_INLINE v64 v64_exp_rest(v64 r)
 }
 
 /* With n = round(x / ln 2): e^x as (1 + the result) 2^n; e^(x + low) likewise, low being the rounding error of x, which a
- * large x needs; and e^x as (the result + *low) 2^n, the result rounded once: 1 + (x - n ln 2) keeps what rounding takes
- * from it. */
+ * large x needs. */
 #define FM_EXP_PARTS(B, MAGIC, LOG2E, LN2, LN2_LOW)                                                          \
     FM_INLINE v##B v##B##_exp_split(v##B *n, v##B x)                                                         \
     {                                                                                                        \
@@ -55,18 +53,6 @@ FM_INLINE v64 v64_exp_rest(v64 r)
         low = v##B##_fnma(*n, v##B##_set1(LN2_LOW), low);                                                    \
         const v##B r = v##B##_add(v##B##_fnma(*n, v##B##_set1(LN2), x), low);                                \
         return v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), r);                                          \
-    }                                                                                                        \
-    FM_INLINE v##B v##B##_exp_pair(v##B *n, v##B *low, v##B x)                                               \
-    {                                                                                                        \
-        const v##B magic = v##B##_set1(MAGIC), one = v##B##_set1(1), ln2_low = v##B##_set1(LN2_LOW);         \
-        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                                    \
-        const v##B exact = v##B##_fnma(*n, v##B##_set1(LN2), x), r = v##B##_fnma(*n, ln2_low, exact);        \
-        const v##B sum = v##B##_add(one, exact);                                                             \
-        v##B rest = v##B##_fnma(*n, ln2_low, v##B##_add(v##B##_sub(one, sum), exact));                       \
-        rest = v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), rest);                                       \
-        const v##B e = v##B##_add(sum, rest);                                                                \
-        *low = v##B##_add(v##B##_sub(sum, e), rest);                                                         \
-        return e;                                                                                            \
     }
 FM_EXP_PARTS(32, 0x1.8p23f, 0x1.715476p+0f, 0x1.62e4p-1f, 0x1.7f7d1cp-20f)
 FM_EXP_PARTS(64, 0x1.8p52, 0x1.71547652b82fep+0, 0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45)
@@ -84,44 +70,44 @@ FM_INLINE v64 v64_exp(v64 x)
     return v64_scale2(v64_add(p, v64_set1(1.0)), n);
 }
 
-/* The exponentials of entries x <= max relative to one power of two near e^max: scaled(x) = e^x 2^-n0 with
- * 0.7 <= scaled(max) 2^-FM_RAISE <= 1.5. No difference x - max is taken, whose rounding alone would be worth 64 ulp of the
- * result 80 below the maximum. Entries below `floor` give 0; raised, all others are normal numbers, so that nothing
- * underflows on the way to a result; v_lowered takes the raise away. Where |max| is large the origin is the
- * maximum itself: there the difference is exact for every entry that counts. NaN in x or max, and an infinite max, give
- * NaN. */
+/* The exponentials of entries x <= max relative to one power of two near e^max: e^x 2^-n0, which is between
+ * 0.7 2^FM_RAISE and 1.5 2^FM_RAISE for max. No difference x - max is taken, whose rounding alone would be worth 64 ulp of
+ * the result 80 below the maximum. Raised, every exponential that counts is a normal number, so that nothing underflows on
+ * the way to a result; v_lowered takes the raise away. What is further down is taken for `floor`, whose power is 0. Where
+ * |max| is large the origin is the maximum itself: there the difference is exact for every entry that counts. NaN in x or
+ * max, and an infinite max, give NaN.
+ *
+ * v_scaled_parts gives such an exponential as power (1 + main + rest), whose parts are exact but for rest's last digits,
+ * v_scaled as one number within 1.2 units in 2^24 (2^53); sums take the parts. */
 #define FM_RAISE_32 27
 #define FM_RAISE_64 58
-#define FM_SCALED_EXP(B, DEPTH, FAR, MAGIC)                                                                  \
-    typedef struct { v##B origin, floor, n0; } scale##B;                                                     \
+#define FM_SCALED_EXP(B, FAR, MAGIC, BIAS, LN2, LN2_LOW)                                                     \
+    typedef struct { v##B origin, floor, shift; } scale##B;                                                  \
+    typedef struct { v##B power, main, rest; } exp##B;                                                       \
     FM_INLINE scale##B v##B##_scale(v##B max)                                                                \
     {                                                                                                        \
         const v##B zero = v##B##_set1(0), magic = v##B##_set1(MAGIC);                                        \
         scale##B s;                                                                                          \
         s.origin = v##B##_if_lt(v##B##_max(max, v##B##_sub(zero, max)), v##B##_set1(FAR), zero, max);        \
-        const v##B k = v##B##_sub(max, s.origin);                                                            \
-        s.floor = v##B##_sub(k, v##B##_set1(DEPTH));                                                         \
-        s.n0 = v##B##_sub(v##B##_fma(k, v##B##_set1(0x1.71547652b82fep+0), magic), v##B##_set1(MAGIC + FM_RAISE_##B)); \
+        const v##B z = v##B##_fma(v##B##_sub(max, s.origin), v##B##_set1(0x1.71547652b82fep+0), magic);      \
+        s.shift = v##B##_sub(z, v##B##_set1(MAGIC + (FM_RAISE_##B + BIAS)));                                 \
+        s.floor = v##B##_mul(s.shift, v##B##_set1(0x1.62e42fefa39efp-1));                                    \
         return s;                                                                                            \
     }                                                                                                        \
-    FM_INLINE v##B v##B##_scaled(v##B x, scale##B s)                                                         \
+    FM_INLINE exp##B v##B##_scaled_parts(v##B x, scale##B s)                                                 \
     {                                                                                                        \
-        const v##B d = v##B##_sub(x, s.origin);                                                              \
-        v##B n, e = v##B##_add(v##B##_exp_split(&n, v##B##_max(s.floor, d)), v##B##_set1(1));                \
-        return v##B##_unless_lt(d, s.floor, v##B##_scale1(e, v##B##_sub(n, s.n0)));                          \
+        const v##B magic = v##B##_set1(MAGIC), d = v##B##_max(s.floor, v##B##_sub(x, s.origin));             \
+        const v##B z = v##B##_fma(d, v##B##_set1(0x1.71547652b82fep+0), magic), n = v##B##_sub(z, magic);    \
+        const v##B main = v##B##_fnma(n, v##B##_set1(LN2), d), left = v##B##_mul(n, v##B##_set1(-LN2_LOW));  \
+        const v##B r = v##B##_add(main, left);                                                               \
+        return (exp##B){v##B##_power(v##B##_sub(z, s.shift)), main,                                          \
+                        v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), left)};                             \
     }                                                                                                        \
-    /* the same, and what rounding takes from it */                                                          \
-    FM_INLINE v##B v##B##_scaled_pair(v##B x, scale##B s, v##B *low)                                         \
-    {                                                                                                        \
-        const v##B d = v##B##_sub(x, s.origin);                                                              \
-        v##B n, e = v##B##_exp_pair(&n, low, v##B##_max(s.floor, d));                                        \
-        n = v##B##_sub(n, s.n0);                                                                             \
-        *low = v##B##_scale1(v##B##_unless_lt(d, s.floor, *low), n);                                         \
-        return v##B##_unless_lt(d, s.floor, v##B##_scale1(e, n));                                            \
-    }                                                                                                        \
+    FM_ALWAYS_INLINE v##B v##B##_joined(exp##B e) { return v##B##_fma(v##B##_add(e.main, e.rest), e.power, e.power); } \
+    FM_INLINE v##B v##B##_scaled(v##B x, scale##B s) { return v##B##_joined(v##B##_scaled_parts(x, s)); }    \
     FM_INLINE v##B v##B##_lowered(v##B y) { return v##B##_mul(y, v##B##_set1(1.0f / (1LL << FM_RAISE_##B))); }
-FM_SCALED_EXP(32, 105.0f, 256.0f, 0x1.8p23f)
-FM_SCALED_EXP(64, 747.0, 2048.0, 0x1.8p52)
+FM_SCALED_EXP(32, 256.0f, 0x1.8p23f, 127, 0x1.62e4p-1f, 0x1.7f7d1cp-20f)
+FM_SCALED_EXP(64, 2048.0, 0x1.8p52, 1023, 0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45)
 
 /* 2 atanh(t) / t - 2, z being t^2, |t| < 0.172. */
 FM_INLINE v64 v64_atanh_rest(v64 z)
@@ -156,6 +142,20 @@ FM_INLINE v32 v32_log_near1(v32 e, v32 f, v32 c)
     const v32 hfsq = v32_mul(v32_set1(0.5f), v32_mul(f, f));
     const v32 low = v32_fma(t, v32_fma(r, z, hfsq), v32_fma(e, v32_set1(0x1.7f7d1cp-20f), c));
     return v32_fma(e, v32_set1(0x1.62e4p-1f), v32_sub(f, v32_sub(hfsq, low)));
+}
+/* The same as the result + *low, e >= 0. */
+FM_INLINE v32 v32_log_near1_pair(v32 e, v32 f, v32 c, v32 *low)
+{
+    const v32 t = v32_div(f, v32_add(f, v32_set1(2.0f))), z = v32_mul(t, t);
+    v32 r = v32_fma(v32_set1(0x1.c71c72p-3f), z, v32_set1(0x1.24924ap-2f));
+    r = v32_fma(r, z, v32_set1(0x1.99999ap-2f));
+    r = v32_fma(r, z, v32_set1(0x1.555556p-1f));
+    const v32 half = v32_mul(v32_set1(0.5f), f), hfsq = v32_mul(half, f);
+    const v32 small = v32_fma(t, v32_fma(r, z, hfsq), v32_fma(e, v32_set1(0x1.7f7d1cp-20f), c));
+    const v32 whole = v32_mul(e, v32_set1(0x1.62e4p-1f)), high = v32_add(whole, f);
+    const v32 rest = v32_add(v32_sub(f, v32_sub(high, whole)), v32_fnma(half, f, small)), sum = v32_add(high, rest);
+    *low = v32_sub(rest, v32_sub(sum, high));
+    return sum;
 }
 
 /* log(x) for any x: -inf at 0, NaN below, denormals included. Max error 1.5 ulp. */
@@ -201,8 +201,14 @@ FM_INLINE v64 v64_log_sum(v64 count, v64 s)
         return v64_log1p(s);
     return v64_add(v64_log1p(v64_sub(count, v64_set1(1.0))), v64_log1p(v64_div(s, count)));
 }
-/* The same in float, a lane each, where columns need it for every vector. Max error 1.5 ulp. */
-FM_INLINE v32 v32_log_sum(v32 count, v32 s)
+/* log(count + s + s_low) as the result + *low, a lane each, where columns need it for every vector. */
+FM_INLINE v64 v64_log_sum_pair(v64 count, v64 s, v64 s_low, v64 *low)
+{
+    *low = v64_set1(0);
+    return v64_log_sum(count, v64_add(s, s_low));
+}
+/* In float the logarithm itself has two parts: within 0.3 ulp. */
+FM_INLINE v32 v32_log_sum_pair(v32 count, v32 s, v32 s_low, v32 *low)
 {
     const v32 one = v32_set1(1.0f), root2 = v32_set1(0x1.6a09e6p+0f);
     const v32 u = v32_add(count, s);
@@ -210,7 +216,9 @@ FM_INLINE v32 v32_log_sum(v32 count, v32 s)
     v32 e = v32_exponent(u), m = v32_mantissa(u);
     e = v32_if_lt(root2, m, v32_add(e, one), e);
     m = v32_if_lt(root2, m, v32_mul(m, v32_set1(0.5f)), m);
-    return v32_log_near1(e, v32_sub(m, one), v32_div(c, u));
+    const v32 inverse = v32_div(one, u), log = v32_log_near1_pair(e, v32_sub(m, one), v32_mul(c, inverse), low);
+    *low = v32_fma(s_low, inverse, *low);
+    return log;
 }
 
 #endif

@@ -17,11 +17,13 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A target compiled for size (setup.py: the baseline, four registers to a vector) calls what the others inline. */
+/* A target compiled for size (setup.py: the baseline, four registers to a vector) calls what the others inline, but for a
+ * few instructions of the innermost loops. */
+#define FM_ALWAYS_INLINE static inline __attribute__((always_inline, unused))
 #ifdef __OPTIMIZE_SIZE__
 #define FM_INLINE static inline __attribute__((unused))
 #else
-#define FM_INLINE static inline __attribute__((always_inline, unused))
+#define FM_INLINE FM_ALWAYS_INLINE
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512BW__) && defined(__AVX512VL__)
@@ -120,6 +122,8 @@ typedef struct { n64 p[FM_PARTS]; } v64;
     FM_INLINE v##B v##B##_copysign(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_copysign, a, b); }          \
     /* a < b ? 0 : x; NaN compares false */                                                                  \
     FM_INLINE v##B v##B##_unless_lt(v##B a, v##B b, v##B x) { return (v##B)FM_MAP3(n##B##_unless_lt, a, b, x); } \
+    /* 2^(n - 127) (double: 2^(n - 1023)) for n > 0, 0 for n = 0, n in the low bits of a whole number plus 1.5 2^23 (2^52) */ \
+    FM_INLINE v##B v##B##_power(v##B a) { return (v##B)FM_MAP1(n##B##_power, a); }                           \
     /* p * 2^n, n a whole number: where the power and the result are normal numbers */                       \
     FM_INLINE v##B v##B##_scale1(v##B p, v##B n) { return (v##B)FM_MAP2(n##B##_scale1, p, n); }               \
     /* the same anywhere, rounded once, |p| < 512; no underflow where n < -160 (double: -1088), which gives 0 */ \
@@ -165,19 +169,30 @@ FM_INLINE v32 v32_pick(v32 table, v32 shifted) { return (v32)FM_MAP1(FM_PICK, sh
 /* The first n lanes (n < lanes): load with the rest filled, store, keep with the rest zero. */
 #ifndef FM_NATIVE_TAILS
 #define FM_TAILS(B, T)                                                                                       \
+    /* y[i] = x[i] for i < n < lanes: the first registers and the last ones, which may overlap */            \
+    FM_INLINE void v##B##_copy_n(T *y, const T *x, size_t n)                                                 \
+    {                                                                                                        \
+        const size_t step = 16 / sizeof(T);                                                                  \
+        if (n >= step) {                                                                                     \
+            n##B##_store(y, n##B##_load(x));                                                                 \
+            if (n > 2 * step) {                                                                              \
+                n##B##_store(y + step, n##B##_load(x + step));                                               \
+                n##B##_store(y + n - 2 * step, n##B##_load(x + n - 2 * step));                               \
+            }                                                                                                \
+            n##B##_store(y + n - step, n##B##_load(x + n - step));                                           \
+        } else if (n > 0) {                                                                                  \
+            y[0] = x[0];                                                                                     \
+            y[n / 2] = x[n / 2];                                                                             \
+            y[n - 1] = x[n - 1];                                                                             \
+        }                                                                                                    \
+    }                                                                                                        \
     FM_INLINE v##B v##B##_load_n(const T *x, size_t n, T fill)                                               \
     {                                                                                                        \
-        T lanes[64 / sizeof(T)];                                                                             \
-        v##B##_store(lanes, v##B##_set1(fill));                                                              \
-        memcpy(lanes, x, n * sizeof(T));                                                                     \
-        return v##B##_load(lanes);                                                                           \
+        v##B a = v##B##_set1(fill);                                                                          \
+        v##B##_copy_n((T *)&a, x, n);                                                                        \
+        return a;                                                                                            \
     }                                                                                                        \
-    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a)                                                    \
-    {                                                                                                        \
-        T lanes[64 / sizeof(T)];                                                                             \
-        v##B##_store(lanes, a);                                                                              \
-        memcpy(y, lanes, n * sizeof(T));                                                                     \
-    }                                                                                                        \
+    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a) { v##B##_copy_n(y, (const T *)&a, n); }            \
     FM_INLINE v##B v##B##_keep_n(v##B a, size_t n)                                                           \
     {                                                                                                        \
         T lanes[64 / sizeof(T)];                                                                             \

@@ -79,6 +79,8 @@ FM_INLINE void n64_store_n(double *y, size_t n, n64 a) { _mm256_maskstore_pd(y, 
 FM_INLINE n32 n32_keep_n(n32 a, size_t n) { return _mm256_and_ps(a, _mm256_castsi256_ps(n32_mask(n))); }
 FM_INLINE n64 n64_keep_n(n64 a, size_t n) { return _mm256_and_pd(a, _mm256_castsi256_pd(n64_mask(n))); }
 
+FM_INLINE n32 n32_power(n32 shifted) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23)); }
+FM_INLINE n64 n64_power(n64 shifted) { return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52)); }
 /* 2^n, n in the low bits of `shifted` (a whole number plus 1.5 2^23 or 1.5 2^52) */
 FM_INLINE n32 n32_pow2(n32 shifted)
 {

@@ -74,6 +74,9 @@ FM_INLINE void n64_store_n(double *y, size_t n, n64 a) { _mm512_mask_storeu_pd(y
 FM_INLINE n32 n32_keep_n(n32 a, size_t n) { return _mm512_maskz_mov_ps((__mmask16)((1u << n) - 1), a); }
 FM_INLINE n64 n64_keep_n(n64 a, size_t n) { return _mm512_maskz_mov_pd((__mmask8)((1u << n) - 1), a); }
 
+FM_INLINE n32 n32_power(n32 shifted) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(shifted), 23)); }
+FM_INLINE n64 n64_power(n64 shifted) { return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(shifted), 52)); }
+
 FM_INLINE float n32_first(n32 a) { return _mm512_cvtss_f32(a); }
 FM_INLINE double n64_first(n64 a) { return _mm512_cvtsd_f64(a); }
 

@@ -53,6 +53,8 @@ FM_INLINE void n32_stream(float *y, n32 a) { vst1q_f32(y, a); }
 FM_INLINE void n64_stream(double *y, n64 a) { vst1q_f64(y, a); }
 FM_INLINE void fm_stream_end(void) {}
 
+FM_INLINE n32 n32_power(n32 shifted) { return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23)); }
+FM_INLINE n64 n64_power(n64 shifted) { return vreinterpretq_f64_s64(vshlq_n_s64(vreinterpretq_s64_f64(shifted), 52)); }
 /* 2^n, n in the low bits of `shifted` (a whole number plus 1.5 2^23 or 1.5 2^52) */
 FM_INLINE n32 n32_pow2(n32 shifted)
 {

@@ -59,6 +59,8 @@ FM_INLINE void n32_stream(float *y, n32 a) { _mm_stream_ps(y, a); }
 FM_INLINE void n64_stream(double *y, n64 a) { _mm_stream_pd(y, a); }
 FM_INLINE void fm_stream_end(void) { _mm_sfence(); }
 
+FM_INLINE n32 n32_power(n32 shifted) { return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(shifted), 23)); }
+FM_INLINE n64 n64_power(n64 shifted) { return _mm_castsi128_pd(_mm_slli_epi64(_mm_castpd_si128(shifted), 52)); }
 /* 2^n, n in the low bits of `shifted` (a whole number plus 1.5 2^23 or 1.5 2^52) */
 FM_INLINE n32 n32_pow2(n32 shifted)
 {

@@ -1,13 +1,17 @@
 /* Softmax, log-softmax and log-sum-exp of rows (contiguous runs of n) and of columns (n steps of stride).
  *
  * Rows: y = E / sum(E) with E = e^x relative to a power of two near the row's largest (exp.h). A row is read
- * three times; the caller hands in blocks that stay in cache. Sums keep what rounding takes from them (loops.h), and
- * so does the reciprocal of the sum. The logarithm forms leave the terms
- * equal to the maximum out of the lane sums and count them: log(count + s) through log1p keeps the digits of a
- * tiny s. What is done once a row (scale, logarithm) is done for FM_GROUP rows at once, a lane each.
+ * three times; the caller hands in blocks that stay in cache. Sums take the exponentials by their parts, before these are
+ * rounded to one number, and keep what rounding takes from them; so does the reciprocal of the sum. What is left is the
+ * rounding of E and of y, 1.5 ulp, and some tenths of the polynomial's. The logarithm forms leave the terms equal to the
+ * maximum out of the sum and count them: log(count + s) keeps the digits of a tiny s, and log-softmax takes max and
+ * logarithm as one number in two halves. What is done once a row (scale, logarithm) is done for FM_GROUP rows at once, a
+ * lane each.
  * Columns run lane by column, panel by panel.
  * Rejected: the online (one-pass) maximum, which pays an extra exponential per vector for a read from L2;
- * e^(x - max) with the difference's rounding error carried along, which costs half as much again.
+ * e^(x - max) with the difference's rounding error carried along, which costs half as much again; E in two halves in
+ * longer rows and columns too, 0.6 ulp for a fifth to a third more time; sums of the columns' logarithm forms relative
+ * to the second largest entry, 2.4 instead of 3.2 ulp for a tenth more.
  */
 
 /* The vector at x + i with -inf, which no maximum and no sum of exponentials notices, past n. */
@@ -24,72 +28,127 @@ FM_INLINE void FM(store_row)(real *y, size_t i, size_t n, vec e)
         v_store(y + i, e);
 }
 
+#define FM_RAISED ((double)(1LL << FM(FM_RAISE)))
+
+/* power (1 + main + rest) as one number and what rounding takes from it */
+FM_INLINE vec FM(joined_pair)(v_parts e, vec *low)
+{
+    const vec y = v_joined(e);
+    *low = v_fma(e.rest, e.power, v_fma(e.main, e.power, v_sub(e.power, y)));
+    return y;
+}
+
+/* A sum of exponentials, the largest among them: `sum` begins with FM_START, far above all the terms of a run, and so takes
+ * the upper bits of each exactly, low what is left of its parts. */
+#define FM_EXP_RUN 4096
+#define FM_START v_set1((real)(768 * FM_RAISED))
+typedef struct { vec sum, low; } FM(exp_sum);
+#define FM_NO_EXP {FM_START, {{0}}}
+
+FM_ALWAYS_INLINE void FM(gather)(FM(exp_sum) *s, v_parts e, vec joined)
+{
+    const vec sum = v_add(s->sum, joined), left = v_sub(e.power, v_sub(sum, s->sum));
+    s->low = v_add(s->low, v_fma(e.rest, e.power, v_fma(e.main, e.power, left)));
+    s->sum = sum;
+}
+
+/* Without the largest the low halves may be all there is. So powers and parts have sums of their own: what is left of powers
+ * is exact. */
+typedef struct { vec powers, low, main, rest; } FM(parts_sum);
+#define FM_NO_PARTS {FM_START, {{0}}, {{0}}, {{0}}}
+
+FM_ALWAYS_INLINE void FM(gather_parts)(FM(parts_sum) *s, v_parts e)
+{
+    const vec powers = v_add(s->powers, e.power);
+    s->low = v_add(s->low, v_sub(e.power, v_sub(powers, s->powers)));
+    s->main = v_fma(e.main, e.power, s->main);
+    s->rest = v_fma(e.rest, e.power, s->rest);
+    s->powers = powers;
+}
+
+/* The result + *low is the sum of a run. */
+FM_INLINE vec FM(parts_gathered)(const FM(parts_sum) *s, vec *low)
+{
+    *low = s->rest;
+    return FM(gain)(FM(gain)(v_sub(s->powers, FM_START), s->low, low), s->main, low);
+}
+
+/* sum + low as the nearest number and what is left to *low, the larger of them in sum if it is not 0. */
+FM_INLINE vec FM(nearest)(vec sum, vec *low)
+{
+    const vec total = v_add(sum, *low);
+    *low = v_sub(*low, v_sub(total, sum));
+    return total;
+}
+
+/* sum + low to *total and *rest, which are nothing yet at first. */
+FM_INLINE void FM(add_run)(vec *total, vec *rest, vec sum, vec low, int first)
+{
+    if (first) {
+        *total = sum;
+        *rest = low;
+    } else {
+        *total = FM(gain)(FM(settled)(*total, rest), sum, rest);
+        *rest = v_add(*rest, low);
+    }
+}
+
 /* y[i] = E(x[i]); returns the sum. y may be x or NULL (nothing stored). */
 FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
 {
-    vec sum = v_set1(0), low = sum, rest = sum;
-    size_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        const vec a = v_scaled(v_load(x + i), s), b = v_scaled(v_load(x + i + LANES), s);
-        const vec c = v_scaled(v_load(x + i + 2 * LANES), s), d = v_scaled(v_load(x + i + 3 * LANES), s);
-        sum = FM(gain)(sum, v_add(v_add(a, b), v_add(c, d)), &low);
-        if (y) {
-            v_store(y + i, a);
-            v_store(y + i + LANES, b);
-            v_store(y + i + 2 * LANES, c);
-            v_store(y + i + 3 * LANES, d);
+    vec total = v_set1(0), rest = total;
+    for (size_t from = 0; from < n; from += FM_EXP_RUN) {
+        const size_t to = n - from < FM_EXP_RUN ? n : from + FM_EXP_RUN;
+        FM(exp_sum) sum = FM_NO_EXP;
+        size_t i = from;
+        for (; i + LANES <= to; i += LANES) {
+            const v_parts e = v_scaled_parts(v_load(x + i), s);
+            const vec joined = v_joined(e);
+            FM(gather)(&sum, e, joined);
+            if (y)
+                v_store(y + i, joined);
         }
-        if (i % FM_RUN == FM_RUN - 4 * LANES)
-            sum = FM(settled)(sum, &low);
+        if (i < to) {
+            const v_parts e = v_scaled_parts(v_load_n(x + i, to - i, -(real)INFINITY), s);
+            const vec joined = v_joined(e);
+            FM(gather)(&sum, e, joined);
+            if (y)
+                v_store_n(y + i, to - i, joined);
+        }
+        FM(add_run)(&total, &rest, v_sub(sum.sum, FM_START), sum.low, from == 0);
     }
-    for (; i < n; i += LANES) {
-        const vec e = v_scaled(FM(load_row)(x, i, n), s);
-        rest = v_add(rest, e);
-        if (y)
-            FM(store_row)(y, i, n, e);
-    }
-    sum = FM(gain)(sum, rest, &low);
-    return FM(sum_lanes)(sum, low);
+    return FM(sum_lanes)(total, rest);
 }
 
 /* As row_exp_sum, but the sum is that over x < m, and *count is how many equal m. */
 FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m, v_scale s, double *count)
 {
     const vec vm = v_set1(m), zero = v_set1(0), one = v_set1(1);
-    vec sum = zero, low = zero;
+    vec total = zero, rest = zero;
     double equal = 0;
-    for (size_t from = 0; from < n; from += FM_RUN) {
-        const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
-        vec c = zero, rest = zero;
-        size_t i = from;
-        for (; i + 4 * LANES <= to; i += 4 * LANES) {
-            vec four = zero;
-            for (size_t k = i; k < i + 4 * LANES; k += LANES) {
-                const vec v = v_load(x + k), e = v_scaled(v, s);
-                four = v_add(four, v_if_eq(v, vm, zero, e));
-                c = v_add(c, v_if_eq(v, vm, one, zero));
-                if (y)
-                    v_store(y + k, e);
-            }
-            sum = FM(gain)(sum, four, &low);
-        }
-        for (; i < to; i += LANES) {
-            const vec v = FM(load_row)(x, i, to), e = v_scaled(v, s);
-            rest = v_add(rest, v_if_eq(v, vm, zero, e));
+    for (size_t from = 0; from < n; from += FM_EXP_RUN) {
+        const size_t to = n - from < FM_EXP_RUN ? n : from + FM_EXP_RUN;
+        FM(parts_sum) sum = FM_NO_PARTS;
+        vec c = zero, low;
+        for (size_t i = from; i < to; i += LANES) {
+            const int whole = to - i >= LANES;
+            const vec v = whole ? v_load(x + i) : v_load_n(x + i, to - i, -(real)INFINITY);
+            v_parts e = v_scaled_parts(v, s);
+            if (y && whole)
+                v_store(y + i, v_joined(e));
+            else if (y)
+                v_store_n(y + i, to - i, v_joined(e));
+            e.power = v_if_eq(v, vm, zero, e.power);
             c = v_add(c, v_if_eq(v, vm, one, zero));
-            if (y)
-                FM(store_row)(y, i, to, e);
+            FM(gather_parts)(&sum, e);
         }
-        sum = FM(gain)(sum, rest, &low);
-        if (to < n)
-            sum = FM(settled)(sum, &low);
+        const vec whole = FM(parts_gathered)(&sum, &low);
+        FM(add_run)(&total, &rest, whole, low, from == 0);
         equal += v_sum(c);
     }
     *count = equal;
-    return FM(sum_lanes)(sum, low);
+    return FM(sum_lanes)(total, rest);
 }
-
-#define FM_RAISED ((double)(1LL << FM(FM_RAISE)))
 
 /* 1 / (sum + low), the sum lowered; the second half of it to *rest. */
 FM_INLINE vec FM(inverse)(vec sum, vec low, vec *rest)
@@ -101,7 +160,7 @@ FM_INLINE vec FM(inverse)(vec sum, vec low, vec *rest)
 }
 
 /* e / sum, e and sum being raised, inv and rest not: e rest is then no smaller than the last place of a normal result. */
-FM_INLINE vec FM(share)(vec e, vec inv, vec rest)
+FM_ALWAYS_INLINE vec FM(share)(vec e, vec inv, vec rest)
 {
     return v_lowered(v_fma(e, inv, v_mul(e, rest)));
 }
@@ -115,8 +174,9 @@ FM_INLINE vec FM(share_pair)(vec e, vec low, vec inv, vec rest)
 /* What FM_GROUP rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
  * entries equal the maximum, and the sum of E over the others. An infinite maximum makes them NaN. */
 typedef struct {
-    real max[LANES], origin[LANES], floor[LANES], n0[LANES];
+    real max[LANES], origin[LANES], floor[LANES], shift[LANES];
     double top[FM_GROUP], count[FM_GROUP], below[FM_GROUP];
+    real padded[FM_GROUP * LANES]; /* rows of one vector, with -inf past n */
 } FM(group);
 
 /* How many rows of n to take together: as many as stay in the first cache. */
@@ -126,13 +186,24 @@ FM_INLINE size_t FM(group_rows)(size_t rows, size_t n)
     return rows < most ? rows : most;
 }
 
+/* E of the first eight lanes, as exact as its parts are. */
+FM_INLINE v64 FM(scaled_wide)(vec x, v_scale s)
+{
+    const v_parts e = v_scaled_parts(x, s);
+    const v64 power = v_wide_lo(e.power);
+    return v64_fma(v64_add(v_wide_lo(e.main), v_wide_lo(e.rest)), power, power);
+}
+
 FM_INLINE void FM(group_scale)(FM(group) *g, const real *x, size_t rows, size_t n)
 {
     for (size_t r = 0; r < LANES; r++)
         g->max[r] = 0;
     if (n <= LANES)
-        for (size_t r = 0; r < rows; r++, x += n)
-            g->max[r] = v_max_lane(FM(load_row)(x, 0, n));
+        for (size_t r = 0; r < rows; r++, x += n) {
+            const vec v = FM(load_row)(x, 0, n);
+            v_store(g->padded + r * LANES, v);
+            g->max[r] = v_max_lane(v);
+        }
     else
         for (size_t r = 0; r < rows; r++, x += n)
             g->max[r] = FM(row_max)(x, n);
@@ -140,15 +211,15 @@ FM_INLINE void FM(group_scale)(FM(group) *g, const real *x, size_t rows, size_t 
     const v_scale s = v_scale_of(max);
     v_store(g->origin, s.origin);
     v_store(g->floor, s.floor);
-    v_store(g->n0, s.n0);
-    v64_store(g->top, v_wide_lo(v_scaled(max, s)));
+    v_store(g->shift, s.shift);
+    v64_store(g->top, FM(scaled_wide)(max, s));
     for (size_t r = 0; r < FM_GROUP; r++)
         g->count[r] = 1, g->below[r] = 0;
 }
 
 FM_INLINE v_scale FM(scale_row)(const FM(group) *g, size_t r)
 {
-    return (v_scale){v_set1(g->origin[r]), v_set1(g->floor[r]), v_set1(g->n0[r])};
+    return (v_scale){v_set1(g->origin[r]), v_set1(g->floor[r]), v_set1(g->shift[r])};
 }
 
 /* E of row r to y (NULL: nowhere), its sum and count to g. */
@@ -156,11 +227,13 @@ FM_INLINE void FM(group_exp)(FM(group) *g, size_t r, real *y, const real *x, siz
 {
     const v_scale s = FM(scale_row)(g, r);
     if (n <= LANES) {
-        const vec v = FM(load_row)(x, 0, n), m = v_set1(g->max[r]), e = v_scaled(v, s);
-        g->below[r] = FM(sum_lanes)(v_if_eq(v, m, v_set1(0), e), v_set1(0));
-        g->count[r] = v_count_eq(v, m);
+        const vec v = v_load(g->padded + r * LANES), m = v_set1(g->max[r]);
+        v_parts e = v_scaled_parts(v, s);
         if (y)
-            FM(store_row)(y, 0, n, e);
+            FM(store_row)(y, 0, n, v_joined(e));
+        e.power = v_if_eq(v, m, v_set1(0), e.power);
+        g->below[r] = FM(sum_lanes)(e.power, v_fma(e.main, e.power, v_mul(e.rest, e.power)));
+        g->count[r] = v_count_eq(v, m);
     } else
         g->below[r] = FM(row_exp_sum_below)(y, x, n, g->max[r], s, &g->count[r]);
 }
@@ -179,7 +252,7 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
         for (; rows; rows--, x += n, y += n) {
             const vec v = FM(load_row)(x, 0, n);
             vec low;
-            const vec e = v_scaled_pair(v, v_scale_of(v_set1(v_max_lane(v))), &low);
+            const vec e = FM(joined_pair)(v_scaled_parts(v, v_scale_of(v_set1(v_max_lane(v)))), &low);
             const double inv = FM_RAISED / FM(sum_lanes)(e, low);
             FM(store_row)(y, 0, n, FM(share_pair)(e, low, v_set1((real)inv), v_set1((real)(inv - (real)inv))));
         }
@@ -193,8 +266,8 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
         for (size_t r = 0; r < group; r++)
             sum[r] = FM(row_exp_sum)(stream ? NULL : y + r * n, x + r * n, n, FM(scale_row)(&g, r));
         for (size_t r = 0; r < group; r++, x += n, y += n) {
-            vec rest;
-            const vec inv = FM(inverse)(v_set1((real)sum[r]), v_set1((real)(sum[r] - (real)sum[r])), &rest);
+            const double inverse = FM_RAISED / sum[r];
+            const vec inv = v_set1((real)inverse), rest = v_set1((real)(inverse - (real)inverse));
             const v_scale s = FM(scale_row)(&g, r);
             if (stream) /* a second exponential is cheaper than a second trip to memory */
                 FM_ROW_STORE(y, n, 1, FM(share)(v_scaled(AT(x), s), inv, rest))
@@ -223,8 +296,9 @@ static void FM(log_softmax_rows)(real *y, const real *x, size_t rows, size_t n, 
             FM(group_exp)(&g, r, NULL, x + r * n, n);
         v64_store(log_sum, FM(group_log_sum)(&g));
         for (size_t r = 0; r < group; r++, x += n, y += n) {
-            const vec vm = v_set1(g.max[r]), ls = v_set1((real)log_sum[r]);
-            FM_ROW_STORE(y, n, stream, v_sub(v_sub(AT(x), vm), ls))
+            const double max = g.max[r], lse = (real)(max + log_sum[r]), part = lse - max;
+            const vec high = v_set1((real)lse), low = v_set1((real)((max - (lse - part)) + (log_sum[r] - part)));
+            FM_ROW_STORE(y, n, stream, v_sub(v_sub(AT(x), high), low))
         }
     }
 }
@@ -268,8 +342,7 @@ static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
     }
 
 /* The softmax of n <= FM_FEW entries of a compact copy, FM_PANEL apart, in their place, with what rounding takes from
- * each: a sum that begins far above all terms takes the upper bits of each exactly. Longer columns would pay a third for
- * it, these few pay a sixth at most. */
+ * each. Longer columns would pay a third for it, these few pay a sixth at most. */
 #define FM_FEW 3
 FM_INLINE void FM(share_column)(vec *x, size_t n)
 {
@@ -277,14 +350,13 @@ FM_INLINE void FM(share_column)(vec *x, size_t n)
     for (size_t i = 1; i < n; i++)
         max = v_max(x[i * FM_PANEL], max);
     const v_scale s = v_scale_of(max);
-    const vec start = v_set1((real)(96 * FM_RAISED));
-    vec sum = start, low = v_set1(0), lows[FM_FEW], rest;
+    vec sum = v_set1(0), low = sum, lows[FM_FEW], rest;
     for (size_t i = 0; i < n; i++) {
-        const vec e = x[i * FM_PANEL] = v_scaled_pair(x[i * FM_PANEL], s, &lows[i]), next = v_add(sum, e);
-        low = v_add(low, v_add(v_sub(e, v_sub(next, sum)), lows[i]));
-        sum = next;
+        x[i * FM_PANEL] = FM(joined_pair)(v_scaled_parts(x[i * FM_PANEL], s), &lows[i]);
+        sum = FM(gain)(sum, x[i * FM_PANEL], &low);
+        low = v_add(low, lows[i]);
     }
-    const vec inv = FM(inverse)(v_sub(sum, start), low, &rest);
+    const vec inv = FM(inverse)(sum, low, &rest);
     for (size_t i = 0; i < n; i++)
         x[i * FM_PANEL] = FM(share_pair)(x[i * FM_PANEL], lows[i], inv, rest);
 }
@@ -304,9 +376,11 @@ static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, si
         }
         FM_COLS_MAX(src, n, step, max)
         FM_PANEL_EACH(scale[j] = v_scale_of(max[j]);)
-        FM_COLS_SUMS(n, sum, low, const v_scale s = scale[j];
-                     , const vec e = v_scaled(AT(src + i * step), s); PUT(terms + i * step, e);, e)
-        FM_PANEL_EACH(sum[j] = FM(inverse)(sum[j], low[j], &low[j]);)
+        FM_COLS_EACH(n, const v_scale s = scale[j]; FM(exp_sum) run = FM_NO_EXP;,
+                     const v_parts e = v_scaled_parts(AT(src + i * step), s); const vec joined = v_joined(e);
+                     PUT(terms + i * step, joined); FM(gather)(&run, e, joined);,
+                     FM(add_run)(&sum[j], &low[j], v_sub(run.sum, FM_START), run.low, strip_ == 0);)
+        FM_PANEL_EACH(sum[j] = FM(nearest)(sum[j], &low[j]); sum[j] = FM(inverse)(sum[j], low[j], &low[j]);)
         for (size_t i = 0; i < n; i++)
             FM_PANEL_EACH(PUT(y + i * stride, FM(share)(AT(terms + i * step), sum[j], low[j]));)
     }
@@ -324,42 +398,66 @@ static void FM(softmax_backward_cols)(real *dx, const real *g, const real *y, si
 }
 
 #define FM_COUNTED (1 << 16) /* entries that are counted one by one: 2^24 + 1 is no float */
-/* For one panel's columns: scale[j], E(max) in top[j], how many equal max[j] in count[j] and the sum of E over
- * the others in below[j]; `also` does something with each E, e. */
-#define FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, top, count, below, also)                             \
+/* Of one panel's columns, whose maxima are known: scale[j], how many entries equal max[j] in count[j] and the sum of E over
+ * the others in below[j] and low[j]; `also` does something with the parts e of each E. */
+#define FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, count, below, low, also)                             \
     {                                                                                                        \
         const vec zero_ = v_set1(0), one_ = v_set1(1);                                                       \
         vec many_[FM_PANEL];                                                                                 \
-        FM_PANEL_EACH(scale[j] = v_scale_of(max[j]); top[j] = v_scaled(max[j], scale[j]);                    \
-                      count[j] = many_[j] = zero_;)                                                          \
-        FM_COLS_SUM(n, below, const v_scale s_ = scale[j]; const vec m_ = max[j];                            \
-                    if (strip_ % FM_COUNTED == 0) { many_[j] = v_add(many_[j], count[j]); count[j] = zero_; }, \
-                    const vec v_ = AT(x + i * stride); const vec e = v_scaled(v_, s_);                       \
-                    count[j] = v_add(count[j], v_if_eq(v_, m_, one_, zero_)); also,                          \
-                    v_if_eq(v_, m_, zero_, e))                                                               \
-        FM_PANEL_EACH(count[j] = v_add(many_[j], count[j]);)                                                 \
+        FM_PANEL_EACH(scale[j] = v_scale_of(max[j]); count[j] = many_[j] = zero_;)                           \
+        FM_COLS_EACH(n, const v_scale s_ = scale[j]; const vec m_ = max[j]; FM(parts_sum) run_ = FM_NO_PARTS; \
+                     if (strip_ % FM_COUNTED == 0) { many_[j] = v_add(many_[j], count[j]); count[j] = zero_; }, \
+                     const vec v_ = AT(x + i * stride); v_parts e = v_scaled_parts(v_, s_); also             \
+                     count[j] = v_add(count[j], v_if_eq(v_, m_, one_, zero_));                               \
+                     e.power = v_if_eq(v_, m_, zero_, e.power); FM(gather_parts)(&run_, e);,                 \
+                     vec low_; const vec sum_ = FM(parts_gathered)(&run_, &low_);                            \
+                     FM(add_run)(&below[j], &low[j], sum_, low_, strip_ == 0);)                              \
+        FM_PANEL_EACH(count[j] = v_add(many_[j], count[j]); below[j] = FM(nearest)(below[j], &low[j]);)      \
     }
 
-/* max[j] and log(sum(e^(x - max))) of one panel's columns. */
-#define FM_COLS_LOG_SUM(x, n, stride, max, log_sum)                                                          \
+/* E(max), and what rounding takes from it */
+FM_INLINE vec FM(top)(vec max, v_scale s, vec *low)
+{
+    return FM(joined_pair)(v_scaled_parts(max, s), low);
+}
+
+/* log(sum(e^(x - max))) of columns in two parts, by what FM_COLS_EXP_SUM_BELOW found */
+FM_INLINE vec FM(log_sum)(vec count, vec below, vec below_low, vec top, vec top_low, vec *low)
+{
+    const vec inverse = v_div(v_set1(1), top), s = v_mul(below, inverse);
+    const vec left = v_fnma(s, top_low, v_add(v_fnma(s, top, below), below_low));
+    return v_log_sum_pair(count, s, v_mul(left, inverse), low);
+}
+
+/* max + the log-sum, log + *low, as the nearest number and what is left, *low */
+FM_INLINE vec FM(log_sum_exp)(vec max, vec log, vec *low)
+{
+    const vec sum = FM(gain)(max, log, low);
+    return FM(nearest)(sum, low);
+}
+
+/* The same of one panel's columns, and their maxima. */
+#define FM_COLS_LOG_SUM_EXP(x, n, stride, max, lse, low)                                                     \
     {                                                                                                        \
-        vec top[FM_PANEL], count[FM_PANEL], below[FM_PANEL];                                                 \
+        vec count[FM_PANEL], below[FM_PANEL];                                                                \
         v_scale scale[FM_PANEL];                                                                             \
         FM_COLS_MAX(x, n, stride, max)                                                                       \
-        FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, top, count, below, )                                 \
-        FM_PANEL_EACH(log_sum[j] = v_log_sum(count[j], v_div(below[j], top[j]));)                            \
+        FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, count, below, low, )                         \
+        FM_PANEL_WHOLE(vec top_low; const vec top = FM(top)(max[j], scale[j], &top_low);                     \
+                       const vec log = FM(log_sum)(count[j], below[j], low[j], top, top_low, &low[j]);       \
+                       lse[j] = FM(log_sum_exp)(max[j], log, &low[j]);)                                      \
     }
 
 static void FM(log_softmax_cols)(real *y, const real *x, size_t n, size_t stride, size_t width)
 {
     FM_PANELS(width)
     {
-        vec max[FM_PANEL], log_sum[FM_PANEL];
+        vec max[FM_PANEL], lse[FM_PANEL], low[FM_PANEL];
         FM_COLS_COPY(src, unused, step, x, y, n, stride)
         (void)unused;
-        FM_COLS_LOG_SUM(src, n, step, max, log_sum)
+        FM_COLS_LOG_SUM_EXP(src, n, step, max, lse, low)
         for (size_t i = 0; i < n; i++)
-            FM_PANEL_EACH(PUT(y + i * stride, v_sub(v_sub(AT(src + i * step), max[j]), log_sum[j]));)
+            FM_PANEL_EACH(PUT(y + i * stride, v_sub(v_sub(AT(src + i * step), lse[j]), low[j]));)
     }
 }
 
@@ -379,13 +477,12 @@ static void FM(logsumexp_cols)(real *lse, const real *x, size_t n, size_t stride
 {
     FM_PANELS(width)
     {
-        vec max[FM_PANEL], log_sum[FM_PANEL], nan[FM_PANEL];
+        vec max[FM_PANEL], sum[FM_PANEL], low[FM_PANEL], nan[FM_PANEL];
         const vec zero = v_set1(0);
-        FM_COLS_LOG_SUM(x, n, stride, max, log_sum)
+        FM_COLS_LOG_SUM_EXP(x, n, stride, max, sum, low)
         /* An infinite maximum is the result itself unless the column holds a NaN, which its sum with 0 for
          * everything else shows. */
         FM_COLS_SUM(n, nan, , const vec v = AT(x + i * stride);, v_if_eq(v, v, zero, v))
-        FM_PANEL_EACH(const vec infinite = v_add(max[j], nan[j]), finite = v_add(max[j], log_sum[j]);
-                      PUT(lse, v_if_eq(v_sub(max[j], max[j]), zero, finite, infinite));)
+        FM_PANEL_EACH(PUT(lse, v_if_eq(v_sub(max[j], max[j]), zero, sum[j], v_add(max[j], nan[j])));)
     }
 }

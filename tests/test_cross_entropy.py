@@ -76,6 +76,31 @@ def test_all_options(dtype, hard, shape, axis):
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("axis, value, slope", [(1, 1.5, 2.25), (0, 3, 3)])
+def test_accuracy(axis, value, slope):
+    """Each loss and each entry of its gradient in ulp of itself."""
+    for n in (2, 10, 17, 100, 600):
+        for scale, shift in ((1, 3.3), (5, 0), (10, 3.3)):
+            x, target, _ = make((40_000 // n, n), 1, np.float32, scale=scale)
+            x += np.float32(shift)
+            wide, rows = x.astype(np.longdouble), np.arange(len(x))
+            top = wide.max(axis=1, keepdims=True)
+            e = np.exp(wide - top)
+            others = np.where(wide == top, 0, e).sum(axis=1, keepdims=True) + (wide == top).sum(axis=1, keepdims=True) - 1
+            total, own = 1 + others, wide[rows, target][:, None]
+            want = e / total
+            want[rows, target] = -(np.where(own == top, others, total - np.exp(own - top)) / total)[:, 0]
+            loss, dx = fastml.cross_entropy_with_grad(
+                np.ascontiguousarray(np.moveaxis(x, 1, axis)), target, axis, reduction="none"
+            )
+            assert ulps(loss, (top - own + np.log1p(others))[:, 0]) <= value, f"{n} classes, scale {scale}"
+            assert ulps(np.moveaxis(dx, axis, 1), want) <= slope, f"gradient, {n} classes, scale {scale}"
+
+
+def ulps(got, want):
+    return (np.abs(got.astype(np.longdouble) - want) / np.spacing(np.abs(want).astype(got.dtype))).max()
+
+
 @pytest.mark.parametrize("n", LENGTHS[1:])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tails(dtype, n):
