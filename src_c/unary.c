@@ -5,24 +5,37 @@
  * last, so that a tiny result is rounded once. Doubles take it as it is.
  *
  * Floats take unary_quick: the function of a is a polynomial of degree 6 in one of 16 pieces, whose coefficients lie in
- * the lanes of seven registers and are permuted into place, without exp or division: 22 instructions a vector instead of
- * 50. Only the far tail, where e^-a falls below what 16 pieces can follow, needs unary_exact, for whole vectors with
- * such a lane; each lane takes the one or the other by its own x, so no bit depends on the neighbours. Rejected: uniform
- * pieces (degree 7 for GELU), 32 pieces of degree 5 (two registers to a coefficient), sharing one curve of e^-a
- * (divisions again).
+ * the lanes of registers and are permuted into place, without exp or division. Each piece is expanded about a point where
+ * the curve is very nearly a float (tools/fit_curves.py), so that c0 has no error and what remains is the last rounding
+ * and a share of the one before it: at most 0.98 ulp, slopes included. Curves that begin in 0 are a + t (c1 + ...) in
+ * their first piece, c0 being infinity there and min(a, c0) what is added. Only the far tail, where e^-a falls below what
+ * 16 pieces can follow, needs unary_far, for whole vectors with such a lane; each lane takes the one or the other by its
+ * own x, so no bit depends on the neighbours. Rejected: pieces of a power of two in width (0.6 ulp by the polynomial
+ * alone), 32 pieces of degree 5 (two registers to a coefficient), c0 in two parts (as dear as a center), sharing one curve
+ * of e^-a (divisions again).
  *
  * GELU is x Phi(x) with the normal distribution Phi: with Q(a) = Phi(-a) = e^(-a^2/2) M(a), the square in two parts
  * since e^(-a^2/2) takes its error times a^2, y = x - a Q for x >= 0 and -a Q otherwise; y' = 1 - H or H with
  * H = Q - a phi(a). The tanh form is x sigmoid(2u) exactly: 1 + tanh(u) = 2 / (1 + e^(-2u)).
  */
 
+/* From here on e^-a is 0. */
+#define UNARY_END(single, twice) (sizeof(real) == 4 ? single : twice)
+static const real FM(unary_end)[] = {
+    [FM_GELU] = UNARY_END(15, 39),      [FM_GELU_TANH] = UNARY_END(11, 22), [FM_SILU] = UNARY_END(112, 755),
+    [FM_SIGMOID] = UNARY_END(112, 755), [FM_TANH] = UNARY_END(56, 378),     [FM_SOFTPLUS] = UNARY_END(112, 755),
+    [FM_ELU] = UNARY_END(112, 755),
+};
+#undef UNARY_END
+
+#if FM_BITS == 64 || defined(__OPTIMIZE_SIZE__)
+
 /* y = f(x), or with g (not NULL) g f(x); kind: a function of unary.h or, plus FM_KINDS, its slope. */
 static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold,
                             int stream)
 {
-    static const real ends32[] = {15, 11, 112, 112, 56, 112, 112}, ends64[] = {39, 22, 755, 755, 378, 755, 755};
     const vec zero = v_set1(0), one = v_set1(1), scale = v_set1(alpha), limit = v_set1(threshold);
-    const vec end = v_set1((sizeof(real) == 4 ? ends32 : ends64)[kind % FM_KINDS]); /* from here on all is constant, e = 0 */
+    const vec end = v_set1(FM(unary_end)[kind % FM_KINDS]);
     const vec least = v_set1(sizeof(real) == 4 ? -64 : -128); /* so small an e beside 1 is nothing, and no underflow */
     FM_RUN_STORE(y, n, stream, {
         const vec v = AT(x), a = v_abs(v), b = v_min(end, a);
@@ -104,97 +117,246 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
     })
 }
 
-#if FM_BITS == 32 && !defined(__OPTIMIZE_SIZE__)
+static void FM(unary)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold, int stream)
+{
+    FM(unary_exact)(kind, y, g, x, n, alpha, threshold, stream);
+}
+
+#else
 
 /* How a curve q becomes the function:
- *     TIMES  max(x, 0) - a q      PLUS  max(x, 0) + q     ODD  q with x's sign     ELU        x, below 0 -alpha q
+ *     TIMES  max(x, 0) - q / 2    PLUS  max(x, 0) + q     ODD  q with x's sign     ELU        x, below 0 -alpha q
  *     SHARE  1 - q, below 0 q     EVEN  q                                          ELU_SLOPE  1, from 0 down alpha q */
 enum { UNARY_TIMES, UNARY_SHARE, UNARY_PLUS, UNARY_EVEN, UNARY_ODD, UNARY_ELU, UNARY_ELU_SLOPE };
 
-/* y, and exact values where beyond > far. */
-static __attribute__((noinline)) v32 unary_mend(int kind, v32 y, v32 x, v32 beyond, v32 far, float alpha)
-{
-    float lanes[16];
-    v32_store(lanes, x);
-    unary_exact_32(kind, lanes, NULL, lanes, 16, alpha, INFINITY, 0);
-    return v32_if_lt(far, beyond, v32_load(lanes), y);
-}
-
-/* Of each kind, then of each slope, the form and the curve. */
+/* The form and the curve of each kind and slope. */
 static const struct { uint8_t form, curve; } unary_ways[] = {
-    {UNARY_TIMES, FM_CURVE_GELU}, {UNARY_TIMES, FM_CURVE_GELU_TANH}, {UNARY_TIMES, FM_CURVE_SIGMOID},
-    {UNARY_SHARE, FM_CURVE_SIGMOID}, {UNARY_ODD, FM_CURVE_TANH}, {UNARY_PLUS, FM_CURVE_SOFTPLUS},
-    {UNARY_ELU, FM_CURVE_ELU},
-    {UNARY_SHARE, FM_CURVE_GELU_SLOPE}, {UNARY_SHARE, FM_CURVE_GELU_TANH_SLOPE}, {UNARY_SHARE, FM_CURVE_SILU_SLOPE},
-    {UNARY_EVEN, FM_CURVE_SIGMOID_SLOPE}, {UNARY_EVEN, FM_CURVE_TANH_SLOPE}, {UNARY_SHARE, FM_CURVE_SIGMOID},
-    {UNARY_ELU_SLOPE, FM_CURVE_ELU_SLOPE},
+    [FM_GELU] = {UNARY_TIMES, FM_CURVE_GELU},
+    [FM_GELU_TANH] = {UNARY_TIMES, FM_CURVE_GELU_TANH},
+    [FM_SILU] = {UNARY_TIMES, FM_CURVE_SILU},
+    [FM_SIGMOID] = {UNARY_SHARE, FM_CURVE_SIGMOID},
+    [FM_TANH] = {UNARY_ODD, FM_CURVE_TANH},
+    [FM_SOFTPLUS] = {UNARY_PLUS, FM_CURVE_SOFTPLUS},
+    [FM_ELU] = {UNARY_ELU, FM_CURVE_ELU},
+    [FM_KINDS + FM_GELU] = {UNARY_SHARE, FM_CURVE_GELU_SLOPE},
+    [FM_KINDS + FM_GELU_TANH] = {UNARY_SHARE, FM_CURVE_GELU_TANH_SLOPE},
+    [FM_KINDS + FM_SILU] = {UNARY_SHARE, FM_CURVE_SILU_SLOPE},
+    [FM_KINDS + FM_SIGMOID] = {UNARY_EVEN, FM_CURVE_SIGMOID_SLOPE},
+    [FM_KINDS + FM_TANH] = {UNARY_EVEN, FM_CURVE_TANH_SLOPE},
+    [FM_KINDS + FM_SOFTPLUS] = {UNARY_SHARE, FM_CURVE_SIGMOID},
+    [FM_KINDS + FM_ELU] = {UNARY_ELU_SLOPE, FM_CURVE_ELU_SLOPE},
 };
 
+/* y, and the function of x where beyond > far: there e = e^-a is so small that 1 / (1 + e) is 1 - e, and the curve e
+ * times a factor. Both are carried in two parts up to the last multiply-add. */
+static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyond, v32 far, float alpha)
+{
+    const v32 zero = v32_set1(0), one = v32_set1(1), b = v32_min(v32_set1(unary_end_32[kind % FM_KINDS]), v32_abs(x));
+    v32 t = v32_sub(zero, b), low = zero, factor = one, rest, k, e1_low;
+    switch (kind) { /* e = e^(t + low) */
+    case FM_GELU:
+    case FM_KINDS + FM_GELU:
+        t = v32_mul(b, v32_mul(b, v32_set1(-0.5f)));
+        low = v32_fma(b, v32_mul(b, v32_set1(-0.5f)), v32_sub(zero, t));
+        break;
+    case FM_GELU_TANH:
+    case FM_KINDS + FM_GELU_TANH:
+        t = v32_tanh_exponent(b, &low);
+        break;
+    case FM_KINDS + FM_TANH:
+        t = v32_add(t, t);
+    }
+    const v32 e1 = v32_exp_pair(&k, &e1_low, t), near = v32_max(v32_set1(-64), k), e = v32_scale1(e1, near);
+    e1_low = v32_fma(e1, low, e1_low);
+    switch (kind) { /* the curve is (factor + rest) e */
+    case FM_SILU:
+    case FM_GELU_TANH:
+        factor = b;
+        rest = v32_mul(b, v32_sub(zero, e));
+        break;
+    case FM_SOFTPLUS:
+        rest = v32_mul(v32_set1(-0.5f), e);
+        break;
+    case FM_GELU:
+    case FM_KINDS + FM_GELU: {
+        /* a M(a) - 1 / sqrt(2 pi) over 1 / a^2, by interpolation at Chebyshev's nodes for a >= 4.75 */
+        const v32 c = v32_set1(0x1.988454p-2f), c_low = v32_set1(-0x1.857936p-27f), s = v32_div(one, v32_mul(b, b));
+        rest = v32_fma(v32_set1(0x1.ea8dd8p+9f), s, v32_set1(-0x1.f8e6c4p+7f));
+        rest = v32_fma(rest, s, v32_set1(0x1.37de3ep+5f));
+        rest = v32_fma(rest, s, v32_set1(-0x1.7c9a3ep+2f));
+        rest = v32_fma(rest, s, v32_set1(0x1.325404p+0f));
+        rest = v32_fma(rest, s, v32_set1(-0x1.988430p-2f));
+        rest = v32_fma(rest, s, c_low);
+        factor = c;
+        if (kind != FM_GELU) { /* M(a) - a / sqrt(2 pi) */
+            factor = v32_sub(zero, v32_mul(b, c));
+            rest = v32_div(v32_add(c, rest), b);
+            rest = v32_sub(rest, v32_add(v32_fma(b, c, factor), v32_mul(b, c_low)));
+        }
+        break;
+    }
+    case FM_KINDS + FM_GELU_TANH: { /* 1 - d + (2 d - 1) e, d = a (2u)' */
+        const v32 k1 = v32_set1(0x1.988454p+0f), k3 = v32_set1(0x1.b6676cp-3f), s = v32_mul(b, b), p = v32_mul(s, k3);
+        const v32 du = v32_add(p, k1), d = v32_mul(b, du);
+        v32 du_low = v32_fma(v32_fma(b, b, v32_sub(zero, s)), k3, v32_fma(s, k3, v32_sub(zero, p)));
+        du_low = v32_add(v32_add(du_low, v32_set1(-0x1.857936p-25f)), v32_sub(k1, v32_sub(du, p)));
+        factor = v32_sub(one, d);
+        rest = v32_sub(v32_fnma(b, du, d), v32_fma(b, du_low, v32_add(v32_add(factor, d), v32_set1(-1))));
+        rest = v32_fma(v32_fma(v32_set1(2), d, v32_set1(-1)), e, rest);
+        break;
+    }
+    case FM_KINDS + FM_SILU:
+        factor = v32_sub(one, b);
+        rest = v32_mul(v32_fma(v32_set1(2), b, v32_set1(-1)), e);
+        break;
+    case FM_KINDS + FM_SIGMOID:
+        rest = v32_mul(v32_set1(-2), e);
+        break;
+    case FM_KINDS + FM_TANH:
+        factor = v32_set1(4);
+        rest = v32_mul(v32_set1(-8), e);
+        break;
+    case FM_KINDS + FM_ELU:
+        rest = zero;
+        break;
+    default: /* sigmoid */
+        rest = v32_sub(zero, e);
+    }
+    v32 r = v32_fma(factor, e1, v32_fma(v32_add(factor, rest), e1_low, v32_mul(rest, e1)));
+    const int form = unary_ways[kind].form;
+    r = v32_scale2(r, form == UNARY_EVEN ? k : v32_if_lt(x, zero, k, near)); /* the upper side has no tail to underflow */
+    switch (form) {
+    case UNARY_TIMES: /* -0; -infinity gives NaN, as infinity times 0 */
+        r = v32_sub(v32_if_lt(x, zero, v32_mul(x, zero), x), r);
+        break;
+    case UNARY_SHARE:
+        r = v32_if_lt(x, zero, r, v32_sub(one, r));
+        if (kind != FM_SIGMOID && kind != FM_KINDS + FM_SOFTPLUS)
+            r = v32_fma(x, zero, r); /* infinity gives NaN, as infinity times 0 */
+        break;
+    case UNARY_PLUS:
+        r = v32_add(v32_max(zero, x), r);
+        break;
+    case UNARY_ELU_SLOPE:
+        r = v32_mul(v32_set1(alpha), r);
+    }
+    return v32_if_lt(far, beyond, r, y);
+}
+
+/* n is a multiple of 16: a loop that also minds tails is a tenth slower. */
 FM_INLINE void unary_quick(int kind, int form, float *y, const float *g, const float *x, size_t n, float alpha, int stream)
 {
     const int flat = form == UNARY_ODD || form == UNARY_ELU;
     const fm_curve *f = fm_curves + unary_ways[kind].curve;
-    const v32 zero = v32_set1(0), one = v32_set1(1), scale = v32_set1(form == UNARY_ELU ? -alpha : alpha);
-    const v32 origin = v32_set1(f->origin), far = v32_set1(f->far), end = v32_set1(flat ? f->far : INFINITY);
-    const v32 c0 = v32_load(f->c[0]), c1 = v32_load(f->c[1]), c2 = v32_load(f->c[2]), c3 = v32_load(f->c[3]);
-    const v32 c4 = v32_load(f->c[4]), c5 = v32_load(f->c[5]), c6 = v32_load(f->c[6]);
-    FM_RUN_STORE(y, n, stream, {
-        const v32 v = AT(x);
+    const v32 zero = v32_set1(0), one = v32_set1(1), half = v32_set1(0.5f), weight = v32_set1(form == UNARY_ELU ? -alpha : alpha);
+    const v32 scale = v32_set1(f->scale), origin = v32_set1(f->origin), far = v32_set1(f->far);
+    const v32 center = v32_load(f->center), c0 = v32_load(f->c[0]), c1 = v32_load(f->c[1]), c2 = v32_load(f->c[2]);
+    const v32 c3 = v32_load(f->c[3]), c4 = v32_load(f->c[4]), c5 = v32_load(f->c[5]), c6 = v32_load(f->c[6]);
+    for (size_t j = 0; j < n; j += 16) {
+        const v32 v = v32_load(x + j);
         v32 a = v32_abs(v), r;
         if (flat)
-            a = v32_min(end, a);
-        const v32 i = v32_sub(origin, a), t = v32_sub(a, v32_sub(origin, i));
-        v32 q = v32_fma(v32_pick(c6, i), t, v32_pick(c5, i)), beyond = a;
+            a = v32_min(far, a);
+        const v32 beyond = form == UNARY_ELU_SLOPE ? v32_sub(zero, v) : a;
+        const int outside = flat ? 0 : v32_any_lt(far, beyond);
+        const v32 i = v32_fnma(a, scale, origin), z = v32_pick(center, i), t = v32_sub(a, z);
+        v32 q = v32_fma(v32_pick(c6, i), t, v32_pick(c5, i)), first = v32_pick(c0, i);
         q = v32_fma(q, t, v32_pick(c4, i));
         q = v32_fma(q, t, v32_pick(c3, i));
         q = v32_fma(q, t, v32_pick(c2, i));
         q = v32_fma(q, t, v32_pick(c1, i));
-        q = v32_fma(q, t, v32_pick(c0, i));
+        if (flat || form == UNARY_TIMES) /* a itself in the first piece */
+            first = v32_min(a, first);
+        if (form == UNARY_PLUS) { /* x = z + t joins c0 and c1, to be rounded once with the curve */
+            const v32 line = v32_unless_lt(v, zero, one);
+            q = v32_add(q, line);
+            first = v32_fma(z, line, first);
+        }
+        q = v32_fma(q, t, first);
         switch (form) {
         case UNARY_TIMES:
-            r = v32_fnma(a, q, v32_max(zero, v));
+            r = v32_fnma(half, q, v32_max(zero, v));
             break;
         case UNARY_SHARE:
             r = v32_if_lt(v, zero, q, v32_sub(one, q));
-            break;
-        case UNARY_PLUS:
-            r = v32_add(v32_max(zero, v), q);
             break;
         case UNARY_ODD:
             r = v32_copysign(q, v);
             break;
         case UNARY_ELU:
-            r = v32_if_lt(v, zero, v32_mul(scale, q), v);
+            r = v32_if_lt(v, zero, v32_mul(weight, q), v);
             break;
         case UNARY_ELU_SLOPE:
-            r = v32_if_lt(zero, v, one, v32_mul(scale, q));
-            beyond = v32_sub(zero, v);
+            r = v32_if_lt(zero, v, one, v32_mul(weight, q));
             break;
         default:
             r = q;
         }
-        if (__builtin_expect(v32_any_lt(far, beyond), 0))
-            r = unary_mend(kind, r, v, beyond, far, alpha);
-        value_ = g ? v32_mul(AT(g), r) : r;
-    })
+        if (__builtin_expect(outside, 0))
+            r = unary_far(kind, r, v, beyond, far, alpha);
+        if (g)
+            r = v32_mul(v32_load(g + j), r);
+        if (stream)
+            v32_stream(y + j, r);
+        else
+            v32_store(y + j, r);
+    }
+    if (stream)
+        fm_stream_end();
 }
 
-/* One loop, with a jump in it, for all forms but GELU's and SiLU's own, which it would slow down by a fifth; the others
- * lose nothing. */
+/* A loop for each form: with a jump in it, one for all is up to a third slower. */
+static void unary_whole(int kind, float *y, const float *g, const float *x, size_t n, float alpha, int stream)
+{
+    switch (unary_ways[kind].form) {
+    case UNARY_TIMES:
+        unary_quick(kind, UNARY_TIMES, y, NULL, x, n, alpha, stream);
+        break;
+    case UNARY_SHARE:
+        unary_quick(kind, UNARY_SHARE, y, g, x, n, alpha, stream);
+        break;
+    case UNARY_PLUS:
+        unary_quick(kind, UNARY_PLUS, y, NULL, x, n, alpha, stream);
+        break;
+    case UNARY_EVEN:
+        unary_quick(kind, UNARY_EVEN, y, g, x, n, alpha, stream);
+        break;
+    case UNARY_ODD:
+        unary_quick(kind, UNARY_ODD, y, NULL, x, n, alpha, stream);
+        break;
+    case UNARY_ELU:
+        unary_quick(kind, UNARY_ELU, y, NULL, x, n, alpha, stream);
+        break;
+    default:
+        unary_quick(kind, UNARY_ELU_SLOPE, y, g, x, n, alpha, stream);
+    }
+}
+
+static void unary_few(int kind, float *y, const float *g, const float *x, size_t n, float alpha)
+{
+    float lanes[16], slopes[16];
+    v32_store(lanes, v32_load_n(x, n, 0));
+    v32_store(slopes, g ? v32_load_n(g, n, 0) : v32_set1(0));
+    unary_whole(kind, lanes, g ? slopes : NULL, lanes, 16, alpha, 0);
+    v32_store_n(y, n, v32_load(lanes));
+}
+
+/* Long runs begin with y's next 64-byte boundary, as in loops.h. */
 static void unary_32(int kind, float *y, const float *g, const float *x, size_t n, float alpha, float threshold, int stream)
 {
     (void)threshold;
-    if (unary_ways[kind].form == UNARY_TIMES)
-        unary_quick(kind, UNARY_TIMES, y, NULL, x, n, alpha, stream);
-    else
-        unary_quick(kind, unary_ways[kind].form, y, g, x, n, alpha, stream);
+    size_t head = stream || n >= 512 ? (64 - ((uintptr_t)y & 63)) % 64 / sizeof(float) : 0;
+    if (head > n)
+        head = n;
+    const size_t whole = (n - head) / 16 * 16, rest = head + whole;
+    if (head)
+        unary_few(kind, y, g, x, head, alpha);
+    if (whole)
+        unary_whole(kind, y + head, g ? g + head : NULL, x + head, whole, alpha, stream);
+    if (rest < n)
+        unary_few(kind, y + rest, g ? g + rest : NULL, x + rest, n - rest, alpha);
 }
 
-#else
-static void FM(unary)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold, int stream)
-{
-    FM(unary_exact)(kind, y, g, x, n, alpha, threshold, stream);
-}
 #endif
 
 /* Softplus of z + low = beta x: the function moves by low times its slope, which for a tiny result is the result. */

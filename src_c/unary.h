@@ -5,17 +5,17 @@
 /* The functions of unary_run. The slope of a kind, as unary.c numbers it, is the kind plus FM_KINDS. */
 enum { FM_GELU, FM_GELU_TANH, FM_SILU, FM_SIGMOID, FM_TANH, FM_SOFTPLUS, FM_ELU, FM_KINDS, FM_LEAKY_RELU = 2 * FM_KINDS };
 
-/* A function of a = |x| in 16 pieces. r = origin - a, rounded, is the number of the piece in its last four bits, and
- * origin - r the piece's center; c[0] + c[1] t + ... + c[6] t^6 is the polynomial there, t = a - center, c[i] having a
- * number for each piece. The origin lies near a power of two: on one side of it floats are twice as dense as on the
- * other, and so are the pieces, where the curve needs them. Beyond `far` they no longer hold. */
+/* A function of a = |x| in 16 pieces. r = origin - scale a, rounded, has the number of the piece in its last four bits;
+ * c[0] + c[1] t + ... + c[6] t^6 is the polynomial there, t = a - center. An origin near a power of two makes some pieces
+ * twice as wide as the others: on one side of it floats are half as dense. Beyond `far` the pieces no longer hold. */
 typedef struct {
-    float origin, far, c[7][16];
+    float scale, origin, far, center[16], c[7][16];
 } fm_curve;
 
 enum {
-    FM_CURVE_GELU,      /* Phi(-a) */
-    FM_CURVE_GELU_TANH, /* sigmoid(-2u), u = sqrt(2 / pi) (a + 0.044715 a^3) */
+    FM_CURVE_GELU,      /* 2a Phi(-a) */
+    FM_CURVE_GELU_TANH, /* 2a sigmoid(-2u), u = sqrt(2 / pi) (a + 0.044715 a^3) */
+    FM_CURVE_SILU,      /* 2a sigmoid(-a) */
     FM_CURVE_SIGMOID,   /* sigmoid(-a) */
     FM_CURVE_TANH,      /* tanh(a) */
     FM_CURVE_SOFTPLUS,  /* log(1 + e^-a) */
