@@ -44,7 +44,7 @@ class Reduction:
     peers: dict[str, Callable[..., Any]]
     magnitudes: tuple[str, ...] = tuple(MAGNITUDES)
     terms: Callable[..., Any] | None = None
-    longest: bool = False
+    longest: bool = True  # of 2^28: whole arrays of results, sorts and columns need more memory than 24 GB
     shortest: int = 10
     dtypes: tuple[type, ...] = (np.float32, np.float64)
 
@@ -84,6 +84,17 @@ def positive(draw: np.ndarray) -> tuple:
     """Two distributions, not normalised, in which no number is 0."""
     least = np.abs(draw).max() * draw.dtype.type(1e-9)
     return tuple(np.maximum(np.abs(x), least) for x in (draw, np.roll(draw, 1) + draw[::-1]))
+
+
+def classes(draw: np.ndarray) -> tuple:
+    """Labels 0 to 4, and others that are mostly the same."""
+    own = (np.abs(draw) * 1000).astype(np.int64) % 5
+    return own, np.where(draw > 1, (own + 1) % 5, own)
+
+
+def side_by_side(x: np.ndarray) -> np.ndarray:
+    """As a column, beside another one."""
+    return np.stack((x, -x), axis=1)
 
 
 def logits(draw: np.ndarray) -> tuple:
@@ -141,6 +152,12 @@ def wasserstein(u: np.ndarray, v: np.ndarray) -> Any:
     return mean(lambda u, v: np.abs(u - v), np.sort(u), np.sort(v))
 
 
+def quantile(x: np.ndarray, quarter: int) -> Any:
+    at, rest = divmod((len(x) - 1) * quarter, 4)
+    low, high = np.partition(x, (at, min(at + 1, len(x) - 1)))[[at, min(at + 1, len(x) - 1)]].astype(EXTENDED)
+    return low + (high - low) * rest / 4
+
+
 def energy(u: np.ndarray, v: np.ndarray) -> Any:
     points = np.sort(np.concatenate([u, v]))
     f, g = (wide(np.searchsorted(np.sort(x), points[:-1], side="right")) / len(x) for x in (u, v))
@@ -166,6 +183,12 @@ def torch_loss(name: str) -> Callable[..., Any]:
 
 def torch_layer_norm(which: int) -> Callable[..., Any]:
     return torch_of(lambda torch, x: torch.native_layer_norm(x, (len(x),), None, None, 0.0)[which][0])
+
+
+def torch_group_norm(which: int) -> Callable[..., Any]:
+    return torch_of(
+        lambda torch, x: torch.native_group_norm(x.reshape(1, 2, -1), None, None, 1, 2, len(x) // 2, 1, 0.0)[which][0]
+    )
 
 
 def torch_batch_norm(which: int) -> Callable[..., Any]:
@@ -217,20 +240,33 @@ DISTRIBUTIONS = ("1", "1e-30", "1e30")
 REDUCTIONS = (
     Reduction("softmax", one, lambda x: fastml.softmax(x), lambda x: np.exp(wide(x) - log_sum_exp(x)),
               {"torch": torch_of(lambda torch, x: torch.softmax(x, 0)), "scipy": scipy_of("special", "softmax")},
-              ("1", "mean 1000")),
+              ("1", "mean 1000"), longest=False),
+    Reduction("softmax, columns", one, lambda x: fastml.softmax(side_by_side(x), 0)[:, 0],
+              lambda x: np.exp(wide(x) - log_sum_exp(x)),
+              {"torch": torch_of(lambda torch, x: torch.softmax(torch.stack((x, -x), 1), 0)[:, 0]),
+               "scipy": lambda x: scipy_of("special", "softmax")(side_by_side(x), 0)[:, 0]},
+              ("1", "mean 1000"), longest=False),
     Reduction("log_softmax", one, lambda x: fastml.log_softmax(x), lambda x: wide(x) - log_sum_exp(x),
               {"torch": torch_of(lambda torch, x: torch.log_softmax(x, 0)),
-               "scipy": scipy_of("special", "log_softmax")}, ("1", "mean 1000")),
+               "scipy": scipy_of("special", "log_softmax")}, ("1", "mean 1000"), longest=False),
+    Reduction("log_softmax, columns", one, lambda x: fastml.log_softmax(side_by_side(x), 0)[:, 0],
+              lambda x: wide(x) - log_sum_exp(x),
+              {"torch": torch_of(lambda torch, x: torch.log_softmax(torch.stack((x, -x), 1), 0)[:, 0]),
+               "scipy": lambda x: scipy_of("special", "log_softmax")(side_by_side(x), 0)[:, 0]},
+              ("1", "mean 1000"), longest=False),
+    Reduction("logsumexp, columns", one, lambda x: fastml.logsumexp(side_by_side(x), 0)[0], log_sum_exp,
+              {"torch": torch_of(lambda torch, x: torch.logsumexp(torch.stack((x, -x), 1), 0)[0])},
+              ("1", "mean 1000"), terms=lambda x: np.abs(x).max(), longest=False),
     Reduction("logsumexp", one, lambda x: fastml.logsumexp(x), log_sum_exp,
               {"torch": torch_of(lambda torch, x: torch.logsumexp(x, 0))}, ("1", "mean 1000"),
-              terms=lambda x: np.abs(x).max(), longest=True),
+              terms=lambda x: np.abs(x).max()),
     Reduction("cross_entropy", logits, fastml.cross_entropy, cross_entropy, {"torch": torch_loss("cross_entropy")},
               ("1", "mean 1000"), shortest=100),
     Reduction("nll_loss", logits, fastml.nll_loss,
               lambda x, t: -mean(lambda v: v, x[np.arange(len(x)), t]), {"torch": torch_loss("nll_loss")}, shortest=100,
               terms=lambda x, t: np.abs(x).mean()),
     Reduction("mse_loss", two, fastml.mse_loss, lambda x, t: mean(lambda u, v: (u - v) ** 2, x, t),
-              {"torch": torch_loss("mse_loss"), "numpy": lambda x, t: np.square(x - t).mean()}, SQUARES, longest=True),
+              {"torch": torch_loss("mse_loss"), "numpy": lambda x, t: np.square(x - t).mean()}, SQUARES),
     Reduction("l1_loss", two, fastml.l1_loss, lambda x, t: mean(lambda u, v: np.abs(u - v), x, t),
               {"torch": torch_loss("l1_loss"), "numpy": lambda x, t: np.abs(x - t).mean()}),
     Reduction("huber_loss", two, fastml.huber_loss,
@@ -245,11 +281,20 @@ REDUCTIONS = (
               lambda x, t: mean(lambda u, v: v * (np.log(v) - u), x, t), {"torch": torch_loss("kl_div")},
               ("1", "1e30", "mean 1000"), terms=lambda x, t: np.abs(x).mean()),
     Reduction("layer_norm, mean", one, lambda x: fastml.layer_norm(x, eps=0.0)[1][0], lambda x: mean(lambda v: v, x),
-              {"torch": torch_layer_norm(1), "numpy": np.mean}, terms=lambda x: np.abs(x).mean(), longest=True),
+              {"torch": torch_layer_norm(1), "numpy": np.mean}, terms=lambda x: np.abs(x).mean()),
     Reduction("layer_norm, inv_std", one, lambda x: fastml.layer_norm(x, eps=0.0)[2][0],
               lambda x: 1 / np.sqrt(variance(x)), {"torch": torch_layer_norm(2), "numpy": lambda x: 1 / np.std(x)}),
     Reduction("rms_norm, inv_rms", one, lambda x: fastml.rms_norm(x, eps=0.0)[1][0],
               lambda x: 1 / np.sqrt(mean(np.square, x)), {"numpy": lambda x: 1 / np.sqrt(np.mean(x * x))}),
+    Reduction("group_norm, mean", one, lambda x: fastml.group_norm(x.reshape(1, 2, -1), 1, eps=0.0)[1][0],
+              lambda x: mean(lambda v: v, x), {"torch": torch_group_norm(1), "numpy": np.mean},
+              terms=lambda x: np.abs(x).mean()),
+    Reduction("group_norm, inv_std", one, lambda x: fastml.group_norm(x.reshape(1, 2, -1), 1, eps=0.0)[2][0],
+              lambda x: 1 / np.sqrt(variance(x)), {"torch": torch_group_norm(2), "numpy": lambda x: 1 / np.std(x)}),
+    Reduction("instance_norm, mean", one, lambda x: fastml.instance_norm(x[None, None], eps=0.0)[1].ravel(),
+              lambda x: mean(lambda v: v, x), {"numpy": np.mean}, terms=lambda x: np.abs(x).mean()),
+    Reduction("instance_norm, inv_std", one, lambda x: fastml.instance_norm(x[None, None], eps=0.0)[2].ravel(),
+              lambda x: 1 / np.sqrt(variance(x)), {"numpy": lambda x: 1 / np.std(x)}),
     Reduction("batch_norm, mean", one, lambda x: fastml.batch_norm(column(x), eps=0.0)[1][0],
               lambda x: mean(lambda v: v, x), {"torch": torch_batch_norm(1), "numpy": np.mean},
               terms=lambda x: np.abs(x).mean()),
@@ -266,15 +311,37 @@ REDUCTIONS = (
                   [True, True, True])[1][0]), "numpy": lambda g, x: np.sum(g * (x - 1))}, SQUARES,
               terms=lambda g, x: np.abs(g * (x - 1)).sum()),
     Reduction("clip_grad_norm", one, clip, lambda x: np.sqrt(total(np.square, x)),
-              {"torch": torch_clip, "numpy": np.linalg.norm}, longest=True),
+              {"torch": torch_clip, "numpy": np.linalg.norm}),
     Reduction("Normalizer, l2", one, lambda x: preprocessing.Normalizer().transform(x[None])[0],
-              lambda x: wide(x) / np.sqrt(total(np.square, x)), {"sklearn": sklearn_normalized("l2")}, SQUARES),
+              lambda x: wide(x) / np.sqrt(total(np.square, x)), {"sklearn": sklearn_normalized("l2")}, SQUARES,
+              longest=False),
     Reduction("Normalizer, l1", one, lambda x: preprocessing.Normalizer("l1").transform(x[None])[0],
-              lambda x: wide(x) / total(np.abs, x), {"sklearn": sklearn_normalized("l1")}, SQUARES),
+              lambda x: wide(x) / total(np.abs, x), {"sklearn": sklearn_normalized("l1")}, SQUARES,
+              longest=False),
     Reduction("StandardScaler, mean_", one, scaled("StandardScaler", "mean_"), lambda x: mean(lambda v: v, x),
               {"sklearn": sklearn_scaler("StandardScaler", "mean_")}, terms=lambda x: np.abs(x).mean()),
     Reduction("StandardScaler, var_", one, scaled("StandardScaler", "var_"), variance,
               {"sklearn": sklearn_scaler("StandardScaler", "var_")}),
+    Reduction("MinMaxScaler, data_range_", one, scaled("MinMaxScaler", "data_range_"),
+              lambda x: wide(x.max()) - wide(x.min()), {"sklearn": sklearn_scaler("MinMaxScaler", "data_range_")}),
+    Reduction("MinMaxScaler, min_", one, scaled("MinMaxScaler", "min_"),
+              lambda x: -wide(x.min()) / (wide(x.max()) - wide(x.min())),
+              {"sklearn": sklearn_scaler("MinMaxScaler", "min_")}, ("1", "1e30", "mean 1000")),
+    Reduction("MaxAbsScaler, max_abs_", one, scaled("MaxAbsScaler", "max_abs_"), lambda x: wide(np.abs(x).max()),
+              {"sklearn": sklearn_scaler("MaxAbsScaler", "max_abs_")}),
+    Reduction("RobustScaler, center_", one, scaled("RobustScaler", "center_"), lambda x: quantile(x, 2),
+              {"sklearn": sklearn_scaler("RobustScaler", "center_")}, terms=lambda x: np.abs(x).mean(), longest=False),
+    Reduction("RobustScaler, scale_", one, scaled("RobustScaler", "scale_"),
+              lambda x: quantile(x, 3) - quantile(x, 1), {"sklearn": sklearn_scaler("RobustScaler", "scale_")},
+              ("1", "1e30", "mean 1000"), terms=lambda x: np.abs(x).mean(), longest=False),
+    Reduction("confusion_matrix", classes, metrics.confusion_matrix,
+              lambda t, p: wide(np.bincount(5 * t + p, minlength=25).reshape(5, 5)),
+              {"sklearn": lambda t, p: importlib.import_module("sklearn.metrics").confusion_matrix(t, p)}, ("1",),
+              dtypes=(np.float64,), shortest=1000),
+    Reduction("accuracy_score", classes, metrics.accuracy_score,
+              lambda t, p: EXTENDED(np.count_nonzero(t == p)) / len(t),
+              {"sklearn": lambda t, p: importlib.import_module("sklearn.metrics").accuracy_score(t, p)}, ("1",),
+              dtypes=(np.float64,)),
     Reduction("entropy", positive, lambda p, _: metrics.entropy(p), shannon,
               {"scipy": lambda p, _: scipy_of("stats", "entropy")(p)}, DISTRIBUTIONS),
     Reduction("kl_divergence", positive, metrics.kl_divergence, relative_entropy,
