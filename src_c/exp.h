@@ -57,6 +57,19 @@ FM_INLINE v64 v64_exp_rest(v64 r)
 FM_EXP_PARTS(32, 0x1.8p23f, 0x1.715476p+0f, 0x1.62e4p-1f, 0x1.7f7d1cp-20f)
 FM_EXP_PARTS(64, 0x1.8p52, 0x1.71547652b82fep+0, 0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45)
 
+/* e^x as (the result + *low) 2^n, the result rounded once: 1 + (x - n ln 2) keeps what rounding takes from it. */
+FM_INLINE v32 v32_exp_pair(v32 *n, v32 *low, v32 x)
+{
+    const v32 magic = v32_set1(0x1.8p23f), one = v32_set1(1), ln2_low = v32_set1(0x1.7f7d1cp-20f);
+    *n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
+    const v32 exact = v32_fnma(*n, v32_set1(0x1.62e4p-1f), x), r = v32_fnma(*n, ln2_low, exact), sum = v32_add(one, exact);
+    v32 rest = v32_fnma(*n, ln2_low, v32_add(v32_sub(one, sum), exact));
+    rest = v32_fma(v32_mul(r, r), v32_exp_rest(r), rest);
+    const v32 e = v32_add(sum, rest);
+    *low = v32_add(v32_sub(sum, e), rest);
+    return e;
+}
+
 FM_INLINE v32 v32_exp(v32 x)
 {
     v32 n;

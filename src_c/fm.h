@@ -204,7 +204,7 @@ FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, 
  * is exact. */
 FM_PRIMITIVE(void, unary_run, (int kind, real *y, const real *x, size_t n, real alpha, real threshold, int stream))
 /* dx[i] = g[i] f'(x[i]). An infinite x gives NaN for GELU and SiLU. Any of dx, g, x may be the same. Max error of f' 1
- * ulp (4 in double and without fused multiply-adds, the tanh form 6), for GELU and SiLU of the larger of its two terms (Phi
+ * ulp (4 in double and without fused multiply-adds, the tanh form 6), for GELU and SiLU of it or its larger term (Phi
  * and x phi, or what stands in their place); measured GELU 0.90 and 2.7, its tanh form 0.93 and 3.8, SiLU 0.86 and 3.7,
  * sigmoid 0.92 and 3.2, tanh 0.94 and 3.3, softplus 0.89 and 1.8, ELU 0.90 and 0.9. */
 FM_PRIMITIVE(void, unary_backward_run,
