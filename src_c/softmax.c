@@ -43,7 +43,7 @@ FM_INLINE vec FM(joined_pair)(v_parts e, vec *low)
 #define FM_EXP_RUN 4096
 #define FM_START v_set1((real)(768 * FM_RAISED))
 typedef struct { vec sum, low; } FM(exp_sum);
-#define FM_NO_EXP {FM_START, {{0}}}
+#define FM_NO_EXP {FM_START, v_set1(0)}
 
 FM_ALWAYS_INLINE void FM(gather)(FM(exp_sum) *s, v_parts e, vec joined)
 {
@@ -55,7 +55,7 @@ FM_ALWAYS_INLINE void FM(gather)(FM(exp_sum) *s, v_parts e, vec joined)
 /* Without the largest the low halves may be all there is. So powers and parts have sums of their own: what is left of powers
  * is exact. */
 typedef struct { vec powers, low, main, rest; } FM(parts_sum);
-#define FM_NO_PARTS {FM_START, {{0}}, {{0}}, {{0}}}
+#define FM_NO_PARTS {FM_START, v_set1(0), v_set1(0), v_set1(0)}
 
 FM_ALWAYS_INLINE void FM(gather_parts)(FM(parts_sum) *s, v_parts e)
 {
