@@ -7,7 +7,7 @@
  * Floats take unary_quick: the function of a is a polynomial of degree 6 in one of 16 pieces, whose coefficients lie in
  * the lanes of registers and are permuted into place, without exp or division. Each piece is expanded about a point where
  * the curve is very nearly a float (tools/fit_curves.py), so that c0 has no error and what remains is the last rounding
- * and a share of the one before it: at most 0.98 ulp, slopes included. Curves that begin in 0 are a + t (c1 + ...) in
+ * and a share of the one before it: less than 1 ulp, slopes included. Curves that begin in 0 are a + t (c1 + ...) in
  * their first piece, c0 being infinity there and min(a, c0) what is added. Only the far tail, where e^-a falls below what
  * 16 pieces can follow, needs unary_far, for whole vectors with such a lane; each lane takes the one or the other by its
  * own x, so no bit depends on the neighbours. Rejected: pieces of a power of two in width (0.6 ulp by the polynomial
