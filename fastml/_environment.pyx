@@ -4,6 +4,8 @@
         y = np.multiply(x, scale)
 """
 
+from functools import wraps
+
 
 cdef class Mode:
     cdef fm_environment inside, outside
@@ -27,3 +29,18 @@ def full():
 
 def flush():
     return mode(FM_FLUSH)
+
+
+def in_full_mode(function):
+    """Decorator: all that the function computes, also by NumPy and in Python, runs in the full mode.
+
+    The doors of what is not a kernel itself (metrics, transformers, estimators, schedules) have it. Being compiled, it adds
+    no frame: warnings name the caller's line.
+    """
+
+    @wraps(function)
+    def run(*args, **kwargs):
+        cdef fm_scope scope = fm_switch(FM_FULL)
+        return function(*args, **kwargs)
+
+    return run

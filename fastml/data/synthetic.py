@@ -11,12 +11,14 @@ import sys
 import numpy as np
 
 from .._check import as_array, as_real, each, number, size
+from .._environment import in_full_mode
 from ._seeds import seed_of
 
 FINITE = -sys.float_info.max, sys.float_info.max
 MOST_NOISE = 1e30  # the points are float32 numbers
 
 
+@in_full_mode
 def make_spirals(n, noise=0.1, seed=0, *, classes=2):
     r"""Spirals around one centre, an arm for each class: ``(X, y)``.
 
@@ -44,6 +46,7 @@ def make_spirals(n, noise=0.1, seed=0, *, classes=2):
     return _shuffled(X + rng.uniform(-noise, noise, X.shape), y, rng)
 
 
+@in_full_mode
 def make_moons(n, noise=0.1, seed=0):
     r"""Two half circles that reach into each other: ``(X, y)``.
 
@@ -69,6 +72,7 @@ def make_moons(n, noise=0.1, seed=0):
     return _shuffled(X + noise * rng.standard_normal(X.shape), y, rng)
 
 
+@in_full_mode
 def make_circles(n, noise=0.05, seed=0, *, factor=0.8):
     r"""A circle of radius 1 and one of radius ``factor`` within: ``(X, y)``.
 
@@ -94,6 +98,7 @@ def make_circles(n, noise=0.05, seed=0, *, factor=0.8):
     return _shuffled(X + noise * rng.standard_normal(X.shape), y, rng)
 
 
+@in_full_mode
 def make_blobs(n, centers=3, cluster_std=1.0, seed=0, *, center_box=(-10.0, 10.0)):
     r"""Clouds of normal numbers, one for each class: ``(X, y)``.
 
@@ -135,6 +140,7 @@ def make_blobs(n, centers=3, cluster_std=1.0, seed=0, *, center_box=(-10.0, 10.0
     return _shuffled(centers[y] + np.broadcast_to(std, len(centers))[y, None] * z, y, rng)
 
 
+@in_full_mode
 def make_xor(n, noise=0.1, seed=0):
     r"""Four quadrants, class 1 where one coordinate alone is positive: ``(X, y)``.
 
@@ -159,6 +165,7 @@ def make_xor(n, noise=0.1, seed=0):
     return X.astype(np.float32), (moved[:, 0] * moved[:, 1] < 0).astype(np.int64)
 
 
+@in_full_mode
 def make_gaussians(n, noise=0.1, seed=0):
     r"""Two clouds of normal numbers, around (2, 2) and (−2, −2): ``(X, y)``.
 

@@ -18,6 +18,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from .._check import as_array, named, shown
+from .._environment import in_full_mode
 from .._progress import Progress
 from ..nn.losses import WeightedLoss
 from ..nn.step import compile_step
@@ -29,6 +30,7 @@ from .training import Plateau, Rows, Solver
 class BaseMLP(BaseEstimator, ABC):
     """Base of the two estimators; constructors store their arguments and do nothing else."""
 
+    @in_full_mode
     def fit(self, X, y, sample_weight=None):
         """Train on X (n, features), dense or sparse, and y; returns self.
 

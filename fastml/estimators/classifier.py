@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from .. import nn
 from .._check import as_array, named
+from .._environment import in_full_mode
 from ..ops.softmax import log_softmax, softmax
 from .base import BaseMLP
 from .class_weight import class_weights
@@ -128,6 +129,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.optimizer = optimizer
         self.epochs = epochs
 
+    @in_full_mode
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch over X and y; returns self.
 
@@ -137,6 +139,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, once=True, classes=classes)
 
+    @in_full_mode
     def predict(self, X):
         """Class of each row of X: (n,), for multilabel targets (n, outputs) of 0 and 1."""
         z = self._outputs(X)
@@ -144,6 +147,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return (z > 0).astype(np.int64)
         return self.classes_[self._index(z)]
 
+    @in_full_mode
     def predict_proba(self, X):
         """Probabilities: (n, classes) in the order of ``classes_``; (n, outputs) for multilabel."""
         z = self._outputs(X)
@@ -151,6 +155,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return softmax(z, out=z)
         return expit(z if self._encoder is None else _both(z))
 
+    @in_full_mode
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, accurate also where those underflow."""
         z = self._outputs(X)

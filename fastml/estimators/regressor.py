@@ -6,6 +6,7 @@ from sklearn.metrics import r2_score
 
 from .. import nn
 from .._check import choice
+from .._environment import in_full_mode
 from .base import BaseMLP
 
 # Losses and their factors: scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows
@@ -130,10 +131,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _numeric = True
 
+    @in_full_mode
     def partial_fit(self, X, y, sample_weight=None):
         """One epoch over X and y; returns self. Raises as :meth:`fit`, and ValueError for early stopping."""
         return self._fit(X, y, sample_weight, once=True)
 
+    @in_full_mode
     def predict(self, X):
         """Values for each row of X: (n,), or (n, outputs) where y has several columns."""
         y = self._outputs(X)

@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 
 from .._check import boolean, flag
+from .._environment import in_full_mode
 from . import _scores
 from ._targets import check_targets, is_text, label_list, places, tabulate
 
 
+@in_full_mode
 def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
     """Share of samples whose predicted label is the true one: Σ wᵢ [ŷᵢ = yᵢ] / Σ wᵢ.
 
@@ -39,6 +41,7 @@ def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
     return float(np.sum(correct if sample_weight is None else sample_weight[correct]))
 
 
+@in_full_mode
 def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normalize=None):
     """Confusion matrix C (k, k): C[i, j] = Σ of the weights of samples of class i predicted as class j.
 
@@ -72,6 +75,7 @@ def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normali
     return _scores.normalized(table, normalize)
 
 
+@in_full_mode
 def balanced_accuracy_score(y_true, y_pred, *, sample_weight=None, adjusted=False):
     """Mean of the recalls of the classes that occur in ``y_true``: (1/k) Σᵢ Cᵢᵢ / Σⱼ Cᵢⱼ.
 
@@ -88,6 +92,7 @@ def balanced_accuracy_score(y_true, y_pred, *, sample_weight=None, adjusted=Fals
     return _scores.balanced_accuracy(tabulate(y_true, y_pred, sample_weight)[1], flag(adjusted, "adjusted"))
 
 
+@in_full_mode
 def cohen_kappa_score(y1, y2, *, labels=None, weights=None, sample_weight=None):
     """Cohen's kappa, the agreement of two annotators beyond chance: 1 − Σ w C / Σ w E.
 
@@ -109,6 +114,7 @@ def cohen_kappa_score(y1, y2, *, labels=None, weights=None, sample_weight=None):
     return _scores.cohen_kappa(table, weights)
 
 
+@in_full_mode
 def matthews_corrcoef(y_true, y_pred, *, sample_weight=None):
     """Matthews' correlation coefficient of true and predicted classes, −1 … 1: 0 for chance, 1 for perfection.
 

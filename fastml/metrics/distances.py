@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import _check
+from .._environment import in_full_mode
 from .._kernels import distances as _kernel
 from .._threads import get_num_threads
 
@@ -13,6 +14,7 @@ FAR = 2.0**500  # sums and distances beyond which, or below whose reciprocal, th
 MASS = 2.0**500  # of a distribution whose least number is to be kept in halves and products
 
 
+@in_full_mode
 def kl_divergence(p, q, axis=-1):
     r"""Kullback-Leibler divergence of q from p, in nats.
 
@@ -40,6 +42,7 @@ def kl_divergence(p, q, axis=-1):
         return deliver(_proper((terms - shift) / p_sum, p_sum, q_sum))
 
 
+@in_full_mode
 def js_divergence(p, q, axis=-1, base=None):
     r"""Jensen-Shannon divergence: how far p and q are from what lies between them.
 
@@ -63,6 +66,7 @@ def js_divergence(p, q, axis=-1, base=None):
         return deliver(_proper(terms / MASS / 2, p_sum, q_sum) / unit)
 
 
+@in_full_mode
 def total_variation(p, q, axis=-1):
     r"""Total variation distance: the largest difference of the probabilities that p and q give to any event.
 
@@ -82,6 +86,7 @@ def total_variation(p, q, axis=-1):
         return deliver(_proper(gaps / 2, p_sum, q_sum))
 
 
+@in_full_mode
 def entropy(p, axis=-1, base=None):
     r"""Shannon entropy of a distribution.
 
@@ -102,6 +107,7 @@ def entropy(p, axis=-1, base=None):
         return deliver(np.where(np.isfinite(total), 0 - terms / total / unit, np.nan))
 
 
+@in_full_mode
 def wasserstein_distance(u_values, v_values, u_weights=None, v_weights=None, *, p=1):
     r"""Wasserstein distance of order p between two samples on the line: the least mean distance to move one to the
     other.
@@ -133,6 +139,7 @@ def wasserstein_distance(u_values, v_values, u_weights=None, v_weights=None, *, 
     return deliver(_unit_free(lambda u, v: _transported(u, cu, v, cv, p), u, v))
 
 
+@in_full_mode
 def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *, p=1):
     r"""Wasserstein distance of order p between two histograms over the same bins.
 
@@ -167,6 +174,7 @@ def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *,
     return deliver(_unit_free(lambda u, v: _transported(u, cu, v, cv, p), support[None], support[None]))
 
 
+@in_full_mode
 def energy_distance(u_values, v_values, u_weights=None, v_weights=None):
     r"""Energy distance between two samples on the line.
 

@@ -5,12 +5,14 @@ import warnings
 import numpy as np
 
 from .._check import choice, each, flag, integer
+from .._environment import in_full_mode
 from . import _scores
 from ._targets import is_text, label_list, places, tally
 
 ALL_SCORES = ("Precision", "Recall", "F-score")
 
 
+@in_full_mode
 def precision_recall_fscore(
     y_true,
     y_pred,
@@ -53,6 +55,7 @@ def precision_recall_fscore(
     return _score(y_true, y_pred, beta, labels, pos_label, average, sample_weight, zero_division, warn_for)
 
 
+@in_full_mode
 def precision_score(
     y_true, y_pred, *, labels=None, pos_label=1, average="binary", sample_weight=None, zero_division="warn"
 ):
@@ -67,6 +70,7 @@ def precision_score(
     return scores[0]
 
 
+@in_full_mode
 def recall_score(
     y_true, y_pred, *, labels=None, pos_label=1, average="binary", sample_weight=None, zero_division="warn"
 ):
@@ -79,6 +83,7 @@ def recall_score(
     return scores[1]
 
 
+@in_full_mode
 def f1_score(
     y_true, y_pred, *, labels=None, pos_label=1, average="binary", sample_weight=None, zero_division="warn"
 ):
@@ -91,6 +96,7 @@ def f1_score(
     return scores[2]
 
 
+@in_full_mode
 def fbeta_score(
     y_true,
     y_pred,
@@ -113,6 +119,7 @@ def fbeta_score(
     return scores[2]
 
 
+@in_full_mode
 def classification_report(
     y_true,
     y_pred,

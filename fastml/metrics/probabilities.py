@@ -6,11 +6,13 @@ import warnings
 import numpy as np
 
 from .. import _check
+from .._environment import in_full_mode
 from .._kernels import classification as _kernel
 from ._scores import warn_undefined
 from ._targets import check_weights, classes_of, distinct, label_list
 
 
+@in_full_mode
 def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=None, labels=None):
     """Share of samples whose true class is among the k classes of the highest scores.
 
@@ -72,6 +74,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
     return _average(hits, weight, normalize)
 
 
+@in_full_mode
 def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None):
     """Cross-entropy of predicted probabilities: −Σ wᵢ log pᵢ / Σ wᵢ, with pᵢ that of sample i's true class.
 

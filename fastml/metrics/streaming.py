@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 from .._check import flag, integer, shown
+from .._environment import in_full_mode
 from . import _scores, precision_recall
 from ._targets import INT64_SAFE, is_text, label_list, margins, places, tabulate
 
@@ -51,6 +52,7 @@ class ConfusionMatrix:
     def __repr__(self):
         return f"ConfusionMatrix({len(self.labels)} classes, total {self._table.sum()})"
 
+    @in_full_mode
     def update(self, y_true, y_pred, sample_weight=None):
         """Count samples: (n,) true labels, predicted labels and, if given, weights.
 
@@ -59,6 +61,7 @@ class ConfusionMatrix:
         """
         self._add(*tabulate(y_true, y_pred, sample_weight, zeros=True))
 
+    @in_full_mode
     def merge(self, other):
         """Add what another ConfusionMatrix has counted; ValueError where it has other classes."""
         if not isinstance(other, ConfusionMatrix):
@@ -67,29 +70,35 @@ class ConfusionMatrix:
             raise ValueError(f"the classes differ: {self.labels.tolist()} and {other.labels.tolist()}")
         self._add(other.labels, other._table)
 
+    @in_full_mode
     def compute(self, normalize=None):
         """The matrix so far (a copy), its entries divided as in :func:`confusion_matrix`."""
         _scores.check_normalize(normalize)
         return _scores.normalized(self._table.copy(), normalize)
 
+    @in_full_mode
     def accuracy(self):
         """See :func:`accuracy_score`; NaN before the first sample."""
         total = self._table.sum()
         return float(self._table.trace() / total) if total else float("nan")
 
+    @in_full_mode
     def balanced_accuracy(self, *, adjusted=False):
         """See :func:`balanced_accuracy_score`."""
         occurs = self._table.any(axis=0) | self._table.any(axis=1)
         return _scores.balanced_accuracy(self._table[np.ix_(occurs, occurs)], flag(adjusted, "adjusted"))
 
+    @in_full_mode
     def cohen_kappa(self, *, weights=None):
         """See :func:`cohen_kappa_score`, with this object's labels."""
         return _scores.cohen_kappa(self._table, weights)
 
+    @in_full_mode
     def matthews_corrcoef(self):
         """See :func:`matthews_corrcoef`."""
         return _scores.matthews(self._table)
 
+    @in_full_mode
     def precision_recall_fscore(
         self, *, beta=1.0, labels=None, pos_label=1, average=None, zero_division="warn"
     ):
@@ -102,6 +111,7 @@ class ConfusionMatrix:
             *sums, beta, average, zero_division, precision_recall.ALL_SCORES, 2
         )
 
+    @in_full_mode
     def classification_report(self, *, target_names=None, digits=2, output_dict=False, zero_division="warn"):
         """See :func:`classification_report`; every class of this object has a line."""
         found, *sums = margins(self.labels, self._table)

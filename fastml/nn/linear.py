@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .._check import flag, size
+from .._environment import full
 from .._kernels import step_linear
 from ..ops.linear import linear, linear_backward
 from ._reuse import Results
@@ -43,7 +44,7 @@ class Linear(Module):
         bound = 1 / math.sqrt(self.in_features)
         shape = (self.out_features, self.in_features)
         bias = flag(bias, "bias")
-        with holding(self, in_features=self.in_features, out_features=self.out_features):
+        with holding(self, in_features=self.in_features, out_features=self.out_features), full():
             self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
             self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if bias else None
         self._results = Results()

@@ -3,6 +3,7 @@
 import math
 
 from .._check import choice, flag, integer, number, positive
+from .._environment import in_full_mode
 from .schedules import MOST, Schedule, check_optimizer
 
 
@@ -32,6 +33,7 @@ class OneCycleLR(Schedule):
     [(0.04, 0.95), (1.0, 0.85), (0.75, 0.875), (0.25, 0.925), (0.0, 0.95)]
     """
 
+    @in_full_mode
     def __init__(
         self,
         optimizer,

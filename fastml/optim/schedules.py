@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 
 from .._check import as_numbers, choice, each, flag, integer, mapping, number, shown
+from .._environment import in_full_mode
 from ._optimizer import Optimizer
 
 MOST = 2**53  # steps
@@ -35,10 +36,12 @@ class Schedule:
         self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self._initial_step()
 
+    @in_full_mode
     def step(self):
         """The next rate: after ``optimizer.step()``, once per epoch or per batch as the schedule is meant."""
         self._set(self.last_epoch + 1)
 
+    @in_full_mode
     def get_lr(self):
         """The rates at ``last_epoch``, one for each parameter group, found from those that the optimizer has; they are
         not set."""
@@ -265,6 +268,7 @@ class SequentialLR(Schedule):
             schedule._undo()
         self._initial_step()
 
+    @in_full_mode
     def step(self):
         """The next rate."""
         self.last_epoch += 1
@@ -292,6 +296,7 @@ class SequentialLR(Schedule):
             vars(schedule).update(part)
         vars(self).update(mine)
 
+    @in_full_mode
     def get_lr(self):
         """The rates that the schedule finds whose turn it is."""
         return self._schedulers[self._part()].get_lr()
@@ -355,6 +360,7 @@ class ReduceLROnPlateau:
         self.best = math.inf if mode == "min" else -math.inf
         self._last_lr = [float(group["lr"]) for group in optimizer.param_groups]
 
+    @in_full_mode
     def step(self, metrics):
         """Take in a value: a loss or a score."""
         current = as_numbers(metrics, "metrics")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._check import boolean, each, number, shown
+from .._environment import in_full_mode
 from ._base import Scaler, unit_of, without_zeros
 from ._passes import check_infinity
 
@@ -10,16 +11,19 @@ from ._passes import check_infinity
 class _ByExtremes(Scaler):
     """fit, partial_fit, transform and merge over the attributes data_min_, data_max_ or max_abs_."""
 
+    @in_full_mode
     def fit(self, X, y=None):
         """Learn from X (samples, features); returns self."""
         self._learn(X, fresh=True)
         return self
 
+    @in_full_mode
     def partial_fit(self, X, y=None):
         """Learn from a further batch: afterwards as if fitted on all batches at once."""
         self._learn(X, fresh=not hasattr(self, "n_samples_seen_"))
         return self
 
+    @in_full_mode
     def fit_transform(self, X, y=None):
         """``fit(X).transform(X)``, with X checked once."""
         return self._deliver(self._scaled(X, self._learn(X, fresh=True)), X)
@@ -33,6 +37,7 @@ class _ByExtremes(Scaler):
         self._take(low, high, len(x), fresh)
         return x
 
+    @in_full_mode
     def transform(self, X):
         """X scaled, of X's dtype."""
         self._check_fitted()
@@ -42,6 +47,7 @@ class _ByExtremes(Scaler):
         center, scale, unit, product = self._coefficients()
         return self._rescaled(X, x, center, scale, self.copy, *self._bounds(), undo=product, unit=unit)
 
+    @in_full_mode
     def inverse_transform(self, X):
         """X taken back to the scale of the data; what was clipped stays clipped."""
         self._check_fitted()
@@ -154,6 +160,7 @@ class MinMaxScaler(_ByExtremes):
     def _bounds(self):
         return self._check_options() if self.clip else (-np.inf, np.inf)
 
+    @in_full_mode
     def merge(self, other):
         """Take in what another fitted MinMaxScaler saw, as if this one had been fitted on both; returns self.
 
@@ -220,6 +227,7 @@ class MaxAbsScaler(_ByExtremes):
         self._check_options()
         return (-1.0, 1.0) if self.clip else (-np.inf, np.inf)
 
+    @in_full_mode
     def merge(self, other):
         """Take in what another fitted MaxAbsScaler saw, as if this one had been fitted on both; returns self.
 

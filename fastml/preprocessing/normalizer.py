@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._check import boolean, choice
+from .._environment import in_full_mode
 from .._kernels import scaling
 from ._base import Scaler
 
@@ -51,10 +52,12 @@ class Normalizer(Scaler):
             raise _unfinite(x)
         return self
 
+    @in_full_mode
     def fit_transform(self, X, y=None):
         """``fit(X).transform(X)``, with X checked once."""
         return self._deliver(self._normalized(X, self._seen(X, reset=True), self.copy), X)
 
+    @in_full_mode
     def transform(self, X, copy=None):
         """X's rows with norm 1, of X's dtype; ``copy`` takes the place of the parameter where it is not None."""
         return self._deliver(

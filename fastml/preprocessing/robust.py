@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 
 from .._check import boolean, shown
+from .._environment import in_full_mode
 from .._threads import get_num_threads
 from ._base import Scaler, without_zeros
 from ._passes import check_infinity
@@ -77,11 +78,13 @@ class RobustScaler(Scaler):
         self.copy = copy
         self.unit_variance = unit_variance
 
+    @in_full_mode
     def fit(self, X, y=None):
         """Learn median and quantiles of X (samples, features); returns self."""
         self._learn(X)
         return self
 
+    @in_full_mode
     def fit_transform(self, X, y=None):
         """``fit(X).transform(X)``, with X checked once."""
         return self._deliver(self._scaled(X, self._learn(X)), X)
@@ -110,11 +113,13 @@ class RobustScaler(Scaler):
                 self.scale_ = self.scale_ / (_normal_quantile(high / 100) - _normal_quantile(low / 100))
         return x
 
+    @in_full_mode
     def transform(self, X):
         """X scaled, of X's dtype."""
         self._check_fitted()
         return self._deliver(self._scaled(X, self._seen(X, reset=False)), X)
 
+    @in_full_mode
     def inverse_transform(self, X):
         """X taken back to the scale of the data."""
         return self._scaled(X, self._inverse(X), undo=True)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._check import boolean
+from .._environment import in_full_mode
 from ._base import Scaler
 from ._input import as_weights
 from ._passes import check_infinity, column_moments, weighted_moments
@@ -55,6 +56,7 @@ class StandardScaler(Scaler):
         self.with_mean = with_mean
         self.with_std = with_std
 
+    @in_full_mode
     def fit(self, X, y=None, sample_weight=None):
         """Learn mean and variance of X (samples, features); returns self.
 
@@ -63,11 +65,13 @@ class StandardScaler(Scaler):
         self._learn(X, sample_weight, fresh=True)
         return self
 
+    @in_full_mode
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from a further batch: afterwards as if fitted on all batches at once, within rounding."""
         self._learn(X, sample_weight, fresh=not hasattr(self, "n_samples_seen_"))
         return self
 
+    @in_full_mode
     def fit_transform(self, X, y=None, sample_weight=None):
         """``fit(X).transform(X)``, with X checked once."""
         x = self._learn(X, sample_weight, fresh=True)
@@ -104,12 +108,14 @@ class StandardScaler(Scaler):
                 self.scale_ = np.sqrt(var)
                 self.scale_[is_constant(count, mean, var)] = 1
 
+    @in_full_mode
     def transform(self, X, copy=None):
         """X scaled, of X's dtype; ``copy`` takes the place of the parameter where it is not None."""
         self._check_fitted()
         x = self._seen(X, reset=False)
         return self._deliver(self._scaled(X, x, self.copy if copy is None else copy), X)
 
+    @in_full_mode
     def inverse_transform(self, X, copy=None):
         """:math:`x = z \\sigma + \\mu`."""
         x = self._inverse(X)
@@ -120,6 +126,7 @@ class StandardScaler(Scaler):
             X, x, self.mean_ if self.with_mean else None, self.scale_, boolean(copy, "copy"), undo=undo
         )
 
+    @in_full_mode
     def merge(self, other):
         """Take in what another fitted StandardScaler saw, as if this one had been fitted on both; returns self.
 
