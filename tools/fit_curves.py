@@ -191,7 +191,7 @@ def first_coefficient(columns, right, m):
     """The first coefficient of the least squares fit of `right` by the columns: Cholesky's solution for it comes last
     when the columns are taken in reverse, and needs no back substitution."""
     columns = columns[::-1]
-    basis, rest = [], right
+    basis = []
     for column in columns:  # Gram and Schmidt, twice for the digits
         for _ in range(2):
             for b in basis:
