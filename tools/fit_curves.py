@@ -107,7 +107,7 @@ def moved(a, m):
 CURVES = {
     "gelu": Curve(lambda a, m: 2 * a * tail(a, m), wide_first(6, 0.45)),
     "gelu_tanh": Curve(lambda a, m: 2 * a * lower(two_u(a, m), m), wide_first(4, 0.45)),
-    "silu": Curve(lambda a, m: 2 * a * lower(a, m), narrow_first(4, 0.45)),
+    "silu": Curve(lambda a, m: 2 * a * lower(a, m), narrow_first(4, 0.44)),
     "sigmoid": Curve(lower, uniform(0.85)),
     "tanh": Curve(lambda a, m: m.tanh(a), narrow_first(6, 0.366)),
     "softplus": Curve(lambda a, m: m.log1p(m.exp(-a)), uniform(0.85)),
