@@ -386,7 +386,7 @@ def measure(reduction: Reduction, dtype: type, magnitude: str, n: int) -> str:
             if OPTIONAL.get(name, True):
                 theirs[name] = max(theirs[name], ulps(peer(*arrays), exact, kind, terms))
     found = [error for name, error in theirs.items() if OPTIONAL.get(name, True)]
-    mark = " **" if found and ours > min(found) + 1 else ""
+    mark = r" \*" if found and ours > min(found) + 1 else ""
     return f"{figure(ours)} \\| {figure(min(found)) if found else '–'}{mark}"
 
 
