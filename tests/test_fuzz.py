@@ -23,6 +23,7 @@ ROUNDS = 100_000 if NIGHTLY else 1000
 def read_checkpoint():
     """A reader into one and the same training, which a file that is refused leaves as it was."""
     parts = trained()
+    nn.load_checkpoint(FOLDER / "training.checkpoint", **parts)  # whose bits are those of the day it was written
     arrays = {**parts["model"].state_dict(), **{str(i): a for i, a in enumerate(parts["ema"].state_dict()["averages"])}}
 
     def read(path):
@@ -35,7 +36,6 @@ def read_checkpoint():
             raise
         nn.load_checkpoint(FOLDER / "training.checkpoint", **parts)
 
-    read(FOLDER / "training.checkpoint")
     return read
 
 
