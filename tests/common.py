@@ -5,7 +5,9 @@ test_same_bits.py, wrong arguments in test_errors.py, random strides in test_lay
 function is in test_<stem>.py. A new function gets one row here (or one for each way of calling it).
 """
 
+import copy
 import hashlib
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,6 +50,7 @@ __all__ = [
     "at_axis",
     "compute",
     "compute_all",
+    "copies_by",
     "copy_args",
     "digest_all",
     "digests",
@@ -124,6 +127,11 @@ class Op:
         for k, (g, w, scale) in enumerate(zip(got, want, scales, strict=True)):
             scale = largest(w) if scale is None else scale
             assert_close(g, w, self.ulp if ulp is None else ulp, scale, f"{self.id} {what} result {k}")
+
+
+def copies_by(way, things):
+    """The things in a copy of their own, by "pickle" or "deepcopy"."""
+    return pickle.loads(pickle.dumps(things)) if way == "pickle" else copy.deepcopy(things)
 
 
 def map_arrays(args, names, function):

@@ -1,13 +1,13 @@
 """Adam, AdamW, RMSprop and Adagrad: PyTorch's steps, saved and continued, states exchanged with PyTorch, and what they refuse."""
 
 import copy
-import pickle
 
 import numpy as np
 import pytest
 
 from fastml import nn, optim
 
+from .common import copies_by
 from .test_optim import arrays
 
 CASES = [
@@ -120,10 +120,8 @@ def test_a_saved_optimizer_continues_with_the_same_bits(kind, options, way):
         params = run(kind(again := arrays(0, np.float32), **options), again, range(1, 4))
         opt = kind(params, lr=7.0)
         opt.load_state_dict(state)
-    elif way == "pickle":
-        opt, params = pickle.loads(pickle.dumps((opt, params)))
     else:
-        opt, params = copy.deepcopy((opt, params))
+        opt, params = copies_by(way, (opt, params))
     run(opt, params, range(4, 9))
     for p, want in zip(params, whole, strict=True):
         np.testing.assert_array_equal(p, want)

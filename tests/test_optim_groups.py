@@ -1,13 +1,13 @@
 """Parameter groups: PyTorch's steps, schedules and states, the compiled step's bits, and what is refused."""
 
 import copy
-import pickle
 
 import numpy as np
 import pytest
 
 from fastml import nn, optim
 
+from .common import copies_by
 from .test_optim import arrays
 
 KINDS = [
@@ -121,10 +121,8 @@ def test_saved_groups_continue_with_the_same_bits(kind, options, own, way):
         state = opt.state_dict()
         opt = kind(grouped(params, {}), lr=7.0)
         opt.load_state_dict(state)
-    elif way == "pickle":
-        opt, params = pickle.loads(pickle.dumps((opt, params)))
     else:
-        opt, params = copy.deepcopy((opt, params))
+        opt, params = copies_by(way, (opt, params))
     run(opt, params, range(4, 9))
     for p, want in zip(params, whole, strict=True):
         np.testing.assert_array_equal(p, want)
