@@ -34,7 +34,17 @@ LDFLAGS = ["-Wl,--strip-all"] if sys.platform == "linux" else []
 SPEED = ["-O2", "-fvect-cost-model=dynamic", "-fipa-cp-clone"]
 TARGETS = {
     "x86_64": {
-        "v4": [*SPEED, "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mbmi2", "-mprefer-vector-width=512"],
+        "v4": [
+            *SPEED,
+            "-mavx512f",
+            "-mavx512dq",
+            "-mavx512bw",
+            "-mavx512vl",
+            "-mavx2",
+            "-mfma",
+            "-mbmi2",
+            "-mprefer-vector-width=512",
+        ],
         "v3": [*SPEED, "-mavx2", "-mfma", "-mbmi2"],
         "baseline": ["-Os"],
     },
@@ -84,7 +94,10 @@ def extensions():
             name,
             [str(relative), *C_SOURCES.get(name, [])],
             include_dirs=["src_c", numpy.get_include()],
-            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")],
+            define_macros=[
+                ("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"),
+                ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),
+            ],
             extra_compile_args=glue_flags(name),
             extra_link_args=list(LDFLAGS),
             depends=c_files() if name in C_SOURCES else [],

@@ -122,9 +122,7 @@ def _adam_case(op, shapes, label, dtype="float32"):
         builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}
         return Setup({name: builders[name] for name in ("fastml", *peers)}, check)
 
-    peers = {"adam_step": ("torch", "numpy", "jax"), "adam_step_default": ("torch", "numpy")}.get(
-        op, ("torch",)
-    )
+    peers = {"adam_step": ("torch", "numpy", "jax"), "adam_step_default": ("torch", "numpy")}.get(op, ("torch",))
     # Read parameter, gradient and averages; write parameter and averages.
     nbytes = (9 if amsgrad else 7) * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
     return Case(op, label, dtype, setup, nbytes=nbytes, peers=peers)

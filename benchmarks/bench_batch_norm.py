@@ -38,9 +38,7 @@ def _forward_case(shape, dtype="float32"):
             t, w, b, rm, rv = map(torch.from_numpy, (x, weight, bias, mean0.copy(), var0.copy()))
             y, mean, inv_std = torch.empty_like(t), torch.empty_like(w), torch.empty_like(w)
             kernel = torch.ops.aten.native_batch_norm.out
-            return lambda: kernel(
-                t, w, b, rm, rv, True, MOMENTUM, EPS, out=y, save_mean=mean, save_invstd=inv_std
-            )
+            return lambda: kernel(t, w, b, rm, rv, True, MOMENTUM, EPS, out=y, save_mean=mean, save_invstd=inv_std)
 
         def numpy_():
             y, work = np.empty_like(x), np.empty_like(x)
@@ -187,9 +185,7 @@ def _stats_case(shape, dtype="float32"):
             for name, got, want in zip(("mean", "m2"), result[1:], expected[1:], strict=True):
                 assert_close(to_numpy(got), want, dtype, f"{peer} {name}")
 
-        return Setup(
-            {"fastml": lambda: lambda: fastml.batch_norm_stats(x), "torch": torch_, "numpy": numpy_}, check
-        )
+        return Setup({"fastml": lambda: lambda: fastml.batch_norm_stats(x), "torch": torch_, "numpy": numpy_}, check)
 
     nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case("batch_norm_stats", shape_label(shape), dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))

@@ -65,12 +65,7 @@ def _with_grad_case(shape, dtype="float32"):
 
         rows = sample_rows(n)
         loss = reference.cross_entropy(logits.astype("float64"), target)
-        grad = (
-            reference.cross_entropy_with_grad(logits[rows].astype("float64"), target[rows], reduction="sum")[
-                1
-            ]
-            / n
-        )
+        grad = reference.cross_entropy_with_grad(logits[rows].astype("float64"), target[rows], reduction="sum")[1] / n
 
         def check(result, peer):
             assert_close(result[0], loss, dtype, f"{peer} loss")
@@ -114,9 +109,7 @@ def _loss_case(shape, dtype="float32"):
             import jax
 
             x, t = jax.numpy.asarray(logits), jax.numpy.asarray(target)
-            kernel = jax.jit(
-                lambda x, t: -jax.numpy.take_along_axis(jax.nn.log_softmax(x), t[:, None], 1).mean()
-            )
+            kernel = jax.jit(lambda x, t: -jax.numpy.take_along_axis(jax.nn.log_softmax(x), t[:, None], 1).mean())
             return lambda: kernel(x, t).block_until_ready()
 
         expected = reference.cross_entropy(logits.astype("float64"), target)
@@ -177,9 +170,7 @@ def _z_loss_case(shape, dtype="float32"):
         return Setup({"fastml": fastml_, "torch": torch_, "jax": jax_}, check)
 
     nbytes = 2 * int(np.prod(shape)) * np.dtype(dtype).itemsize + 8 * shape[0]
-    return Case(
-        "cross_entropy_z_loss", shape_label(shape), dtype, setup, nbytes=nbytes, peers=("torch", "jax")
-    )
+    return Case("cross_entropy_z_loss", shape_label(shape), dtype, setup, nbytes=nbytes, peers=("torch", "jax"))
 
 
 def _nll_case(shape, dtype="float32"):
@@ -219,9 +210,7 @@ def _nll_case(shape, dtype="float32"):
             import jax
 
             x, t = jax.numpy.asarray(log_probs), jax.numpy.asarray(target)
-            kernel = jax.jit(
-                jax.value_and_grad(lambda x, t: -jax.numpy.take_along_axis(x, t[:, None], 1).mean())
-            )
+            kernel = jax.jit(jax.value_and_grad(lambda x, t: -jax.numpy.take_along_axis(x, t[:, None], 1).mean()))
             return lambda: jax.block_until_ready(kernel(x, t))
 
         loss, grad = reference.nll_loss_with_grad(log_probs.astype("float64"), target)

@@ -68,11 +68,7 @@ def _case(n, width, dtype, batch_size, loader="loop"):
         def check(result, peer):
             x_batch, rows = map(to_numpy, result)
             size = n % batch_size or batch_size
-            if (
-                x_batch.shape != (size, width)
-                or len(np.unique(rows)) != size
-                or not np.array_equal(x_batch, X[rows])
-            ):
+            if x_batch.shape != (size, width) or len(np.unique(rows)) != size or not np.array_equal(x_batch, X[rows]):
                 raise AssertionError(f"{peer}: the last batch has not the rows that it names")
 
         builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_}

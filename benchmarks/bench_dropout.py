@@ -66,9 +66,7 @@ def _forward_case(shape, dtype="float32"):
             import jax
 
             a, key = jax.numpy.asarray(x), jax.random.key(SEED)
-            kernel = jax.jit(
-                lambda a, key: jax.numpy.where(jax.random.bernoulli(key, 1 - P, a.shape), a / (1 - P), 0)
-            )
+            kernel = jax.jit(lambda a, key: jax.numpy.where(jax.random.bernoulli(key, 1 - P, a.shape), a / (1 - P), 0))
             return lambda: kernel(a, key).block_until_ready()
 
         def check(result, peer):

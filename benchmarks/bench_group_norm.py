@@ -49,9 +49,7 @@ def _forward_case(shape, groups, dtype="float32"):
                 [torch.empty((shape[0], groups), dtype=t.dtype) for _ in "ab"],
             )
             kernel = torch.ops.aten.native_group_norm.out
-            return lambda: kernel(
-                t, w, b, *_flat(shape, groups), EPS, out0=y, out1=statistics[0], out2=statistics[1]
-            )
+            return lambda: kernel(t, w, b, *_flat(shape, groups), EPS, out0=y, out1=statistics[0], out2=statistics[1])
 
         def numpy_():
             y, work = np.empty_like(x), np.empty_like(x)

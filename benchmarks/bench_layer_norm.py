@@ -122,9 +122,7 @@ def _backward_case(shape, dtype="float32"):
 
             return lambda: jax.block_until_ready(kernel(*arrays))
 
-        expected = reference.layer_norm_backward(
-            *(a.astype("float64") for a in (grad, x, weight, mean, inv_std))
-        )
+        expected = reference.layer_norm_backward(*(a.astype("float64") for a in (grad, x, weight, mean, inv_std)))
 
         def check(result, peer):
             for name, got, want in zip(("dx", "dweight", "dbias"), result, expected, strict=True):

@@ -162,9 +162,7 @@ def _case(name, shape, dtype="float32"):
             assert_close(result[0], loss, dtype, f"{peer} loss")
             assert_close(to_numpy(result[1])[-64:], grad, dtype, f"{peer} gradient")
 
-        return Setup(
-            {"fastml": fastml_, "torch": torch_, "numpy": lambda: NUMPY[name](x, t), "jax": jax_}, check
-        )
+        return Setup({"fastml": fastml_, "torch": torch_, "numpy": lambda: NUMPY[name](x, t), "jax": jax_}, check)
 
     nbytes = 3 * int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case(f"{name}_with_grad", shape_label(shape), dtype, setup, nbytes=nbytes)

@@ -84,18 +84,14 @@ def _accuracy_case(n):
         "sklearn": _sklearn("accuracy_score", true, pred),
         "numpy": lambda: lambda: float(np.mean(true == pred)),
     }
-    return _case(
-        "accuracy_score", shape_label((n,)), "int64", calls, lambda: float(np.mean(true == pred)), 16 * n
-    )
+    return _case("accuracy_score", shape_label((n,)), "int64", calls, lambda: float(np.mean(true == pred)), 16 * n)
 
 
 def _score_case(ours, n, theirs=None):
     """Scores that have no short form in NumPy."""
     true, pred = _labels(n, CLASSES)
     calls = {"fastml": _fastml(ours, true, pred), "sklearn": _sklearn(theirs or ours, true, pred)}
-    return _case(
-        ours, shape_label((n,)), "int64", calls, lambda: getattr(reference, ours)(true, pred), 16 * n
-    )
+    return _case(ours, shape_label((n,)), "int64", calls, lambda: getattr(reference, ours)(true, pred), 16 * n)
 
 
 def _probabilities(n, dtype):

@@ -87,10 +87,7 @@ CASES = [
     *[_scaler_case("standard_scaler", "StandardScaler", "fit_transform", s) for s in (SMALL, MIDDLE, LARGE)],
     _scaler_case("standard_scaler", "StandardScaler", "fit_transform", LARGE, "float64"),
     *[_scaler_case("standard_scaler_transform", "StandardScaler", "transform", s) for s in (SMALL, LARGE)],
-    *[
-        _scaler_case("standard_scaler_inverse", "StandardScaler", "inverse_transform", s)
-        for s in (SMALL, LARGE)
-    ],
+    *[_scaler_case("standard_scaler_inverse", "StandardScaler", "inverse_transform", s) for s in (SMALL, LARGE)],
     *[_scaler_case("min_max_scaler", "MinMaxScaler", "fit_transform", s) for s in (SMALL, LARGE)],
     *[_scaler_case("max_abs_scaler", "MaxAbsScaler", "fit_transform", s) for s in (SMALL, LARGE)],
     *[_scaler_case("robust_scaler", "RobustScaler", "fit_transform", s) for s in (SMALL, LARGE)],

@@ -119,14 +119,10 @@ def _logsumexp_case(shape, dtype="float32"):
         def check(result, peer):
             assert_close(to_numpy(result)[rows], expected, dtype, peer)
 
-        return Setup(
-            {"fastml": fastml_, "torch": torch_, "numpy": numpy_, "scipy": scipy_, "jax": jax_}, check
-        )
+        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "scipy": scipy_, "jax": jax_}, check)
 
     nbytes = (int(np.prod(shape)) + shape[0]) * np.dtype(dtype).itemsize
-    return Case(
-        "logsumexp", shape_label(shape), dtype, setup, nbytes=nbytes, peers=("torch", "numpy", "scipy", "jax")
-    )
+    return Case("logsumexp", shape_label(shape), dtype, setup, nbytes=nbytes, peers=("torch", "numpy", "scipy", "jax"))
 
 
 def _backward_case(op, shape, dtype="float32"):

@@ -154,9 +154,7 @@ def _jax(net, p):
 
     def step(state):
         params, velocities, running, n = state
-        (loss, running), grads = jax.value_and_grad(loss_of, has_aux=True)(
-            params, running, jax.random.fold_in(key, n)
-        )
+        (loss, running), grads = jax.value_and_grad(loss_of, has_aux=True)(params, running, jax.random.fold_in(key, n))
         velocities = jax.tree.map(lambda v, g: MOMENTUM * v + g, velocities, grads)
         params = jax.tree.map(lambda p, v: p - LR * v, params, velocities)
         return (params, velocities, running, n + 1), loss
@@ -334,11 +332,6 @@ SCALING = (
 )
 STEPS = {"step": _fastml_compiled, "step_explicit": _fastml_explicit}
 CASES = [
-    *(
-        _case(op, net, step, threads)
-        for op, step in STEPS.items()
-        for threads in (1, None)
-        for net in NETWORKS
-    ),
+    *(_case(op, net, step, threads) for op, step in STEPS.items() for threads in (1, None) for net in NETWORKS),
     *(_case("step_scaling", net, _fastml_compiled) for net in SCALING),
 ]

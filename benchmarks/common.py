@@ -96,9 +96,7 @@ def shape_label(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def normal(
-    shape: tuple[int, ...], dtype: str, seed: int = 0, scale: float = 1.0, shift: float = 0.0
-) -> np.ndarray:
+def normal(shape: tuple[int, ...], dtype: str, seed: int = 0, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
     """Normal numbers from a fixed seed."""
     x = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32).astype(dtype, copy=False)
     x *= scale

@@ -122,9 +122,7 @@ class Run:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.workers = [
-                stack.enter_context(Worker(peer, self.threads)) for peer in ("fastml", *self.peers, LIMIT)
-            ]
+            self.workers = [stack.enter_context(Worker(peer, self.threads)) for peer in ("fastml", *self.peers, LIMIT)]
             about = {worker.peer: worker.answer() for worker in self.workers}
             self._stack = stack.pop_all()
         self.machine = machine(self.threads, about)
@@ -136,9 +134,7 @@ class Run:
 
     def rows(self) -> Iterator[Row]:
         for stem, index, case in self.cases:
-            row = Row(
-                stem, case.op, case.shape, case.dtype, case.threads or self.threads, case.nbytes, case.flops
-            )
+            row = Row(stem, case.op, case.shape, case.dtype, case.threads or self.threads, case.nbytes, case.flops)
             ready = []
             for worker in self.workers:
                 worker.ask(do="prepare", stem=stem, index=index)

@@ -86,16 +86,10 @@ def lines(times: dict[tuple[int, str], list[float]]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m fastml.benchmarks.steadiness", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser("python -m fastml.benchmarks.steadiness", description=__doc__.split("\n")[0])
     parser.add_argument("op", nargs="?", default="step", metavar="OP", help="an operation (default: step)")
-    parser.add_argument(
-        "--row", type=integer(0), default=0, metavar="N", help="which of its rows (default: 0)"
-    )
-    parser.add_argument(
-        "--samples", type=integer(1), default=500, metavar="N", help="calls a line (default: 500)"
-    )
+    parser.add_argument("--row", type=integer(0), default=0, metavar="N", help="which of its rows (default: 0)")
+    parser.add_argument("--samples", type=integer(1), default=500, metavar="N", help="calls a line (default: 500)")
     given = parser.parse_args(arguments)
     try:
         cases = [case for _, _, case in select([given.op]) if case.threads is None]

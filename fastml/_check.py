@@ -202,9 +202,7 @@ def same_shapes(names, arrays):
     """ValueError unless all arrays have the first one's shape."""
     for name, a in zip(names[1:], arrays[1:], strict=True):
         if a.shape != arrays[0].shape:
-            raise ValueError(
-                f"{name} must have the shape of {names[0]}, {arrays[0].shape}, not {a.shape}"
-            )
+            raise ValueError(f"{name} must have the shape of {names[0]}, {arrays[0].shape}, not {a.shape}")
 
 
 def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
@@ -228,8 +226,7 @@ def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
 def same_memory(a, b):
     """Both arrays are the very same elements."""
     a, b = np.asarray(a), np.asarray(b)
-    return (a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides
-            and a.dtype == b.dtype)
+    return a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype
 
 
 def span(a):

@@ -49,9 +49,7 @@ class Progress:
             following = min(epoch + 2, self._epochs)
             self._bar.set_description_str(f"epoch {following}/{self._epochs}", refresh=False)
             self._bar.set_postfix_str(", ".join(figures), refresh=False)
-        elif self._plain and (
-            last or epoch + 1 == self._epochs or (epoch + 1) % max(1, self._epochs // 10) == 0
-        ):
+        elif self._plain and (last or epoch + 1 == self._epochs or (epoch + 1) % max(1, self._epochs // 10) == 0):
             count = f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}"
             print("  ".join([count, *figures]), file=sys.stderr, flush=True)
 

@@ -98,7 +98,9 @@ def norm_piece(*names):
         dweight, dbias = reference.batch_norm_backward_stats(grad, x, mean, inv_std)
         made = {**args, "grad": grad, "mean": mean, "inv_std": inv_std, "dweight": dweight, "dbias": dbias}
         vectors = {k: made[k].astype(dtype) for k in ("mean", "inv_std", "dweight", "dbias")}
-        return {k: v for k, v in {**made, **vectors, "count": max(1, 2 * count)}.items() if k in (*names, "channel_axis")}
+        return {
+            k: v for k, v in {**made, **vectors, "count": max(1, 2 * count)}.items() if k in (*names, "channel_axis")
+        }
 
     return make
 
@@ -170,7 +172,14 @@ def layer_norm_grad(axes=1):
         args = layer_norm(axes)(shape, dtype, seed)
         _, mean, inv_std = reference.layer_norm(args["x"], axis=args["axis"])
         grad = normal(shape, dtype, seed + 2)
-        return {"grad": grad, "x": args["x"], "weight": args["weight"], "mean": mean, "inv_std": inv_std, "axis": args["axis"]}
+        return {
+            "grad": grad,
+            "x": args["x"],
+            "weight": args["weight"],
+            "mean": mean,
+            "inv_std": inv_std,
+            "axis": args["axis"],
+        }
 
     return make
 

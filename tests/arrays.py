@@ -65,7 +65,9 @@ def adversarial(shape, kind, dtype=np.float32, seed=0):
 def flushed(x):
     """x with zeros of the same sign for its denormals."""
     x = np.asarray(x)
-    return np.where(np.abs(x) < np.finfo(x.dtype).tiny, np.copysign(x.dtype.type(0), x), x) if x.dtype.kind == "f" else x
+    return (
+        np.where(np.abs(x) < np.finfo(x.dtype).tiny, np.copysign(x.dtype.type(0), x), x) if x.dtype.kind == "f" else x
+    )
 
 
 # --- comparing -----------------------------------------------------------------------------------------------
@@ -76,9 +78,7 @@ def assert_same_bits(got, want, what=""):
     got, want = np.asarray(got), np.asarray(want)
     assert got.dtype == want.dtype and got.shape == want.shape, what
     np.testing.assert_array_equal(got, want, err_msg=what)
-    np.testing.assert_array_equal(
-        np.signbit(got) & ~np.isnan(got), np.signbit(want) & ~np.isnan(want), err_msg=what
-    )
+    np.testing.assert_array_equal(np.signbit(got) & ~np.isnan(got), np.signbit(want) & ~np.isnan(want), err_msg=what)
 
 
 def ulp_error(got, want, scale=0.0):

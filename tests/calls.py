@@ -14,7 +14,15 @@ from fastml import data, nn, optim
 from .arrays import normal
 from .common import OPS
 
-MODULES = ("fastml", "fastml.nn", "fastml.nn.utils", "fastml.optim", "fastml.data", "fastml.preprocessing", "fastml.metrics")
+MODULES = (
+    "fastml",
+    "fastml.nn",
+    "fastml.nn.utils",
+    "fastml.optim",
+    "fastml.data",
+    "fastml.preprocessing",
+    "fastml.metrics",
+)
 FOLDER = Path(tempfile.mkdtemp(prefix="fastml-calls-"))
 
 
@@ -64,7 +72,9 @@ P, Q = fastml.softmax(X), fastml.softmax(normal((12, 4), seed=2))
 
 
 def copies(**arrays):
-    return lambda: {k: v.copy() if isinstance(v, np.ndarray) else list(v) if isinstance(v, list) else v for k, v in arrays.items()}
+    return lambda: {
+        k: v.copy() if isinstance(v, np.ndarray) else list(v) if isinstance(v, list) else v for k, v in arrays.items()
+    }
 
 
 def params(**options):
@@ -103,7 +113,9 @@ def loss_of(x, y):
 
 def fitted(transformer):
     transformer.fit(X.copy())
-    transformer.inverse_transform(transformer.transform(X.copy())) if hasattr(transformer, "inverse_transform") else None
+    transformer.inverse_transform(transformer.transform(X.copy())) if hasattr(
+        transformer, "inverse_transform"
+    ) else None
 
 
 def estimated(y):
@@ -157,27 +169,47 @@ def held_gradients():
 EXAMPLES = {
     "fastml.get_num_threads": {},
     "fastml.set_num_threads": {"make": lambda: {"n": fastml.get_num_threads()}},
-    "fastml.num_threads": {"make": lambda: {"n": 1}, "use": lambda manager: manager.__enter__() or manager.__exit__(None, None, None)},
+    "fastml.num_threads": {
+        "make": lambda: {"n": 1},
+        "use": lambda manager: manager.__enter__() or manager.__exit__(None, None, None),
+    },
     "fastml.show_config": {},
     "fastml.merge_norm_stats": {"make": lambda: {"stats": [(2, np.zeros(3), np.ones(3)), (3, np.ones(3), np.ones(3))]}},
-    "fastml.MLPClassifier": {"make": lambda: {"max_iter": 2, "hidden_layer_sizes": (3,), "random_state": 0}, "use": estimated(Y)},
-    "fastml.MLPRegressor": {"make": lambda: {"max_iter": 2, "hidden_layer_sizes": (3,), "random_state": 0}, "use": estimated(X[:, 0])},
+    "fastml.MLPClassifier": {
+        "make": lambda: {"max_iter": 2, "hidden_layer_sizes": (3,), "random_state": 0},
+        "use": estimated(Y),
+    },
+    "fastml.MLPRegressor": {
+        "make": lambda: {"max_iter": 2, "hidden_layer_sizes": (3,), "random_state": 0},
+        "use": estimated(X[:, 0]),
+    },
     "fastml.nn.Module": {},
     "fastml.nn.Parameter": {"make": lambda: {"value": np.ones(3, np.float32)}},
-    "fastml.nn.Linear": {"make": lambda: {"in_features": 4, "out_features": 3, "seed": 0}, "use": forward_backward(5, 4)},
+    "fastml.nn.Linear": {
+        "make": lambda: {"in_features": 4, "out_features": 3, "seed": 0},
+        "use": forward_backward(5, 4),
+    },
     "fastml.nn.BatchNorm": {"make": lambda: {"num_features": 4}, "use": forward_backward(5, 4), "also": ("weight",)},
     "fastml.nn.LayerNorm": {"make": lambda: {"normalized_shape": 4}, "use": forward_backward(5, 4)},
     "fastml.nn.RMSNorm": {"make": lambda: {"normalized_shape": 4}, "use": forward_backward(5, 4)},
     "fastml.nn.GroupNorm": {"make": lambda: {"num_groups": 2, "num_channels": 4}, "use": forward_backward(5, 4)},
     "fastml.nn.InstanceNorm": {"make": lambda: {"num_features": 4}, "use": forward_backward(5, 4, 3)},
-    "fastml.nn.Sequential": {"make": lambda: {"layers": [nn.Linear(4, 3, seed=0)]}, "star": "layers", "use": forward_backward(5, 4)},
+    "fastml.nn.Sequential": {
+        "make": lambda: {"layers": [nn.Linear(4, 3, seed=0)]},
+        "star": "layers",
+        "use": forward_backward(5, 4),
+    },
     "fastml.nn.compile_step": {"make": step_arguments, "use": lambda step: step(X, Y)},
     "fastml.nn.manual_seed": {"make": lambda: {"seed": 0}},
-    "fastml.nn.save": {"make": lambda: {"model_or_state": model_and_optimizer()["model"], "path": FOLDER / "save.safetensors"}},
+    "fastml.nn.save": {
+        "make": lambda: {"model_or_state": model_and_optimizer()["model"], "path": FOLDER / "save.safetensors"}
+    },
     "fastml.nn.load": {"make": lambda: {"path": saved("model")}},
     "fastml.nn.load_metadata": {"make": lambda: {"path": saved("model")}},
     "fastml.nn.save_checkpoint": {"make": lambda: {"path": FOLDER / "new.safetensors", **model_and_optimizer()}},
-    "fastml.nn.load_checkpoint": {"make": lambda: {"path": saved("checkpoint"), "model": model_and_optimizer()["model"]}},
+    "fastml.nn.load_checkpoint": {
+        "make": lambda: {"path": saved("checkpoint"), "model": model_and_optimizer()["model"]}
+    },
     "fastml.nn.utils.clip_grad_norm_": {"make": gradients(max_norm=1.0)},
     "fastml.nn.utils.clip_grad_value_": {"make": gradients(clip_value=1.0)},
     "fastml.optim.EMA": {"make": params(), "use": lambda ema: ema.update()},
@@ -196,7 +228,9 @@ EXAMPLES = {
         "make": lambda: sequence(optim.SGD([np.ones(4, np.float32)], lr=0.1)),
         "use": three_steps,
     },
-    "fastml.optim.GradScaler": {"use": lambda scaler: (scaler.scale(1.0), scaler.unscale_(*held_gradients()), scaler.update())},
+    "fastml.optim.GradScaler": {
+        "use": lambda scaler: (scaler.scale(1.0), scaler.unscale_(*held_gradients()), scaler.update())
+    },
     "fastml.data.Batches": {"make": lambda: {"arrays": [X, Y]}, "use": list},
     "fastml.data.batches": {"make": lambda: {"arrays": [X, Y]}, "star": "arrays", "use": list},
     "fastml.data.split": {"make": lambda: {"arrays": [X, Y]}, "star": "arrays"},
@@ -204,7 +238,9 @@ EXAMPLES = {
     "fastml.data.load_mnist": {"make": lambda: {"folder": FOLDER}},
     "fastml.data.read_idx": {"make": idx_file},
     "fastml.data.write_idx": {"make": lambda: {"path": FOLDER / "y.idx", "array": np.arange(6, dtype=np.uint8)}},
-    "fastml.preprocessing.OneHotEncoder": {"use": lambda encoder: encoder.fit(Y.reshape(-1, 1)).transform(Y.reshape(-1, 1))},
+    "fastml.preprocessing.OneHotEncoder": {
+        "use": lambda encoder: encoder.fit(Y.reshape(-1, 1)).transform(Y.reshape(-1, 1))
+    },
     "fastml.metrics.ConfusionMatrix": {"make": lambda: {"num_classes": 3}, "use": lambda matrix: matrix.update(Y, Y)},
     "fastml.metrics.ConfusionMatrixDisplay": {"make": lambda: {"confusion_matrix": np.eye(3, dtype=int)}},
     "fastml.metrics.cohen_kappa_score": {"make": copies(y1=Y, y2=(Y + BINARY) % 3)},

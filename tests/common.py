@@ -249,9 +249,7 @@ OPS = (
     Op("softmax", arguments.plain_x, ("x",), **_OUT),
     Op("log_softmax", arguments.plain_x, ("x",), **_OUT),
     Op("logsumexp", arguments.plain_x, ("x",), axis="axis"),
-    Op(
-        "softmax_backward", arguments.softmax_grad, ("grad", "y"), **_GRAD_OUT, scales=terms.softmax_terms
-    ),
+    Op("softmax_backward", arguments.softmax_grad, ("grad", "y"), **_GRAD_OUT, scales=terms.softmax_terms),
     Op(
         "log_softmax_backward",
         arguments.log_softmax_grad,
@@ -372,9 +370,7 @@ OPS = (
     Op("dropout_mask", lambda shape, dtype, seed: {"shape": shape, "seed": seed, "offset": 2**63}, (), ulp=0),
     Op("linear", arguments.linear(), **_LINEAR, big=_LINEAR_BIG),
     Op("linear", arguments.linear(activation="relu"), **_LINEAR, big=_LINEAR_BIG, case="relu"),
-    Op(
-        "linear_backward", arguments.linear_grad, ("grad", "x", "weight"), min_ndim=1, ulp=64, big=_LINEAR_BIG
-    ),
+    Op("linear_backward", arguments.linear_grad, ("grad", "x", "weight"), min_ndim=1, ulp=64, big=_LINEAR_BIG),
     Op("linear_cross_entropy_with_grad", arguments.linear_cross_entropy(), **_LINEAR_CE),
     Op(
         "linear_cross_entropy_with_grad",
@@ -406,8 +402,14 @@ OPS = (
     Op("group_norm_backward", arguments.group_norm_grad(), **_GN_BACKWARD),
     Op("instance_norm", arguments.group_norm(each=True), **{**_GN, **_EACH}),
     Op("instance_norm_backward", arguments.group_norm_grad(each=True), **{**_GN_BACKWARD, **_EACH}),
-    *(Op(name, arguments.gelu(), ("x",), out=0, in_place="x", ulp=4) for name in ("silu", "sigmoid", "tanh", "softplus")),
-    *(Op(f"{name}_backward", arguments.gelu_grad(), ("grad", "x"), **_UNARY_BACKWARD) for name in ("sigmoid", "tanh", "softplus")),
+    *(
+        Op(name, arguments.gelu(), ("x",), out=0, in_place="x", ulp=4)
+        for name in ("silu", "sigmoid", "tanh", "softplus")
+    ),
+    *(
+        Op(f"{name}_backward", arguments.gelu_grad(), ("grad", "x"), **_UNARY_BACKWARD)
+        for name in ("sigmoid", "tanh", "softplus")
+    ),
     Op("silu_backward", arguments.gelu_grad(), ("grad", "x"), out=0, in_place="grad", scales=terms.gradient_terms_of_x),
     Op("elu", arguments.gelu(alpha=0.7), ("x",), out=0, in_place="x", ulp=4),
     Op("elu_backward", arguments.gelu_grad(alpha=0.7), ("grad", "x"), **_UNARY_BACKWARD),

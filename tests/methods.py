@@ -47,7 +47,9 @@ def public_methods(cls):
 
 
 def of_module(module):
-    x = normal((5, 4, 3, 2)[: {"Dropout1d": 3, "InstanceNorm": 3, "Dropout2d": 4}.get(type(module).__name__, 2)], seed=3)
+    x = normal(
+        (5, 4, 3, 2)[: {"Dropout1d": 3, "InstanceNorm": 3, "Dropout2d": 4}.get(type(module).__name__, 2)], seed=3
+    )
     values = {"state": module.state_dict(), "index": 0}
     return values if type(module) is nn.Module else {**values, "x": x, "grad": np.ones_like(module(x))}
 
@@ -132,7 +134,9 @@ FAMILIES = (
 )
 
 
-ALWAYS_REFUSED = {(nn.Module, name) for name in ("__call__", "forward", "backward")} | {(preprocessing.RobustScaler, "merge")}
+ALWAYS_REFUSED = {(nn.Module, name) for name in ("__call__", "forward", "backward")} | {
+    (preprocessing.RobustScaler, "merge")
+}
 
 
 def values_for(thing):

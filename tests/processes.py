@@ -37,9 +37,7 @@ def run_script(code, timeout=120, **environment):
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     env = {name: value for name, value in env.items() if value is not None}
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(
-        command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True
-    )
+    done = subprocess.run(command, check=False, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True)
     assert done.returncode == 0, f"{environment} {done.returncode}:\n{done.stderr}"
     return done.stdout, done.stderr
 

@@ -123,7 +123,9 @@ def layer_option(world, rng):
         "alpha": [0.5, 2.0], "negative_slope": [0.0, 0.3], "beta": [0.5, 2.0], "approximate": ["none", "tanh"],
         "convention": ["torch", "onnx"], "num_groups": [1, 2, 3],
     }  # fmt: skip
-    found = [(m, n) for m in leaves(world) for n in values if n in vars(m) and (n != "num_groups" or m.num_channels == 6)]
+    found = [
+        (m, n) for m in leaves(world) for n in values if n in vars(m) and (n != "num_groups" or m.num_channels == 6)
+    ]
     if found:
         layer, name = pick(found, rng)
         setattr(layer, name, pick(values[name], rng))
@@ -149,7 +151,9 @@ def layer_more_or_less(world, rng):
     layers, before = list(world.model.layers), world.model.parameters()
     if rng.integers(2) and len(layers) < 9:
         dtype = before[0].value.dtype
-        made = pick([nn.Tanh, lambda: nn.Linear(WIDTH, WIDTH, seed=3, dtype=dtype), lambda: nn.Dropout(0.2, seed=1)], rng)()
+        made = pick(
+            [nn.Tanh, lambda: nn.Linear(WIDTH, WIDTH, seed=3, dtype=dtype), lambda: nn.Dropout(0.2, seed=1)], rng
+        )()
         layers.insert(len(layers) - 1, made)
     else:
         places = [i for i, m in enumerate(layers) if not isinstance(m, nn.Linear | nn.Flatten | nn.Sequential)]

@@ -75,9 +75,7 @@ def by_channel(args):
     """Return the other axes, and the arguments in a form that broadcasts along the channels."""
     axis = args["channel_axis"] % args["x"].ndim
     shape = [-1 if i == axis else 1 for i in range(args["x"].ndim)]
-    vectors = {
-        name: np.abs(v, dtype=np.float64).reshape(shape) for name, v in args.items() if np.ndim(v) == 1
-    }
+    vectors = {name: np.abs(v, dtype=np.float64).reshape(shape) for name, v in args.items() if np.ndim(v) == 1}
     return tuple(i for i in range(args["x"].ndim) if i != axis), vectors
 
 

@@ -8,9 +8,7 @@ from fastml import nn, optim
 
 
 def make(dtype=np.float64, **options):
-    model = nn.Sequential(
-        nn.Linear(5, 16, seed=0, dtype=dtype), nn.ReLU(), nn.Linear(16, 3, seed=1, dtype=dtype)
-    )
+    model = nn.Sequential(nn.Linear(5, 16, seed=0, dtype=dtype), nn.ReLU(), nn.Linear(16, 3, seed=1, dtype=dtype))
     return model, optim.SGD(model.parameters(), **{"lr": 0.1, "momentum": 0.9, **options})
 
 

@@ -32,7 +32,11 @@ CASES = [
 ]
 every_case = pytest.mark.parametrize(("name", "options", "forward", "backward"), CASES)
 FUNCTIONS = [(c.values[0], c.values[1]) for c in CASES]
-FUNCTIONS += [("elu", {"alpha": 0.7}), ("softplus", {"beta": 1.7, "threshold": 2.5}), ("leaky_relu", {"negative_slope": 0.1})]
+FUNCTIONS += [
+    ("elu", {"alpha": 0.7}),
+    ("softplus", {"beta": 1.7, "threshold": 2.5}),
+    ("leaky_relu", {"negative_slope": 0.1}),
+]
 
 
 def both(name, options, grad, x):
@@ -44,7 +48,13 @@ def sweep(dtype, step=1):
     end = 112 if dtype is np.float32 else 760
     rng = np.random.default_rng(0)
     magnitudes = np.exp(rng.uniform(-103 if dtype is np.float32 else -700, 6.6, 6000))
-    parts = np.linspace(-end, end, 30_001), np.linspace(-20, 20, 30_001), rng.normal(size=20_000), magnitudes, -magnitudes
+    parts = (
+        np.linspace(-end, end, 30_001),
+        np.linspace(-20, 20, 30_001),
+        rng.normal(size=20_000),
+        magnitudes,
+        -magnitudes,
+    )
     return np.concatenate(parts).astype(dtype)[::step]
 
 
@@ -104,7 +114,9 @@ def test_float32_everywhere(name, options, forward, backward):
     want, slope = both(name, options, ones.astype(np.float64), x.astype(np.float64))
     y, dx = both(name, options, ones, x)
     assert ulp_error(y, want) <= forward + 0.1
-    term = 0.0 if name in ("sigmoid", "tanh", "softplus", "elu") else np.minimum(np.exp(-np.abs(x.astype(np.float64))), 1)
+    term = (
+        0.0 if name in ("sigmoid", "tanh", "softplus", "elu") else np.minimum(np.exp(-np.abs(x.astype(np.float64))), 1)
+    )
     assert ulp_error(dx, slope, term) <= backward + 0.1
     if name not in ("gelu", "silu"):  # whose reference multiplies x by a share that has underflowed
         with np.errstate(all="ignore"):

@@ -89,11 +89,7 @@ WRONG = [
     (ValueError, r"state_sums\[1\]", {"state_sums": [ONES.copy(), ONES[:7]]}),
     *((ValueError, "step", {"step": t}) for t in (0, -1, 2**53 + 1)),
     *((TypeError, "step", {"step": t}) for t in (1.0, None, True)),
-    *(
-        (ValueError, name, {name: x})
-        for name in ("lr", "lr_decay", "eps", "weight_decay")
-        for x in (-1, NAN, INF)
-    ),
+    *((ValueError, name, {name: x}) for name in ("lr", "lr_decay", "eps", "weight_decay") for x in (-1, NAN, INF)),
     *((TypeError, name, {name: x}) for name in ("lr", "lr_decay") for x in ("1", None, True)),
 ]
 
@@ -101,9 +97,7 @@ WRONG = [
 @pytest.mark.parametrize("module", [fastml, reference], ids=["fastml", "reference"])
 @pytest.mark.parametrize("error, name, options", WRONG)
 def test_errors_write_nothing(error, name, options, module):
-    given = {
-        k: [np.full(8, 9, np.float32), np.full(8, 9, np.float32)] for k in ("params", "grads", "state_sums")
-    }
+    given = {k: [np.full(8, 9, np.float32), np.full(8, 9, np.float32)] for k in ("params", "grads", "state_sums")}
     given |= {"step": 1} | options
     watched = [a for column in given.values() if isinstance(column, list) for a in column]
     before = [a.copy() for a in watched]

@@ -264,10 +264,7 @@ WRONG = [
     (ValueError, "memory", {"exp_avgs": [ONES.copy(), A], "max_exp_avg_sqs": [ONES.copy(), B]}),
     (TypeError, "betas", {"betas": 0.9}),
     (ValueError, "betas", {"betas": (0.9,)}),
-    *(
-        (ValueError, "betas", {"betas": b})
-        for b in ((1, 0.9), (0.9, 1.0), (-0.1, 0.9), (0.9, NAN), (INF, 0.9))
-    ),
+    *((ValueError, "betas", {"betas": b}) for b in ((1, 0.9), (0.9, 1.0), (-0.1, 0.9), (0.9, NAN), (INF, 0.9))),
     (TypeError, "betas", {"betas": ("0.9", 0.9)}),
     *((ValueError, "step", {"step": t}) for t in (0, -1, 2**53 + 1)),
     *((TypeError, "step", {"step": t}) for t in (1.0, None, True, "1")),

@@ -159,10 +159,7 @@ def test_uncommon_values(shape, values):
     elif values == "both infinities":
         x[1, 1, ...], x[2, 1, ...] = np.inf, -np.inf
     running = [np.zeros((2, shape[1]), np.float32) for _ in range(2)]
-    got, want = (
-        (*m.batch_norm(x, None, None, *r), *r)
-        for m, r in zip((fastml, reference), running, strict=True)
-    )
+    got, want = ((*m.batch_norm(x, None, None, *r), *r) for m, r in zip((fastml, reference), running, strict=True))
     for g, w in zip(got, want, strict=True):
         np.testing.assert_array_equal(np.isnan(g), np.isnan(w))
         np.testing.assert_array_equal(np.isinf(g), np.isinf(w))
@@ -436,7 +433,10 @@ def test_conventions_of_the_running_statistics(convention, momentum):
 def test_a_convention_must_be_known():
     with pytest.raises(ValueError, match="convention"):
         nn.BatchNorm(4, convention="keras")
-    assert "convention='onnx'" in repr(nn.BatchNorm(4, convention="onnx")) and nn.BatchNorm(4, convention="onnx").momentum == 0.9
+    assert (
+        "convention='onnx'" in repr(nn.BatchNorm(4, convention="onnx"))
+        and nn.BatchNorm(4, convention="onnx").momentum == 0.9
+    )
 
 
 def samples(shape, dtype, sizes):

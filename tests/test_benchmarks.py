@@ -104,9 +104,7 @@ def test_steadiness(capsys):
 
 def test_quantiles_of_single_calls():
     seconds = [1e-3] * 8 + [2e-3] * 2
-    _, alone, busy = steadiness.lines(
-        {(1, "back to back"): seconds, (2, "busy CPU"): [s / 2 for s in seconds]}
-    )
+    _, alone, busy = steadiness.lines({(1, "back to back"): seconds, (2, "busy CPU"): [s / 2 for s in seconds]})
     assert alone.split() == ["1", "back", "to", "back", "1000", "1000", "2000", "2.00", "1.00"]
     assert busy.split()[-2:] == ["2.00", "0.50"]
 
@@ -236,9 +234,7 @@ def test_a_process_that_dies_is_an_error_of_its_rows():
 
 
 def test_interrupt_ends_cleanly():
-    code = (
-        "import sys; from fastml.cli.main import main; sys.exit(main(['bench', 'sgd', '--against', 'numpy']))"
-    )
+    code = "import sys; from fastml.cli.main import main; sys.exit(main(['bench', 'sgd', '--against', 'numpy']))"
     process = subprocess.Popen(
         [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"],
         stdout=subprocess.PIPE,

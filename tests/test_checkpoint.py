@@ -219,7 +219,10 @@ def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
 
     parameters = make(seed=1)["model"].parameters()
     refused("its optimizer is of the type SGD, not Adam", optimizer=OPTIMIZERS["Adam"](parameters))
-    refused("optimizer: state must have 7 parameters, as the optimizer has, not 8", optimizer=OPTIMIZERS["SGD"](parameters[1:]))
+    refused(
+        "optimizer: state must have 7 parameters, as the optimizer has, not 8",
+        optimizer=OPTIMIZERS["SGD"](parameters[1:]),
+    )
     refused("ema: state must have 7 averages, as the EMA has, not 8", ema=optim.EMA(parameters[1:]))
     refused("its schedule is of the type StepLR, not Cosine", schedule=make(schedule="CosineAnnealingLR")["schedule"])
     refused("batches: .* batch_size=9, .* not rows=50, batch_size=8", batches=data.batches(X, Y, batch_size=9))
@@ -235,7 +238,9 @@ def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
     model_refused("model: missing: 6.weight, 6.bias", *layers, nn.Linear(3, 3, seed=0))
     model_refused("model: unexpected: 5.weight, 5.bias", *layers[:-1])
     model_refused(r"model: 5.weight: shape \(3, 8\) instead of \(4, 8\)", *layers[:-1], nn.Linear(8, 4, seed=0))
-    model_refused("model: 5.weight: float32 instead of float64", *layers[:-1], nn.Linear(8, 3, dtype=np.float64, seed=0))
+    model_refused(
+        "model: 5.weight: float32 instead of float64", *layers[:-1], nn.Linear(8, 3, dtype=np.float64, seed=0)
+    )
     model_refused("model: unexpected: 3.offset, 3.seed", *layers[:3], nn.Flatten(), *layers[4:])
     model_refused("model: missing: 2.offset, 2.seed", *layers[:2], nn.Dropout(0.5), *layers[3:])
     layers[0].weight.value.setflags(write=False)

@@ -52,10 +52,7 @@ def test_loss_curve_says_what_it_shows(smoothing, tmp_path):
     drawn(figure, tmp_path)
     left = figure.axes[0]
     lines = {line.get_label(): line.get_ydata() for line in left.get_lines()}
-    assert (
-        list(lines["training loss"]) == history.losses
-        and list(lines["validation loss"]) == history.val_losses
-    )
+    assert list(lines["training loss"]) == history.losses and list(lines["validation loss"]) == history.val_losses
     assert ("label smoothing 0.1" in left.get_ylabel()) == (smoothing > 0)
     assert ("least possible loss 0.5" in lines) == (smoothing > 0)
 

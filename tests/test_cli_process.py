@@ -98,12 +98,16 @@ def test_second_interrupt_is_not_held_back():
 
 
 @posix
-@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["bench", "--help"], ["--version"], ["info"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["train", "--help"], ["bench", "--help"], ["--version"], ["info"]], ids=" ".join
+)
 def test_texts_for_a_full_device(argv):
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*COMMAND, *argv], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [*COMMAND, *argv], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
     assert (done.returncode, done.stderr) == (1, "fastml: error: standard output: No space left on device\n")
 
 
@@ -141,7 +145,9 @@ def test_full_and_closed_streams(tmp_path, argv, out, err):
         pytest.skip("needs /dev/full")
     path = tmp_path / "m.safetensors"
     ways = {"good": lambda name: tmp_path / name, "full": lambda name: "/dev/full", "closed": lambda name: "&-"}
-    redirected = f"exec {' '.join(map(str, [*COMMAND, *argv, '--save', path]))} >{ways[out]('out')} 2>{ways[err]('err')}"
+    redirected = (
+        f"exec {' '.join(map(str, [*COMMAND, *argv, '--save', path]))} >{ways[out]('out')} 2>{ways[err]('err')}"
+    )
     code = subprocess.run(["bash", "-c", redirected], check=False, timeout=60).returncode
     refused = "0" in argv
     assert code == (2 if refused else int(out == "full"))

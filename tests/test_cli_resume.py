@@ -145,5 +145,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_no_training(capsys, tmp_path,
 def test_the_model_does_not_replace_the_checkpoint(capsys, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
     paths = tmp_path / "a.safetensors", tmp_path / "link" / "a.safetensors"
-    assert "another file than --save" in refused(capsys, *TRAINING, "--checkpoint", str(paths[0]), "--save", str(paths[1]))
+    assert "another file than --save" in refused(
+        capsys, *TRAINING, "--checkpoint", str(paths[0]), "--save", str(paths[1])
+    )
     assert not paths[0].exists()

@@ -58,9 +58,7 @@ def block_sum(x):
 def test_the_sum_is_the_documented_one():
     """To the bit: blocks from each array's start, a tally for each array and one of all arrays."""
     for seed in range(0, 300, 10):
-        grads = [
-            normal(n, np.float32, seed + i) for i, n in enumerate((9000, 3, 0, 4096, 15_000, 4097, 13_000))
-        ]
+        grads = [normal(n, np.float32, seed + i) for i, n in enumerate((9000, 3, 0, 4096, 15_000, 4097, 13_000))]
         total = tally(
             tally(block_sum(g[start : start + BLOCK // 4]) for start in range(0, g.size, BLOCK // 4)) for g in grads
         )
@@ -92,9 +90,7 @@ def test_below_the_bound_nothing_is_touched():
 
 
 @pytest.mark.parametrize("max_norm", [0.0, 0.7, 1.0, 1e9, np.inf])
-@pytest.mark.parametrize(
-    "values", [[0.6, 0.8], [np.inf, 1, -2], [-np.inf], [np.nan, 1], [np.inf, np.nan], [0.0]]
-)
+@pytest.mark.parametrize("values", [[0.6, 0.8], [np.inf, 1, -2], [-np.inf], [np.nan, 1], [np.inf, np.nan], [0.0]])
 def test_as_pytorch(values, max_norm):
     torch = pytest.importorskip("torch")
     grads = [np.array(values), normal((3, 4), np.float64)]

@@ -167,9 +167,7 @@ def test_read_only_inputs(op):
     names = [name for name in op.arrays if name not in op.mutated]
     for shape in filter(op.valid, [(), (5,), (6, 5)]):
         args = op.make(shape, np.float32, seed=1)
-        check(
-            op, map_arrays(copy_args(args), names, lambda a: np.broadcast_to(a[:1] if a.ndim else a, a.shape))
-        )
+        check(op, map_arrays(copy_args(args), names, lambda a: np.broadcast_to(a[:1] if a.ndim else a, a.shape)))
 
 
 # --- kinds of input ------------------------------------------------------------------------------------------

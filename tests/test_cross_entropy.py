@@ -279,9 +279,7 @@ def test_nothing_counts(shape, axis):
     logits = np.full(shape, np.nan, np.float32)
     target = np.full(np.delete(shape, axis), -100)
     for reduction, want in (("mean", np.nan), ("sum", 0), ("none", np.zeros(target.shape))):
-        loss, dlogits = fastml.cross_entropy_with_grad(
-            logits, target, axis, ignore_index=-100, reduction=reduction
-        )
+        loss, dlogits = fastml.cross_entropy_with_grad(logits, target, axis, ignore_index=-100, reduction=reduction)
         np.testing.assert_array_equal(loss, want)
         assert_same_bits(dlogits, np.zeros(shape, np.float32))
     empty, none = np.zeros((0, 3)), np.zeros(0, int)

@@ -100,9 +100,7 @@ def test_no_copy_of_the_data_set():
     assert all((xb == 5).all() for (xb,) in changed)
 
 
-@pytest.mark.parametrize(
-    ("n", "size"), [(1, 1), (1999, 1999), (2000, 64), (10_000, 128), (60_000, 256), (10**6, 512)]
-)
+@pytest.mark.parametrize(("n", "size"), [(1, 1), (1999, 1999), (2000, 64), (10_000, 128), (60_000, 256), (10**6, 512)])
 def test_auto(n, size):
     assert data.batches(np.broadcast_to(0, n)).batch_size == size
 
@@ -271,9 +269,7 @@ def test_errors_of_batches(arrays, options, error, text):
         data.batches(*arrays, **options)
 
 
-@pytest.mark.parametrize(
-    ("test_size", "n_test"), [(0.2, 3), (0.25, 3), (1, 1), (10, 10), (np.float32(0.5), 6)]
-)
+@pytest.mark.parametrize(("test_size", "n_test"), [(0.2, 3), (0.25, 3), (1, 1), (10, 10), (np.float32(0.5), 6)])
 def test_split(test_size, n_test):
     X, y = np.arange(22).reshape(11, 2), np.arange(11)
     X_train, X_test, y_train, y_test = data.split(X, y, test_size=test_size, seed=5)

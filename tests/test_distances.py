@@ -157,7 +157,9 @@ def test_layouts_broadcasting_and_kinds(name, two, options, layout):
     assert_same_bits(function(*[relayout(a, layout) for a in args], axis=1, **options), want)
     if two:
         p, q = args
-        np.testing.assert_allclose(function(p, q[0, 0], **options), function(p, np.broadcast_to(q[0, 0], p.shape), **options))
+        np.testing.assert_allclose(
+            function(p, q[0, 0], **options), function(p, np.broadcast_to(q[0, 0], p.shape), **options)
+        )
     counts = [np.ceil(a).astype(np.int64) for a in args]
     got = function(*counts, **options)
     assert got.dtype == np.float64
@@ -294,7 +296,13 @@ def test_same_bits_on_every_target_with_fma():
 
 ONES = np.ones(3)
 WRONG = [
-    ("kl_divergence", ValueError, r"p and q must have shapes that broadcast, not \(3,\) and \(2,\)", (ONES, ONES[:2]), {}),
+    (
+        "kl_divergence",
+        ValueError,
+        r"p and q must have shapes that broadcast, not \(3,\) and \(2,\)",
+        (ONES, ONES[:2]),
+        {},
+    ),
     ("kl_divergence", ValueError, "axis 1", (ONES, ONES), {"axis": 1}),
     ("kl_divergence", TypeError, "axis", (ONES, ONES), {"axis": 0.5}),
     ("kl_divergence", ValueError, "at least one dimension", (1.0, 1.0), {}),

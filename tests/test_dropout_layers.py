@@ -54,9 +54,7 @@ def test_alpha_against_numpy(shape, p, dtype):
         assert y.shape == shape and y.dtype == dtype
         eps = np.finfo(dtype).eps
         np.testing.assert_allclose(y, want, rtol=2 * eps, atol=4 * eps * max(a, 1))
-        assert_same_bits(
-            y, np.where(kept, x * dtype(a) + dtype(-a * p * ALPHA), dtype(a * (1 - p) * ALPHA + 0.0))
-        )
+        assert_same_bits(y, np.where(kept, x * dtype(a) + dtype(-a * p * ALPHA), dtype(a * (1 - p) * ALPHA + 0.0)))
         assert_same_bits(layer.backward(grad), np.where(kept, grad * dtype(a), dtype(0)))
         assert layer.offset == offset + x.size
 

@@ -344,16 +344,34 @@ def measured(y, z, p, weight):
     for score in (metrics.accuracy_score, metrics.balanced_accuracy_score, metrics.cohen_kappa_score):
         found += [score(y, z), score(y, z, sample_weight=weight)]
     found += [metrics.log_loss(y, p, sample_weight=weight), metrics.top_k_accuracy_score(y, p, sample_weight=weight)]
-    found += [*metrics.precision_recall_fscore(y, z, sample_weight=weight)[:3], metrics.fbeta_score(y, z, beta=0.3, average="macro")]
+    found += [
+        *metrics.precision_recall_fscore(y, z, sample_weight=weight)[:3],
+        metrics.fbeta_score(y, z, beta=0.3, average="macro"),
+    ]
     a, b = p[:25], p[25:]
-    found += [metrics.kl_divergence(a, b), metrics.js_divergence(a, b, base=3), metrics.total_variation(a, b), metrics.entropy(p, base=3)]
+    found += [
+        metrics.kl_divergence(a, b),
+        metrics.js_divergence(a, b, base=3),
+        metrics.total_variation(a, b),
+        metrics.entropy(p, base=3),
+    ]
     found += [metrics.wasserstein_distance(a[0], b[0], b[1], a[1], p=k) for k in (1, 2)]
-    found += [metrics.wasserstein_distance_histogram(a, b, support=[0, 0.1, 0.5, 0.7]), metrics.energy_distance(a[0], b[0])]
+    found += [
+        metrics.wasserstein_distance_histogram(a, b, support=[0, 0.1, 0.5, 0.7]),
+        metrics.energy_distance(a[0], b[0]),
+    ]
     return found
 
 
 def drawn():
-    points = (data.make_spirals, data.make_moons, data.make_circles, data.make_blobs, data.make_xor, data.make_gaussians)
+    points = (
+        data.make_spirals,
+        data.make_moons,
+        data.make_circles,
+        data.make_blobs,
+        data.make_xor,
+        data.make_gaussians,
+    )
     return [make(30)[0] for make in points] + [nn.Linear(6, 5, seed=0).weight.value]
 
 

@@ -52,9 +52,7 @@ TASKS = ("multiclass", "binary", "multilabel", "regression", "several outputs")
 
 
 def make(name, **parameters):
-    return getattr(fastml, name)(
-        **{"hidden_layer_sizes": (12,), "max_iter": 5, "random_state": 0} | parameters
-    )
+    return getattr(fastml, name)(**{"hidden_layer_sizes": (12,), "max_iter": 5, "random_state": 0} | parameters)
 
 
 # scikit-learn's own
@@ -108,9 +106,7 @@ def test_one_class():
     assert model.predict_proba(np.zeros((3, 2))) == pytest.approx(np.ones((3, 1)))
 
 
-@pytest.mark.parametrize(
-    "container", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.coo_array]
-)
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.coo_array])
 @pytest.mark.parametrize("name", ["multiclass", "regression"])
 def test_sparse_gives_the_bits_of_dense(name, container):
     estimator, X, y = task(name, np.float32)

@@ -110,9 +110,7 @@ def test_after_an_exception_the_estimator_is_what_it_was(failure, begun, call, s
     before, X = state_of(model), what.get("X", np.asarray)(X)
     arguments = {"classes": np.unique(labels)} if call == "partial_fit" and not begun else {}
     with pytest.raises((ValueError, MemoryError)), np.errstate(all="ignore"):
-        getattr(model, call.split()[-1])(
-            X, what.get("y", labels), sample_weight=what.get("weight"), **arguments
-        )
+        getattr(model, call.split()[-1])(X, what.get("y", labels), sample_weight=what.get("weight"), **arguments)
     assert state_of(model) == before
 
 
@@ -220,7 +218,11 @@ def test_verbose_shows_epochs(capsys):
             "solver must be 'adagrad', 'adam', 'adamw', 'rmsprop' or 'sgd', not 'lbfgs'",
         ),
         ({"optimizer": "lion"}, ValueError, "optimizer must be 'adagrad'"),
-        ({"learning_rate": "fast"}, ValueError, "learning_rate must be 'constant', 'cosine'.*, or a positive number, not 'fast'"),
+        (
+            {"learning_rate": "fast"},
+            ValueError,
+            "learning_rate must be 'constant', 'cosine'.*, or a positive number, not 'fast'",
+        ),
         ({"learning_rate": -1.0}, ValueError, "learning_rate"),
         ({"learning_rate_init": 0}, ValueError, "learning_rate_init must be greater than 0, not 0"),
         ({"hidden_layer_sizes": (5, 0)}, ValueError, r"hidden_layer_sizes.*\(5, 0\)"),

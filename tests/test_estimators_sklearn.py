@@ -84,9 +84,7 @@ def test_rates_are_scikit_learns(learning_rate, momentum):
 def test_adam_is_scikit_learns(name, weighted):
     """Digits have columns that are always 0: gradients there are the penalty's, and of eps's order."""
     estimator, X, y, weight = weighted_task(name, weighted)
-    theirs, ours = both(
-        estimator, hidden_layer_sizes=(20,), max_iter=4, random_state=1, batch_size=64, alpha=0.1
-    )
+    theirs, ours = both(estimator, hidden_layer_sizes=(20,), max_iter=4, random_state=1, batch_size=64, alpha=0.1)
     assert_same(ours.fit(X, y, weight), theirs.fit(X, y, weight))
 
 

@@ -39,7 +39,9 @@ def test_a_fit_prepares_its_step_once(monkeypatch, solver, alpha):
 
         monkeypatch.setattr(Step, name, counted)
     X, y = digits(155, dtype=np.float32)
-    model = fastml.MLPClassifier((8,), solver=solver, alpha=alpha, batch_size=10, max_iter=4, random_state=0, learning_rate="cosine")
+    model = fastml.MLPClassifier(
+        (8,), solver=solver, alpha=alpha, batch_size=10, max_iter=4, random_state=0, learning_rate="cosine"
+    )
     model.fit(X, y, np.linspace(1, 2, 155))
     assert calls == {"_anew": 1, "_make": 1, "_look": 1} and model.n_iter_ == 4
 
@@ -144,9 +146,7 @@ def test_gelu(name):
 @pytest.mark.parametrize("name", ["multiclass", "regression"])
 def test_coefficients_are_the_network(name):
     estimator, X, y = task(name)
-    model = make(estimator, hidden_layer_sizes=(8, 6), batch_norm=True, dropout=0.2, learning_rate=0.02).fit(
-        X, y
-    )
+    model = make(estimator, hidden_layer_sizes=(8, 6), batch_norm=True, dropout=0.2, learning_rate=0.02).fit(X, y)
     z = X
     for i, (coef, intercept) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
         z = z @ coef + intercept
@@ -269,9 +269,7 @@ def test_class_weight_of_several_labels():
     assert weights_of(given) == weights_of(make("MLPClassifier").fit(X, y, by_row))
     balanced = make("MLPClassifier", class_weight="balanced").fit(X, y)
     by_row = compute_sample_weight("balanced", y)
-    np.testing.assert_allclose(
-        balanced.coefs_[0], make("MLPClassifier").fit(X, y, by_row).coefs_[0], atol=1e-9
-    )
+    np.testing.assert_allclose(balanced.coefs_[0], make("MLPClassifier").fit(X, y, by_row).coefs_[0], atol=1e-9)
     for wrong in ({1: 2.0}, each[:4], [{1: -1.0}] * 5):
         with pytest.raises(ValueError, match="class_weight"):
             make("MLPClassifier", class_weight=wrong).fit(X, y)
@@ -338,9 +336,7 @@ def test_validation_part_is_stratified(monkeypatch):
     X, y = digits(500)
     parts = []
     hold_out = base.BaseMLP._hold_out
-    monkeypatch.setattr(
-        base.BaseMLP, "_hold_out", lambda self, *a: parts.append(hold_out(self, *a)) or parts[-1]
-    )
+    monkeypatch.setattr(base.BaseMLP, "_hold_out", lambda self, *a: parts.append(hold_out(self, *a)) or parts[-1])
     make("MLPClassifier", early_stopping=True).fit(X, y)
     np.testing.assert_allclose(np.bincount(parts[0][3][1]), np.bincount(y) / 10, atol=1)
     # A class of one row cannot be in both parts: then at random.

@@ -60,9 +60,7 @@ def test_backward(shape, groups, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "shape", [(3, 6, 2), (4, 5, 33), (2, 40, 14, 14), (1, 3, 20000), (70, 4, 9), (0, 3, 4)]
-)
+@pytest.mark.parametrize("shape", [(3, 6, 2), (4, 5, 33), (2, 40, 14, 14), (1, 3, 20000), (70, 4, 9), (0, 3, 4)])
 def test_instance_norm_is_a_group_for_every_channel(shape, dtype):
     x, weight, bias, grad = make(shape, dtype)
     got, want = fastml.instance_norm(x, weight, bias), fastml.group_norm(x, shape[1], weight, bias)
@@ -109,9 +107,7 @@ def test_empty():
 # --- against PyTorch and finite differences ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("shape", "groups"), [((17, 33), 3), ((5, 8, 11), 2), ((2, 6, 9, 10), 6), ((3, 64, 8, 8), 32)]
-)
+@pytest.mark.parametrize(("shape", "groups"), [((17, 33), 3), ((5, 8, 11), 2), ((2, 6, 9, 10), 6), ((3, 64, 8, 8), 32)])
 def test_as_pytorch(shape, groups):
     torch = pytest.importorskip("torch")
     x, weight, bias, grad = make(shape)
@@ -120,9 +116,7 @@ def test_as_pytorch(shape, groups):
     want.backward(torch.tensor(grad))
     y, mean, inv_std = fastml.group_norm(x, groups, weight, bias, eps=1e-3)
     np.testing.assert_allclose(y, want.detach().numpy(), rtol=1e-11, atol=1e-12)
-    for got, t in zip(
-        fastml.group_norm_backward(grad, x, groups, weight, mean, inv_std), tensors, strict=True
-    ):
+    for got, t in zip(fastml.group_norm_backward(grad, x, groups, weight, mean, inv_std), tensors, strict=True):
         np.testing.assert_allclose(got, t.grad.numpy(), rtol=1e-10, atol=1e-11)
 
 
@@ -138,9 +132,7 @@ def test_instance_norm_as_pytorch():
         np.testing.assert_allclose(got, t.grad.numpy(), rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize(
-    ("shape", "groups"), [((5, 6), 3), ((2, 4, 3), 2), ((2, 4, 40), 2), ((2, 2, 2, 2), 2)]
-)
+@pytest.mark.parametrize(("shape", "groups"), [((5, 6), 3), ((2, 4, 3), 2), ((2, 4, 40), 2), ((2, 2, 2, 2), 2)])
 def test_gradient_is_the_difference_quotient(shape, groups):
     x, weight, bias, grad = make(shape)
     args = {"x": x, "weight": weight, "bias": bias}
@@ -367,9 +359,7 @@ def test_a_compiled_step_gives_the_bits_of_the_explicit_calls(places, dtype):
         ]
     layers += [nn.GroupNorm(12, 12, dtype=dtype), nn.Flatten(), nn.Linear(features, CLASSES, dtype=dtype)]
     for threads in THREADS:
-        assert_same_training(
-            nn.Sequential(*layers), samples((12, *places), dtype, (20, 3, 45, 70)), threads=threads
-        )
+        assert_same_training(nn.Sequential(*layers), samples((12, *places), dtype, (20, 3, 45, 70)), threads=threads)
 
 
 def test_the_sums_over_many_samples_are_added_in_the_same_order():

@@ -54,9 +54,7 @@ def test_round_trip(tmp_path_factory, content, suffix):
 @pytest.mark.parametrize("layout", ["F", "reversed", "broadcast"])
 def test_layouts(tmp_path, layout):
     array = np.arange(24, dtype="f4").reshape(2, 3, 4)
-    array = {"F": np.asfortranarray(array), "reversed": array[::-1, :, ::2], "broadcast": array[:1] * 0}[
-        layout
-    ]
+    array = {"F": np.asfortranarray(array), "reversed": array[::-1, :, ::2], "broadcast": array[:1] * 0}[layout]
     data.write_idx(tmp_path / "a", array)
     assert np.array_equal(data.read_idx(tmp_path / "a"), array)
 
@@ -123,9 +121,7 @@ def test_an_honest_header_before_a_bomb(tmp_path):
 
 
 def test_a_lying_header_in_gzip(tmp_path):
-    refused(
-        tmp_path / "x.gz", gzip.compress(header(14, (2**31, 2**20)) + bytes(1 << 16)), "cut short at 65536"
-    )
+    refused(tmp_path / "x.gz", gzip.compress(header(14, (2**31, 2**20)) + bytes(1 << 16)), "cut short at 65536")
 
 
 def test_damaged_gzip(tmp_path):

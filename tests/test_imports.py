@@ -83,9 +83,7 @@ def test_rules_see_what_they_forbid(tmp_path, monkeypatch):
     folder = tmp_path / "fastml" / "ops"
     folder.mkdir(parents=True)
     file = folder / "bad.py"
-    file.write_text(
-        "from .. import nn\nfrom ..reference.softmax import softmax\nimport fastml.cli\nimport os.path\n"
-    )
+    file.write_text("from .. import nn\nfrom ..reference.softmax import softmax\nimport fastml.cli\nimport os.path\n")
     monkeypatch.setitem(globals(), "PACKAGE", tmp_path / "fastml")
     assert fastml_imports(file) == ({("nn",), ("reference", "softmax"), ("cli",)}, {"os"})
 

@@ -126,7 +126,12 @@ def test_a_row_that_is_not_finite_spoils_no_other(value):
 
 
 def test_empty():
-    for shape, axis, part in (((0, 3), -1, (3,)), ((3, 0), -1, (0,)), ((0, 2, 3), (1, 2), (2, 3)), ((2, 0, 3), 1, (0,))):
+    for shape, axis, part in (
+        ((0, 3), -1, (3,)),
+        ((3, 0), -1, (0,)),
+        ((0, 2, 3), (1, 2), (2, 3)),
+        ((2, 0, 3), 1, (0,)),
+    ):
         y, mean, inv_std = fastml.layer_norm(np.ones(shape), axis=axis)
         assert y.shape == shape and np.isnan(mean).all() and np.isnan(inv_std).all()
         dx, dweight, dbias = fastml.layer_norm_backward(np.ones(shape), np.ones(shape), None, mean, inv_std, axis=axis)
@@ -248,7 +253,11 @@ def test_backward_errors(module):
     out = np.full((6, 5), 7, np.float32)
     backward = module.layer_norm_backward
     for error, match, args in (
-        (ValueError, "x must have the shape of grad|grad must have the shape of x", (grad, x[:5], weight, mean, inv_std)),
+        (
+            ValueError,
+            "x must have the shape of grad|grad must have the shape of x",
+            (grad, x[:5], weight, mean, inv_std),
+        ),
         (ValueError, "weight", (grad, x, weight[:4], mean, inv_std)),
         (ValueError, "mean", (grad, x, weight, mean[:4], inv_std)),
         (ValueError, "inv_std", (grad, x, weight, mean, inv_std.ravel())),
@@ -263,13 +272,14 @@ def test_backward_errors(module):
 # --- the layers ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"bias": False}, {"elementwise_affine": False}, {"eps": 0.1}]
-)
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"elementwise_affine": False}, {"eps": 0.1}])
 @pytest.mark.parametrize("shape", [5, (5,), (3, 5)])
 def test_layer_as_pytorchs(shape, options):
     torch = pytest.importorskip("torch")
-    layer, theirs = nn.LayerNorm(shape, dtype=np.float64, **options), torch.nn.LayerNorm(shape, dtype=torch.float64, **options)
+    layer, theirs = (
+        nn.LayerNorm(shape, dtype=np.float64, **options),
+        torch.nn.LayerNorm(shape, dtype=torch.float64, **options),
+    )
     assert list(layer.state_dict()) == list(theirs.state_dict())
     for seed, parameter in enumerate(layer.parameters()):
         parameter.value[...] = normal(parameter.value.shape, np.float64, seed)

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from .common import OPS, at_axis, copy_args, map_arrays
 
-EXAMPLES = settings(
-    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -56,9 +54,7 @@ def test_strides(op, data):
     op.assert_close(op.run(moved), want, args)
 
 
-@pytest.mark.parametrize(
-    "op", [op for op in OPS if op.axis and op.axis != "channel_axis"], ids=lambda op: op.id
-)
+@pytest.mark.parametrize("op", [op for op in OPS if op.axis and op.axis != "channel_axis"], ids=lambda op: op.id)
 @EXAMPLES
 @given(data=st.data())
 def test_axis(op, data):

@@ -233,9 +233,7 @@ def test_far_rows_give_the_same_bits(rows, dtype):
     weight = normal((40, 8192), dtype, 2)
     for columns in (slice(0, 100), slice(3, 103)):
         far, near = weight[:, columns], weight[:, columns].copy()
-        for got, want in zip(
-            fastml.linear_backward(grad, x, far), fastml.linear_backward(grad, x, near), strict=True
-        ):
+        for got, want in zip(fastml.linear_backward(grad, x, far), fastml.linear_backward(grad, x, near), strict=True):
             assert_same_bits(got, want)
 
 
@@ -309,7 +307,9 @@ def test_long_sums_are_cut_at_fixed_places(rows, outputs):
         x, weight, bias = operands(rows, outputs, inputs, np.float32)
         want, name = chains(x, weight.T, bias), str(inputs)
         assert_same_bits(fastml.linear(x, weight, bias), want, name)
-        assert_same_bits(fastml.linear(x, weight, bias, activation="relu"), np.where(want < 0, np.float32(0), want), name)
+        assert_same_bits(
+            fastml.linear(x, weight, bias, activation="relu"), np.where(want < 0, np.float32(0), want), name
+        )
         want = chains(x, weight.T)
         columns, rows_ = (np.ascontiguousarray(v.T) for v in (x, weight))
         nothing = np.zeros((rows, outputs), np.float32)
@@ -359,9 +359,7 @@ def test_broadcast_and_single_axes():
     row = fastml.linear(x[0], weight, bias)
     assert row.shape == (35,)
     assert_same_bits(fastml.linear(np.broadcast_to(x[0], (6, 20)), weight, bias), np.tile(row, (6, 1)))
-    assert_same_bits(
-        fastml.linear(x.reshape(2, 1, 3, 20), weight, bias).reshape(6, 35), fastml.linear(x, weight, bias)
-    )
+    assert_same_bits(fastml.linear(x.reshape(2, 1, 3, 20), weight, bias).reshape(6, 35), fastml.linear(x, weight, bias))
     narrow = np.broadcast_to(weight[:, :1], weight.shape)
     assert_same_bits(fastml.linear(x, narrow, bias), fastml.linear(x, narrow.copy(), bias))
 

@@ -116,9 +116,7 @@ def test_gradients_by_finite_differences():
                 moved = np.zeros(gradient.shape)
                 moved[index] = 1e-6
                 up, down = (
-                    fastml.linear_cross_entropy_with_grad(
-                        **{**args, name: args[name] + s * moved}, **options
-                    )[0]
+                    fastml.linear_cross_entropy_with_grad(**{**args, name: args[name] + s * moved}, **options)[0]
                     for s in (1, -1)
                 )
                 assert abs(np.sum(up - down) / 2e-6 - gradient[index]) < 1e-8, name

@@ -1,6 +1,5 @@
 """Losses of one term an element as modules, explicit and in the compiled step."""
 
-
 import numpy as np
 import pytest
 

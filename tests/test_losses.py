@@ -182,9 +182,7 @@ def test_sure_answers_keep_their_digits(dtype):
     for answer in (0, 1):
         target = np.full_like(x, answer)
         loss, dx = with_grad(BCE, x, target, pos_weight=dtype(3), reduction="none")
-        want, dwant = reference.binary_cross_entropy_with_logits_with_grad(
-            x, target, pos_weight=3, reduction="none"
-        )
+        want, dwant = reference.binary_cross_entropy_with_logits_with_grad(x, target, pos_weight=3, reduction="none")
         assert ulp_error(loss, want) <= 5
         assert ulp_error(dx, dwant) <= 5
         assert (loss >= 0).all()

@@ -121,13 +121,8 @@ def test_many_classes():
     true = np.arange(40_000) * 3
     names = np.char.add("c", true.astype(str))
     assert metrics.f1_score(names, names, average="macro") == 1
-    assert (
-        metrics.confusion_matrix(names, names, labels=["c3", "c7", "c9"]).tolist()
-        == np.diag([1, 0, 1]).tolist()
-    )
-    assert metrics.log_loss(true[:300] // 9, np.full((300, 100), 0.01)) == pytest.approx(
-        np.log(100), rel=1e-12
-    )
+    assert metrics.confusion_matrix(names, names, labels=["c3", "c7", "c9"]).tolist() == np.diag([1, 0, 1]).tolist()
+    assert metrics.log_loss(true[:300] // 9, np.full((300, 100), 0.01)) == pytest.approx(np.log(100), rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

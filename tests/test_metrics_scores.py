@@ -55,9 +55,7 @@ def test_probabilities_by_hand():
     p = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [0.25, 0.25, 0.5]])
     assert metrics.log_loss([0, 1, 2], p) == pytest.approx(-math.log(0.5 * 0.75 * 0.5) / 3)
     assert metrics.log_loss([0, 1, 2], p, normalize=False) == pytest.approx(-math.log(0.5 * 0.75 * 0.5))
-    assert metrics.log_loss([0, 1, 1], p, sample_weight=[1, 0, 1], labels=[0, 1, 2]) == pytest.approx(
-        math.log(8) / 2
-    )
+    assert metrics.log_loss([0, 1, 1], p, sample_weight=[1, 0, 1], labels=[0, 1, 2]) == pytest.approx(math.log(8) / 2)
     assert metrics.log_loss(["a", "b"], [0.25, 0.5]) == pytest.approx(-math.log(0.75 * 0.5) / 2)
     assert metrics.log_loss([0, 1], [[1.0, 0.0], [1.0, 0.0]]) == pytest.approx(52 * math.log(2) / 2, abs=1e-9)
     assert metrics.top_k_accuracy_score([0, 1, 2], p, k=1) == 1
@@ -69,9 +67,7 @@ def test_probabilities_by_hand():
 
 
 def test_report_by_hand():
-    text = metrics.classification_report(
-        TRUE, PRED, target_names=["ant", "bee", "chimpanzee gorilla"], digits=3
-    )
+    text = metrics.classification_report(TRUE, PRED, target_names=["ant", "bee", "chimpanzee gorilla"], digits=3)
     assert text.splitlines() == [
         "                    precision    recall  f1-score   support",
         "",
@@ -109,9 +105,7 @@ def test_equal_to_the_reference():
             x = p.astype(dtype)
             assert metrics.log_loss(true, x) == pytest.approx(reference.log_loss(true, x), rel=1e-12)
             if k > 2:
-                assert metrics.top_k_accuracy_score(true, x, k=3) == reference.top_k_accuracy_score(
-                    true, x, k=3
-                )
+                assert metrics.top_k_accuracy_score(true, x, k=3) == reference.top_k_accuracy_score(true, x, k=3)
 
 
 # --- scikit-learn --------------------------------------------------------------------------------------------
@@ -225,9 +219,7 @@ def test_probability_scores_as_scikit_learn(drawn, data):
     p = scores + 1
     p = p / 6 if columns == 1 else p / p.sum(axis=1, keepdims=True)
     for proba in (p, np.round(p)):
-        assert_as_scikit_learn(
-            "log_loss", true, proba, rtol=2e-6 if dtype == np.float32 else 1e-12, **options
-        )
+        assert_as_scikit_learn("log_loss", true, proba, rtol=2e-6 if dtype == np.float32 else 1e-12, **options)
 
 
 @pytest.mark.parametrize(
@@ -339,9 +331,7 @@ def test_warnings_point_at_the_caller(name, args, options, category, text):
 
 
 def test_bools_keep_their_names_in_the_report():
-    assert list(
-        metrics.classification_report([True, False], [True, True], output_dict=True, zero_division=0)
-    )[:2] == [
+    assert list(metrics.classification_report([True, False], [True, True], output_dict=True, zero_division=0))[:2] == [
         "False",
         "True",
     ]

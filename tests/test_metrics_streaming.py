@@ -29,9 +29,7 @@ def fed(stream, true, pred, weight=None, cuts=(0, 3, 3000, 3001, 5000)):
 
 
 @pytest.mark.parametrize("weight", [None, RNG.integers(-5, 5, 5000), RNG.integers(0, 9, 5000) / 8])
-@pytest.mark.parametrize(
-    "names", [np.arange(7), np.arange(7) - 3, NAMES, np.array([5, -(2**62), 8, 0, 1, 9, 2**62])]
-)
+@pytest.mark.parametrize("names", [np.arange(7), np.arange(7) - 3, NAMES, np.array([5, -(2**62), 8, 0, 1, 9, 2**62])])
 def test_pieces_equal_the_whole(names, weight):
     """The float weights are eighths, whose sums are exact."""
     true, pred = names[TRUE], names[PRED]
@@ -49,16 +47,12 @@ def test_pieces_equal_the_whole(names, weight):
         assert_same_bits(total.compute(), want)
         assert total.labels.tolist() == (sorted(names.tolist()) if given is None else names.tolist())
         for normalize in ("true", "pred", "all"):
-            want = metrics.confusion_matrix(
-                true, pred, labels=given, sample_weight=weight, normalize=normalize
-            )
+            want = metrics.confusion_matrix(true, pred, labels=given, sample_weight=weight, normalize=normalize)
             assert_same_bits(total.compute(normalize), want)
 
 
 @hypothesis.settings(max_examples=50, deadline=None)
-@hypothesis.given(
-    st.lists(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=1), min_size=1)
-)
+@hypothesis.given(st.lists(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=1), min_size=1))
 def test_any_cut(pieces):
     stream = metrics.ConfusionMatrix()
     for piece in pieces:

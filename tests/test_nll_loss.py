@@ -76,9 +76,7 @@ def test_as_torch(dtype, shape, axis):
     eps = np.finfo(dtype).eps
     for reduction, weighted, ignored in itertools.product(REDUCTIONS, (False, True), (None, 0)):
         w = weight if weighted else None
-        loss, dx = fastml.nll_loss_with_grad(
-            x, target, axis, weight=w, ignore_index=ignored, reduction=reduction
-        )
+        loss, dx = fastml.nll_loss_with_grad(x, target, axis, weight=w, ignore_index=ignored, reduction=reduction)
         class_axis = min(1, x.ndim - 1)
         tx = torch.from_numpy(np.moveaxis(x, axis, class_axis).copy()).requires_grad_()
         tw = torch.from_numpy(w) if weighted else None
@@ -95,9 +93,7 @@ def test_after_log_softmax_it_is_the_cross_entropy(dtype, hard):
     for shape, axis in (((13, 10), 1), ((3, 4, 150), 1)):
         logits, target, weight = make_logits(shape, axis, dtype, hard)
         for options in ({}, {"weight": weight, "label_smoothing": 0.1}):
-            loss, dlog_probs = fastml.nll_loss_with_grad(
-                fastml.log_softmax(logits, axis), target, axis, **options
-            )
+            loss, dlog_probs = fastml.nll_loss_with_grad(fastml.log_softmax(logits, axis), target, axis, **options)
             want, dlogits = fastml.cross_entropy_with_grad(logits, target, axis, **options)
             assert_close(loss, want, 16)
             got = fastml.log_softmax_backward(dlog_probs, fastml.log_softmax(logits, axis), axis)

@@ -44,12 +44,8 @@ def test_linear_starts_as_pytorchs():
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize(
-    "options", [{}, {"momentum": None}, {"affine": False}, {"track_running_stats": False}]
-)
-@pytest.mark.parametrize(
-    ("shape", "axis"), [((8, 5), 1), ((4, 5, 3), 1), ((4, 3, 2, 5), -1), ((3, 5, 2, 2), 1)]
-)
+@pytest.mark.parametrize("options", [{}, {"momentum": None}, {"affine": False}, {"track_running_stats": False}])
+@pytest.mark.parametrize(("shape", "axis"), [((8, 5), 1), ((4, 5, 3), 1), ((4, 3, 2, 5), -1), ((3, 5, 2, 2), 1)])
 def test_batch_norm_as_pytorchs(shape, axis, options, training):
     torch = pytest.importorskip("torch")
     layer = nn.BatchNorm(5, channel_axis=axis, dtype=np.float64, **options)
@@ -366,9 +362,7 @@ def test_repr():
         "  (4): Linear(in_features=5, out_features=3, bias=True)\n"
         ")"
     )
-    assert repr(nn.Sequential(nn.Sequential(nn.ReLU()))) == (
-        "Sequential(\n  (0): Sequential(\n    (0): ReLU()\n  )\n)"
-    )
+    assert repr(nn.Sequential(nn.Sequential(nn.ReLU()))) == ("Sequential(\n  (0): Sequential(\n    (0): ReLU()\n  )\n)")
     assert repr(nn.CrossEntropyLoss(weight=[1, 2])).startswith("CrossEntropyLoss(weight=array of 2")
     assert repr(nn.Parameter(np.zeros((2, 3)))) == "Parameter(shape=(2, 3), dtype=float64)"
 

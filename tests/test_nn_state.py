@@ -90,9 +90,7 @@ def test_loss_gradients_are_not_overwritten_while_referred_to():
 
 
 def test_threads_may_share_a_model_in_evaluation():
-    model = nn.Sequential(
-        nn.Linear(16, 16, seed=0), nn.BatchNorm(16), nn.ReLU(), nn.Linear(16, 16, seed=1)
-    ).eval()
+    model = nn.Sequential(nn.Linear(16, 16, seed=0), nn.BatchNorm(16), nn.ReLU(), nn.Linear(16, 16, seed=1)).eval()
     inputs = [normal((MIN_BYTES // 32, 16), seed=i) for i in range(8)]
     expected = [model(x) for x in inputs]
     with ThreadPoolExecutor(4) as pool:
@@ -134,7 +132,12 @@ def test_seeds_refused():
             make(0.5)
     with pytest.raises(ValueError, match="18446744073709551616"):
         nn.Dropout(seed=1 << 64)
-    for use in (nn.manual_seed, lambda s: nn.Linear(2, 2, seed=s), lambda s: data.split(np.arange(9), seed=s), lambda s: data.make_xor(9, seed=s)):
+    for use in (
+        nn.manual_seed,
+        lambda s: nn.Linear(2, 2, seed=s),
+        lambda s: data.split(np.arange(9), seed=s),
+        lambda s: data.make_xor(9, seed=s),
+    ):
         with pytest.raises(ValueError, match="seed must be at most 18446744073709551615"):
             use(10**30)
     assert nn.Dropout(seed=(1 << 64) - 1).seed == (1 << 64) - 1
@@ -259,7 +262,9 @@ def test_bfloat16_files(tmp_path):
     save_file = pytest.importorskip("safetensors.torch").save_file
     values = torch.arange(65536, dtype=torch.int32).to(torch.int16).view(torch.bfloat16).reshape(256, 256)
     path = tmp_path / "b.safetensors"
-    save_file({"all": values, "none": values[:0].clone(), "one": values[1, 2].clone(), "half": values.to(torch.float16)}, path)
+    save_file(
+        {"all": values, "none": values[:0].clone(), "one": values[1, 2].clone(), "half": values.to(torch.float16)}, path
+    )
     state = nn.load(path)
     assert {name: (a.shape, a.dtype.name) for name, a in state.items()} == {
         "all": ((256, 256), "float32"),

@@ -35,9 +35,7 @@ def test_of_the_whole_batch_they_are_batch_norm_to_the_bit(shape, axis, dtype, t
 
     def compute():
         count, mean, m2 = fastml.batch_norm_stats(x, channel_axis=axis)
-        assert (
-            isinstance(count, int) and count * shape[axis] == x.size and mean.dtype == m2.dtype == np.float64
-        )
+        assert isinstance(count, int) and count * shape[axis] == x.size and mean.dtype == m2.dtype == np.float64
         inv_std = 1 / np.sqrt(m2 / count + EPS)
         y = fastml.batch_norm_apply(x, mean, inv_std, weight, bias, channel_axis=axis)
         sums = fastml.batch_norm_backward_stats(grad, x, mean, inv_std, channel_axis=axis)
@@ -106,12 +104,8 @@ def test_the_gradient_of_a_piece_is_the_difference_quotient():
     for module in (fastml, reference):
         count, mean, m2 = fastml.merge_norm_stats([module.batch_norm_stats(part) for part in (x[:2], x[2:])])
         inv_std = 1 / np.sqrt(m2 / count + EPS)
-        sums = [
-            module.batch_norm_backward_stats(grad[p], x[p], mean, inv_std) for p in (slice(2), slice(2, 5))
-        ]
-        dx = module.batch_norm_backward_apply(
-            grad[:2], x[:2], weight, mean, inv_std, *np.sum(sums, axis=0), count
-        )
+        sums = [module.batch_norm_backward_stats(grad[p], x[p], mean, inv_std) for p in (slice(2), slice(2, 5))]
+        dx = module.batch_norm_backward_apply(grad[:2], x[:2], weight, mean, inv_std, *np.sum(sums, axis=0), count)
         np.testing.assert_allclose(dx, quotient, rtol=1e-6, atol=1e-8)
 
 
@@ -185,9 +179,7 @@ def test_wrong_arguments(module):
 def test_as_pytorchs_synchronised_kernels():
     torch = pytest.importorskip("torch")
     x, _, weight, bias = make((8, 5, 3), 1, np.float64)
-    count, mean, m2 = fastml.merge_norm_stats(
-        [fastml.batch_norm_stats(x[:3]), fastml.batch_norm_stats(x[3:])]
-    )
+    count, mean, m2 = fastml.merge_norm_stats([fastml.batch_norm_stats(x[:3]), fastml.batch_norm_stats(x[3:])])
     got = fastml.batch_norm_apply(x, mean, 1 / np.sqrt(m2 / count + EPS), weight, bias)
     want = torch.nn.functional.batch_norm(*map(torch.tensor, (x, mean, m2 / count, weight, bias)), eps=EPS)
     np.testing.assert_allclose(got, want.numpy(), rtol=1e-12, atol=1e-12)

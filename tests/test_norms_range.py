@@ -97,12 +97,8 @@ def test_a_small_spread_about_a_large_mean(shape):
         center = sum(values) / len(values)
         exact.append(float(sum((v - center) ** 2 for v in values) / len(values)) ** -0.5)
     np.testing.assert_allclose(fastml.batch_norm(x, eps=0.0)[2], exact, rtol=2e-15)
-    np.testing.assert_allclose(
-        fastml.batch_norm(np.ascontiguousarray(x.T)[None], eps=0.0)[2], exact, rtol=2e-15
-    )
-    np.testing.assert_allclose(
-        fastml.layer_norm(np.ascontiguousarray(x.T), eps=0.0)[2][:, 0], exact, rtol=2e-15
-    )
+    np.testing.assert_allclose(fastml.batch_norm(np.ascontiguousarray(x.T)[None], eps=0.0)[2], exact, rtol=2e-15)
+    np.testing.assert_allclose(fastml.layer_norm(np.ascontiguousarray(x.T), eps=0.0)[2][:, 0], exact, rtol=2e-15)
     count, _, m2 = fastml.batch_norm_stats(x)
     np.testing.assert_allclose((m2 / count) ** -0.5, exact, rtol=2e-15)
 
@@ -117,14 +113,10 @@ def test_clip_grad_norm(power):
     assert fastml.clip_grad_norm(beside, np.inf) == pytest.approx(max(5 * unit, 2e100), rel=1e-15)
     if power > 0:
         assert fastml.clip_grad_norm(grads, 1.0) == 5 * unit
-        assert grads[0].tolist() == pytest.approx([0.6, 0]) and grads[1].tolist() == [
-            pytest.approx([-0.8, 0])
-        ]
+        assert grads[0].tolist() == pytest.approx([0.6, 0]) and grads[1].tolist() == [pytest.approx([-0.8, 0])]
     assert fastml.clip_grad_norm([np.array([1e300, np.inf])], 1.0) == np.inf
     assert np.isnan(fastml.clip_grad_norm([np.array([1e300, np.nan])], 1.0))
-    assert fastml.clip_grad_norm([np.full(1 << 15, 2.0**1005)], np.inf) == pytest.approx(
-        2.0**1012.5, rel=1e-15
-    )
+    assert fastml.clip_grad_norm([np.full(1 << 15, 2.0**1005)], np.inf) == pytest.approx(2.0**1012.5, rel=1e-15)
 
 
 def test_the_step_clips_as_the_calls_do():

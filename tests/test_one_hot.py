@@ -104,9 +104,7 @@ def test_big_with_any_number_of_threads(shape, classes, dtype):
     for axis in (-1, 0, len(shape) // 2):
         want = reference.one_hot(labels, classes, axis=axis, dtype=dtype, unknown="zeros")
         for threads in (1, 2, 3, 7):
-            got = with_threads(
-                threads, fastml.one_hot, labels, classes, axis=axis, dtype=dtype, unknown="zeros"
-            )
+            got = with_threads(threads, fastml.one_hot, labels, classes, axis=axis, dtype=dtype, unknown="zeros")
             assert np.array_equal(got.view("u1"), want.view("u1")), (axis, threads)
             got[...] = 1  # whoever gets this memory next must not see it
 

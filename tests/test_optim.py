@@ -26,9 +26,7 @@ def arrays(seed, dtype=np.float64):
     return [rng.standard_normal(shape).astype(dtype) for shape in SHAPES]
 
 
-def by_hand(
-    params, grads_by_step, *, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False, maximize=False
-):
+def by_hand(params, grads_by_step, *, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False, maximize=False):
     """The docstring's three lines, step after step."""
     params = [p.copy() for p in params]
     velocities = [None] * len(params)

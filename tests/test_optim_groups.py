@@ -212,6 +212,8 @@ def test_plateau_lowers_every_group():
 
 def test_each_group_of_adagrad_has_its_own_start():
     params = [np.zeros(1), np.zeros(1)]
-    opt = optim.Adagrad([{"params": params[:1]}, {"params": params[1:], "initial_accumulator_value": 3.0}], lr=1.0, eps=0.0)
+    opt = optim.Adagrad(
+        [{"params": params[:1]}, {"params": params[1:], "initial_accumulator_value": 3.0}], lr=1.0, eps=0.0
+    )
     opt.step([np.ones(1), np.ones(1)])
     assert [p[0] for p in params] == [-1.0, -0.5]

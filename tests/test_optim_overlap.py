@@ -83,7 +83,10 @@ def test_many_arrays_cost_what_they_are():
 @pytest.mark.parametrize("function", [fastml.clip_grad_norm, fastml.clip_grad_value])
 def test_clipping_refuses_a_gradient_twice(function):
     g = np.full((2, 2), 3.0)
-    for other, text in ((g, "grads[1] stands in grads twice: it is grads[0]"), (g.T, "grads[1] shares memory with grads[0]")):
+    for other, text in (
+        (g, "grads[1] stands in grads twice: it is grads[0]"),
+        (g.T, "grads[1] shares memory with grads[0]"),
+    ):
         with pytest.raises(ValueError, match=re.escape(text)):
             function([g, other], 1.0)
     assert (g == 3).all()
@@ -92,7 +95,10 @@ def test_clipping_refuses_a_gradient_twice(function):
 @pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.EMA])
 def test_an_object_names_both_places(kind):
     w, options = np.zeros((2, 2)), {} if kind is optim.EMA else {"lr": 0.1}
-    for other, text in ((w, "params[2] stands in params twice: it is params[0]"), (w.T, "params[2] shares memory with params[0]")):
+    for other, text in (
+        (w, "params[2] stands in params twice: it is params[0]"),
+        (w.T, "params[2] shares memory with params[0]"),
+    ):
         with pytest.raises(ValueError, match=re.escape(text)):
             kind([w, np.zeros(3), other], **options)
 

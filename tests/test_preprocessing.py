@@ -31,9 +31,7 @@ def matrix(shape, dtype=np.float64, seed=0, order="C"):
 
 def attributes(scaler):
     return {
-        k: v
-        for k, v in vars(scaler).items()
-        if k.endswith("_") and k not in ("n_features_in_", "feature_names_in_")
+        k: v for k, v in vars(scaler).items() if k.endswith("_") and k not in ("n_features_in_", "feature_names_in_")
     }
 
 
@@ -192,9 +190,7 @@ def test_batches_and_merges_are_the_whole(seed, cuts, width, nan, weighted, dtyp
 
 def test_weights_count_as_repetitions():
     x, weight = matrix((50, 3)), np.random.default_rng(0).integers(0, 4, 50)
-    assert_alike(
-        StandardScaler().fit(x, sample_weight=weight), StandardScaler().fit(np.repeat(x, weight, 0)), 1e-12
-    )
+    assert_alike(StandardScaler().fit(x, sample_weight=weight), StandardScaler().fit(np.repeat(x, weight, 0)), 1e-12)
     assert_alike(StandardScaler().fit(x, sample_weight=2), StandardScaler().fit(np.repeat(x, 2, 0)), 1e-12)
 
 
@@ -298,8 +294,7 @@ def test_parameters():
     scaler = MinMaxScaler((0, 2), clip=True)
     assert scaler.get_params() == {"feature_range": (0, 2), "copy": True, "clip": True}
     assert (
-        repr(scaler) == "MinMaxScaler(feature_range=(0, 2), clip=True)"
-        and repr(StandardScaler()) == "StandardScaler()"
+        repr(scaler) == "MinMaxScaler(feature_range=(0, 2), clip=True)" and repr(StandardScaler()) == "StandardScaler()"
     )
     assert scaler.set_params(clip=False).clip is False
     with pytest.raises(ValueError, match="Invalid parameter 'clap'"):
@@ -309,9 +304,7 @@ def test_parameters():
 @pytest.mark.parametrize("name", preprocessing.__all__)
 def test_pickle(name):
     x = matrix((20, 3)).round()
-    fitted = getattr(preprocessing, name)(
-        **({"sparse_output": False} if name == "OneHotEncoder" else {})
-    ).fit(x)
+    fitted = getattr(preprocessing, name)(**({"sparse_output": False} if name == "OneHotEncoder" else {})).fit(x)
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.transform(x), fitted.transform(x))
     assert again.get_feature_names_out().tolist() == fitted.get_feature_names_out().tolist()
@@ -334,10 +327,26 @@ def test_pickle(name):
             ValueError,
             "X has 2 features",
         ),
-        (lambda: StandardScaler().fit([[1.0]], sample_weight=[1, 2]), ValueError, r"sample_weight must .* shape \(1,\), not \(2,\)"),
-        (lambda: StandardScaler().fit([[1.0]], sample_weight=[[1]]), ValueError, r"sample_weight must .* shape \(1,\), not \(1, 1\)"),
-        (lambda: StandardScaler().fit([[1.0]], sample_weight=[0]), ValueError, "sample_weight must not be zero for every row"),
-        (lambda: StandardScaler().fit([[1.0]], sample_weight=[np.nan]), ValueError, "sample_weight must be finite and at least 0, not nan"),
+        (
+            lambda: StandardScaler().fit([[1.0]], sample_weight=[1, 2]),
+            ValueError,
+            r"sample_weight must .* shape \(1,\), not \(2,\)",
+        ),
+        (
+            lambda: StandardScaler().fit([[1.0]], sample_weight=[[1]]),
+            ValueError,
+            r"sample_weight must .* shape \(1,\), not \(1, 1\)",
+        ),
+        (
+            lambda: StandardScaler().fit([[1.0]], sample_weight=[0]),
+            ValueError,
+            "sample_weight must not be zero for every row",
+        ),
+        (
+            lambda: StandardScaler().fit([[1.0]], sample_weight=[np.nan]),
+            ValueError,
+            "sample_weight must be finite and at least 0, not nan",
+        ),
         (lambda: StandardScaler(copy="no").fit([[1.0]]), TypeError, "copy must be True or False, not 'no'"),
         (lambda: MinMaxScaler((1, 1)).fit([[1.0]]), ValueError, r"feature_range must be .* not \(1, 1\)"),
         (lambda: MinMaxScaler(3).fit([[1.0]]), TypeError, "feature_range must be a list or a tuple, not 3"),
@@ -346,7 +355,11 @@ def test_pickle(name):
         (lambda: Normalizer("l3").fit([[1.0]]), ValueError, "norm must be 'l1', 'l2' or 'max', not 'l3'"),
         (lambda: Normalizer().fit([[np.nan]]), ValueError, "NaN"),
         (lambda: StandardScaler().set_output(transform="arrow"), ValueError, "'arrow'"),
-        (lambda: StandardScaler().fit([[1.0], [2.0]], sample_weight=[1, -2]), ValueError, "sample_weight must be finite and at least 0, not -2.0"),
+        (
+            lambda: StandardScaler().fit([[1.0], [2.0]], sample_weight=[1, -2]),
+            ValueError,
+            "sample_weight must be finite and at least 0, not -2.0",
+        ),
     ],
 )
 def test_errors(call, error, match):

@@ -69,9 +69,7 @@ def test_single_precision_stays(frame):
     ],
 )
 def test_what_is_no_number_is_named(column, error, frame):
-    with pytest.raises(
-        error, match="X must hold numbers, not .*column 'when'|X must hold numbers, not datetime64"
-    ):
+    with pytest.raises(error, match="X must hold numbers, not .*column 'when'|X must hold numbers, not datetime64"):
         StandardScaler().fit(frame({"a": [1, 2, 3], "when": column}))
 
 
@@ -107,9 +105,7 @@ def test_pandas_own_types():
     ):
         X = pandas.DataFrame({"c": pandas.array(values, dtype=kind)})
         numbers = [[np.nan if v is None else float(v)] for v in values]
-        np.testing.assert_array_equal(
-            StandardScaler().fit_transform(X), StandardScaler().fit_transform(numbers)
-        )
+        np.testing.assert_array_equal(StandardScaler().fit_transform(X), StandardScaler().fit_transform(numbers))
         encoder = OneHotEncoder(sparse_output=False)
         np.testing.assert_array_equal(
             encoder.fit_transform(X), OneHotEncoder(sparse_output=False).fit_transform(numbers)

@@ -64,9 +64,7 @@ def test_by_hand():
     few = dense(max_categories=2).fit(np.array([["a"] * 5 + ["b"] * 9 + ["c"] * 2]).T)
     assert [c.tolist() for c in few.infrequent_categories_] == [["a", "c"]]
     assert few.transform(np.array([["a"], ["b"]])).tolist() == [[0, 1], [1, 0]]
-    assert (
-        dense(feature_name_combiner=lambda f, c: f"{c}!{f}").fit([["u"]]).get_feature_names_out()[0] == "u!x0"
-    )
+    assert dense(feature_name_combiner=lambda f, c: f"{c}!{f}").fit([["u"]]).get_feature_names_out()[0] == "u!x0"
 
 
 def test_sparse_output():
@@ -105,25 +103,19 @@ def test_as_scikit_learn(kind, options):
     if y.shape[1]:
         np.testing.assert_array_equal(a.inverse_transform(y).astype(str), b.inverse_transform(y).astype(str))
     if kind in ("int", "str", "object") and options.get("handle_unknown", "error") != "error":
-        other = np.concatenate(
-            [x, np.array([[99, 98]]) if kind == "int" else np.array([["a longer one", "?"]])]
-        )
+        other = np.concatenate([x, np.array([[99, 98]]) if kind == "int" else np.array([["a longer one", "?"]])])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             got = a.transform(other)
             assert len(caught) == (options["handle_unknown"] == "warn")
         np.testing.assert_array_equal(got, b.transform(other))
-        np.testing.assert_array_equal(
-            a.inverse_transform(got).astype(str), b.inverse_transform(got).astype(str)
-        )
+        np.testing.assert_array_equal(a.inverse_transform(got).astype(str), b.inverse_transform(got).astype(str))
 
 
 def test_given_categories():
     encoder = dense(categories=[["b", "a"], [1, 2, 3]]).fit(np.array([["a", 1], ["b", 3]], dtype=object))
     assert encoder.transform([["a", 2]]).tolist() == [[0, 1, 0, 1, 0]]
-    assert dense(categories=[["long one", "a"]]).fit(np.array([["a"]])).transform(
-        [["long one"]]
-    ).tolist() == [[1, 0]]
+    assert dense(categories=[["long one", "a"]]).fit(np.array([["a"]])).transform([["long one"]]).tolist() == [[1, 0]]
     assert dense(categories=[[1.0, np.nan]]).fit_transform([[np.nan], [1.0]]).tolist() == [[0, 1], [1, 0]]
 
 

@@ -50,9 +50,7 @@ def test_units_do_not_matter(scaler, dtype):
                 z[:, 0], z[:, 1], rtol=8 * np.finfo(dtype).eps, atol=4e-7 if dtype is np.float32 else 1e-15
             )
             back = scaler.inverse_transform(z)
-            np.testing.assert_allclose(
-                back / size, x / size, rtol=8 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps
-            )
+            np.testing.assert_allclose(back / size, x / size, rtol=8 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
 
 
 def test_a_range_that_no_number_holds_is_refused():
@@ -78,10 +76,7 @@ def _exact(values):
 
 
 GRIDS = [
-    (n, mean, spread)
-    for n in (2, 7, 50, 200, 1000)
-    for mean in (0, 1, 1e3, 1.7e9, -3e12)
-    for spread in (1, 1e-3, 2e-6)
+    (n, mean, spread) for n in (2, 7, 50, 200, 1000) for mean in (0, 1, 1e3, 1.7e9, -3e12) for spread in (1, 1e-3, 2e-6)
 ]
 
 
@@ -94,10 +89,7 @@ def test_a_small_spread_about_a_large_mean(weighted):
             np.repeat(x, 3, axis=1), sample_weight=np.ones(n) if weighted else None
         )
         center, std = _exact(x[:, 0].tolist())
-        if (
-            std == 0
-            or float(std) ** 2 <= n * 2.0**-52 * float(std) ** 2 + (n * float(center) * 2.0**-52) ** 2
-        ):
+        if std == 0 or float(std) ** 2 <= n * 2.0**-52 * float(std) ** 2 + (n * float(center) * 2.0**-52) ** 2:
             assert (scaler.scale_ == 1).all()  # constant within rounding, as scikit-learn has it
             continue
         assert np.abs([float((Fraction(v) - std) / std) for v in scaler.scale_.tolist()]).max() < 1e-15, (

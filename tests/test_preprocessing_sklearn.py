@@ -94,9 +94,7 @@ def assert_same(name, x, sample_weight=None, at=None, **options):
         assert y.dtype == w.dtype and y.shape == w.shape
         np.testing.assert_allclose(y, w, rtol=rtol, atol=rtol * 100)
         if hasattr(b, "inverse_transform"):
-            np.testing.assert_allclose(
-                a.inverse_transform(w), b.inverse_transform(w), rtol=rtol, atol=rtol * size * 4
-            )
+            np.testing.assert_allclose(a.inverse_transform(w), b.inverse_transform(w), rtol=rtol, atol=rtol * size * 4)
 
 
 OPTIONS = [

@@ -36,9 +36,7 @@ def exact(a, b):
     """a bᵀ in the next precision, a hundred thousand terms at a time."""
     wide = np.float64 if a.dtype == np.float32 else np.longdouble
     step = 100_000
-    parts = (
-        a[:, p : p + step].astype(wide) @ b[:, p : p + step].T.astype(wide) for p in range(0, a.shape[1], step)
-    )
+    parts = (a[:, p : p + step].astype(wide) @ b[:, p : p + step].T.astype(wide) for p in range(0, a.shape[1], step))
     return sum(parts)
 
 
@@ -127,7 +125,9 @@ def test_cross_entropy_of_many_classes():
 def test_compiled_steps_of_many_rows_have_the_bits_of_explicit_calls(dtype):
     """Forward sums of 8200 terms and gradients of 9000 rows."""
     for rows, inputs in ((9000, 3), (40, 8200)):
-        model = nn.Sequential(nn.Linear(inputs, 4, seed=0, dtype=dtype), nn.ReLU(), nn.Linear(4, 4, seed=1, dtype=dtype))
+        model = nn.Sequential(
+            nn.Linear(inputs, 4, seed=0, dtype=dtype), nn.ReLU(), nn.Linear(4, 4, seed=1, dtype=dtype)
+        )
         assert_same_training(model, [(normal((rows, inputs), dtype), np.arange(rows) % 4)] * 2, threads=2)
 
 

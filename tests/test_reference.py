@@ -157,9 +157,7 @@ def test_batch_norm_backward(shape, axis, training):
         return (grad * y).sum()
 
     statistics = [s.copy() for s in running]
-    _, mean, inv_std = reference.batch_norm(
-        x, weight, bias, *statistics, training=training, channel_axis=axis
-    )
+    _, mean, inv_std = reference.batch_norm(x, weight, bias, *statistics, training=training, channel_axis=axis)
     dx, dweight, dbias = reference.batch_norm_backward(
         grad, x, weight, mean, inv_std, training=training, channel_axis=axis
     )
@@ -284,6 +282,8 @@ def test_instance_norm_backward():
     assert_gradient(dx, lambda x: value(x, weight, bias), x)
     assert_gradient(dweight, lambda weight: value(x, weight, bias), weight)
     assert_gradient(dbias, lambda bias: value(x, weight, bias), bias)
+
+
 @pytest.mark.parametrize("axis", [-1, 1, 0, (-1,), (1, 2), (-3, -2, -1)])
 def test_rms_norm_backward(axis):
     rng = np.random.default_rng(13)
@@ -305,9 +305,7 @@ def test_rms_norm_backward(axis):
 @pytest.mark.parametrize("kind", ["labels", "ignored", "probabilities"])
 def test_cross_entropy_is_pytorchs(kind):
     torch = pytest.importorskip("torch")
-    for weighted, smoothing, reduction in itertools.product(
-        [False, True], [0.0, 0.1, 1.0], ["mean", "sum", "none"]
-    ):
+    for weighted, smoothing, reduction in itertools.product([False, True], [0.0, 0.1, 1.0], ["mean", "sum", "none"]):
         x = 3 * RNG.normal(size=(5, 4, 3))
         weight = RNG.uniform(0.1, 2, 4) if weighted else None
         target = RNG.integers(0, 4, (5, 3))
@@ -321,9 +319,7 @@ def test_cross_entropy_is_pytorchs(kind):
         want = torch.nn.functional.cross_entropy(logits, torch.tensor(target), weight=class_weight, **options)
         want.sum().backward()
         loss, grad = reference.cross_entropy_with_grad(x, target, 1, weight=weight, **options)
-        np.testing.assert_allclose(
-            loss, want.detach().numpy(), rtol=1e-12, atol=1e-14, err_msg=f"{options}"
-        )
+        np.testing.assert_allclose(loss, want.detach().numpy(), rtol=1e-12, atol=1e-14, err_msg=f"{options}")
         np.testing.assert_allclose(grad, logits.grad.numpy(), rtol=1e-11, atol=1e-14, err_msg=f"{options}")
 
 
@@ -378,9 +374,7 @@ def test_batch_norm_is_pytorchs(shape, training):
     running = torch.tensor(mean), torch.tensor(var)
     want = torch.nn.functional.batch_norm(tensors[0], *running, *tensors[1:], training, 0.2, 1e-3)
     want.backward(torch.tensor(grad))
-    y, batch_mean, inv_std = reference.batch_norm(
-        x, weight, bias, mean, var, training=training, momentum=0.2, eps=1e-3
-    )
+    y, batch_mean, inv_std = reference.batch_norm(x, weight, bias, mean, var, training=training, momentum=0.2, eps=1e-3)
     got = reference.batch_norm_backward(grad, x, weight, batch_mean, inv_std, training=training)
     np.testing.assert_allclose(y, want.detach().numpy(), rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(mean, running[0].numpy(), rtol=1e-12)
@@ -482,7 +476,10 @@ def test_log_sum_keeps_small_terms():
     np.testing.assert_allclose(reference.log_softmax(x), [-np.exp(-40.0), -40.0], rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "relu", "gelu", "silu", "sigmoid", "tanh", "softplus", "elu", "leaky_relu"])
+@pytest.mark.parametrize(
+    "name",
+    ["softmax", "log_softmax", "logsumexp", "relu", "gelu", "silu", "sigmoid", "tanh", "softplus", "elu", "leaky_relu"],
+)
 def test_dtypes(name):
     function = getattr(reference, name)
     for given, wanted in [("f4", "f4"), ("f8", "f8"), (">f8", "=f8"), ("i8", "f4"), ("?", "f4")]:

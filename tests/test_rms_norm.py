@@ -96,7 +96,12 @@ def test_rows_that_are_not_finite():
 
 
 def test_empty():
-    for shape, axis, part in (((0, 3), -1, (3,)), ((3, 0), -1, (0,)), ((0, 2, 3), (1, 2), (2, 3)), ((2, 0, 3), 1, (0,))):
+    for shape, axis, part in (
+        ((0, 3), -1, (3,)),
+        ((3, 0), -1, (0,)),
+        ((0, 2, 3), (1, 2), (2, 3)),
+        ((2, 0, 3), 1, (0,)),
+    ):
         y, inv_rms = fastml.rms_norm(np.ones(shape), axis=axis)
         assert y.shape == shape and np.isnan(inv_rms).all()
         dx, dweight = fastml.rms_norm_backward(np.ones(shape), np.ones(shape), None, inv_rms, axis=axis)
@@ -181,7 +186,10 @@ def test_backward_errors(module):
 @pytest.mark.parametrize("shape", [5, (5,), (3, 5)])
 def test_layer_as_pytorchs(shape, options):
     torch = pytest.importorskip("torch")
-    layer, theirs = nn.RMSNorm(shape, dtype=np.float64, **options), torch.nn.RMSNorm(shape, dtype=torch.float64, **options)
+    layer, theirs = (
+        nn.RMSNorm(shape, dtype=np.float64, **options),
+        torch.nn.RMSNorm(shape, dtype=torch.float64, **options),
+    )
     assert list(layer.state_dict()) == list(theirs.state_dict()) and repr(layer) == repr(theirs)
     for seed, parameter in enumerate(layer.parameters()):
         parameter.value[...] = normal(parameter.value.shape, np.float64, seed)

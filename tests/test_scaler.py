@@ -30,9 +30,7 @@ def test_the_scale_is_pytorchs():
             scaler.step(opt, [scaler.scale(g)])
             scaler.update()
             assert scaler.get_scale() == torch_scaler.get_scale()
-            np.testing.assert_allclose(
-                w, theirs.detach().numpy(), rtol=1e-5, atol=1e-6
-            )  # 1 / scale in float32
+            np.testing.assert_allclose(w, theirs.detach().numpy(), rtol=1e-5, atol=1e-6)  # 1 / scale in float32
         assert scaler.state_dict() == torch_scaler.state_dict()
         other = optim.GradScaler()
         other.load_state_dict(torch_scaler.state_dict())
@@ -131,7 +129,9 @@ def test_order():
 def test_refused(options, error):
     with pytest.raises(error, match=next(iter(options))):
         optim.GradScaler(**options)
-    with pytest.raises(ValueError, match="state must be that of a GradScaler that is enabled, not without _growth_tracker"):
+    with pytest.raises(
+        ValueError, match="state must be that of a GradScaler that is enabled, not without _growth_tracker"
+    ):
         optim.GradScaler().load_state_dict({"scale": 1.0})
     with pytest.raises(ValueError, match="scale must be at least 1.1754943508222875e-38, not 0.0"):
         optim.GradScaler().load_state_dict({**optim.GradScaler().state_dict(), "scale": 0.0})
@@ -139,9 +139,7 @@ def test_refused(options, error):
         optim.GradScaler().update(1e-39)
 
 
-@pytest.mark.parametrize(
-    "kind", [optim.SGD, optim.AdamW, optim.RMSprop, optim.Adagrad], ids=lambda kind: kind.__name__
-)
+@pytest.mark.parametrize("kind", [optim.SGD, optim.AdamW, optim.RMSprop, optim.Adagrad], ids=lambda kind: kind.__name__)
 def test_a_whole_training_continues_with_the_same_bits(kind):
     """Model, optimizer, schedule, averages and scaler saved in the middle, among bad gradients."""
 

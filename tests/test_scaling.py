@@ -48,9 +48,7 @@ def test_weighted_pass(shape, dtype, order):
     x = matrix(shape, dtype, order=order)
     x[np.random.default_rng(1).random(shape) < 0.2] = np.nan
     for weight in (None, np.random.default_rng(2).integers(0, 4, shape[0]).astype(float)):
-        for got, want in zip(
-            _passes.weighted_moments(x, weight), reference.weighted_moments(x, weight), strict=True
-        ):
+        for got, want in zip(_passes.weighted_moments(x, weight), reference.weighted_moments(x, weight), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
 
 

@@ -127,9 +127,7 @@ def test_fixed_values():
         got = [lr for lr, *_ in course(getattr(optim, name)(opt, n), opt, 50)]
         np.testing.assert_allclose(got, want, rtol=1e-12)
     opt = optimizer()
-    got = course(
-        optim.OneCycleLR(opt, 1.0, total_steps=11, pct_start=6 / 11, anneal_strategy="linear"), opt, 11
-    )
+    got = course(optim.OneCycleLR(opt, 1.0, total_steps=11, pct_start=6 / 11, anneal_strategy="linear"), opt, 11)
     np.testing.assert_allclose([lr for lr, *_ in got[:6]], np.linspace(0.04, 1, 6), rtol=1e-12)
     np.testing.assert_allclose([lr for lr, *_ in got[5:]], np.linspace(1, 4e-6, 6), rtol=1e-10)
     np.testing.assert_allclose([m for _, m, *_ in got[:6]], np.linspace(0.95, 0.85, 6), rtol=1e-12)
@@ -182,9 +180,7 @@ def test_resuming_at_an_epoch():
             getattr(optim, name)(optimizer(), 5, last_epoch=3)
     ours.initial_lr = other.param_groups[0]["initial_lr"] = 0.5
     schedule = optim.CosineAnnealingLR(ours, 10, last_epoch=3)
-    assert course(schedule, ours) == course(
-        torch.optim.lr_scheduler.CosineAnnealingLR(other, 10, last_epoch=3), other
-    )
+    assert course(schedule, ours) == course(torch.optim.lr_scheduler.CosineAnnealingLR(other, 10, last_epoch=3), other)
 
 
 @pytest.mark.parametrize("name", ["OneCycleLR", "CosineAnnealingLR"])

@@ -92,6 +92,7 @@ def test_each_array_as_if_alone():
 
 def test_threads():
     arrays = lists([(300_007,), *MIXED, (4099,), *[(16,)] * 50, (50_000, 3)], DTYPES)
+
     def steps(count=30):  # in quick succession: only then does a team pay
         p, g, v = ([np.array(a) for a in column] for column in arrays)
         for _ in range(count):
@@ -232,9 +233,7 @@ WRONG = [
 def test_errors_write_nothing(error, name, options):
     given = {k: [np.full(8, 9, np.float32), np.full(8, 9, np.float32)] for k in ("params", "grads", "velocities")}
     given |= {**GOOD, **options}
-    watched = [
-        a for column in given.values() if isinstance(column, list) for a in column if isinstance(a, np.ndarray)
-    ]
+    watched = [a for column in given.values() if isinstance(column, list) for a in column if isinstance(a, np.ndarray)]
     before = [a.copy() for a in watched]
     with pytest.raises(error, match=name):
         fastml.sgd_step(**given)

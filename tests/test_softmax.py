@@ -29,7 +29,15 @@ ULP = {"softmax": (2, 3), "log_softmax": (4, 4), "logsumexp": (2, 4)}  # float32
 # A multiply-add that rounds twice costs up to an ulp more.
 TWICE = _simd.target == "baseline"
 # What a call is cut into: rows in one vector, groups of rows, long rows, panels of columns short and long.
-SHAPES = (((64, 5), 1), ((64, 16), 1), ((33, 100), 1), ((9, 513), 1), ((2, 5000), 1), ((3, 7, 130), 1), ((2, 600, 37), 1))
+SHAPES = (
+    ((64, 5), 1),
+    ((64, 16), 1),
+    ((33, 100), 1),
+    ((9, 513), 1),
+    ((2, 5000), 1),
+    ((3, 7, 130), 1),
+    ((2, 600, 37), 1),
+)
 
 
 def exact(name, x, axis):
@@ -80,7 +88,9 @@ def test_rows_of_any_length_are_within_two_ulp(name):
         for scale, shift in ((1, 3.3), (5, 3.3), (10, 0), (40, 3.3)):
             x = normal((100_000 // n, n), np.float32, seed=n, scale=scale) + np.float32(shift)
             want = exact(name, x, 1)
-            error = np.abs(getattr(fastml, name)(x).astype(np.longdouble) - want) / np.spacing(np.abs(want).astype(np.float32))
+            error = np.abs(getattr(fastml, name)(x).astype(np.longdouble) - want) / np.spacing(
+                np.abs(want).astype(np.float32)
+            )
             assert error.max() <= 1.75 + TWICE, f"{n} entries, scale {scale}"
 
 

@@ -118,9 +118,7 @@ def assert_same_training(
     for k, (x, y) in enumerate(data):
         want = explicit(a, loss_fn, slow, x, y, max_norm, clip_value, averages[0])
         got = with_threads(threads, step, x, y)
-        assert got.dtype == want.dtype and np.array_equal(got, want, equal_nan=True), (
-            f"loss {k}\n{step.describe()}"
-        )
+        assert got.dtype == want.dtype and np.array_equal(got, want, equal_nan=True), f"loss {k}\n{step.describe()}"
         assert_twins(a, b, f"step {k}\n{step.describe()}\n")
     np.testing.assert_equal(fast.state_dict(), slow.state_dict())
     if ema is not None:
@@ -151,9 +149,7 @@ def big_model(dtype=np.float32):
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_a_model_worth_cutting_gives_the_same_bits_for_any_threads(threads):
-    step = assert_same_training(
-        big_model(), batches(0, 200, np.float32, (130, 64, 130, 300)), threads=threads
-    )
+    step = assert_same_training(big_model(), batches(0, 200, np.float32, (130, 64, 130, 300)), threads=threads)
     assert "8 × 32 columns" in step.describe()
 
 
@@ -244,9 +240,7 @@ def test_class_probabilities():
 def test_the_loss_of_many_rows_is_added_in_the_same_order(classes):
     rng = np.random.default_rng(0)
     model = nn.Sequential(nn.Linear(3, classes, seed=0))
-    data = [
-        (rng.standard_normal((n, 3), dtype=np.float32), rng.integers(0, classes, n)) for n in (9, 1000, 531)
-    ]
+    data = [(rng.standard_normal((n, 3), dtype=np.float32), rng.integers(0, classes, n)) for n in (9, 1000, 531)]
     assert_same_training(model, data, options={"lr": 1e-3}, threads=2)
 
 
@@ -279,9 +273,7 @@ def test_clipping(max_norm, dtype):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_both_bounds_and_averages(optimizer):
     data = batches(0, 200, np.float32, (130, 64))
-    assert_same_training(
-        big_model(), data, threads=2, max_norm=0.1, clip_value=1e-3, optimizer=optimizer, ema=0.99
-    )
+    assert_same_training(big_model(), data, threads=2, max_norm=0.1, clip_value=1e-3, optimizer=optimizer, ema=0.99)
 
 
 def test_averages_of_some_parameters_may_change_their_decay_and_be_loaded():
@@ -357,9 +349,7 @@ def test_parameters_that_the_optimizer_does_not_hold_stay():
 
 def test_a_layer_norm_of_which_the_optimizer_holds_a_part():
     a, b = twins(
-        nn.Sequential(
-            nn.LayerNorm(6), nn.Linear(6, 9, seed=0), nn.LayerNorm(9), nn.Linear(9, CLASSES, seed=1)
-        )
+        nn.Sequential(nn.LayerNorm(6), nn.Linear(6, 9, seed=0), nn.LayerNorm(9), nn.Linear(9, CLASSES, seed=1))
     )
     for chosen in (slice(0, 1), slice(1, 4), slice(5, 8), slice(2, 4), slice(6, 7)):
         before = a.state_dict()
@@ -393,9 +383,7 @@ def test_labels_and_probabilities_may_alternate():
 
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_single_layer_in_evaluation_mode_is_refused(layer):
-    model = nn.Sequential(
-        nn.Linear(6, 9, seed=0), nn.BatchNorm(9), nn.Dropout(), nn.Linear(9, CLASSES, seed=1)
-    )
+    model = nn.Sequential(nn.Linear(6, 9, seed=0), nn.BatchNorm(9), nn.Dropout(), nn.Linear(9, CLASSES, seed=1))
     step = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
     (x, y), *_ = batches(0, 6, np.float32)
     step(x, y)
@@ -445,9 +433,7 @@ def test_layers_and_losses_that_do_not_fit():
         nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
     for layer, shape in ((nn.LayerNorm(8), r"\(8,\)"), (nn.LayerNorm((3, 3)), r"\(3, 3\)")):
         model = nn.Sequential(nn.Linear(6, 9), layer)
-        with pytest.raises(
-            ValueError, match=rf"1: LayerNorm normalises {shape}, the layer before gives \(9,\)"
-        ):
+        with pytest.raises(ValueError, match=rf"1: LayerNorm normalises {shape}, the layer before gives \(9,\)"):
             nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model))
     model = nn.Sequential(nn.Linear(6, 9))
     with pytest.raises(ValueError, match="reduction"):
@@ -459,9 +445,7 @@ def test_layers_and_losses_that_do_not_fit():
 
 
 def test_bad_batches_are_refused_before_anything_is_written():
-    model = nn.Sequential(
-        nn.Linear(6, 9, seed=0), nn.BatchNorm(9), nn.Dropout(), nn.Linear(9, CLASSES, seed=1)
-    )
+    model = nn.Sequential(nn.Linear(6, 9, seed=0), nn.BatchNorm(9), nn.Dropout(), nn.Linear(9, CLASSES, seed=1))
     optimizer = sgd(model)
     step = nn.compile_step(model, nn.CrossEntropyLoss(), optimizer)
     (x, y), *_ = batches(0, 6, np.float32)

@@ -167,7 +167,13 @@ def test_what_is_changed_between_steps_is_seen(what, tmp_path):
 
 @pytest.mark.parametrize("name", ["weight", "ignore_index", "label_smoothing", "reduction", "z_loss"])
 def test_options_of_a_loss(name):
-    values = {"weight": np.linspace(0.5, 2, CLASSES), "ignore_index": 3, "label_smoothing": 0.2, "reduction": "sum", "z_loss": 0.1}
+    values = {
+        "weight": np.linspace(0.5, 2, CLASSES),
+        "ignore_index": 3,
+        "label_smoothing": 0.2,
+        "reduction": "sum",
+        "z_loss": 0.1,
+    }
     loss_fn = nn.CrossEntropyLoss()
     a, b = twins(model_of())
     slow, fast = sgd(a), sgd(b)
@@ -293,7 +299,9 @@ def test_a_batch_that_is_a_parameter_is_refused():
 # --- read-only memory ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", [sgd, lambda m: optim.Adam(m.parameters()), lambda m: optim.RMSprop(m.parameters())])
+@pytest.mark.parametrize(
+    "optimizer", [sgd, lambda m: optim.Adam(m.parameters()), lambda m: optim.RMSprop(m.parameters())]
+)
 def test_read_only_memory_is_refused_by_explicit_steps_too(optimizer):
     model = model_of()
     (x, y), *_ = batches(0, 6, np.float32)

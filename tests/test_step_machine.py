@@ -93,7 +93,9 @@ class StepMachine(RuleBasedStateMachine):
         """A call of the step of the fast twin's parts, which may be others than before."""
         w = self.fast
         if self.step is None or self.step.model is not w.model:
-            self.step = nn.compile_step(w.model, w.loss_fn, w.optimizer, max_norm=w.max_norm, clip_value=w.clip_value, ema=w.ema)
+            self.step = nn.compile_step(
+                w.model, w.loss_fn, w.optimizer, max_norm=w.max_norm, clip_value=w.clip_value, ema=w.ema
+            )
         for name in ("loss_fn", "optimizer", "max_norm", "clip_value", "ema"):
             if getattr(self.step, name) is not getattr(w, name):
                 setattr(self.step, name, getattr(w, name))
@@ -152,7 +154,14 @@ class StepMachine(RuleBasedStateMachine):
     @rule(seed=SEEDS, which=st.integers(0, 5))
     def wrong_batch(self, seed, which):
         x, y = self.draw_batch(np.random.default_rng(seed), 8)
-        wrong = [(x[..., :-1], y), (x, y[:-1]), (x.astype(np.float16), y), (x[0], y), (x, y.astype(complex)), (x[:0], y[:0])]
+        wrong = [
+            (x[..., :-1], y),
+            (x, y[:-1]),
+            (x.astype(np.float16), y),
+            (x[0], y),
+            (x, y.astype(complex)),
+            (x[:0], y[:0]),
+        ]
         before = self.fast.state()
         try:
             self.compiled(*wrong[which], 1)

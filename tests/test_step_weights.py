@@ -18,9 +18,7 @@ LOSSES = (
 
 
 def model(outputs, dtype):
-    return nn.Sequential(
-        nn.Linear(7, 9, seed=0, dtype=dtype), nn.ReLU(), nn.Linear(9, outputs, seed=1, dtype=dtype)
-    )
+    return nn.Sequential(nn.Linear(7, 9, seed=0, dtype=dtype), nn.ReLU(), nn.Linear(9, outputs, seed=1, dtype=dtype))
 
 
 @pytest.mark.parametrize("threads", [1, 3])

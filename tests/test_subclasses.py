@@ -112,7 +112,10 @@ MASKED = {
     "RobustScaler": ("X", lambda: preprocessing.RobustScaler().fit(X)),
     "Normalizer": ("X", lambda: preprocessing.Normalizer().fit(X)),
     "OneHotEncoder": ("X", lambda: preprocessing.OneHotEncoder().fit(X)),
-    "sample_weight": ("sample_weight", lambda: metrics.accuracy_score([0, 1], [0, 1], sample_weight=masked(np.ones(2)))),
+    "sample_weight": (
+        "sample_weight",
+        lambda: metrics.accuracy_score([0, 1], [0, 1], sample_weight=masked(np.ones(2))),
+    ),
     "accuracy_score": ("y_true", lambda: metrics.accuracy_score(Y, np.asarray(Y))),
     "confusion_matrix": ("y_pred", lambda: metrics.confusion_matrix(np.asarray(Y), Y)),
     "log_loss": ("y_proba", lambda: metrics.log_loss([0, 1] * 4, masked(np.full(8, 0.5)))),

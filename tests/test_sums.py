@@ -67,9 +67,17 @@ def test_losses(vectors):
     e, size = extended(x), np.abs(extended(x))
     assert ulps(fastml.mse_loss(x, t), mean(e**2)) < LIMITS[vectors]
     assert ulps(fastml.l1_loss(x, t), mean(size)) < LIMITS[vectors]
-    assert ulps(fastml.huber_loss(x, t, delta=0.5), mean(np.where(size < 0.5, e**2 / 2, size / 2 - 0.125))) < LIMITS[vectors]
-    assert ulps(fastml.binary_cross_entropy_with_logits(x, t), mean(np.maximum(e, 0) + np.log1p(np.exp(-size)))) < LIMITS[vectors]
-    assert ulps(fastml.kl_div_loss(x, t + 0.5), mean((np.log(extended(0.5)) - e) / 2), float(mean(size))) < LIMITS[vectors]
+    assert (
+        ulps(fastml.huber_loss(x, t, delta=0.5), mean(np.where(size < 0.5, e**2 / 2, size / 2 - 0.125)))
+        < LIMITS[vectors]
+    )
+    assert (
+        ulps(fastml.binary_cross_entropy_with_logits(x, t), mean(np.maximum(e, 0) + np.log1p(np.exp(-size))))
+        < LIMITS[vectors]
+    )
+    assert (
+        ulps(fastml.kl_div_loss(x, t + 0.5), mean((np.log(extended(0.5)) - e) / 2), float(mean(size))) < LIMITS[vectors]
+    )
     label = np.zeros(N // 4, np.int64)
     logits = np.ascontiguousarray(x[: 4 * len(label)].reshape(-1, 4))
     rows = extended(logits)

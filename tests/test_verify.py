@@ -16,7 +16,9 @@ def run(*options, **environment):
     """The exit code and the output of `fastml verify` in a new process."""
 
     command = [sys.executable, "-m", "fastml", "verify", *options]
-    done = subprocess.run(command, check=False, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        command, check=False, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True
+    )
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout
 

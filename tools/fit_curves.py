@@ -112,11 +112,19 @@ CURVES = {
     "tanh": Curve(lambda a, m: m.tanh(a), narrow_first(6, 0.366)),
     "softplus": Curve(lambda a, m: m.log1p(m.exp(-a)), uniform(0.85)),
     "elu": Curve(lambda a, m: -m.expm1(-a), narrow_first(6, 0.697)),
-    "gelu_slope": Curve(lambda a, m: tail(a, m) - a * density(a, m), wide_first(5, 0.49), (tail, lambda a, m: a * density(a, m))),
-    "gelu_tanh_slope": Curve(
-        lambda a, m: lower(two_u(a, m), m) - moved(a, m), wide_first(4, 0.475), (lambda a, m: lower(two_u(a, m), m), moved)
+    "gelu_slope": Curve(
+        lambda a, m: tail(a, m) - a * density(a, m), wide_first(5, 0.49), (tail, lambda a, m: a * density(a, m))
     ),
-    "silu_slope": Curve(lambda a, m: lower(a, m) - a * lower_slope(a, m), narrow_first(6, 0.47), (lower, lambda a, m: a * lower_slope(a, m))),
+    "gelu_tanh_slope": Curve(
+        lambda a, m: lower(two_u(a, m), m) - moved(a, m),
+        wide_first(4, 0.475),
+        (lambda a, m: lower(two_u(a, m), m), moved),
+    ),
+    "silu_slope": Curve(
+        lambda a, m: lower(a, m) - a * lower_slope(a, m),
+        narrow_first(6, 0.47),
+        (lower, lambda a, m: a * lower_slope(a, m)),
+    ),
     "sigmoid_slope": Curve(lower_slope, narrow_first(4, 0.43)),
     "tanh_slope": Curve(lambda a, m: 4 * lower_slope(2 * a, m), narrow_first(4, 0.215)),
     "elu_slope": Curve(lambda a, m: m.exp(-a), uniform(0.85)),
@@ -309,8 +317,16 @@ def show(name, curve):
 def curves_in(source):
     """Of each curve that stands in curves.c: scale, origin, far, the centers and the rows of coefficients."""
     for name, body in re.findall(r"\[FM_CURVE_(\w+)\] = \{(.*?)\n    \}", source, re.DOTALL):
-        numbers = [np.float32(np.inf if v == "INFINITY" else float.fromhex(v[:-1])) for v in re.findall(r"-?0x[\w.+-]+f|INFINITY", body)]
-        yield name.lower(), *numbers[:3], numbers[3:3 + PIECES], np.array(numbers[3 + PIECES:]).reshape(DEGREE + 1, PIECES)
+        numbers = [
+            np.float32(np.inf if v == "INFINITY" else float.fromhex(v[:-1]))
+            for v in re.findall(r"-?0x[\w.+-]+f|INFINITY", body)
+        ]
+        yield (
+            name.lower(),
+            *numbers[:3],
+            numbers[3 : 3 + PIECES],
+            np.array(numbers[3 + PIECES :]).reshape(DEGREE + 1, PIECES),
+        )
 
 
 def main():

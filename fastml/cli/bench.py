@@ -23,18 +23,14 @@ def add_parser(subparsers) -> None:
         "of as many multiply-adds at their peak rate and of copying or reading as many bytes, measured in the "
         "same rounds, over fastml's.",
     )
-    parser.add_argument(
-        "ops", nargs="*", metavar="OP", help="an operation or a family, such as relu or softmax"
-    )
+    parser.add_argument("ops", nargs="*", metavar="OP", help="an operation or a family, such as relu or softmax")
     parser.add_argument(
         "--against",
         metavar="PEERS",
         help="comma-separated: torch, numpy, scipy, jax, sklearn (default: all found)",
     )
     parser.add_argument("--threads", type=integer(1), metavar="N", help="threads for every library")
-    parser.add_argument(
-        "--rounds", type=integer(1), default=50, metavar="N", help="rounds per row (default: 50)"
-    )
+    parser.add_argument("--rounds", type=integer(1), default=50, metavar="N", help="rounds per row (default: 50)")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="write bench.json and bench.md there")
     parser.set_defaults(func=run)
 

@@ -30,9 +30,7 @@ def check_options(arguments):
     if arguments.save is not None and os.path.realpath(arguments.save) == os.path.realpath(path):
         raise CommandError(f"--checkpoint {path} must be another file than --save {arguments.save}")
     if os.path.exists(path) and not arguments.resume:
-        raise CommandError(
-            f"--checkpoint {path}: the file is there already: go on from it with --resume, or remove it"
-        )
+        raise CommandError(f"--checkpoint {path}: the file is there already: go on from it with --resume, or remove it")
 
 
 class Checkpoint:
@@ -84,4 +82,6 @@ class Checkpoint:
         if others:
             both = saved.get(others[0]), self._options[others[0]]
             was, now = (",".join(map(str, value)) if isinstance(value, tuple) else value for value in both)
-            raise CommandError(f"--checkpoint {self.path}: its training has --{others[0].replace('_', '-')} {was}, not {now}")
+            raise CommandError(
+                f"--checkpoint {self.path}: its training has --{others[0].replace('_', '-')} {was}, not {now}"
+            )

@@ -77,9 +77,7 @@ def prepare(table, seed, test_share, validation_share):
     for values, what in ((scaler.mean_, "mean"), (scaler.scale_, "deviation")):
         if not np.isfinite(values).all():
             column = repr(table.columns[int(np.argmin(np.isfinite(values)))])
-            raise CommandError(
-                f"{table.name}: column {column}: the values are too large, their {what} overflows"
-            )
+            raise CommandError(f"{table.name}: column {column}: the values are too large, their {what} overflows")
     parts = {}
     for name, rows in (("training", training), ("validation", validation), ("test", test)):
         X = np.empty((len(rows), table.X.shape[1]), np.float32)
@@ -88,9 +86,7 @@ def prepare(table, seed, test_share, validation_share):
                 X[part] = scaler.transform(table.X[rows[part]])
         if not (finite := np.isfinite(X)).all():
             column = repr(table.columns[int(np.argwhere(~finite)[0][1])])
-            raise CommandError(
-                f"{table.name}: column {column}: a value is too large beside those of the training part"
-            )
+            raise CommandError(f"{table.name}: column {column}: a value is too large beside those of the training part")
         parts[name] = X, table.y[rows]
     return parts, scaler
 
@@ -164,9 +160,7 @@ class Training:
         X, y = training
         # A batch of one row has no variance to normalise by: that row waits for another epoch.
         single = int(len(y) % arguments.batch_size == 1)
-        self.batches = data.batches(
-            X, y, batch_size=arguments.batch_size, seed=arguments.seed, drop_last=bool(single)
-        )
+        self.batches = data.batches(X, y, batch_size=arguments.batch_size, seed=arguments.seed, drop_last=bool(single))
         self.history = History(len(y) - single)
 
     def parts(self):

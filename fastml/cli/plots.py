@@ -11,9 +11,7 @@ from fastml.metrics._fonts import drawable
 
 MOST_NAMES = 40  # of classes along each side of a confusion matrix
 MOST_COLORS = 10  # of matplotlib's tab10: for more classes no boundary is drawn
-_COLORS = [
-    f"C{i}" for i in (1, 0, *range(2, MOST_COLORS))
-]  # orange and blue first, as in TensorFlow Playground
+_COLORS = [f"C{i}" for i in (1, 0, *range(2, MOST_COLORS))]  # orange and blue first, as in TensorFlow Playground
 _SIDE = 300  # points of the plane along each side
 _MOST_POINTS = 5000  # drawn of a part
 
@@ -23,9 +21,7 @@ def check_matplotlib():
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
-        raise CommandError(
-            "--plots needs matplotlib, which is not installed: pip install matplotlib"
-        ) from None
+        raise CommandError("--plots needs matplotlib, which is not installed: pip install matplotlib") from None
 
 
 def save_figures(folder, figures):
@@ -60,9 +56,7 @@ def loss(history, smoothing, classes):
     if smoothing:
         kind += f", label smoothing {smoothing:g}"
         floor = least_loss(smoothing, classes)
-        lines.append(
-            left.axhline(floor, color="gray", linestyle=":", label=f"least possible loss {floor:.3g}")
-        )
+        lines.append(left.axhline(floor, color="gray", linestyle=":", label=f"least possible loss {floor:.3g}"))
     left.set(xlabel="epoch", ylabel=f"loss ({kind})")
     left.set_ylim(bottom=0)
     left.xaxis.get_major_locator().set_params(integer=True)
@@ -148,9 +142,7 @@ def boundary(outputs, table, parts, scaler, accuracy):
         points = scaler.inverse_transform(X).T
         for k, color in enumerate(colors):
             axes.scatter(*points[:, y == k], color=color, s=size, edgecolors=edge, linewidths=0.7)
-        axes.scatter(
-            [], [], color="lightgray", s=size, edgecolors=edge, linewidths=0.7, label=f"{name} points"
-        )
+        axes.scatter([], [], color="lightgray", s=size, edgecolors=edge, linewidths=0.7, label=f"{name} points")
     names, fonts = _names([*table.classes, *table.columns[:2]])
     for color, name in zip(colors, names, strict=False):
         axes.scatter([], [], color=color, marker="s", s=40, label=name)

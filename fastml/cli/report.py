@@ -67,10 +67,7 @@ def confusion_text(matrix, classes):
 
 def _frequent_confusions(matrix, classes, count=10):
     wrong = [
-        (int(matrix[i][j]), i, j)
-        for i in range(len(classes))
-        for j in range(len(classes))
-        if i != j and matrix[i][j]
+        (int(matrix[i][j]), i, j) for i in range(len(classes)) for j in range(len(classes)) if i != j and matrix[i][j]
     ]
     wrong.sort(key=lambda entry: (-entry[0], entry[1:]))
     if not wrong:

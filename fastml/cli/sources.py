@@ -59,9 +59,7 @@ def _mnist(arguments):
     try:
         x_train, y_train, x_test, y_test = data.load_mnist(folder)
     except OSError as error:
-        raise CommandError(
-            f"--data {error if error.strerror is None else f'{folder}: {error.strerror}'}"
-        ) from None
+        raise CommandError(f"--data {error if error.strerror is None else f'{folder}: {error.strerror}'}") from None
     except ValueError as error:
         raise CommandError(f"--data {error}") from None
     if len(y_train) < MIN_ROWS or len(y_test) == 0:

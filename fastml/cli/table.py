@@ -229,9 +229,7 @@ def _read_npz(path, label):
             raise CommandError(f"{path}: {key!r} is no array")
 
     if X.ndim < 2 or X.dtype.kind not in "biuf":
-        raise CommandError(
-            f"{path}: array {features!r} must be rows and columns of numbers, got {X.dtype} {X.shape}"
-        )
+        raise CommandError(f"{path}: array {features!r} must be rows and columns of numbers, got {X.dtype} {X.shape}")
     one_unit = X.ndim > 2
     X = X.reshape(len(X), math.prod(X.shape[1:]))
     if y.ndim == 2 and y.shape[1] == 1:

@@ -226,8 +226,7 @@ def _load(arguments):
     suffix = os.path.splitext(name)[1].lower()
     if suffix not in SUFFIXES:
         raise CommandError(
-            f"unknown data set {name!r}: use {', '.join(sources.NAMES)} or a file that ends in "
-            f"{', '.join(SUFFIXES)}"
+            f"unknown data set {name!r}: use {', '.join(sources.NAMES)} or a file that ends in {', '.join(SUFFIXES)}"
         )
     if suffix == ".npz" and arguments.header is not None:
         raise CommandError("--header and --no-header are for .csv and .tsv files")
@@ -310,11 +309,12 @@ def _write(arguments, table, model, scaler, parts, history, matrix, accuracy):
     if arguments.plots is not None:
         from fastml.cli import plots
 
-        figures = {"loss": plots.loss(history, arguments.label_smoothing, len(table.classes)), "confusion_matrix": plots.confusion(matrix, table.classes)}
+        figures = {
+            "loss": plots.loss(history, arguments.label_smoothing, len(table.classes)),
+            "confusion_matrix": plots.confusion(matrix, table.classes),
+        }
         if table.X.shape[1] == 2 and len(table.classes) <= plots.MOST_COLORS:
-            figures["boundary"] = plots.boundary(
-                lambda X: fit.outputs(model, X), table, parts, scaler, accuracy
-            )
+            figures["boundary"] = plots.boundary(lambda X: fit.outputs(model, X), table, parts, scaler, accuracy)
         try:
             written += plots.save_figures(arguments.plots, figures)
         except OSError as error:

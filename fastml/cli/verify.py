@@ -30,7 +30,11 @@ def _verify(arguments):
     for n in threads:
         names = verify.differences(n)
         wrong += len(names)
-        verdict = "as promised" if not names else f"{len(names)} differ: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        verdict = (
+            "as promised"
+            if not names
+            else f"{len(names)} differ: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        )
         print(f"{_simd.target:<9} {n:>2} threads  {len(verify.expected())} results {verdict}", flush=True)
     if not arguments.this_target:
         for target in _simd.available_targets():

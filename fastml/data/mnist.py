@@ -38,27 +38,19 @@ def load_mnist(folder):
     if not os.path.isdir(folder):
         raise NotADirectoryError(f"{folder}: not a folder")
     # All four are found before any is read.
-    names = [
-        f"{part}-{what}" for part in ("train", "t10k") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")
-    ]
+    names = [f"{part}-{what}" for part in ("train", "t10k") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")]
     paths = [_find(folder, name) for name in names]
     parts = []
     for images_path, labels_path in (paths[:2], paths[2:]):
         images, labels = read_idx(images_path), read_idx(labels_path)
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-            raise ValueError(
-                f"{images_path}: images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}"
-            )
+            raise ValueError(f"{images_path}: images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}")
         if labels.dtype != np.uint8 or labels.ndim != 1:
             raise ValueError(f"{labels_path}: labels must be uint8 (n,), not {labels.dtype} {labels.shape}")
         if len(images) != len(labels):
-            raise ValueError(
-                f"{len(images)} images in {images_path}, but {len(labels)} labels in {labels_path}"
-            )
+            raise ValueError(f"{len(images)} images in {images_path}, but {len(labels)} labels in {labels_path}")
         if labels.size and labels.max() > 9:
-            raise ValueError(
-                f"{labels_path}: labels must be 0 … 9, not {labels.max()} at index {labels.argmax()}"
-            )
+            raise ValueError(f"{labels_path}: labels must be 0 … 9, not {labels.max()} at index {labels.argmax()}")
         parts += [images, labels.astype(np.int64)]
     return tuple(parts)
 

@@ -3,9 +3,7 @@
 try:
     import sklearn  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        "the estimators need scikit-learn 1.6 or later: pip install scikit-learn"
-    ) from error
+    raise ImportError("the estimators need scikit-learn 1.6 or later: pip install scikit-learn") from error
 
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor

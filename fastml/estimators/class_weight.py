@@ -42,9 +42,7 @@ def _of_output(class_weight, y, classes, name):
         raise ValueError(f"{name} must be 'balanced', a dict or None, not {class_weight!r}")  # noqa: TRY004 - as scikit-learn's parameters
     for label, weight in class_weight.items():
         if not isinstance(weight, Real) or not 0 <= weight < math.inf:
-            raise ValueError(
-                f"{name} must hold finite numbers of at least 0, not {weight!r} for class {label!r}"
-            )
+            raise ValueError(f"{name} must hold finite numbers of at least 0, not {weight!r} for class {label!r}")
     labels = classes.tolist()
     strange = [label for label in class_weight if label not in labels]
     # As in scikit-learn: a dict for all classes may have others too, which these rows lack.

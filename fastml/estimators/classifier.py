@@ -181,9 +181,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.n_outputs_ = 1 if len(self.classes_) == 2 else len(self.classes_)
             self.out_activation_ = "logistic" if len(self.classes_) == 2 else "softmax"
         elif self._encoder is None:
-            raise ValueError(
-                f"y must have {self.n_outputs_} columns, as in the first fit, not the shape {y.shape}"
-            )
+            raise ValueError(f"y must have {self.n_outputs_} columns, as in the first fit, not the shape {y.shape}")
         elif classes is not None:
             with named("classes"):
                 same = np.array_equal(self.classes_, np.unique(as_array(classes, "classes")))
@@ -199,27 +197,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _encode_multilabel(self, y, dtype, fresh):
         if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             seen = ", ".join(map(str, np.unique(y)[:5]))
-            raise ValueError(
-                f"y with several columns (one for each label) must hold 0 and 1 alone, not {seen}"
-            )
+            raise ValueError(f"y with several columns (one for each label) must hold 0 and 1 alone, not {seen}")
         if fresh:
             self._encoder = None
             self.classes_ = np.arange(y.shape[1])
             self.n_outputs_ = y.shape[1]
             self.out_activation_ = "logistic"
         elif self._encoder is not None or y.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y does not fit the {self.n_outputs_} outputs of the first fit: shape {y.shape}"
-            )
+            raise ValueError(f"y does not fit the {self.n_outputs_} outputs of the first fit: shape {y.shape}")
         return y.astype(dtype)
 
     def _class_weighted(self, y, weight, o, once):
         if o.class_weight is None:
             return weight
         if once and isinstance(o.class_weight, str):
-            raise ValueError(
-                f"class_weight={o.class_weight!r} needs all rows at once: give partial_fit a dict instead"
-            )
+            raise ValueError(f"class_weight={o.class_weight!r} needs all rows at once: give partial_fit a dict instead")
         by_class = class_weights(o.class_weight, y, None if self._encoder is None else self.classes_)
         return by_class if weight is None else weight * by_class
 

@@ -152,9 +152,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             self.n_outputs_ = target.shape[1]
             self.out_activation_ = "identity"
         elif target.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y must have {self.n_outputs_} columns, as in the first fit, not the shape {y.shape}"
-            )
+            raise ValueError(f"y must have {self.n_outputs_} columns, as in the first fit, not the shape {y.shape}")
         return target
 
     def _loss(self):

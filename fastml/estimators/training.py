@@ -123,11 +123,7 @@ class Solver:
     def lower_rate(self):
         """Take the next lower rate; False where there is none, and training is to stop."""
         o = self._options
-        if (
-            self.kind != "sgd"
-            or o.learning_rate != "adaptive"
-            or o.learning_rate_init / 5**self._lowered <= LEAST_RATE
-        ):
+        if self.kind != "sgd" or o.learning_rate != "adaptive" or o.learning_rate_init / 5**self._lowered <= LEAST_RATE:
             return False
         self._lowered += 1
         return True

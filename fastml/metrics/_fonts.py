@@ -10,9 +10,7 @@ def drawable(names):
     fonts = []
     usual = font_manager.FontProperties().get_family()
     others = sorted({(entry.name, entry.fname) for entry in font_manager.fontManager.ttflist})
-    for family, path in [
-        (f, font_manager.findfont(font_manager.FontProperties(family=[f]))) for f in usual
-    ] + others:
+    for family, path in [(f, font_manager.findfont(font_manager.FontProperties(family=[f]))) for f in usual] + others:
         if fonts and not missing:
             break
         try:

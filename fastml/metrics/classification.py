@@ -147,7 +147,9 @@ def _chosen(y_true, y_pred, sample_weight, labels, names=("y_true", "y_pred")):
     """The table of these labels in this order; of a label that is listed twice, the last place counts."""
     values, table = tabulate(y_true, y_pred, sample_weight, labels.tolist(), names=names)
     if all(isinstance(label, str) for label in labels.tolist()) and not is_text(values):
-        raise ValueError(f"labels must be numbers, as those of {names[0]} are, not texts such as {labels.tolist()[0]!r}")
+        raise ValueError(
+            f"labels must be numbers, as those of {names[0]} are, not texts such as {labels.tolist()[0]!r}"
+        )
     place = places(values, labels)
     known = place >= 0
     if not table[known].any() and not np.isin(values[known], y_true).any():

@@ -46,9 +46,7 @@ class ConfusionMatrixDisplay:
     ):
         """Draw the :func:`confusion_matrix` of these labels; ``options`` go to :meth:`plot`."""
         labels = tabulate(y_true, y_pred, sample_weight)[0] if labels is None else label_list(labels)
-        matrix = confusion_matrix(
-            y_true, y_pred, labels=labels, sample_weight=sample_weight, normalize=normalize
-        )
+        matrix = confusion_matrix(y_true, y_pred, labels=labels, sample_weight=sample_weight, normalize=normalize)
         names = labels if display_labels is None else display_labels
         return cls(matrix, display_labels=names).plot(**options)
 
@@ -88,7 +86,9 @@ class ConfusionMatrixDisplay:
                 ) from None
             _, ax = plt.subplots(layout="constrained")
         include_values, colorbar = flag(include_values, "include_values"), flag(colorbar, "colorbar")
-        im_kw, text_kw = ({} if kw is None else mapping(kw, name) for kw, name in ((im_kw, "im_kw"), (text_kw, "text_kw")))
+        im_kw, text_kw = (
+            {} if kw is None else mapping(kw, name) for kw, name in ((im_kw, "im_kw"), (text_kw, "text_kw"))
+        )
         matrix, k = self.confusion_matrix, len(self.confusion_matrix)
         with named("values_format"):
             texts = [_entry(value, values_format) for value in matrix.flat] if include_values else []
@@ -107,7 +107,9 @@ class ConfusionMatrixDisplay:
                     written[i, j] = ax.text(j, i, entry, **style)
         if colorbar:
             figure.colorbar(image, ax=ax)
-        names, fonts = drawable([str(name) for name in (range(k) if self.display_labels is None else self.display_labels)])
+        names, fonts = drawable(
+            [str(name) for name in (range(k) if self.display_labels is None else self.display_labels)]
+        )
         with named("xticks_rotation"):
             ax.set_xticks(range(k), names, rotation=xticks_rotation, fontfamily=fonts)
         ax.set_yticks(range(k), names, fontfamily=fonts)

@@ -165,9 +165,7 @@ def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *,
     else:
         support = _real(support, "support").astype(np.float64)
         if support.shape != (u.shape[1],):
-            raise ValueError(
-                f"support must have shape ({u.shape[1]},), one for each bin, not {support.shape}"
-            )
+            raise ValueError(f"support must have shape ({u.shape[1]},), one for each bin, not {support.shape}")
         order = np.argsort(support)
         support, u, v = support[order], u[:, order], v[:, order]
     cu, cv = _shares(u), _shares(v)
@@ -300,9 +298,7 @@ def _check_weights(weights, name):
     top = weights.max(axis=-1, keepdims=True)
     if not ((totals > 0) & (top < np.inf)).all():
         raise ValueError(f"the sum of {name} must be positive and finite")
-    return (
-        weights if np.isfinite(totals).all() else np.where(totals < np.inf, weights, np.ldexp(weights, -64))
-    )
+    return weights if np.isfinite(totals).all() else np.where(totals < np.inf, weights, np.ldexp(weights, -64))
 
 
 def _shares(weights):

@@ -64,9 +64,7 @@ def precision_score(
     >>> precision_score([0, 1, 1, 1], [1, 1, 1, 0])
     0.6666666666666666
     """
-    scores = _score(
-        y_true, y_pred, 1, labels, pos_label, average, sample_weight, zero_division, ["Precision"]
-    )
+    scores = _score(y_true, y_pred, 1, labels, pos_label, average, sample_weight, zero_division, ["Precision"])
     return scores[0]
 
 
@@ -84,9 +82,7 @@ def recall_score(
 
 
 @in_full_mode
-def f1_score(
-    y_true, y_pred, *, labels=None, pos_label=1, average="binary", sample_weight=None, zero_division="warn"
-):
+def f1_score(y_true, y_pred, *, labels=None, pos_label=1, average="binary", sample_weight=None, zero_division="warn"):
     """Harmonic mean of precision and recall, 2 hᵢ / (tᵢ + pᵢ). See :func:`precision_recall_fscore`.
 
     >>> f1_score([0, 1, 1, 1], [1, 1, 0, 0])
@@ -113,9 +109,7 @@ def fbeta_score(
     >>> round(fbeta_score([0, 1, 1, 1], [1, 1, 0, 0], beta=0.5), 6)
     0.454545
     """
-    scores = _score(
-        y_true, y_pred, beta, labels, pos_label, average, sample_weight, zero_division, ["F-score"]
-    )
+    scores = _score(y_true, y_pred, beta, labels, pos_label, average, sample_weight, zero_division, ["F-score"])
     return scores[2]
 
 
@@ -219,9 +213,7 @@ def select(found, sums, labels, pos_label, average, depth):
         raise TypeError(f"pos_label must be one label, not {type(pos_label).__name__}")
     if average == "binary":
         if len(found) > 2:
-            raise ValueError(
-                f"average='binary' is for two classes, here are {len(found)}: choose another average"
-            )
+            raise ValueError(f"average='binary' is for two classes, here are {len(found)}: choose another average")
         if pos_label not in found.tolist() and len(found) == 2:
             raise ValueError(f"pos_label must be one of {found.tolist()}, not {pos_label!r}")
         return _select(found, sums, np.array([pos_label]))

@@ -43,9 +43,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
             f"y_score must have one column for each of {len(values)} classes, not the shape {y_score.shape}"
         )
     if len(y_score) != len(codes):
-        raise ValueError(
-            f"inconsistent numbers of samples: {len(codes)} in y_true, {len(y_score)} in y_score"
-        )
+        raise ValueError(f"inconsistent numbers of samples: {len(codes)} in y_true, {len(y_score)} in y_score")
     weight = check_weights(sample_weight, len(codes))
     n_classes = 2 if binary else y_score.shape[1]
     if labels is not None:
@@ -64,11 +62,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
         y_score = y_score.reshape(-1)
         low, high = y_score.min(), y_score.max()
         strange = not np.isfinite(high - low)
-        hits = (
-            (y_score > (0.5 if low >= 0 and high <= 1 else 0)) == codes
-            if k == 1
-            else np.ones(len(codes), bool)
-        )
+        hits = (y_score > (0.5 if low >= 0 and high <= 1 else 0)) == codes if k == 1 else np.ones(len(codes), bool)
     if strange:
         raise ValueError("y_score contains NaN or infinity")
     return _average(hits, weight, normalize)
@@ -94,9 +88,7 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
     values, codes = classes_of(y_true, "y_true")
     y_proba = _scores_array(y_proba, "y_proba")
     if len(y_proba) != len(codes):
-        raise ValueError(
-            f"inconsistent numbers of samples: {len(codes)} in y_true, {len(y_proba)} in y_proba"
-        )
+        raise ValueError(f"inconsistent numbers of samples: {len(codes)} in y_true, {len(y_proba)} in y_proba")
     weight = check_weights(sample_weight, len(codes))
     if labels is not None:
         labels = label_list(labels)
@@ -106,9 +98,7 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
         codes = _recode(values, codes, ordered)
         values = ordered
     if len(values) < 2:
-        raise ValueError(
-            f"at least two classes are needed, here is {values.tolist()}: pass all of them as labels"
-        )
+        raise ValueError(f"at least two classes are needed, here is {values.tolist()}: pass all of them as labels")
     eps = float(np.finfo(y_proba.dtype).eps)
     columns = y_proba.shape[1] if y_proba.ndim == 2 and y_proba.shape[1] > 1 else 2
     if columns != len(values):

@@ -99,17 +99,13 @@ class ConfusionMatrix:
         return _scores.matthews(self._table)
 
     @in_full_mode
-    def precision_recall_fscore(
-        self, *, beta=1.0, labels=None, pos_label=1, average=None, zero_division="warn"
-    ):
+    def precision_recall_fscore(self, *, beta=1.0, labels=None, pos_label=1, average=None, zero_division="warn"):
         """See :func:`precision_recall_fscore`; with ``labels=None`` every class of this object is scored."""
         beta = _scores.check_beta(beta)
         _scores.zero_divided(zero_division)
         found, *sums = margins(self.labels, self._table)
         sums = precision_recall.select(found, sums, labels, pos_label, average, 2)
-        return _scores.precision_recall_fscore(
-            *sums, beta, average, zero_division, precision_recall.ALL_SCORES, 2
-        )
+        return _scores.precision_recall_fscore(*sums, beta, average, zero_division, precision_recall.ALL_SCORES, 2)
 
     @in_full_mode
     def classification_report(self, *, target_names=None, digits=2, output_dict=False, zero_division="warn"):
@@ -120,9 +116,7 @@ class ConfusionMatrix:
     def _add(self, labels, table):
         if self._open:
             if len(self.labels) and is_text(self.labels) != is_text(labels):
-                raise ValueError(
-                    f"labels mix strings and numbers: {self.labels.tolist()} and {labels.tolist()}"
-                )
+                raise ValueError(f"labels mix strings and numbers: {self.labels.tolist()} and {labels.tolist()}")
             everything = np.union1d(self.labels, labels) if len(self.labels) else labels
             if len(everything) > len(self.labels):
                 grown = np.zeros((len(everything),) * 2, self._table.dtype)
@@ -131,9 +125,7 @@ class ConfusionMatrix:
                 self.labels, self._table = everything, grown
         at = places(labels, self.labels)
         if (at < 0).any():
-            raise IndexError(
-                f"labels {labels[at < 0].tolist()} are none of the classes {self.labels.tolist()}"
-            )
+            raise IndexError(f"labels {labels[at < 0].tolist()} are none of the classes {self.labels.tolist()}")
         if table.dtype != self._table.dtype or (
             table.dtype == np.int64
             and sum(np.abs(t, dtype=np.float64).sum() for t in (table, self._table)) >= INT64_SAFE

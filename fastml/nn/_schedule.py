@@ -159,9 +159,7 @@ class Schedule:
 
     def lists(self):
         """The arguments of Program."""
-        views = [
-            (self.places.get(m.index), m.row, m.cols, m.index in self.private) for m in self.plan.matrices
-        ]
+        views = [(self.places.get(m.index), m.row, m.cols, m.index in self.private) for m in self.plan.matrices]
         stages, jobs, phases = [], [], []
         for level in self.levels:
             first_job = len(jobs)

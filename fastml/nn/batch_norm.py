@@ -124,9 +124,7 @@ class BatchNorm(Module):
     def lower(self, plan, x, name):
         n = self.num_features
         if self.channel_axis not in (1, -len(x.shape)):
-            raise ValueError(
-                f"{name}: a compiled step takes BatchNorm with channel_axis=1, not {self.channel_axis}"
-            )
+            raise ValueError(f"{name}: a compiled step takes BatchNorm with channel_axis=1, not {self.channel_axis}")
         if x.shape[0] != n:
             shape = x.cols if len(x.shape) == 1 else x.shape
             raise ValueError(f"{name}: BatchNorm has {n} features, the layer before gives {shape}")

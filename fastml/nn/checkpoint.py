@@ -23,9 +23,7 @@ FORMAT, VERSION = "fastml checkpoint", "1"
 PARTS = ("optimizer", "schedule", "ema", "scaler", "batches")
 
 
-def save_checkpoint(
-    path, *, model, optimizer=None, schedule=None, ema=None, scaler=None, batches=None, extra=None
-):
+def save_checkpoint(path, *, model, optimizer=None, schedule=None, ema=None, scaler=None, batches=None, extra=None):
     """Write all that training needs to go on into one safetensors file.
 
     Parameters
@@ -81,9 +79,7 @@ def save_checkpoint(
     write(arrays, path, about)
 
 
-def load_checkpoint(
-    path, *, model, optimizer=None, schedule=None, ema=None, scaler=None, batches=None
-):
+def load_checkpoint(path, *, model, optimizer=None, schedule=None, ema=None, scaler=None, batches=None):
     """Take over what :func:`save_checkpoint` wrote, into objects made as those were; returns ``extra``.
 
     Training goes on to the bit as if it had never stopped, in explicit and in compiled steps (a step that is compiled

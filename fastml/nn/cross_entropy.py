@@ -34,9 +34,7 @@ class _ClassLoss(Tracked):
         }
 
     def __call__(self, y, target):
-        return self._with_grad(
-            y, target, self.axis, weight=self.weight, **self._options(), out=self._gradients.like(y)
-        )
+        return self._with_grad(y, target, self.axis, weight=self.weight, **self._options(), out=self._gradients.like(y))
 
     def lower(self, plan, x):
         return self._lower(plan, x, None)

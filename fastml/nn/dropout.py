@@ -169,9 +169,7 @@ class _ChannelDropout(_Dropping):
 
     def lower(self, plan, x, name):
         if len(x.shape) + 1 not in self._batches:
-            raise ValueError(
-                f"{name}: {type(self).__name__} takes {self._shapes}, the layer before gives {x.shape}"
-            )
+            raise ValueError(f"{name}: {type(self).__name__} takes {self._shapes}, the layer before gives {x.shape}")
         if self.p == 0:
             return x, lambda dy, wanted: dy
         threshold, scale = self._threshold()

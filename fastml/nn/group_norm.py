@@ -38,18 +38,14 @@ class _Grouped(Module):
     def backward(self, grad):
         x, mean, inv_std = self._last()
         weight = None if self.weight is None else self.weight.value
-        dx, dweight, dbias = self._differentiate(
-            grad, x, weight, mean, inv_std, self._gradients.like(grad, x)
-        )
+        dx, dweight, dbias = self._differentiate(grad, x, weight, mean, inv_std, self._gradients.like(grad, x))
         self._learn((self.weight, dweight), (self.bias, dbias))
         return dx
 
     def lower(self, plan, x, name):
         (groups, channels), n = self._form(), math.prod(x.shape[1:])
         if x.shape[0] != channels:
-            raise ValueError(
-                f"{name}: {type(self).__name__} has {channels} channels, the layer before gives {x.shape}"
-            )
+            raise ValueError(f"{name}: {type(self).__name__} has {channels} channels, the layer before gives {x.shape}")
         self._normalise(np.zeros((2, channels, 2), plan.dtype), None, None, None)  # refuses wrong options
         form = (groups, channels // groups, n)
         if form[1] * n == 1:

@@ -92,7 +92,13 @@ class LayerNorm(TrailingNorm):
     """
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, *, dtype=np.float32):
-        super().__init__(normalized_shape, eps, flag(elementwise_affine, "elementwise_affine"), flag(bias, "bias") and elementwise_affine, dtype)
+        super().__init__(
+            normalized_shape,
+            eps,
+            flag(elementwise_affine, "elementwise_affine"),
+            flag(bias, "bias") and elementwise_affine,
+            dtype,
+        )
 
     def forward(self, x):
         weight, bias = self._values(x)

@@ -66,19 +66,13 @@ class Linear(Module):
     def lower(self, plan, x, name):
         if x.shape != (self.in_features,):
             shape = x.cols if len(x.shape) == 1 else f"{x.shape}: put nn.Flatten() between them"
-            raise ValueError(
-                f"{name}: Linear takes {self.in_features} features, the layer before gives {shape}"
-            )
+            raise ValueError(f"{name}: Linear takes {self.in_features} features, the layer before gives {shape}")
         weight = plan.parameter(self.weight, f"{name}.weight", (self.out_features, self.in_features))
         bias = plan.parameter(self.bias, f"{name}.bias", (self.out_features,), optional=True)
         y = plan.activation(self.out_features)
         flops = 2 * plan.rows * self.in_features * self.out_features
         # A tile of rows packs the whole weight for itself, a tile of columns its own part of it.
-        cut = (
-            {"columns": [x]}
-            if self.weight.value.nbytes > ROWS_BYTES
-            else {"rows": [weight, bias], "columns": [x]}
-        )
+        cut = {"columns": [x]} if self.weight.value.nbytes > ROWS_BYTES else {"rows": [weight, bias], "columns": [x]}
         plan.emit(step_linear.linear, [y], [x, weight, bias], flops=flops, integers=[0], **cut)
         plan.keep(x)
 
@@ -90,9 +84,7 @@ class Linear(Module):
                 plan.emit(step_linear.linear_backward, [dx], [dy, weight], flops=flops, **cut)
             if plan.learns(self.weight):
                 dweight = plan.vector(f"d{name}.weight", self.out_features, self.in_features)
-                plan.emit(
-                    step_linear.linear_dweight, [dweight], [dy, x], cols=dy.cols, columns=[x], flops=flops
-                )
+                plan.emit(step_linear.linear_dweight, [dweight], [dy, x], cols=dy.cols, columns=[x], flops=flops)
                 plan.learn(self.weight, weight, dweight)
             if self.bias is not None and plan.learns(self.bias):
                 dbias = plan.vector(f"d{name}.bias", self.out_features)
@@ -103,6 +95,4 @@ class Linear(Module):
         return y, backward
 
     def extra_repr(self):
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
-        )
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

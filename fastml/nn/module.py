@@ -126,8 +126,7 @@ class Module(Tracked):
     def state_dict(self):
         """Copies of all parameters and buffers under PyTorch's names: a snapshot, a dict of arrays."""
         return {
-            name: np.array(_read(owner, attribute), order="C")
-            for name, (owner, attribute) in self._state().items()
+            name: np.array(_read(owner, attribute), order="C") for name, (owner, attribute) in self._state().items()
         }
 
     def load_state_dict(self, state):
@@ -165,11 +164,7 @@ class Module(Tracked):
 
     def _state(self, prefix=""):
         """name → (owner, attribute) of every parameter and buffer; parameters before buffers."""
-        found = {
-            prefix + name: (value, "value")
-            for name, value in vars(self).items()
-            if isinstance(value, Parameter)
-        }
+        found = {prefix + name: (value, "value") for name, value in vars(self).items() if isinstance(value, Parameter)}
         for name in self.buffer_names:
             if getattr(self, name) is not None:
                 found[prefix + name] = (self, name)

@@ -267,9 +267,7 @@ class Plan:
             elements = gradient.rows * gradient.cols
             n = step_update.blocks(elements, self.dtype.itemsize)
             sums = self.vector(f"squares of {gradient}", n, dtype=np.float64)
-            self.emit(
-                step_update.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements]
-            )
+            self.emit(step_update.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements])
             self.emit(step_update.total, [total], [sums], cols=1, columns=[total, sums], integers=[n, k == 0])
         for _, _, gradient in gradients:
             self.emit(

@@ -35,9 +35,7 @@ class RMSNorm(TrailingNorm):
     def backward(self, grad):
         x, inv_rms = self._last()
         weight, _ = self._values()
-        dx, dweight = rms_norm_backward(
-            grad, x, weight, inv_rms, axis=self._axis, out=self._gradients.like(grad, x)
-        )
+        dx, dweight = rms_norm_backward(grad, x, weight, inv_rms, axis=self._axis, out=self._gradients.like(grad, x))
         self._learn((self.weight, dweight))
         return dx
 

@@ -248,7 +248,9 @@ def _refuse_gradients(strangers):
     """Explicit steps would use these gradients, which no backward of the model has made."""
     for parameter in strangers:
         if parameter.grad is not None:
-            raise ValueError(f"{parameter!r} of the optimizer has a gradient but is not in the model: set its grad to None")
+            raise ValueError(
+                f"{parameter!r} of the optimizer has a gradient but is not in the model: set its grad to None"
+            )
 
 
 def _dtype(name, parameter):

@@ -3,9 +3,7 @@
 from .._kernels import cross_entropy as _kernel
 
 
-def nll_loss(
-    log_probs, target, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"
-):
+def nll_loss(log_probs, target, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
     r"""Negative log-likelihood of the target classes: cross-entropy of logits that log_softmax has been through.
 
     .. math:: \ell = -\sum_c q_c\, x_c, \quad q_c = w_c \left((1 - \varepsilon)\, t_c + \varepsilon / C\right)

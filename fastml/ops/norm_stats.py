@@ -141,9 +141,7 @@ def _piece(piece, k):
         if a.dtype.kind not in "fiu":
             raise TypeError(f"stats[{k}] must hold real numbers, not {a.dtype}")
     if mean.ndim != 1 or m2.shape != mean.shape:
-        raise ValueError(
-            f"stats[{k}] must have mean and m2 of one shape (C,), not {mean.shape} and {m2.shape}"
-        )
+        raise ValueError(f"stats[{k}] must have mean and m2 of one shape (C,), not {mean.shape} and {m2.shape}")
     return count, mean.astype(np.float64), m2.astype(np.float64)
 
 
@@ -222,9 +220,7 @@ def batch_norm_backward_stats(grad, x, mean, inv_std, *, channel_axis=1):
     return _kernel.batch_norm_backward_stats(grad, x, mean, inv_std, channel_axis)
 
 
-def batch_norm_backward_apply(
-    grad, x, weight, mean, inv_std, dweight, dbias, count, *, channel_axis=1, out=None
-):
+def batch_norm_backward_apply(grad, x, weight, mean, inv_std, dweight, dbias, count, *, channel_axis=1, out=None):
     r"""dL/dx of a piece of a batch, from the sums over the whole batch.
 
     .. math:: dx = w_c s_c \left(g - \tfrac{1}{m} db_c - \hat x \, \tfrac{1}{m} dw_c\right)
@@ -261,6 +257,4 @@ def batch_norm_backward_apply(
     array([[0.125],
            [0.125]])
     """
-    return _kernel.batch_norm_backward_apply(
-        grad, x, weight, mean, inv_std, dweight, dbias, count, channel_axis, out
-    )
+    return _kernel.batch_norm_backward_apply(grad, x, weight, mean, inv_std, dweight, dbias, count, channel_axis, out)

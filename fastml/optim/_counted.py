@@ -150,9 +150,7 @@ class Counted(Optimizer):
                 for name, arrays in zip(self._names, columns_of[k], strict=True)
             ]
             states += [None] * (PLACES - len(states))
-            plan.emit(
-                self._kernel, [value, *states], [gradient], cols=value.rows, columns=[], numbers=numbers
-            )
+            plan.emit(self._kernel, [value, *states], [gradient], cols=value.rows, columns=[], numbers=numbers)
 
         def prepare(rows):
             for group, name, used in asked:

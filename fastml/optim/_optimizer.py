@@ -105,7 +105,9 @@ class Optimizer(Tracked):
                 raise ValueError(f"state must have {needed} parameters{of_group}, as the optimizer has, not {count}")
         for i in saved:
             if i not in range(len(self._params)):
-                raise ValueError(f"state must be of the optimizer's {len(self._params)} parameters, not of {_check.shown(i)}")
+                raise ValueError(
+                    f"state must be of the optimizer's {len(self._params)} parameters, not of {_check.shown(i)}"
+                )
         for own in options:
             self._check_options(own)
         self._take_states(saved, options)

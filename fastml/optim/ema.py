@@ -105,9 +105,7 @@ class EMA(Tracked):
             if i is not None:
                 at_rest.discard(i)
                 average = plan.outside(averages[i], f"average of {value}", parameter.value.shape)
-                plan.emit(
-                    step_update.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers
-                )
+                plan.emit(step_update.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers)
 
         def close():
             for i in sorted(at_rest):  # the step does not move these
@@ -125,9 +123,7 @@ class EMA(Tracked):
         def commit(rows):
             if at_rest:
                 resting = sorted(at_rest)
-                ema_step(
-                    [averages[i] for i in resting], [self._params[i].value for i in resting], decay=self.decay
-                )
+                ema_step([averages[i] for i in resting], [self._params[i].value for i in resting], decay=self.decay)
 
         plan.closing.append(close)
         plan.prepare.append(prepare)

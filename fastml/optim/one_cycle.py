@@ -84,9 +84,7 @@ class OneCycleLR(Schedule):
         self.momenta = None
         if cycle_momentum:
             if not {"momentum", "betas"} & optimizer.param_groups[0].keys():
-                raise ValueError(
-                    f"cycle_momentum needs momentum or betas, {type(optimizer).__name__} has none"
-                )
+                raise ValueError(f"cycle_momentum needs momentum or betas, {type(optimizer).__name__} has none")
             self.momenta = {
                 "base": number(base_momentum, "base_momentum", 0, 1),
                 "max": number(max_momentum, "max_momentum", 0, 1),

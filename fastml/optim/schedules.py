@@ -148,9 +148,7 @@ class MultiStepLR(Schedule):
         return lr * self.gamma**times if times else lr
 
     def _closed_form(self, base):
-        return base * self.gamma ** bisect_right(
-            sorted(self.milestones.elements()), self.last_epoch
-        )
+        return base * self.gamma ** bisect_right(sorted(self.milestones.elements()), self.last_epoch)
 
 
 class LinearWarmup(Schedule):
@@ -418,7 +416,9 @@ def like(own, value, name):
         kind = "None" if own is None else f"a {type(own).__name__}"
         raise TypeError(f"{name} must be {kind}, not {shown(value)}")
     if isinstance(own, Counter):
-        return Counter({like(0, key, f"a key of {name}"): like(0, times, f"{name}[{key}]") for key, times in value.items()})
+        return Counter(
+            {like(0, key, f"a key of {name}"): like(0, times, f"{name}[{key}]") for key, times in value.items()}
+        )
     if isinstance(own, dict):
         if own.keys() != value.keys():
             raise ValueError(f"{name} must have the keys {', '.join(own)}, not {shown(tuple(value))}")
@@ -427,9 +427,7 @@ def like(own, value, name):
         plain = all(isinstance(entry, float) for entry in own) or isinstance(own, tuple)
         if plain and len(own) != len(value):
             raise ValueError(f"{name} must have {len(own)} entries, not {len(value)}")
-        return type(own)(
-            like(own[min(i, len(own) - 1)], entry, f"{name}[{i}]") for i, entry in enumerate(value)
-        )
+        return type(own)(like(own[min(i, len(own) - 1)], entry, f"{name}[{i}]") for i, entry in enumerate(value))
     return value
 
 

@@ -44,9 +44,7 @@ class SGD(Optimizer):
 
     _options = _OPTIONS
 
-    def __init__(
-        self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
-    ):
+    def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
         super().__init__(
             params,
             {

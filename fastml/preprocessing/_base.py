@@ -42,18 +42,14 @@ class Transformer:
         names = [p.name for p in self._parameters()]
         for name in params:
             if name not in names:
-                raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {names!r}."
-                )
+                raise ValueError(f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {names!r}.")
         for name, value in params.items():
             setattr(self, name, value)
         return self
 
     def __repr__(self):
         changed = [
-            f"{p.name}={value!r}"
-            for p in self._parameters()
-            if repr(value := getattr(self, p.name)) != repr(p.default)
+            f"{p.name}={value!r}" for p in self._parameters() if repr(value := getattr(self, p.name)) != repr(p.default)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 

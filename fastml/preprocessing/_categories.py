@@ -78,6 +78,4 @@ def lookup(values, categories):
     """The index of each value among the categories, -1 where it is none of them."""
     table = {v: i for i, v in enumerate(categories.tolist())}
     nan = len(categories) - 1 if len(categories) and is_nan(categories[-1]) else -1
-    return np.fromiter(
-        (nan if is_nan(v) else table.get(v, -1) for v in values.tolist()), np.intp, len(values)
-    )
+    return np.fromiter((nan if is_nan(v) else table.get(v, -1) for v in values.tolist()), np.intp, len(values))

@@ -95,16 +95,12 @@ def check_names(transformer, X, n_features):
     if seen is None and names is not None:
         warnings.warn(f"X has feature names, but {owner} was fitted without feature names", stacklevel=4)
     elif seen is not None and names is None:
-        warnings.warn(
-            f"X does not have valid feature names, but {owner} was fitted with feature names", stacklevel=4
-        )
+        warnings.warn(f"X does not have valid feature names, but {owner} was fitted with feature names", stacklevel=4)
     elif seen is not None and not np.array_equal(seen, names):
         raise ValueError(_differences(set(names) - set(seen), set(seen) - set(names)))
     expected = getattr(transformer, "n_features_in_", n_features)
     if n_features != expected:
-        raise ValueError(
-            f"X has {n_features} features, but {owner} is expecting {expected} features as input."
-        )
+        raise ValueError(f"X has {n_features} features, but {owner} is expecting {expected} features as input.")
 
 
 def _differences(unseen, missing):

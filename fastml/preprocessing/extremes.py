@@ -151,9 +151,7 @@ class MinMaxScaler(_ByExtremes):
             return *learnt, False
         learnt = self._learnt()
         now = self.scale_, self.min_
-        if all(
-            np.array_equal(a, b, equal_nan=True) for a, b in zip(now, self._rounded(*learnt), strict=True)
-        ):
+        if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(now, self._rounded(*learnt), strict=True)):
             return *learnt, False
         return self.min_, self.scale_, None, True
 

@@ -60,9 +60,7 @@ class Normalizer(Scaler):
     @in_full_mode
     def transform(self, X, copy=None):
         """X's rows with norm 1, of X's dtype; ``copy`` takes the place of the parameter where it is not None."""
-        return self._deliver(
-            self._normalized(X, self._seen(X, reset=False), self.copy if copy is None else copy), X
-        )
+        return self._deliver(self._normalized(X, self._seen(X, reset=False), self.copy if copy is None else copy), X)
 
     def _norm(self):
         return _NORMS[choice(self.norm, "norm", tuple(_NORMS))]
@@ -79,6 +77,4 @@ class Normalizer(Scaler):
 
 
 def _unfinite(x):
-    return ValueError(
-        f"Input X contains {'NaN' if np.isnan(x).any() else 'infinity'}, which Normalizer does not take."
-    )
+    return ValueError(f"Input X contains {'NaN' if np.isnan(x).any() else 'infinity'}, which Normalizer does not take.")

@@ -120,9 +120,7 @@ class OneHotEncoder(Transformer):
                 known = _given(self.categories[i], column, i)
                 index = lookup(values, known)[index]
                 if self.handle_unknown == "error" and (index < 0).any():
-                    raise ValueError(
-                        f"Found unknown categories {_some(column[index < 0])} in column {i} during fit"
-                    )
+                    raise ValueError(f"Found unknown categories {_some(column[index < 0])} in column {i} during fit")
                 values = known
             self.categories_.append(values)
             codes.append(index)
@@ -134,25 +132,19 @@ class OneHotEncoder(Transformer):
         boolean(self.sparse_output, "sparse_output")
         as_dtype(self.dtype)
         if not (
-            isinstance(self.categories, (list, tuple))
-            or isinstance(self.categories, str)
-            and self.categories == "auto"
+            isinstance(self.categories, (list, tuple)) or isinstance(self.categories, str) and self.categories == "auto"
         ):
             raise ValueError(f"categories must be 'auto' or a list of arrays, not {self.categories!r}")
         choice(self.handle_unknown, "handle_unknown", _HANDLING)
         if isinstance(self.drop, str) and self.drop not in ("first", "if_binary"):
-            raise ValueError(
-                f"drop must be None, 'first', 'if_binary' or an array of categories, not {self.drop!r}"
-            )
+            raise ValueError(f"drop must be None, 'first', 'if_binary' or an array of categories, not {self.drop!r}")
         combine = self.feature_name_combiner
         if not (callable(combine) or (isinstance(combine, str) and combine == "concat")):
             raise ValueError(f"feature_name_combiner must be 'concat' or callable, not {shown(combine)}")
         least, most = self.min_frequency, self.max_categories
         whole, share = isinstance(least, numbers.Integral), isinstance(least, numbers.Real)
         if not (least is None or (whole and least >= 1) or (share and not whole and 0 < least < 1)):
-            raise ValueError(
-                f"min_frequency must be None, an integer from 1 or a share in (0, 1), not {shown(least)}"
-            )
+            raise ValueError(f"min_frequency must be None, an integer from 1 or a share in (0, 1), not {shown(least)}")
         if not (most is None or isinstance(most, numbers.Integral) and most >= 1):
             raise ValueError(f"max_categories must be None or an integer from 1, not {most!r}")
 
@@ -233,20 +225,14 @@ class OneHotEncoder(Transformer):
         as_array(self.drop, "drop")  # for its errors
         given = np.asarray(self.drop, dtype=object)
         if given.shape != (len(self.categories_),):
-            raise ValueError(
-                f"drop must have one category a feature, {len(self.categories_)}, not shape {given.shape}"
-            )
+            raise ValueError(f"drop must have one category a feature, {len(self.categories_)}, not shape {given.shape}")
         found = [int(lookup(given[i : i + 1], values)[0]) for i, values in enumerate(self.categories_)]
         missing = [f"{given[i]!r} of feature {i}" for i, k in enumerate(found) if k < 0]
         if missing:
-            raise ValueError(
-                f"The following categories were supposed to be dropped, but were not found: {missing}"
-            )
+            raise ValueError(f"The following categories were supposed to be dropped, but were not found: {missing}")
         for i, (k, rare) in enumerate(zip(found, self._infrequent, strict=True)):
             if rare is not None and k in rare:
-                raise ValueError(
-                    f"Unable to drop category {given[i]!r} from feature {i} because it is infrequent"
-                )
+                raise ValueError(f"Unable to drop category {given[i]!r} from feature {i} because it is infrequent")
         return found
 
     @property
@@ -268,9 +254,7 @@ class OneHotEncoder(Transformer):
             codes.append(lookup(found, values)[index])
             if self.handle_unknown == "error" and (codes[-1] < 0).any():
                 unknown = _some(column[codes[-1] < 0])
-                raise ValueError(
-                    f"Found unknown categories {unknown} in column {len(codes) - 1} during transform"
-                )
+                raise ValueError(f"Found unknown categories {unknown} in column {len(codes) - 1} during transform")
         return self._encoded(X, codes)
 
     def _encoded(self, X, codes):
@@ -295,9 +279,7 @@ class OneHotEncoder(Transformer):
             from scipy.sparse import csr_matrix
         except ImportError:
             raise ImportError("sparse output needs SciPy: install it or set sparse_output=False") from None
-        at = np.empty(
-            (n, len(codes)), np.int32 if starts[-1] < 2**31 and n * len(codes) < 2**31 else np.int64
-        )
+        at = np.empty((n, len(codes)), np.int32 if starts[-1] < 2**31 and n * len(codes) < 2**31 else np.int64)
         for j, (place, index) in enumerate(zip(self._places, codes, strict=True)):
             column = place[index]
             at[:, j] = np.where(column < 0, -1, column + starts[j])
@@ -380,13 +362,9 @@ def _given(categories, column, i):
     except (TypeError, ValueError) as error:
         raise type(error)(f"categories of column {i} must be of its kind, {column.dtype}: {error}") from None
     if values.ndim != 1 or not len(values):
-        raise ValueError(
-            f"categories of column {i} must be a one-dimensional array with elements, not {categories!r}"
-        )
+        raise ValueError(f"categories of column {i} must be a one-dimensional array with elements, not {categories!r}")
     if any(is_nan(v) for v in values[:-1]):
-        raise ValueError(
-            f"Nan should be the last element in user provided categories, see {values} in column #{i}"
-        )
+        raise ValueError(f"Nan should be the last element in user provided categories, see {values} in column #{i}")
     if len(set(values.tolist())) != len(values):
         raise ValueError(f"In column {i}, the predefined categories contain duplicate elements.")
     if values.dtype.kind != "O" and (values[1:] < values[:-1]).any():

@@ -26,9 +26,7 @@ from .softmax import _exp_shifted
 def _check_labels(target, shape, classes, ignore_index, name):
     """Return the labels as int64 (0 where ignored) and the mask of the samples that count."""
     if target.shape != shape:
-        raise ValueError(
-            f"target must have shape {shape} ({name} without the class axis), got {target.shape}"
-        )
+        raise ValueError(f"target must have shape {shape} ({name} without the class axis), got {target.shape}")
     counted = np.ones(shape, bool) if ignore_index is None else target != ignore_index
     wrong = counted & ((target < 0) | (target >= classes))
     if wrong.any():
@@ -36,9 +34,7 @@ def _check_labels(target, shape, classes, ignore_index, name):
     return np.where(counted, target, 0).astype(np.int64), counted
 
 
-def loss_and_grad(
-    logits, target, axis, weight, ignore_index, label_smoothing, z_loss, reduction, out, name="logits"
-):
+def loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, z_loss, reduction, out, name="logits"):
     """Return the loss and its gradient; where the first argument goes by the name of "log_probs", of those."""
     logits64, dtype = as_float64(logits, name)
     axis = check_axis(axis, logits64.ndim)
@@ -127,9 +123,7 @@ def cross_entropy(
     Class probabilities are divided by the number of samples instead. If all samples are ignored (or there
     are none) the mean is 0 / 0 = NaN.
     """
-    loss, _ = loss_and_grad(
-        logits, target, axis, weight, ignore_index, label_smoothing, z_loss, reduction, None
-    )
+    loss, _ = loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, z_loss, reduction, None)
     return loss
 
 

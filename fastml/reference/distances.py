@@ -18,9 +18,7 @@ def _distribution(x, name, axis):
 def _relative_entropy(p, q):
     """p log(p / q); 0 where p is 0, infinite where q is not positive or p is negative."""
     with np.errstate(all="ignore"):
-        value = np.where(
-            p > 0, np.where(q > 0, p * np.log(p / q), np.inf), np.where((p == 0) & (q >= 0), 0, np.inf)
-        )
+        value = np.where(p > 0, np.where(q > 0, p * np.log(p / q), np.inf), np.where((p == 0) & (q >= 0), 0, np.inf))
     return np.where(np.isnan(p + q), np.nan, value)
 
 
@@ -88,9 +86,7 @@ def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *,
     u, v = (np.moveaxis(x, axis, -1) for x in np.broadcast_arrays(u, v))
     support = np.arange(u.shape[-1]) if support is None else as_array(support, "support", np.float64)
     rows = zip(u.reshape(-1, u.shape[-1]), v.reshape(-1, u.shape[-1]), strict=True)
-    return np.array([wasserstein_distance(support, support, *row, p=p) for row in rows]).reshape(
-        u.shape[:-1]
-    )[()]
+    return np.array([wasserstein_distance(support, support, *row, p=p) for row in rows]).reshape(u.shape[:-1])[()]
 
 
 def energy_distance(u_values, v_values, u_weights=None, v_weights=None):

@@ -23,9 +23,7 @@ def _check_groups(x, num_groups):
         raise ValueError(f"x must have the shape (N, C, ...), got {x.shape}")
     groups = check_integer(num_groups, "num_groups", 1, np.inf)
     if x.shape[1] % groups:
-        raise ValueError(
-            f"num_groups must divide the channels of x, got {groups} groups of {x.shape[1]} channels"
-        )
+        raise ValueError(f"num_groups must divide the channels of x, got {groups} groups of {x.shape[1]} channels")
     if x.size == groups:
         raise ValueError(f"x must have more than one value per group, got shape {x.shape} in {groups} groups")
     return groups
@@ -58,9 +56,7 @@ def _forward(x, groups, weight, bias, eps, out):
         mean = values.sum(axis=(2, 3), keepdims=True) / count
         var = ((values - mean) ** 2).sum(axis=(2, 3), keepdims=True) / count
         inv_std = 1 / np.sqrt(var + eps)
-        y = (values - mean) * inv_std * gamma.reshape(groups, per_group, 1) + beta.reshape(
-            groups, per_group, 1
-        )
+        y = (values - mean) * inv_std * gamma.reshape(groups, per_group, 1) + beta.reshape(groups, per_group, 1)
     y = y.reshape(x64.shape)
     return finish(y, dtype, out), finish(mean[..., 0, 0], dtype), finish(inv_std[..., 0, 0], dtype)
 

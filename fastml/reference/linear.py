@@ -19,9 +19,7 @@ def _check_features(x, weight):
     if weight.ndim != 2:
         raise ValueError(f"weight must have shape (out, in), got {weight.shape}")
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(
-            f"x must have shape (..., {weight.shape[1]}) for weight {weight.shape}, got {x.shape}"
-        )
+        raise ValueError(f"x must have shape (..., {weight.shape[1]}) for weight {weight.shape}, got {x.shape}")
 
 
 def linear(x, weight, bias=None, *, activation=None, out=None):

@@ -57,9 +57,7 @@ def batch_norm_backward_stats(grad, x, mean, inv_std, *, channel_axis=1):
         return (grad64 * ((x64 - mu) * s)).sum(axis=others), grad64.sum(axis=others)
 
 
-def batch_norm_backward_apply(
-    grad, x, weight, mean, inv_std, dweight, dbias, count, *, channel_axis=1, out=None
-):
+def batch_norm_backward_apply(grad, x, weight, mean, inv_std, dweight, dbias, count, *, channel_axis=1, out=None):
     """dx = weight * inv_std * (grad - dbias / count - xhat * dweight / count), with sums over the whole batch."""
     grad64, x64, dtype = as_float64s(grad=grad, x=x)
     check_same_shape(grad64, "grad", x64, "x")

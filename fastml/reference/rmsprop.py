@@ -46,9 +46,7 @@ def rmsprop_step(
         raise ValueError("momentum_buffers are needed with momentum, got None")
     states = {"square_avgs": square_avgs, "grad_avgs": grad_avgs, "momentum_buffers": momentum_buffers}
     optional = ("grad_avgs", "momentum_buffers")
-    check_update_lists(
-        params, grads, **{k: v for k, v in states.items() if v is not None or k not in optional}
-    )
+    check_update_lists(params, grads, **{k: v for k, v in states.items() if v is not None or k not in optional})
 
     for i, p in enumerate(params):
         g, _ = as_float64(grads[i], f"grads[{i}]")

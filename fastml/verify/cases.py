@@ -28,7 +28,12 @@ def of_result(function):
 
 
 def classes(name="logits", make=lambda s, d: 2 * normal(s, d, 1), **options):
-    return lambda s, d: {name: make(s, d), "target": labels(s[:-1], s[-1], 3), "weight": positive(s[-1:], d, 4), **options}
+    return lambda s, d: {
+        name: make(s, d),
+        "target": labels(s[:-1], s[-1], 3),
+        "weight": positive(s[-1:], d, 4),
+        **options,
+    }
 
 
 def soft(name="logits", make=lambda s, d: 2 * normal(s, d, 1), **options):
@@ -81,7 +86,12 @@ def last_axis(*given):
 
 
 def grouped(**options):
-    return lambda s, d: {"x": normal(s, d, 1), "weight": positive(s[1:2], d, 8), "bias": normal(s[1:2], d, 9), **options}
+    return lambda s, d: {
+        "x": normal(s, d, 1),
+        "weight": positive(s[1:2], d, 8),
+        "bias": normal(s[1:2], d, 9),
+        **options,
+    }
 
 
 def piece(*names):
@@ -99,7 +109,12 @@ def piece(*names):
 
 
 def linear(**options):
-    return lambda s, d: {"x": normal(s, d, 1), "weight": normal((s[1] + 3, s[1]), d, 12), "bias": normal(s[1] + 3, d, 9), **options}
+    return lambda s, d: {
+        "x": normal(s, d, 1),
+        "weight": normal((s[1] + 3, s[1]), d, 12),
+        "bias": normal(s[1] + 3, d, 9),
+        **options,
+    }
 
 
 def linear_gradient(s, d):
@@ -171,7 +186,10 @@ CASES = [
     ("softmax_backward", "", of_result(fastml.softmax)),
     ("log_softmax_backward", "", of_result(fastml.log_softmax)),
     *((name, "", classes()) for name in ("cross_entropy", "cross_entropy_with_grad")),
-    *((name, "smooth", classes(label_smoothing=0.125, ignore_index=1, z_loss=0.01)) for name in ("cross_entropy", "cross_entropy_with_grad")),
+    *(
+        (name, "smooth", classes(label_smoothing=0.125, ignore_index=1, z_loss=0.01))
+        for name in ("cross_entropy", "cross_entropy_with_grad")
+    ),
     *((name, "probabilities", soft(reduction="none")) for name in ("cross_entropy", "cross_entropy_with_grad")),
     *((name, "", classes("log_probs", log_probs)) for name in ("nll_loss", "nll_loss_with_grad")),
     *((name, "probabilities", soft("log_probs", log_probs)) for name in ("nll_loss", "nll_loss_with_grad")),
@@ -230,7 +248,10 @@ CASES = [
     ("wasserstein_distance_histogram", "", lambda s, d: {"u_counts": positive(s, d, 7), "v_counts": positive(s, d, 8)}),
 ]
 #: Classes that are called as a function of x.
-SCALERS = [(name, scaled(getattr(preprocessing, name))) for name in ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler")]
+SCALERS = [
+    (name, scaled(getattr(preprocessing, name)))
+    for name in ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler")
+]
 
 
 def called(name, arguments):

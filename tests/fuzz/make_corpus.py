@@ -12,7 +12,9 @@ FOLDER = Path(__file__).parent / "corpus"
 
 def trained():
     """The parts of a small training, all in one place: what a checkpoint holds."""
-    model = nn.Sequential(nn.Linear(2, 3, seed=0), nn.BatchNorm(3), nn.ReLU(), nn.Dropout(0.5, seed=1), nn.Linear(3, 2, seed=2))
+    model = nn.Sequential(
+        nn.Linear(2, 3, seed=0), nn.BatchNorm(3), nn.ReLU(), nn.Dropout(0.5, seed=1), nn.Linear(3, 2, seed=2)
+    )
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     x, y = np.linspace(-1, 1, 16, dtype=np.float32).reshape(8, 2), np.arange(8) % 2
     parts = {
@@ -44,7 +46,9 @@ def main():
         made = io.BytesIO()
         np.savez_compressed(made, **arrays)
         (FOLDER / path).write_bytes(made.getvalue())
-    nn.save({"w": x, "half": x[0].astype("f2"), "n": np.int64(3), "no": x[:0]}, FOLDER / "arrays.safetensors", {"a": "ü"})
+    nn.save(
+        {"w": x, "half": x[0].astype("f2"), "n": np.int64(3), "no": x[:0]}, FOLDER / "arrays.safetensors", {"a": "ü"}
+    )
     nn.save({}, FOLDER / "empty.safetensors")
     nn.save_checkpoint(FOLDER / "training.checkpoint", **trained(), extra={"a": [1, 2.5, None, ("t", float("inf"))]})
     small = nn.Linear(2, 1, seed=0)

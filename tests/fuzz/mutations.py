@@ -108,6 +108,21 @@ def _other_value(text, rng):
     if rng.random() < 0.2:
         del owner[key]
     else:
-        others = [None, True, -1, 0, 2**70, 1.5, "", "text", [], {}, [[]], {"dict": 3}, {"array": "none"}, {"float": "nan"}]
+        others = [
+            None,
+            True,
+            -1,
+            0,
+            2**70,
+            1.5,
+            "",
+            "text",
+            [],
+            {},
+            [[]],
+            {"dict": 3},
+            {"array": "none"},
+            {"float": "nan"},
+        ]
         owner[key] = others[rng.integers(len(others))]
     return json.dumps(tree)
