@@ -40,7 +40,7 @@ def in_full_mode(function):
 
     @wraps(function)
     def run(*args, **kwargs):
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         return function(*args, **kwargs)
 
     return run

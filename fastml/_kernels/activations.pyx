@@ -114,7 +114,7 @@ cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b) except -1:
 
 
 cdef object forward(Op op, object x, object out):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     call = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
         call = _check.arrange(("x",), (x,), None, out)
@@ -125,7 +125,7 @@ cdef object forward(Op op, object x, object out):
 
 
 cdef object backward(Op op, object grad, object x, object out):
-    cdef fm_scope scope = fm_switch(FM_FLUSH if op.kind == RELU else FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH if op.kind == RELU else FM_FULL)
     call = None
     if not (is_plain(grad) and alike(<cnp.ndarray>grad, x) and fits(<cnp.ndarray>grad, out)
             and fits(<cnp.ndarray>x, out)):

@@ -106,7 +106,7 @@ cdef void adam_update(const Place *at, size_t first, size_t last, const void *st
 
 def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, betas, eps, weight_decay,
               decoupled, maximize):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Adam s
     cdef Places here
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
@@ -122,7 +122,7 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, b
 
 
 def set_adam(Numbers numbers, step, lr, betas, eps, weight_decay, decoupled, maximize):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Adam s
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
     cdef double *x = numbers.x
@@ -183,7 +183,7 @@ cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object wei
 
 def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, alpha, eps, weight_decay, momentum,
                  centered, maximize):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
     if s.centered and grad_avgs is None:
@@ -195,7 +195,7 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, al
 
 
 def set_rmsprop(Numbers numbers, lr, alpha, eps, weight_decay, momentum, centered, maximize):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
     set_rms(numbers, &s)
@@ -215,14 +215,14 @@ cdef int prepare_adagrad(Rms *s, object number, object lr, object lr_decay, obje
 
 
 def adagrad_step(params, grads, state_sums, step, lr, lr_decay, weight_decay, eps, maximize):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
     rms_step(&s, ("params", "grads", "state_sums", "", ""), params, grads, state_sums, None, None)
 
 
 def set_adagrad(Numbers numbers, step, lr, lr_decay, weight_decay, eps, maximize):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
     set_rms(numbers, &s)

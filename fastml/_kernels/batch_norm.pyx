@@ -212,7 +212,7 @@ def running_vector(value, name, channels, out):
 
 def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps, axis, unbiased,
                out):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
@@ -267,7 +267,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
 
 
 def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
@@ -316,7 +316,7 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
 cdef tuple on_piece(int purpose, grad, x, weight, bias, mean, inv_std, str first_name, first, str second_name, second,
                     double count, axis, out):
     """(y or dx or None, first, second, values per channel): what a call for SUMS or a RESULT does."""
-    cdef fm_scope scope = fm_switch(FM_FULL if grad is None else FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FULL if grad is None else FM_FLUSH)
     cdef Layout at
     cdef Job32 job32
     cdef Job64 job64
@@ -364,7 +364,7 @@ def given(value, name, shape, dtype, out):
 
 
 def batch_norm_stats(x, axis):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     _, mean, m2, count = on_piece(SUMS, None, x, None, None, None, None, "", None, "", None, 0, axis, None)
     return count, mean, m2
 

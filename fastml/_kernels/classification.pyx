@@ -289,7 +289,7 @@ def count(y_true, y_pred, weight, bint wide=False):
     all this where the labels are no vectors of integers of one length, or lie too far apart. weight: None, or a
     contiguous vector of int64 or float64, one a sample.
     """
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Pairs x
     if not (read(y_true, &x.t) and read(y_pred, &x.p)):
         return None
@@ -435,7 +435,7 @@ cdef int look_at(Scores *x, object p, object label) except -1:
 
 def top_k_hits(scores, label, Py_ssize_t k):
     """Whether each row's label is among its k highest scores (bool, one a row), and how many scores are not finite."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Scores x
     cdef Py_ssize_t slot, first, rows, strange = 0
     look_at(&x, scores, label)
@@ -462,7 +462,7 @@ def top_k_hits(scores, label, Py_ssize_t k):
 
 def pick(p, label, double tolerance):
     """Each row's p of its label; whether any p is not in [0, 1]; how many rows do not sum to 1."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Scores x
     cdef Faults part
     cdef Py_ssize_t slot, first, rows, outside = 0, uneven = 0

@@ -63,7 +63,7 @@ cdef double bound(object value, str name) except -1:
 
 
 def clip_grad_norm(grads, max_norm):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Places here
     cdef double local[BLOCKS]
     cdef double *sums = local
@@ -97,7 +97,7 @@ cdef void clip_elements(const Place *at, size_t first, size_t last, const void *
 
 
 def clip_grad_value(grads, clip_value):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Places here
     cdef double most = bound(clip_value, "clip_value")
     held = place(&here, CHUNK, NAMES, as_tuple(grads, "grads", -1), None, None, None, None)
@@ -123,7 +123,7 @@ cdef void unscale(const Place *at, size_t first, size_t last, const void *step) 
 
 
 def unscale_grads(grads, divisor):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Places here
     cdef Unscale s
     cdef int found = 0

@@ -315,7 +315,7 @@ def wrong_label(target, Py_ssize_t n, ignore_index):
 def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, reduction, bint with_grad, out,
                   z_loss=0.0, str name="logits", bint nll=False):
     """The loss, or (loss, dlogits) with_grad; with nll, of log-probabilities instead of logits."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
     cdef Options o
     cdef fm_labels labels_rule

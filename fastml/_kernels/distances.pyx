@@ -83,19 +83,19 @@ cdef object all_sums(p, q, a, b, int kind):
 
 def difference_sums(p, q, a=None, b=None):
     """Of each row: the sums of p, of q and of |a p - b q|."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     return all_sums(p, q, a, b, 0)
 
 
 def entropy_sums(p, q, a=None, b=None):
     """Of each row: the sums of a p, of b q and of a p log(a p / (b q)); without q of p log(p / b)."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     return all_sums(p, q, a, b, 1)
 
 
 def middle_sums(p, q, a, b):
     """Of each row: the sums of x = a p, of y = b q and of x log(x / m) + y log(y / m), m between them."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     return all_sums(p, q, a, b, 2)
 
 
@@ -162,7 +162,7 @@ def transport(const double[:, ::1] u, const double[:, ::1] cu, const double[:, :
               bint each):
     """Of each row, the cost of moving u to v; with `each` the distances and how much goes so far. Rows of one array
     may be the same for all: then it has one."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = max(u.shape[0], cu.shape[0], v.shape[0], cv.shape[0]), i
     rows = rows if u.shape[0] and cu.shape[0] and v.shape[0] and cv.shape[0] else 0
     cdef Py_ssize_t us = u.shape[0] > 1, cus = cu.shape[0] > 1, vs = v.shape[0] > 1, cvs = cv.shape[0] > 1
@@ -184,7 +184,7 @@ def transport(const double[:, ::1] u, const double[:, ::1] cu, const double[:, :
 
 def cdf_distance(const double[:, ::1] u, const double[:, ::1] cu, const double[:, ::1] v, const double[:, ::1] cv):
     """Of each row, the integral of the squared difference of the distribution functions; cu, cv: of one row or all."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = u.shape[0], i
     cdef Py_ssize_t cus = cu.shape[0] > 1, cvs = cv.shape[0] > 1
     cdef int me = caller(), threads = team(STEP_COST * (n + m) * rows)

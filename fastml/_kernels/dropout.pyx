@@ -85,7 +85,7 @@ cdef void run_mask(uint8_t[::1] kept, const Draw *d) noexcept:
 
 
 cdef object apply(str name, object x, object p, object seed, object offset, object out):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Draw d
     cdef cnp.ndarray y
     cdef Py_ssize_t n
@@ -117,7 +117,7 @@ def dropout_backward(grad, p, seed, offset, out):
 
 
 def dropout_mask(shape, p, seed, offset):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Draw d
     shape = _check.shape_tuple(shape)
     prepare(&d, p, seed, offset)

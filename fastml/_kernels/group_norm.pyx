@@ -246,7 +246,7 @@ cdef int lay_out(Job *job, cnp.ndarray x, object num_groups, bint instance) exce
 
 def group_norm(x, num_groups, weight, bias, eps, out, bint instance=False):
     """With instance, each channel is a group."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Job job
     cdef Py_ssize_t channels
     call = None
@@ -273,7 +273,7 @@ def group_norm(x, num_groups, weight, bias, eps, out, bint instance=False):
 
 
 def group_norm_backward(grad, x, num_groups, weight, mean, inv_std, out, bint instance=False):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Job job
     cdef Py_ssize_t channels
     call = None

@@ -351,7 +351,7 @@ class Plain:
 
 cdef tuple forward_call(object x, object weight, object bias, object axis, object eps, object out, bint rms):
     """(y, mean, inv_std); mean is None for RMS norm."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Py_ssize_t outer, n
     cdef double epsilon
     cdef bint plain
@@ -387,7 +387,7 @@ cdef tuple forward_call(object x, object weight, object bias, object axis, objec
 cdef tuple backward_call(object grad, object x, object weight, object mean, object inv_std, object axis, object out,
                          bint rms):
     """(dx, dweight, dbias); for RMS norm mean and dbias are None."""
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Py_ssize_t outer, n
     cdef bint plain
     call = dbias = None

@@ -217,7 +217,7 @@ def _taken(names, arrays):
 
 
 def linear(x, weight, bias, activation, out):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Product p
     cdef Py_ssize_t features
     cdef cnp.ndarray y
@@ -264,7 +264,7 @@ def linear(x, weight, bias, activation, out):
 
 
 def linear_backward(grad, x, weight, input_grad):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Product dx, dw
     cdef Matrix dz
     cdef cnp.npy_intp features

@@ -291,7 +291,7 @@ def checked_target(target, shape, classes, dtype, ignoring):
 
 
 def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore_index, label_smoothing, reduction):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Task k
     cdef size_t count, checked, size
     cdef double total_weight, total

@@ -166,7 +166,7 @@ cdef union Number:
 cdef object losses(int kind, object input, object target, object a, str a_name, object b, str b_name,
                    object reduction, bint with_grad, object out, double number=1):
     """The loss, or (loss, dinput) with_grad; a and b are the loss's own parameters, or None: a is `number` then."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Beside beside_a, beside_b
     cdef Number numbers
     cdef double total, divisor = 1

@@ -163,7 +163,7 @@ cdef class Program:
 
     cdef int run(self, Py_ssize_t rows, double nanoseconds) except -1:
         """The whole step on `rows` rows, which take one thread about this long."""
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         cdef int t, p, me, threads = 1
         cdef double start
         cdef bint after_pause

@@ -287,7 +287,7 @@ cdef void find_origins(double *origin, const char *x, const Cut *cut) noexcept n
 
 def gather(cnp.ndarray x, int kind, weight):
     """(3, columns) numbers of float64, of what an enumeration above lists; weight: None or float64 (WEIGHTED only)."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Cut cut
     cdef cnp.ndarray result
     cdef double *s
@@ -396,7 +396,7 @@ def rescale(cnp.ndarray y, cnp.ndarray x, cnp.ndarray center, cnp.ndarray scale,
 
     y: laid out as x, or x itself; center, scale: one float64 number a column.
     """
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Cut cut
     cdef Scale how
     cdef Py_ssize_t p, i, k
@@ -432,7 +432,7 @@ def normalize(y, cnp.ndarray x, int norm, double least):
 
     x, y: in C order (x in either where there is no y); y may be x itself. Norms less than `least` count as 1.
     """
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Cut cut
     cdef Scale how
     cdef bint bad

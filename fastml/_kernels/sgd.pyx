@@ -32,7 +32,7 @@ cdef void update(const Place *at, size_t first, size_t last, const void *step) n
 
 
 def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, nesterov, maximize):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Step s
     cdef Places here
     s.lr = option(lr, "lr", 0)
@@ -56,12 +56,12 @@ def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, n
 
 def ema_numbers(decay):
     """What sgd_run is given after its arrays: real numbers and the flag."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     return (option(decay, "decay", 0) - 1, 0.0, 0.0, -1.0, 1.0), (0,)
 
 
 def ema_step(averages, params, decay):
-    cdef fm_scope scope = fm_switch(FM_FLUSH)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Step s
     cdef Places here
     if option(decay, "decay", 0) > 1:

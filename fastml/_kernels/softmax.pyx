@@ -149,7 +149,7 @@ cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b, const Layout
 
 
 cdef object unary(Op op, object x, object axis, object out):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
     call = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
@@ -162,7 +162,7 @@ cdef object unary(Op op, object x, object axis, object out):
 
 
 cdef object gradient(Op op, object grad, object y, object axis, object out):
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
     call = None
     if not (is_plain(grad) and alike(<cnp.ndarray>grad, y) and fits(<cnp.ndarray>grad, out)
@@ -193,7 +193,7 @@ def log_softmax_backward(grad, y, axis, out):
 
 def logsumexp(x, axis, keepdims):
     """Several axes are brought together at the end first."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
     keepdims = flag(keepdims, "keepdims")
     if not is_plain(x):

@@ -121,7 +121,7 @@ cdef class Labels:
 
     def bind(self, target, Py_ssize_t rows):
         """ValueError, TypeError or IndexError for a target that does not fit; nothing is written then."""
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         cdef cnp.ndarray labels
         cdef double weight = rows
         cdef size_t checked
@@ -175,7 +175,7 @@ cdef class Labels:
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         cdef double sum = total(<double *>self.program.views[self.sums].data, rows, self.n)
         if self.mean:
             sum /= self.total_weight

@@ -144,5 +144,5 @@ alpha_dropout = kernel(alpha_dropout_tile, "alpha_dropout")
 
 def dropout_threshold(double p):
     """The threshold under which a word drops its element, and the scale of those that stay."""
-    cdef fm_scope scope = fm_switch(FM_FULL)
+    cdef fm_scope _scope = fm_switch(FM_FULL)
     return <uint64_t>rint(p * 4294967296.0), 1.0 / (1.0 - p) if p < 1.0 else 0.0

@@ -97,7 +97,7 @@ cdef class Targets:
 
     def bind(self, target, Py_ssize_t rows):
         """ValueError or TypeError for a target that does not fit; nothing is written then."""
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         if not (is_plain(target) and cnp.PyArray_ITEMSIZE(<cnp.ndarray>target) == <Py_ssize_t>self.program.size):
             target = _check.plain(_check.as_real(target, "target", self.dtype))
         cdef cnp.ndarray array = <cnp.ndarray>target
@@ -109,7 +109,7 @@ cdef class Targets:
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         cdef double sum = total(self.program.views[self.terms].data, rows * self.cols, self.program.size)
         if self.of_row:
             sum /= rows * self.of_row
@@ -131,7 +131,7 @@ cdef class Shares:
 
     def bind(self, target, Py_ssize_t rows):
         """As the inner one's; weight: (rows,), positive."""
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         target, weight = target
         if weight.shape != (rows,):
             raise ValueError(f"weight must have the shape ({rows},), not {weight.shape}")
@@ -141,5 +141,5 @@ cdef class Shares:
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
-        cdef fm_scope scope = fm_switch(FM_FULL)
+        cdef fm_scope _scope = fm_switch(FM_FULL)
         return self.dtype.type(total(self.program.views[self.terms].data, rows * self.cols, self.program.size))
