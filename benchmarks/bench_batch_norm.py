@@ -140,11 +140,7 @@ def _backward_case(shape, dtype="float32"):
             return lambda: jax.block_until_ready(kernel(*arrays))
 
         expected = reference.batch_norm_backward(
-            grad[:, some].astype("float64"),
-            x[:, some].astype("float64"),
-            weight[some],
-            mean[some],
-            inv_std[some],
+            grad[:, some].astype("float64"), x[:, some].astype("float64"), weight[some], mean[some], inv_std[some]
         )
 
         def check(result, peer):

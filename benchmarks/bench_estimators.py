@@ -98,7 +98,4 @@ def _numpy_fit(X, y, widths, batch_size, epochs, lr=1e-3, b1=0.9, b2=0.999):
     return losses
 
 
-CASES = [
-    _fit_case(1797, (64, 100, 10), 200, 3),
-    _fit_case(20000, (784, 256, 128, 10), 128, 2),
-]
+CASES = [_fit_case(1797, (64, 100, 10), 200, 3), _fit_case(20000, (784, 256, 128, 10), 128, 2)]

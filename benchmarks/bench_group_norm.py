@@ -44,10 +44,7 @@ def _forward_case(shape, groups, dtype="float32"):
             import torch
 
             t, w, b = map(torch.from_numpy, (x, weight, bias))
-            y, statistics = (
-                torch.empty_like(t),
-                [torch.empty((shape[0], groups), dtype=t.dtype) for _ in "ab"],
-            )
+            y, statistics = torch.empty_like(t), [torch.empty((shape[0], groups), dtype=t.dtype) for _ in "ab"]
             kernel = torch.ops.aten.native_group_norm.out
             return lambda: kernel(t, w, b, *_flat(shape, groups), EPS, out0=y, out1=statistics[0], out2=statistics[1])
 

@@ -96,9 +96,4 @@ def _case(samples, features, classes, dtype="float32"):
     return Case("linear_cross_entropy_with_grad", shape, dtype, setup, flops=flops)
 
 
-CASES = [
-    _case(128, 64, 1000),
-    _case(512, 256, 8192),
-    _case(512, 256, 8192, dtype="float64"),
-    _case(2048, 512, 32000),
-]
+CASES = [_case(128, 64, 1000), _case(512, 256, 8192), _case(512, 256, 8192, dtype="float64"), _case(2048, 512, 32000)]

@@ -130,11 +130,7 @@ def _log_loss_case(n, dtype):
         eps, rows = np.finfo(p.dtype).eps, np.arange(n)
         return lambda: float(-np.mean(np.log(np.clip(p[rows, true], eps, 1 - eps))))
 
-    calls = {
-        "fastml": _fastml("log_loss", true, p),
-        "sklearn": _sklearn("log_loss", true, p),
-        "numpy": numpy_,
-    }
+    calls = {"fastml": _fastml("log_loss", true, p), "sklearn": _sklearn("log_loss", true, p), "numpy": numpy_}
     label = f"{shape_label((n,))}, {CLASSES} classes"
     return _case("log_loss", label, dtype, calls, lambda: reference.log_loss(true, p), 8 * n + p.nbytes)
 

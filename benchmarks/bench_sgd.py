@@ -41,11 +41,7 @@ def _sgd_case(shapes, label, dtype="float32"):
             return call
 
         def numpy_():
-            p, v, work = (
-                [a.copy() for a in params],
-                [np.zeros_like(a) for a in params],
-                [a.copy() for a in params],
-            )
+            p, v, work = [a.copy() for a in params], [np.zeros_like(a) for a in params], [a.copy() for a in params]
 
             def call():
                 for param, grad, velocity, scratch in zip(p, grads, v, work, strict=True):

@@ -321,11 +321,7 @@ def _case(op, net, fastml_, threads=None):
     return Case(op, label, "float32", setup, net.nbytes(), net.flops(), threads)
 
 
-NETWORKS = (
-    Network((784, 256, 128, 10), 128, norm=True),
-    Network((4, 16, 16, 3), 32),
-    Network((64, 64, 10), 64),
-)
+NETWORKS = (Network((784, 256, 128, 10), 128, norm=True), Network((4, 16, 16, 3), 32), Network((64, 64, 10), 64))
 SCALING = (
     *(Network((784, 256, 128, 10), batch, norm=True) for batch in (16, 32, 64, 128, 256, 512, 1024)),
     *(Network((784, width, width // 2, 10), 128, norm=True) for width in (64, 128, 512, 1024, 2048)),

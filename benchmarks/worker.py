@@ -57,11 +57,7 @@ class Peer:
             from fastml._info import config
 
             known = config()
-            told |= {
-                "cpu": known["CPU"],
-                "isa": known["target in use"].split()[0],
-                "blas": known["NumPy's BLAS"],
-            }
+            told |= {"cpu": known["CPU"], "isa": known["target in use"].split()[0], "blas": known["NumPy's BLAS"]}
         return told
 
     def prepare(self, stem: str, index: int) -> dict:

@@ -47,13 +47,7 @@ def probabilities(**options):
     def make(shape, dtype, seed):
         target = reference.softmax(normal(shape, dtype, seed + 1, 2))
         weight = np.random.default_rng(seed + 2).uniform(0.5, 2, shape[-1]).astype(dtype)
-        return {
-            "logits": normal(shape, dtype, seed, 3),
-            "target": target,
-            "axis": -1,
-            "weight": weight,
-            **options,
-        }
+        return {"logits": normal(shape, dtype, seed, 3), "target": target, "axis": -1, "weight": weight, **options}
 
     return make
 
@@ -106,12 +100,7 @@ def norm_piece(*names):
 
 
 def dropout(name):
-    return lambda shape, dtype, seed: {
-        name: normal(shape, dtype, seed),
-        "p": 0.3,
-        "seed": 2**40 + 5,
-        "offset": 7,
-    }
+    return lambda shape, dtype, seed: {name: normal(shape, dtype, seed), "p": 0.3, "seed": 2**40 + 5, "offset": 7}
 
 
 def gelu(**options):
@@ -205,12 +194,7 @@ def linear(**options):
     def make(shape, dtype, seed):
         features = shape[-1]
         weight = normal((features + 3, features), dtype, seed + 1)
-        return {
-            "x": normal(shape, dtype, seed),
-            "weight": weight,
-            "bias": normal(features + 3, dtype, 2),
-            **options,
-        }
+        return {"x": normal(shape, dtype, seed), "weight": weight, "bias": normal(features + 3, dtype, 2), **options}
 
     return make
 

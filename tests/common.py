@@ -162,12 +162,7 @@ def copy_args(args):
 
 _OUT = {"out": 0, "in_place": "x", "axis": "axis"}
 _GRAD_OUT = {"out": 0, "in_place": "grad", "axis": "axis"}
-_CE = {
-    "arrays": ("logits", "target", "weight"),
-    "axis": "axis",
-    "min_ndim": 1,
-    "accepts": arguments.has_classes,
-}
+_CE = {"arrays": ("logits", "target", "weight"), "axis": "axis", "min_ndim": 1, "accepts": arguments.has_classes}
 _CE_OUT = {**_CE, "out": 1, "in_place": "logits", "scales": terms.cross_entropy_terms}
 _IMAGES = {"big": ((32, 14, 14, 67), (4, 97, 131, 5), (1031, 517))}
 _BN = {
@@ -228,10 +223,7 @@ _EACH = {"accepts": lambda shape: True, "big": ((33, 7, 7, 67), (3, 97, 31, 5), 
 _RUNNING = ("running_mean", "running_var")
 _SMOOTH = {"label_smoothing": 0.1, "ignore_index": 1}
 _SGD = {"arrays": ("params", "grads", "velocities"), "mutated": ("params", "velocities")}
-_ADAM = {
-    "arrays": ("params", "grads", "exp_avgs", "exp_avg_sqs"),
-    "mutated": ("params", "exp_avgs", "exp_avg_sqs"),
-}
+_ADAM = {"arrays": ("params", "grads", "exp_avgs", "exp_avg_sqs"), "mutated": ("params", "exp_avgs", "exp_avg_sqs")}
 _AMSGRAD = {name: (*arrays, "max_exp_avg_sqs") for name, arrays in _ADAM.items()}
 _RMSPROP = {
     "arrays": ("params", "grads", "square_avgs", "grad_avgs", "momentum_buffers"),
@@ -250,13 +242,7 @@ OPS = (
     Op("log_softmax", arguments.plain_x, ("x",), **_OUT),
     Op("logsumexp", arguments.plain_x, ("x",), axis="axis"),
     Op("softmax_backward", arguments.softmax_grad, ("grad", "y"), **_GRAD_OUT, scales=terms.softmax_terms),
-    Op(
-        "log_softmax_backward",
-        arguments.log_softmax_grad,
-        ("grad", "y"),
-        **_GRAD_OUT,
-        scales=terms.gradient_terms,
-    ),
+    Op("log_softmax_backward", arguments.log_softmax_grad, ("grad", "y"), **_GRAD_OUT, scales=terms.gradient_terms),
     Op("cross_entropy", arguments.labels(), **_CE),
     Op("cross_entropy", arguments.labels(reduction="none", **_SMOOTH), **_CE, case="smooth"),
     Op("cross_entropy", arguments.probabilities(), **_CE, case="probabilities"),
@@ -266,20 +252,10 @@ OPS = (
     Op("cross_entropy", arguments.labels(z_loss=0.01), **_CE, case="z-loss"),
     Op("cross_entropy_with_grad", arguments.labels(z_loss=0.01, **_SMOOTH), **_CE_OUT, case="z-loss"),
     Op("nll_loss", arguments.log_probabilities(arguments.labels()), **_NLL),
-    Op(
-        "nll_loss",
-        arguments.log_probabilities(arguments.labels(reduction="none", **_SMOOTH)),
-        **_NLL,
-        case="smooth",
-    ),
+    Op("nll_loss", arguments.log_probabilities(arguments.labels(reduction="none", **_SMOOTH)), **_NLL, case="smooth"),
     Op("nll_loss", arguments.log_probabilities(arguments.probabilities()), **_NLL, case="probabilities"),
     Op("nll_loss_with_grad", arguments.log_probabilities(arguments.labels()), **_NLL_OUT),
-    Op(
-        "nll_loss_with_grad",
-        arguments.log_probabilities(arguments.labels(**_SMOOTH)),
-        **_NLL_OUT,
-        case="smooth",
-    ),
+    Op("nll_loss_with_grad", arguments.log_probabilities(arguments.labels(**_SMOOTH)), **_NLL_OUT, case="smooth"),
     Op(
         "nll_loss_with_grad",
         arguments.log_probabilities(arguments.probabilities(reduction="sum")),
@@ -291,22 +267,11 @@ OPS = (
     Op("l1_loss", arguments.predictions, ("input", "target")),
     Op("l1_loss_with_grad", arguments.predictions, ("input", "target"), **_LOSS_OUT),
     Op("huber_loss", arguments.predictions, ("input", "target")),
-    Op(
-        "huber_loss_with_grad",
-        partial(arguments.predictions, delta=2.5),
-        ("input", "target"),
-        **_LOSS_OUT,
-    ),
+    Op("huber_loss_with_grad", partial(arguments.predictions, delta=2.5), ("input", "target"), **_LOSS_OUT),
     Op("kl_div_loss", arguments.divergence(), **_KL),
     Op("kl_div_loss", arguments.divergence(True, reduction="none"), **_KL, case="logarithms"),
     Op("kl_div_loss_with_grad", arguments.divergence(reduction="batchmean"), **_KL, **_LOSS_OUT),
-    Op(
-        "kl_div_loss_with_grad",
-        arguments.divergence(True, reduction="sum"),
-        **_KL,
-        **_LOSS_OUT,
-        case="logarithms",
-    ),
+    Op("kl_div_loss_with_grad", arguments.divergence(True, reduction="sum"), **_KL, **_LOSS_OUT, case="logarithms"),
     Op("binary_cross_entropy_with_logits", arguments.answers(), ("input", "target")),
     Op(
         "binary_cross_entropy_with_logits",
@@ -328,20 +293,8 @@ OPS = (
     Op("batch_norm", arguments.batch_norm(1, training=False), **_BN, **_IMAGES, case="eval"),
     Op("batch_norm_backward", arguments.batch_norm_grad(), **_BN_BACKWARD),
     Op("batch_norm_backward", arguments.batch_norm_grad(1), **_BN_BACKWARD, **_IMAGES, case="axis 1"),
-    Op(
-        "batch_norm_backward",
-        arguments.batch_norm_grad(1, training=False),
-        **_BN_BACKWARD,
-        **_IMAGES,
-        case="eval",
-    ),
-    Op(
-        "batch_norm_stats",
-        arguments.norm_piece("x"),
-        ("x",),
-        **_PIECE,
-        scales=terms.norm_stats_terms,
-    ),
+    Op("batch_norm_backward", arguments.batch_norm_grad(1, training=False), **_BN_BACKWARD, **_IMAGES, case="eval"),
+    Op("batch_norm_stats", arguments.norm_piece("x"), ("x",), **_PIECE, scales=terms.norm_stats_terms),
     Op(
         "batch_norm_apply",
         arguments.norm_piece("x", "mean", "inv_std", "weight", "bias"),
@@ -391,13 +344,7 @@ OPS = (
     Op("gelu", arguments.gelu(), ("x",), out=0, in_place="x", ulp=4),
     Op("gelu", arguments.gelu(approximate="tanh"), ("x",), out=0, in_place="x", ulp=4, case="tanh"),
     Op("gelu_backward", arguments.gelu_grad(), ("grad", "x"), **_GELU_BACKWARD),
-    Op(
-        "gelu_backward",
-        arguments.gelu_grad(approximate="tanh"),
-        ("grad", "x"),
-        **_GELU_BACKWARD,
-        case="tanh",
-    ),
+    Op("gelu_backward", arguments.gelu_grad(approximate="tanh"), ("grad", "x"), **_GELU_BACKWARD, case="tanh"),
     Op("group_norm", arguments.group_norm(), **_GN),
     Op("group_norm_backward", arguments.group_norm_grad(), **_GN_BACKWARD),
     Op("instance_norm", arguments.group_norm(each=True), **{**_GN, **_EACH}),
@@ -426,32 +373,17 @@ OPS = (
     Op("rms_norm_backward", arguments.rms_norm_grad(), **_RMS_BACKWARD),
     Op("rms_norm_backward", arguments.rms_norm_grad(2), **_RMS_BACKWARD, **_LN_AXES, case="two axes"),
     Op("sgd_step", arguments.sgd(), **_SGD),
-    Op(
-        "sgd_step",
-        arguments.sgd(momentum=0.9, dampening=0.1, weight_decay=0.01, maximize=True),
-        **_SGD,
-        case="damped",
-    ),
+    Op("sgd_step", arguments.sgd(momentum=0.9, dampening=0.1, weight_decay=0.01, maximize=True), **_SGD, case="damped"),
     Op("sgd_step", arguments.sgd(momentum=0.9, nesterov=True), **_SGD, case="nesterov"),
     Op("adam_step", arguments.adam(), **_ADAM),
     Op("adam_step", arguments.adam(betas=(0.3, 0.9), weight_decay=0.1, maximize=True), **_ADAM, case="decay"),
     Op("adam_step", arguments.adam(weight_decay=0.1, decoupled=True), **_ADAM, case="decoupled"),
     Op("adam_step", arguments.amsgrad, **_AMSGRAD, case="amsgrad"),
     Op("rmsprop_step", arguments.rmsprop(), **_RMSPROP),
-    Op(
-        "rmsprop_step",
-        arguments.rmsprop(momentum=0.9, centered=True, maximize=True),
-        **_RMSPROP,
-        case="centered",
-    ),
+    Op("rmsprop_step", arguments.rmsprop(momentum=0.9, centered=True, maximize=True), **_RMSPROP, case="centered"),
     Op("rmsprop_step", arguments.rmsprop(weight_decay=0.1), **_RMSPROP, case="decay"),
     Op("adagrad_step", arguments.adagrad(), **_ADAGRAD),
-    Op(
-        "adagrad_step",
-        arguments.adagrad(lr_decay=0.1, weight_decay=0.1, maximize=True),
-        **_ADAGRAD,
-        case="decay",
-    ),
+    Op("adagrad_step", arguments.adagrad(lr_decay=0.1, weight_decay=0.1, maximize=True), **_ADAGRAD, case="decay"),
     Op("ema_step", arguments.ema, ("averages", "params"), mutated=("averages",)),
     Op("clip_grad_norm", arguments.grads(max_norm=1.5), ("grads",), mutated=("grads",)),
     Op("clip_grad_norm", arguments.grads(max_norm=1e9), ("grads",), mutated=("grads",), case="small"),

@@ -53,12 +53,7 @@ def test_as_pytorch(options, way):
     sums = [np.full_like(a, 0.25) for a in p]
     tensors = [torch.nn.Parameter(torch.tensor(a)) for a in p]
     optimizer = torch.optim.Adagrad(
-        tensors,
-        lr=0.1,
-        initial_accumulator_value=0.25,
-        foreach=way == "foreach",
-        fused=way == "fused",
-        **options,
+        tensors, lr=0.1, initial_accumulator_value=0.25, foreach=way == "foreach", fused=way == "fused", **options
     )
     for number in range(1, 11):
         grads = [normal(a.shape, np.float64, 1000 * number + i) for i, a in enumerate(p)]

@@ -8,17 +8,7 @@ import pytest
 import fastml
 from fastml import _simd, reference
 
-from .common import (
-    DTYPES,
-    LAYOUTS,
-    LENGTHS,
-    assert_close,
-    assert_same_bits,
-    normal,
-    relayout,
-    run_python,
-    with_threads,
-)
+from .common import DTYPES, LAYOUTS, LENGTHS, assert_close, assert_same_bits, normal, relayout, run_python, with_threads
 
 NAMES = ("params", "grads", "exp_avgs", "exp_avg_sqs")
 OPTIONS = [

@@ -144,15 +144,7 @@ def test_slower_rows_are_counted_and_shown():
     assert slower.best() == ("numpy", 0.5) and slower.limit_share() == 0.25
     text = table.summary([slower, faster, alone])
     assert "3 rows" in text and "every peer in 1," in text and "best peer in 1," in text and "in 1" in text
-    assert table.cells(slower, ["torch", "numpy"])[3:] == [
-        "1.00",
-        "3.00",
-        "0.50",
-        "0.50",
-        "numpy",
-        "2.56 GB/s",
-        "25%",
-    ]
+    assert table.cells(slower, ["torch", "numpy"])[3:] == ["1.00", "3.00", "0.50", "0.50", "numpy", "2.56 GB/s", "25%"]
 
 
 def test_failed_peer_is_an_error_and_not_a_win():
@@ -202,8 +194,7 @@ def test_jax():
 
 
 @pytest.mark.parametrize(
-    "words",
-    [["nosuch"], ["--against", "nosuch"], ["--rounds", "0"], ["--threads", "x"], ["--save", "/dev/null/x"]],
+    "words", [["nosuch"], ["--against", "nosuch"], ["--rounds", "0"], ["--threads", "x"], ["--save", "/dev/null/x"]]
 )
 def test_wrong_arguments_are_one_line_and_code_2(words, capsys):
     assert main(["bench", *words]) == 2

@@ -7,16 +7,7 @@ import fastml
 from fastml import reference
 
 from .arrays import tally
-from .common import (
-    DTYPES,
-    LAYOUTS,
-    LENGTHS,
-    assert_close,
-    assert_same_bits,
-    normal,
-    relayout,
-    with_threads,
-)
+from .common import DTYPES, LAYOUTS, LENGTHS, assert_close, assert_same_bits, normal, relayout, with_threads
 
 MIXED = [(3,), (), (64, 65), (0, 4), (2,), (100_003,), (5, 3, 2), (16,)]
 BLOCK = 16384  # bytes

@@ -107,13 +107,7 @@ def test_xor_and_gaussians():
 @pytest.mark.parametrize("name", SETS)
 def test_errors(name):
     make = getattr(data, name)
-    for n, error in (
-        (0, ValueError),
-        (-3, ValueError),
-        (2.0, TypeError),
-        (True, TypeError),
-        ("5", TypeError),
-    ):
+    for n, error in ((0, ValueError), (-3, ValueError), (2.0, TypeError), (True, TypeError), ("5", TypeError)):
         with pytest.raises(error, match="n must be"):
             make(n)
     for seed, error in ((-1, ValueError), (0.5, TypeError)):

@@ -186,20 +186,8 @@ def test_compiled_channels(kind, shape, threads, dtype):
     features = int(np.prod(shape))
     for layers in (
         [kind(0.3, seed=1)],
-        [
-            nn.GroupNorm(4, 8, dtype=dtype),
-            nn.ReLU(),
-            kind(0.4, seed=2),
-            nn.GroupNorm(2, 8, dtype=dtype),
-            kind(1.0),
-        ],
-        [
-            nn.InstanceNorm(8, affine=True, dtype=dtype),
-            kind(0.5, seed=3),
-            nn.GELU(),
-            kind(0.0),
-            kind(0.2, seed=4),
-        ],
+        [nn.GroupNorm(4, 8, dtype=dtype), nn.ReLU(), kind(0.4, seed=2), nn.GroupNorm(2, 8, dtype=dtype), kind(1.0)],
+        [nn.InstanceNorm(8, affine=True, dtype=dtype), kind(0.5, seed=3), nn.GELU(), kind(0.0), kind(0.2, seed=4)],
     ):
         if shape[1:] == (1, 1) and len(layers) == 5 and isinstance(layers[0], nn.InstanceNorm):
             continue

@@ -212,11 +212,7 @@ def test_verbose_shows_epochs(capsys):
             ValueError,
             "activation must be 'identity', 'relu', 'tanh', 'logistic'.*, not 'sigmoid'",
         ),
-        (
-            {"solver": "lbfgs"},
-            ValueError,
-            "solver must be 'adagrad', 'adam', 'adamw', 'rmsprop' or 'sgd', not 'lbfgs'",
-        ),
+        ({"solver": "lbfgs"}, ValueError, "solver must be 'adagrad', 'adam', 'adamw', 'rmsprop' or 'sgd', not 'lbfgs'"),
         ({"optimizer": "lion"}, ValueError, "optimizer must be 'adagrad'"),
         (
             {"learning_rate": "fast"},

@@ -59,12 +59,7 @@ def test_sgd_is_scikit_learns(name, weighted):
 
 
 @pytest.mark.parametrize(
-    "momentum",
-    [
-        {"momentum": 0.0},
-        {"momentum": 0.9},
-        {"momentum": 0.9, "nesterovs_momentum": False},
-    ],
+    "momentum", [{"momentum": 0.0}, {"momentum": 0.9}, {"momentum": 0.9, "nesterovs_momentum": False}]
 )
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
 def test_rates_are_scikit_learns(learning_rate, momentum):
@@ -104,13 +99,7 @@ def test_single_precision_follows(data, options):
         {},
         {"solver": "sgd", "learning_rate_init": 0.1},
         {"solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "invscaling"},
-        {
-            "solver": "sgd",
-            "learning_rate_init": 0.5,
-            "learning_rate": "adaptive",
-            "n_iter_no_change": 1,
-            "tol": 0.05,
-        },
+        {"solver": "sgd", "learning_rate_init": 0.5, "learning_rate": "adaptive", "n_iter_no_change": 1, "tol": 0.05},
     ],
 )
 def test_partial_fit_is_scikit_learns(options):
@@ -149,10 +138,5 @@ def test_other_options_are_seen_by_partial_fit():
         return [c.tobytes() for c in model.set_params(**later).partial_fit(X, y).coefs_]
 
     usual = bits()
-    for later in (
-        {"learning_rate_init": 0.1},
-        {"momentum": 0.2},
-        {"nesterovs_momentum": False},
-        {"solver": "adam"},
-    ):
+    for later in ({"learning_rate_init": 0.1}, {"momentum": 0.2}, {"nesterovs_momentum": False}, {"solver": "adam"}):
         assert bits(**later) != usual, later

@@ -229,11 +229,7 @@ WRONG = [
     (TypeError, "eps", {"eps": None}),
     (ValueError, "weight", {"weight": np.ones(4, np.float32)}),
     (ValueError, "bias", {"bias": np.ones((1, 6), np.float32)}),
-    (
-        ValueError,
-        "more than one value per group",
-        {"x": np.zeros((1, 6), np.float32), "num_groups": 6, "out": None},
-    ),
+    (ValueError, "more than one value per group", {"x": np.zeros((1, 6), np.float32), "num_groups": 6, "out": None}),
     (ValueError, "N, C", {"x": np.zeros(6, np.float32), "out": None}),
     (ValueError, "N, C", {"x": np.float32(1), "out": None}),
     (ValueError, "out", {"out": np.zeros((5, 6), np.float32)}),
@@ -279,21 +275,9 @@ def test_errors_of_the_others(module):
 def test_layers_as_pytorchs(affine):
     torch = pytest.importorskip("torch")
     pairs = [
-        (
-            nn.GroupNorm(3, 6, 1e-3, affine, dtype=np.float64),
-            torch.nn.GroupNorm(3, 6, 1e-3, affine),
-            (4, 6, 5, 2),
-        ),
-        (
-            nn.GroupNorm(1, 6, affine=affine, dtype=np.float64),
-            torch.nn.GroupNorm(1, 6, affine=affine),
-            (4, 6),
-        ),
-        (
-            nn.InstanceNorm(6, affine=affine, dtype=np.float64),
-            torch.nn.InstanceNorm1d(6, affine=affine),
-            (4, 6, 5),
-        ),
+        (nn.GroupNorm(3, 6, 1e-3, affine, dtype=np.float64), torch.nn.GroupNorm(3, 6, 1e-3, affine), (4, 6, 5, 2)),
+        (nn.GroupNorm(1, 6, affine=affine, dtype=np.float64), torch.nn.GroupNorm(1, 6, affine=affine), (4, 6)),
+        (nn.InstanceNorm(6, affine=affine, dtype=np.float64), torch.nn.InstanceNorm1d(6, affine=affine), (4, 6, 5)),
         (
             nn.InstanceNorm(6, affine=affine, dtype=np.float64),
             torch.nn.InstanceNorm3d(6, affine=affine),
@@ -352,11 +336,7 @@ def test_a_compiled_step_gives_the_bits_of_the_explicit_calls(places, dtype):
     features = 12 * int(np.prod(places))
     layers = [nn.GroupNorm(3, 12, dtype=dtype), nn.ReLU(), nn.GroupNorm(1, 12, affine=False, dtype=dtype)]
     if places:
-        layers += [
-            nn.InstanceNorm(12, affine=True, dtype=dtype),
-            nn.GELU(),
-            nn.InstanceNorm(12, eps=1e-2, dtype=dtype),
-        ]
+        layers += [nn.InstanceNorm(12, affine=True, dtype=dtype), nn.GELU(), nn.InstanceNorm(12, eps=1e-2, dtype=dtype)]
     layers += [nn.GroupNorm(12, 12, dtype=dtype), nn.Flatten(), nn.Linear(features, CLASSES, dtype=dtype)]
     for threads in THREADS:
         assert_same_training(nn.Sequential(*layers), samples((12, *places), dtype, (20, 3, 45, 70)), threads=threads)

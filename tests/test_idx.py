@@ -162,15 +162,7 @@ def test_random_damage(tmp_path_factory, content, packed):
 
 
 @pytest.mark.parametrize(
-    "array",
-    [
-        np.arange(3),
-        np.zeros(3, bool),
-        np.zeros(3, "u2"),
-        np.zeros(3, "f2"),
-        np.zeros(3, "c8"),
-        np.array(["a"]),
-    ],
+    "array", [np.arange(3), np.zeros(3, bool), np.zeros(3, "u2"), np.zeros(3, "f2"), np.zeros(3, "c8"), np.array(["a"])]
 )
 def test_types_that_idx_has_not(tmp_path, array):
     with pytest.raises(TypeError, match=f"not {array.dtype}".replace("<", ".")):
@@ -210,12 +202,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, name):
 
 # MNIST
 
-NAMES = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-]
+NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 
 
 def write_set(folder, names=NAMES, n_train=23, n_test=7):

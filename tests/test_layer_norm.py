@@ -6,16 +6,7 @@ import pytest
 import fastml
 from fastml import _simd, nn, optim, reference
 
-from .common import (
-    DTYPES,
-    LENGTHS,
-    THREADS,
-    assert_same_bits,
-    normal,
-    run_on_target,
-    run_python,
-    with_threads,
-)
+from .common import DTYPES, LENGTHS, THREADS, assert_same_bits, normal, run_on_target, run_python, with_threads
 from .test_step import assert_same_training
 
 # (shape, axis): rows of every tail length, several groups and blocks of rows, long rows, several and other axes

@@ -12,16 +12,7 @@ import pytest
 import fastml
 from fastml import _simd, reference
 
-from .common import (
-    DTYPES,
-    ROOT,
-    THREADS,
-    assert_same_bits,
-    normal,
-    relayout,
-    run_on_target,
-    with_threads,
-)
+from .common import DTYPES, ROOT, THREADS, assert_same_bits, normal, relayout, run_on_target, with_threads
 
 # (rows, out, in): tails of every tile (6 and 8 rows, 8, 16 and 32 columns), of vectors, and of blocks of in.
 TAILS = (0, 1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 47, 65)
@@ -39,11 +30,7 @@ fused = pytest.mark.skipif(
 
 
 def operands(rows, outputs, inputs, dtype, seed=1):
-    return (
-        normal((rows, inputs), dtype, seed),
-        normal((outputs, inputs), dtype, seed + 1),
-        normal(outputs, dtype, 3),
-    )
+    return normal((rows, inputs), dtype, seed), normal((outputs, inputs), dtype, seed + 1), normal(outputs, dtype, 3)
 
 
 def assert_within_bound(got, a, b, bias=0.0):

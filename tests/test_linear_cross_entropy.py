@@ -23,16 +23,7 @@ from .common import (
 )
 
 # (samples, features, classes): one block; blocks of 512 samples and the tail; long rows, one at a time; padded rows.
-SHAPES = (
-    (1, 1, 1),
-    (5, 4, 3),
-    (33, 17, 10),
-    (7, 5, 512),
-    (64, 8, 513),
-    (1100, 30, 70),
-    (600, 9, 1024),
-    (3, 2, 20_000),
-)
+SHAPES = ((1, 1, 1), (5, 4, 3), (33, 17, 10), (7, 5, 512), (64, 8, 513), (1100, 30, 70), (600, 9, 1024), (3, 2, 20_000))
 REDUCTIONS = ("mean", "sum", "none")
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])

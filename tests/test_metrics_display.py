@@ -58,12 +58,7 @@ def test_entries_and_names(plt):
         {},
         {"normalize": "true", "cmap": "Blues"},
         {"labels": [2, 0], "xticks_rotation": "vertical", "colorbar": False},
-        {
-            "display_labels": ["a", "b", "c"],
-            "values_format": ".1f",
-            "im_kw": {"vmin": 0},
-            "text_kw": {"color": "r"},
-        },
+        {"display_labels": ["a", "b", "c"], "values_format": ".1f", "im_kw": {"vmin": 0}, "text_kw": {"color": "r"}},
         {"include_values": False, "sample_weight": np.arange(180) * 1234567},
         {"sample_weight": np.arange(180) * 1234567},
     ],

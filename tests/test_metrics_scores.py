@@ -295,32 +295,14 @@ def test_refusals_as_scikit_learn(name, args, options):
         ("f1_score", ([0, 0], [0, 0]), {}, metrics.UndefinedMetricWarning, "F-score"),
         ("precision_recall_fscore", ([0, 1], [0, 0]), {}, metrics.UndefinedMetricWarning, "Precision"),
         ("classification_report", ([0, 1], [0, 0]), {}, metrics.UndefinedMetricWarning, "Precision"),
-        (
-            "classification_report",
-            ([0, 1], [0, 1]),
-            {"labels": [0], "target_names": "ab"},
-            UserWarning,
-            "1 labels",
-        ),
+        ("classification_report", ([0, 1], [0, 1]), {"labels": [0], "target_names": "ab"}, UserWarning, "1 labels"),
         ("recall_score", ([0, 1], [0, 1]), {"average": "macro", "pos_label": 0}, UserWarning, "pos_label=0"),
         ("balanced_accuracy_score", ([0, 0], [0, 1]), {}, UserWarning, "not in y_true"),
-        (
-            "balanced_accuracy_score",
-            ([0, 0], [0, 0]),
-            {"adjusted": True},
-            metrics.UndefinedMetricWarning,
-            "1 classes",
-        ),
+        ("balanced_accuracy_score", ([0, 0], [0, 0]), {"adjusted": True}, metrics.UndefinedMetricWarning, "1 classes"),
         ("cohen_kappa_score", ([0, 0], [0, 0]), {}, metrics.UndefinedMetricWarning, "single class"),
         ("log_loss", ([0, 1], [[0.5, 0.6]] * 2), {}, UserWarning, "do not sum to 1"),
         ("log_loss", ([0, 1], [[0.5, 0.5]] * 2), {"labels": [1, 0]}, UserWarning, r"\[0, 1\]"),
-        (
-            "top_k_accuracy_score",
-            ([0, 1], [0.1, 0.2]),
-            {"k": 2},
-            metrics.UndefinedMetricWarning,
-            "all 2 classes",
-        ),
+        ("top_k_accuracy_score", ([0, 1], [0.1, 0.2]), {"k": 2}, metrics.UndefinedMetricWarning, "all 2 classes"),
         ("confusion_matrix", ([1], [1]), {}, UserWarning, "only one label"),
     ],
 )
@@ -339,12 +321,7 @@ def test_bools_keep_their_names_in_the_report():
 
 def test_multilabel_is_refused():
     indicator = np.array([[1, 0], [0, 1], [1, 1]])
-    for name in (
-        "precision_recall_fscore",
-        "matthews_corrcoef",
-        "classification_report",
-        "balanced_accuracy_score",
-    ):
+    for name in ("precision_recall_fscore", "matthews_corrcoef", "classification_report", "balanced_accuracy_score"):
         with pytest.raises(ValueError, match="multilabel-indicator targets are not supported"):
             getattr(metrics, name)(indicator, indicator)
     with pytest.raises(ValueError, match="not supported"):

@@ -11,12 +11,7 @@ TRUE, PRED = np.array([0, 1, 1, 2]), np.array([1, 1, 1, 2])
 SCORES = np.eye(3)[PRED] * 0.7 + 0.1
 
 #: Each weighs as ones do once it is divided by its size.
-LARGE = [
-    np.full(4, 2**62),
-    np.full(4, 2**63 + 2**62, np.uint64),
-    np.full(4, 1e300),
-    np.full(4, 60000, np.float16),
-]
+LARGE = [np.full(4, 2**62), np.full(4, 2**63 + 2**62, np.uint64), np.full(4, 1e300), np.full(4, 60000, np.float16)]
 
 
 def _scores(weight):

@@ -191,10 +191,7 @@ def test_twenty_training_steps_as_pytorchs():
     theirs.load_state_dict({name: torch.from_numpy(value) for name, value in model.state_dict().items()})
     options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3, "nesterov": True}
     opt, t_opt = optim.SGD(model.parameters(), **options), torch.optim.SGD(theirs.parameters(), **options)
-    loss_fn, t_loss_fn = (
-        nn.CrossEntropyLoss(label_smoothing=0.1),
-        torch.nn.CrossEntropyLoss(label_smoothing=0.1),
-    )
+    loss_fn, t_loss_fn = nn.CrossEntropyLoss(label_smoothing=0.1), torch.nn.CrossEntropyLoss(label_smoothing=0.1)
     losses = []
     for step in range(20):
         x = normal((32, 6), seed=step)

@@ -21,12 +21,7 @@ from .test_nn import mlp
 def big_layers():
     n = MIN_BYTES // 4 // 16
     x = normal((n, 16))
-    return [
-        (nn.Linear(16, 16, seed=0), x),
-        (nn.BatchNorm(16), x),
-        (nn.ReLU(), x),
-        (nn.Dropout(0.5, seed=0), x),
-    ]
+    return [(nn.Linear(16, 16, seed=0), x), (nn.BatchNorm(16), x), (nn.ReLU(), x), (nn.Dropout(0.5, seed=0), x)]
 
 
 @pytest.mark.parametrize("i", range(4))
@@ -116,13 +111,7 @@ def test_manual_seed_fixes_initialisation_and_masks():
 
 
 def test_seeds_refused():
-    for seed, error in [
-        (-1, ValueError),
-        (1.0, TypeError),
-        ("a", TypeError),
-        (True, TypeError),
-        (None, TypeError),
-    ]:
+    for seed, error in [(-1, ValueError), (1.0, TypeError), ("a", TypeError), (True, TypeError), (None, TypeError)]:
         with pytest.raises(error, match="seed"):
             nn.manual_seed(seed)
     for make in (lambda s: nn.Linear(2, 2, seed=s), lambda s: nn.Dropout(seed=s)):

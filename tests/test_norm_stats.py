@@ -150,26 +150,10 @@ def test_wrong_arguments(module):
         (lambda: module.batch_norm_apply(x, None, v, out=out), TypeError, "mean"),
         (lambda: module.batch_norm_apply(x, v, v[:4], out=out), ValueError, "inv_std"),
         (lambda: module.batch_norm_backward_stats(grad, x[:4], v, v), ValueError, "must have the shape of"),
-        (
-            lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, v, v, 0, out=out),
-            ValueError,
-            "count",
-        ),
-        (
-            lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, v, v, "3", out=out),
-            TypeError,
-            "count",
-        ),
-        (
-            lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, None, v, 3, out=out),
-            TypeError,
-            "dweight",
-        ),
-        (
-            lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, v, out[0], 3, out=out),
-            ValueError,
-            "out",
-        ),
+        (lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, v, v, 0, out=out), ValueError, "count"),
+        (lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, v, v, "3", out=out), TypeError, "count"),
+        (lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, None, v, 3, out=out), TypeError, "dweight"),
+        (lambda: module.batch_norm_backward_apply(grad, x, weight, v, v, v, out[0], 3, out=out), ValueError, "out"),
     ]:
         with pytest.raises(error, match=match):
             call()

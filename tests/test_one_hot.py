@@ -87,14 +87,7 @@ def test_shapes(shape, classes):
 
 
 # Results of a few bytes, of one block and of many, in rows longer than a block, in panels, beyond the caches.
-BIG = [
-    ((5000,), 3),
-    ((7,), 40_000),
-    ((3001, 9), 101),
-    ((2,), 3_000_001),
-    ((10_000,), 1000),
-    ((33, 5, 401), 37),
-]
+BIG = [((5000,), 3), ((7,), 40_000), ((3001, 9), 101), ((2,), 3_000_001), ((10_000,), 1000), ((33, 5, 401), 37)]
 
 
 @pytest.mark.parametrize(("shape", "classes"), BIG)

@@ -190,11 +190,7 @@ def test_own_options_refused(kind, options, error, text):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [
-        (optim.Adam, {"amsgrad": True}),
-        (optim.RMSprop, {"centered": True}),
-        (optim.RMSprop, {"momentum": 0.9}),
-    ],
+    [(optim.Adam, {"amsgrad": True}), (optim.RMSprop, {"centered": True}), (optim.RMSprop, {"momentum": 0.9})],
 )
 def test_what_an_option_keeps_may_begin_later(kind, options):
     """In explicit and in compiled steps, from zeros."""

@@ -8,13 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastml import preprocessing
-from fastml.preprocessing import (
-    MaxAbsScaler,
-    MinMaxScaler,
-    Normalizer,
-    RobustScaler,
-    StandardScaler,
-)
+from fastml.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, RobustScaler, StandardScaler
 
 from .common import DTYPES, run_python
 
@@ -322,11 +316,7 @@ def test_pickle(name):
         (lambda: StandardScaler().fit([[1j]]), ValueError, "Complex"),
         (lambda: StandardScaler().fit(np.zeros((2, 2), "M8[s]")), TypeError, "numbers"),
         (lambda: StandardScaler().fit([[1.0]]).transform([[1.0, 2.0]]), ValueError, "X has 2 features"),
-        (
-            lambda: StandardScaler().fit([[1.0]]).inverse_transform([[1.0, 2.0]]),
-            ValueError,
-            "X has 2 features",
-        ),
+        (lambda: StandardScaler().fit([[1.0]]).inverse_transform([[1.0, 2.0]]), ValueError, "X has 2 features"),
         (
             lambda: StandardScaler().fit([[1.0]], sample_weight=[1, 2]),
             ValueError,

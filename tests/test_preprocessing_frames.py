@@ -7,14 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fastml.preprocessing import (
-    MaxAbsScaler,
-    MinMaxScaler,
-    Normalizer,
-    OneHotEncoder,
-    RobustScaler,
-    StandardScaler,
-)
+from fastml.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder, RobustScaler, StandardScaler
 
 SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
 FRAMES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}
@@ -98,11 +91,7 @@ def test_one_hot_takes_missing_numbers(frame):
 
 def test_pandas_own_types():
     pandas = pytest.importorskip("pandas")
-    for kind, values in (
-        ("boolean", [True, None, False]),
-        ("Int64", [1, None, 2]),
-        ("Float32", [1.5, None, 2]),
-    ):
+    for kind, values in (("boolean", [True, None, False]), ("Int64", [1, None, 2]), ("Float32", [1.5, None, 2])):
         X = pandas.DataFrame({"c": pandas.array(values, dtype=kind)})
         numbers = [[np.nan if v is None else float(v)] for v in values]
         np.testing.assert_array_equal(StandardScaler().fit_transform(X), StandardScaler().fit_transform(numbers))

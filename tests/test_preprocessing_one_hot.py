@@ -54,10 +54,7 @@ def test_by_hand():
     assert encoder.inverse_transform(y).tolist() == [["Female", 1], ["Male", None]]
     assert encoder.get_feature_names_out(["g", "n"]).tolist() == ["g_Female", "g_Male", "n_1", "n_2", "n_3"]
     first = dense(drop="first").fit(x)
-    assert first.transform(x).tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]] and first.drop_idx_.tolist() == [
-        0,
-        0,
-    ]
+    assert first.transform(x).tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]] and first.drop_idx_.tolist() == [0, 0]
     assert first.inverse_transform(first.transform(x)).tolist() == x
     named = dense(drop=["Male", 2]).fit(x)
     assert named.get_feature_names_out().tolist() == ["x0_Female", "x1_1", "x1_3"]
@@ -77,8 +74,7 @@ def test_sparse_output():
             encoder = OneHotEncoder(**options).fit(x)
             if options:
                 np.testing.assert_array_equal(
-                    encoder.inverse_transform(y).astype(str),
-                    encoder.inverse_transform(y.toarray()).astype(str),
+                    encoder.inverse_transform(y).astype(str), encoder.inverse_transform(y.toarray()).astype(str)
                 )
 
 

@@ -176,8 +176,7 @@ def test_pipeline_grid_search_and_clone():
         assert model.score(x, y) > 0.5
         assert len(model[:-1].get_feature_names_out()) == 4
     search = GridSearchCV(
-        make_pipeline(ours.StandardScaler(), LogisticRegression()),
-        {"standardscaler__with_mean": [True, False]},
+        make_pipeline(ours.StandardScaler(), LogisticRegression()), {"standardscaler__with_mean": [True, False]}
     )
     assert search.fit(x, y).best_score_ > 0.5
     scaler = ours.MinMaxScaler((0, 3)).set_output(transform="pandas").fit(x)
@@ -210,11 +209,7 @@ def test_data_frames():
     both = ColumnTransformer(
         [("n", ours.StandardScaler(), ["a"]), ("c", ours.OneHotEncoder(sparse_output=False), ["b"])]
     )
-    assert both.set_output(transform="pandas").fit_transform(frame).columns.tolist() == [
-        "n__a",
-        "c__b_1",
-        "c__b_5",
-    ]
+    assert both.set_output(transform="pandas").fit_transform(frame).columns.tolist() == ["n__a", "c__b_1", "c__b_5"]
 
 
 @every_name

@@ -64,11 +64,7 @@ def test_as_pytorch(options, foreach):
             tensor.grad = torch.tensor(grad)
         optimizer.step()
         fastml.rmsprop_step(p, grads, *states, lr=0.01, **options)
-    names = [
-        "square_avg",
-        *["grad_avg"] * options["centered"],
-        *["momentum_buffer"] * (options["momentum"] > 0),
-    ]
+    names = ["square_avg", *["grad_avg"] * options["centered"], *["momentum_buffer"] * (options["momentum"] > 0)]
     columns = [s for s, used in zip(states, (1, options["centered"], options["momentum"]), strict=True) if used]
     for i, tensor in enumerate(tensors):
         np.testing.assert_allclose(p[i], tensor.detach().numpy(), rtol=1e-12, atol=1e-12)

@@ -56,13 +56,7 @@ def test_weighted_pass(shape, dtype, order):
 def test_moments_of_hard_data(dtype):
     n = 5000
     x = np.stack(
-        [
-            np.arange(n),
-            1e4 + np.random.default_rng(0).normal(size=n),
-            np.full(n, 0.1),
-            np.repeat([1e3, 0], n // 2),
-        ],
-        1,
+        [np.arange(n), 1e4 + np.random.default_rng(0).normal(size=n), np.full(n, 0.1), np.repeat([1e3, 0], n // 2)], 1
     ).astype(dtype)
     exact = x.astype(np.longdouble)
     m2 = np.square(exact - exact.mean(axis=0)).sum(axis=0)

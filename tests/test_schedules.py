@@ -147,11 +147,7 @@ def warm_up_and_cosine(opt):
 @pytest.mark.parametrize("way", ["state", "pickle"])
 @pytest.mark.parametrize("at", [3, 20, 111])
 @pytest.mark.parametrize(
-    "make",
-    [
-        *(lambda opt, c=case: getattr(optim, c[0])(opt, **c[1]) for case in CASES),
-        warm_up_and_cosine,
-    ],
+    "make", [*(lambda opt, c=case: getattr(optim, c[0])(opt, **c[1]) for case in CASES), warm_up_and_cosine]
 )
 def test_a_saved_schedule_continues_with_the_same_bits(make, at, way):
     opt = optimizer()

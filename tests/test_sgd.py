@@ -8,17 +8,7 @@ import pytest
 import fastml
 from fastml import _simd, reference
 
-from .common import (
-    DTYPES,
-    LAYOUTS,
-    LENGTHS,
-    assert_close,
-    assert_same_bits,
-    normal,
-    relayout,
-    run_python,
-    with_threads,
-)
+from .common import DTYPES, LAYOUTS, LENGTHS, assert_close, assert_same_bits, normal, relayout, run_python, with_threads
 
 OPTIONS = [
     {"momentum": m, "dampening": d, "weight_decay": w, "nesterov": n, "maximize": x}

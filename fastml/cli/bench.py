@@ -25,9 +25,7 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("ops", nargs="*", metavar="OP", help="an operation or a family, such as relu or softmax")
     parser.add_argument(
-        "--against",
-        metavar="PEERS",
-        help="comma-separated: torch, numpy, scipy, jax, sklearn (default: all found)",
+        "--against", metavar="PEERS", help="comma-separated: torch, numpy, scipy, jax, sklearn (default: all found)"
     )
     parser.add_argument("--threads", type=integer(1), metavar="N", help="threads for every library")
     parser.add_argument("--rounds", type=integer(1), default=50, metavar="N", help="rounds per row (default: 50)")

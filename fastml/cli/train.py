@@ -151,10 +151,7 @@ def add_parser(subparsers):
         help="write the state of the training to FILE (.safetensors), so that --resume can go on from it",
     )
     group.add_argument(
-        "--every",
-        type=options.integer(1),
-        metavar="N",
-        help="epochs from one checkpoint to the next (default: 1)",
+        "--every", type=options.integer(1), metavar="N", help="epochs from one checkpoint to the next (default: 1)"
     )
     group.add_argument(
         "--resume",

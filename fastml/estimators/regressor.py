@@ -11,11 +11,7 @@ from .base import BaseMLP
 
 # Losses and their factors: scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows
 # the mean.
-_LOSSES = {
-    "squared_error": (nn.MSELoss, 0.5),
-    "absolute_error": (nn.L1Loss, 1.0),
-    "huber": (nn.HuberLoss, 1.0),
-}
+_LOSSES = {"squared_error": (nn.MSELoss, 0.5), "absolute_error": (nn.L1Loss, 1.0), "huber": (nn.HuberLoss, 1.0)}
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):

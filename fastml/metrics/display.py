@@ -34,15 +34,7 @@ class ConfusionMatrixDisplay:
 
     @classmethod
     def from_predictions(
-        cls,
-        y_true,
-        y_pred,
-        *,
-        labels=None,
-        sample_weight=None,
-        normalize=None,
-        display_labels=None,
-        **options,
+        cls, y_true, y_pred, *, labels=None, sample_weight=None, normalize=None, display_labels=None, **options
     ):
         """Draw the :func:`confusion_matrix` of these labels; ``options`` go to :meth:`plot`."""
         labels = tabulate(y_true, y_pred, sample_weight)[0] if labels is None else label_list(labels)

@@ -280,11 +280,7 @@ def _weights(weights, values, name):
     if weights is None:
         return None
     weights = _real(weights, name).astype(np.float64)
-    if weights.ndim not in (1, 2) or weights.shape not in (
-        values.shape,
-        values.shape[1:],
-        (1, *values.shape[1:]),
-    ):
+    if weights.ndim not in (1, 2) or weights.shape not in (values.shape, values.shape[1:], (1, *values.shape[1:])):
         raise ValueError(f"{name} must have the shape of its values, {values.shape}, not {weights.shape}")
     return np.broadcast_to(_check_weights(weights, name), values.shape)
 

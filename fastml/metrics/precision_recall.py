@@ -94,15 +94,7 @@ def f1_score(y_true, y_pred, *, labels=None, pos_label=1, average="binary", samp
 
 @in_full_mode
 def fbeta_score(
-    y_true,
-    y_pred,
-    *,
-    beta,
-    labels=None,
-    pos_label=1,
-    average="binary",
-    sample_weight=None,
-    zero_division="warn",
+    y_true, y_pred, *, beta, labels=None, pos_label=1, average="binary", sample_weight=None, zero_division="warn"
 ):
     """F-score in which recall counts β times as much as precision. See :func:`precision_recall_fscore`.
 
@@ -171,11 +163,7 @@ def report(found, sums, labels, target_names, digits, output_dict, zero_division
 
     per_class = averaged(None)
     total = np.sum(per_class[-1])
-    rows = {
-        "micro": "accuracy" if complete else "micro avg",
-        "macro": "macro avg",
-        "weighted": "weighted avg",
-    }
+    rows = {"micro": "accuracy" if complete else "micro avg", "macro": "macro avg", "weighted": "weighted avg"}
     averages = {}
     for average, name in rows.items():
         averages[name] = (*averaged(average)[:3], total)

@@ -83,16 +83,5 @@ def adam_step(
     array([0.8, 2. ])
     """
     _kernel.adam_step(
-        params,
-        grads,
-        exp_avgs,
-        exp_avg_sqs,
-        step,
-        max_exp_avg_sqs,
-        lr,
-        betas,
-        eps,
-        weight_decay,
-        decoupled,
-        maximize,
+        params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, betas, eps, weight_decay, decoupled, maximize
     )

@@ -4,15 +4,7 @@ from .._kernels import cross_entropy as _kernel
 
 
 def cross_entropy(
-    logits,
-    target,
-    axis=-1,
-    *,
-    weight=None,
-    ignore_index=None,
-    label_smoothing=0.0,
-    z_loss=0.0,
-    reduction="mean",
+    logits, target, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, z_loss=0.0, reduction="mean"
 ):
     r"""Negative log-likelihood of the target classes under softmax(logits).
 

@@ -4,15 +4,7 @@ from .._kernels import linear_cross_entropy as _kernel
 
 
 def linear_cross_entropy_with_grad(
-    x,
-    weight,
-    target,
-    *,
-    bias=None,
-    class_weight=None,
-    ignore_index=None,
-    label_smoothing=0.0,
-    reduction="mean",
+    x, weight, target, *, bias=None, class_weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"
 ):
     r"""Cross-entropy between x Wᵀ + b and the target, and its gradients by x, W and b.
 

@@ -45,15 +45,7 @@ def nll_loss(log_probs, target, axis=-1, *, weight=None, ignore_index=None, labe
 
 
 def nll_loss_with_grad(
-    log_probs,
-    target,
-    axis=-1,
-    *,
-    weight=None,
-    ignore_index=None,
-    label_smoothing=0.0,
-    reduction="mean",
-    out=None,
+    log_probs, target, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean", out=None
 ):
     r"""Negative log-likelihood and its gradient with respect to the log-probabilities.
 

@@ -4,16 +4,7 @@ from .._kernels import sgd as _kernel
 
 
 def sgd_step(
-    params,
-    grads,
-    velocities=None,
-    *,
-    lr,
-    momentum=0.0,
-    dampening=0.0,
-    weight_decay=0.0,
-    nesterov=False,
-    maximize=False,
+    params, grads, velocities=None, *, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
 ):
     r"""One step of gradient descent with momentum, on all arrays of a list at once and in place.
 

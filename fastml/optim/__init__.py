@@ -7,14 +7,7 @@ from .ema import EMA
 from .one_cycle import OneCycleLR
 from .rmsprop import RMSprop
 from .scaler import GradScaler
-from .schedules import (
-    CosineAnnealingLR,
-    LinearWarmup,
-    MultiStepLR,
-    ReduceLROnPlateau,
-    SequentialLR,
-    StepLR,
-)
+from .schedules import CosineAnnealingLR, LinearWarmup, MultiStepLR, ReduceLROnPlateau, SequentialLR, StepLR
 from .sgd import SGD
 
 __all__ = [

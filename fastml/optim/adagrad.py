@@ -48,14 +48,7 @@ class Adagrad(Counted):
     _begun = True
 
     def __init__(
-        self,
-        params,
-        lr=1e-2,
-        lr_decay=0.0,
-        weight_decay=0.0,
-        initial_accumulator_value=0.0,
-        eps=1e-10,
-        maximize=False,
+        self, params, lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, maximize=False
     ):
         super().__init__(
             params,
@@ -81,15 +74,7 @@ class Adagrad(Counted):
     def _update(self, group, values, grads, step, sums):
         lr, lr_decay, weight_decay, eps, maximize = _read(group)
         adagrad_step(
-            values,
-            grads,
-            sums,
-            step,
-            lr=lr,
-            lr_decay=lr_decay,
-            weight_decay=weight_decay,
-            eps=eps,
-            maximize=maximize,
+            values, grads, sums, step, lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps, maximize=maximize
         )
 
     def _set_numbers(self, numbers, group, step):

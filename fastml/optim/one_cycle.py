@@ -76,11 +76,7 @@ class OneCycleLR(Schedule):
         )
         highest = number(max_lr, "max_lr", 0)
         initial = highest / positive(div_factor, "div_factor")
-        self.lrs = {
-            "initial": initial,
-            "max": highest,
-            "min": initial / positive(final_div_factor, "final_div_factor"),
-        }
+        self.lrs = {"initial": initial, "max": highest, "min": initial / positive(final_div_factor, "final_div_factor")}
         self.momenta = None
         if cycle_momentum:
             if not {"momentum", "betas"} & optimizer.param_groups[0].keys():

@@ -45,14 +45,7 @@ class GradScaler:
     ([0.0, 1.5], 2.0)
     """
 
-    def __init__(
-        self,
-        init_scale=65536.0,
-        growth_factor=2.0,
-        backoff_factor=0.5,
-        growth_interval=2000,
-        enabled=True,
-    ):
+    def __init__(self, init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
         self.enabled = flag(enabled, "enabled")
         self._scale = _float32(number(init_scale, "init_scale", LEAST, MOST))
         self.growth_factor = number(growth_factor, "growth_factor", 1)

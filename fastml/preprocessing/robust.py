@@ -64,13 +64,7 @@ class RobustScaler(Scaler):
     """
 
     def __init__(
-        self,
-        *,
-        with_centering=True,
-        with_scaling=True,
-        quantile_range=(25.0, 75.0),
-        copy=True,
-        unit_variance=False,
+        self, *, with_centering=True, with_scaling=True, quantile_range=(25.0, 75.0), copy=True, unit_variance=False
     ):
         self.with_centering = with_centering
         self.with_scaling = with_scaling

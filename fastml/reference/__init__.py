@@ -54,12 +54,7 @@ from .losses import (
     mse_loss_with_grad,
 )
 from .nll_loss import nll_loss, nll_loss_with_grad
-from .norm_stats import (
-    batch_norm_apply,
-    batch_norm_backward_apply,
-    batch_norm_backward_stats,
-    batch_norm_stats,
-)
+from .norm_stats import batch_norm_apply, batch_norm_backward_apply, batch_norm_backward_stats, batch_norm_stats
 from .one_hot import one_hot
 from .rms_norm import rms_norm, rms_norm_backward
 from .rmsprop import rmsprop_step

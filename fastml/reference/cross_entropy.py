@@ -107,15 +107,7 @@ def loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, z
 
 
 def cross_entropy(
-    logits,
-    target,
-    axis=-1,
-    *,
-    weight=None,
-    ignore_index=None,
-    label_smoothing=0.0,
-    z_loss=0.0,
-    reduction="mean",
+    logits, target, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, z_loss=0.0, reduction="mean"
 ):
     """loss = -sum_c q_c log p_c + z_loss w lse^2, reduced over the samples; "mean" divides by the sum of the labels'
     weights. lse is log(sum_c e^logits_c), w the label's weight, or 1 with class probabilities.

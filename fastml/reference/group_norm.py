@@ -3,16 +3,7 @@ Lempitsky (2016), https://arxiv.org/abs/1607.08022, which is a group for every c
 
 import numpy as np
 
-from ._arrays import (
-    as_float64,
-    as_float64s,
-    as_vector,
-    check_integer,
-    check_out,
-    check_range,
-    check_same_shape,
-    finish,
-)
+from ._arrays import as_float64, as_float64s, as_vector, check_integer, check_out, check_range, check_same_shape, finish
 
 EACH = object()  # as num_groups: every channel
 

@@ -15,15 +15,7 @@ def nll_loss(log_probs, target, axis=-1, *, weight=None, ignore_index=None, labe
 
 
 def nll_loss_with_grad(
-    log_probs,
-    target,
-    axis=-1,
-    *,
-    weight=None,
-    ignore_index=None,
-    label_smoothing=0.0,
-    reduction="mean",
-    out=None,
+    log_probs, target, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean", out=None
 ):
     """Return the loss and dlog_probs = -q, divided as the loss is; 0 for ignored samples."""
     return loss_and_grad(log_probs, target, axis, weight, ignore_index, label_smoothing, 0, reduction, out, "log_probs")

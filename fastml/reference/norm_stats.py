@@ -2,16 +2,7 @@
 
 import numpy as np
 
-from ._arrays import (
-    as_float64,
-    as_float64s,
-    as_vector,
-    check_axis,
-    check_out,
-    check_range,
-    check_same_shape,
-    finish,
-)
+from ._arrays import as_float64, as_float64s, as_vector, check_axis, check_out, check_range, check_same_shape, finish
 
 
 def _spread(x, axis, **vectors):

@@ -10,16 +10,7 @@ from ._arrays import as_float64, check_number, check_range, check_update_lists, 
 
 
 def sgd_step(
-    params,
-    grads,
-    velocities=None,
-    *,
-    lr,
-    momentum=0.0,
-    dampening=0.0,
-    weight_decay=0.0,
-    nesterov=False,
-    maximize=False,
+    params, grads, velocities=None, *, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
 ):
     """Update params (and velocities) in place, per array:
 
