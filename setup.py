@@ -172,9 +172,10 @@ class Sdist(sdist):
     """sdist with the C sources, the tests and the benchmarks beside the package."""
 
     def make_release_tree(self, base_dir, files):
+        rooms = ["src_c/*", "fastml/**/*.p[yx]*", "tests/**/*.[pc]*", "benchmarks/*.py", "tools/*.py"]
         extra = [
             str(path.relative_to(ROOT))
-            for pattern in ("src_c/*", "docs/*.md", "fastml/**/*.p[yx]*", "tests/**/*.[pc]*", "benchmarks/*.py", "*.md")
+            for pattern in [*rooms, "*.md", "docs/*.md", "examples/*.py"]
             for path in ROOT.glob(pattern)
             if path.suffix not in {".pyc", ".so"}
         ]

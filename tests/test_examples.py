@@ -11,7 +11,7 @@ import pytest
 
 from .common import ROOT
 
-EXAMPLES = ROOT / "tests" / "examples"
+EXAMPLES = ROOT / "examples"
 CLASSIFIER = "from fastml import MLPClassifier"
 
 
