@@ -6,8 +6,8 @@ from libc.string cimport memset
 
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fm_target:
-        const fm_table32 *f32
-        const fm_table64 *f64
+        const void *f32
+        const void *f64
     ctypedef struct fm_choice:
         const char *name
         const fm_target *target
@@ -44,11 +44,12 @@ def fma_chains(size_t n, bint double_precision=False):
     By the best target, whichever is in use: it measures the machine.
     """
     cdef const fm_target *best = fm_choices[<int>built_targets().index(available_targets()[0])].target
+    cdef const fm_table *table = <const fm_table *>(best.f64 if double_precision else best.f32)
     cdef double x[8]
     cdef size_t flops
     memset(x, 0, sizeof(x))
     with nogil:
-        flops = best.f64.fma_chains(x, n) if double_precision else best.f32.fma_chains(<float *>x, n)
+        flops = table.fma_chains(x, n)
     return flops
 
 
@@ -69,8 +70,8 @@ def _choose():
 #: The target in use and the reason for it.
 target, reason = _choose()
 cdef int _index = built_targets().index(target)
-fm32 = fm_choices[_index].target.f32
-fm64 = fm_choices[_index].target.f64
+fm32 = <const fm_table *>fm_choices[_index].target.f32
+fm64 = <const fm_table *>fm_choices[_index].target.f64
 # FASTML_CACHE_BYTES sets it by hand, for tests and where the system does not tell.
 cache_bytes = int(os.environ.get("FASTML_CACHE_BYTES") or fm_cache_bytes())
 #: The C compiler that built the kernels.

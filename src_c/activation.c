@@ -23,7 +23,7 @@ static void FM(leaky_relu)(real *y, const real *g, const real *x, size_t n, real
 }
 
 /* The gradient through a rectifier, and through a dropout behind it, by their common result. */
-static void FM(keep_run)(real *dx, const real *g, const real *y, size_t n, real scale)
+static void FM(keep_run)(real *dx, const real *g, const real *y, size_t n, double scale)
 {
     const vec zero = v_set1(0), factor = v_set1(scale);
     FM_ROW_STORE(dx, n, 0, v_if_eq(AT(y), zero, zero, v_mul(AT(g), factor)))

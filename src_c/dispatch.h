@@ -1,4 +1,8 @@
-/* The tables of chosen primitives, one per precision, as fm.h lists them. */
+/* The tables of chosen primitives, one per precision, as fm.h lists them.
+ *
+ * Cython sees one type for both, fm_table, whose elements are untyped, and calls a function of `const float *` through a
+ * pointer to one of `const void *`. C leaves that undefined; every ABI that we build for passes pointers alike.
+ */
 #ifndef FM_DISPATCH_H
 #define FM_DISPATCH_H
 
@@ -18,7 +22,13 @@ typedef struct {
 #include "fm.h"
 } fm_table64;
 #undef real
+#define real void
+typedef struct {
+#include "fm.h"
+} fm_table;
+#undef real
 #undef FM_PRIMITIVE
+_Static_assert(sizeof(fm_table) == sizeof(fm_table32) && sizeof(fm_table) == sizeof(fm_table64), "one list");
 
 typedef struct {
     const fm_table32 *f32;

@@ -2,8 +2,8 @@
  *
  *     FM_PRIMITIVE(result, name, (arguments))
  *
- * real is float or double. Rows are contiguous runs of n elements, one after the other; columns are
- * n steps of `stride` elements, `width` columns side by side. Pointers need the alignment of real only.
+ * real is float or double; a number is double and rounded to real first. Rows are contiguous runs of n elements, one
+ * after the other; columns are n steps of `stride` elements, `width` columns side by side. Pointers need the alignment of real only.
  * Unless a card says otherwise: one thread, nothing allocated, outputs may be an input itself but must not
  * overlap it in part, rows = 0 or width = 0 does nothing, n >= 1. ULP bounds are against the exact result.
  * The mode (environment.h) is the caller's, no primitive changes it: products, dropout, updates, and the gradients of
@@ -46,7 +46,7 @@ FM_PRIMITIVE(void, logsumexp_cols, (real *lse, const real *x, size_t n, size_t s
  * and infinity). philox.h defines the words. threshold: 0 keeps all, 2^32 none. n >= 0.
  * stream: y is written past the caches where its boundary falls on a block of four. */
 FM_PRIMITIVE(void, dropout_run,
-             (real *y, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold, real scale,
+             (real *y, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold, double scale,
               int stream))
 /* kept[i] = whether dropout_run keeps element i; the same in both tables. */
 FM_PRIMITIVE(void, dropout_mask_run,
@@ -91,7 +91,7 @@ FM_PRIMITIVE(void, norm_cols,
              (real *y, const real *x, size_t n, size_t stride, size_t width, const real *center, const real *scale,
               const real *shift, int near, int stream))
 FM_PRIMITIVE(void, norm_rows,
-             (real *y, const real *x, size_t rows, size_t n, size_t stride, real center, real scale, real shift,
+             (real *y, const real *x, size_t rows, size_t n, size_t stride, double center, double scale, double shift,
               int stream))
 
 /* sum = sum(g), dot = sum(g xhat), xhat = (x - mean) inv_std, x having a stride of its own, in blocks of real lanes added in double. */
@@ -100,7 +100,7 @@ FM_PRIMITIVE(void, norm_sums_cols,
               size_t width, const real *mean, const real *inv_std, int near))
 FM_PRIMITIVE(void, norm_sums_rows,
              (double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n, size_t stride,
-              size_t x_stride, real mean, real inv_std))
+              size_t x_stride, double mean, double inv_std))
 /* dweight = dot, dbias = sum, and scale = weight inv_std, center = sum / n, slope = dot / n, with shift for
  * the rounding of center. weight: NULL is 1. Every output has memory of its own. */
 FM_PRIMITIVE(void, norm_backward_coefficients,
@@ -114,7 +114,7 @@ FM_PRIMITIVE(void, norm_backward_cols,
               int near, int stream))
 FM_PRIMITIVE(void, norm_backward_rows,
              (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, size_t x_stride,
-              real mean, real inv_std, real center, real slope, real scale, real shift, int stream))
+              double mean, double inv_std, double center, double slope, double scale, double shift, int stream))
 
 /* ---- layer_norm.c -------------------------------------------------------------------------------------
  * Rows of n elements, their strides in elements; weight, bias: n of them, or NULL for ones and zeros. mean = NULL: RMS
@@ -192,7 +192,7 @@ FM_PRIMITIVE(void, relu_run, (real *y, const real *x, size_t n, int stream))
 /* dx[i] = x[i] <= 0 ? 0 : g[i], exact but for denormals, which count as zeros in FM_FLUSH. Any of dx, g, x may be the same. */
 FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, size_t n, int stream))
 /* dx[i] = y[i] == 0 ? 0 : scale g[i]. Any of dx, g, y may be the same. */
-FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, real scale))
+FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, double scale))
 
 /* ---- unary.c ------------------------------------------------------------------------------------------ */
 
@@ -202,13 +202,13 @@ FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, 
  * measured in float (every 7th number) and double (4843 numbers): GELU 0.96 and 2.6, its tanh form 0.96 and 1.9, SiLU 0.99
  * and 2.2, sigmoid 0.89 and 1.8, tanh 0.95 and 2.3, softplus 0.97 (beta 1) and 1.7, ELU 0.86 (alpha 1) and 1.1; leaky ReLU
  * is exact. */
-FM_PRIMITIVE(void, unary_run, (int kind, real *y, const real *x, size_t n, real alpha, real threshold, int stream))
+FM_PRIMITIVE(void, unary_run, (int kind, real *y, const real *x, size_t n, double alpha, double threshold, int stream))
 /* dx[i] = g[i] f'(x[i]). An infinite x gives NaN for GELU and SiLU. Any of dx, g, x may be the same. Max error of f' 1
  * ulp (4 in double and without fused multiply-adds, the tanh form 6), for GELU and SiLU of it or its larger term (Phi
  * and x phi, or what stands in their place); measured GELU 0.93 and 2.7, its tanh form 0.95 and 3.8, SiLU 0.86 and 3.7,
  * sigmoid 0.97 and 3.2, tanh 0.97 and 3.3, softplus 0.89 and 1.8, ELU 0.94 and 0.9. */
 FM_PRIMITIVE(void, unary_backward_run,
-             (int kind, real *dx, const real *g, const real *x, size_t n, real alpha, real threshold, int stream))
+             (int kind, real *dx, const real *g, const real *x, size_t n, double alpha, double threshold, int stream))
 
 /* ---- update.c ---------------------------------------------------------------------------------------- */
 
@@ -216,30 +216,30 @@ FM_PRIMITIVE(void, unary_backward_run,
  * p -= lr (nesterov ? d + momentum v : v); with v = NULL p -= lr d. Each line's multiply-adds are fused, damp d
  * is rounded on its own. g may be p or v; p and v must not overlap. n >= 0. */
 FM_PRIMITIVE(void, sgd_run,
-             (real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay, real sign,
+             (real *p, real *v, const real *g, size_t n, double lr, double momentum, double damp, double decay, double sign,
               int nesterov))
 /* d = sign g + decay p (as above); m = (1 - weight1) m + weight1 d; v = beta2 v + weight2 d d;
  * p = keep p - rate m / (sqrt(v) inv_root + eps); unless top is NULL, top = max(top, v) stands in for that v. weight1 =
  * 1 - beta1, weight2 = 1 - beta2, inv_root = 1 / sqrt(1 - beta2^step); sign may hold a further factor of g. g may be
  * any of the others; p, m, v and top must not overlap. n >= 0. */
 FM_PRIMITIVE(void, adam_run,
-             (real *p, real *m, real *v, real *top, const real *g, size_t n, real rate, real weight1, real beta2,
-              real weight2, real inv_root, real eps, real decay, real keep, real sign))
+             (real *p, real *m, real *v, real *top, const real *g, size_t n, double rate, double weight1, double beta2,
+              double weight2, double inv_root, double eps, double decay, double keep, double sign))
 /* d = sign g + decay p (as above); s = keep s + weight d d; u = d / (sqrt(s) + eps); p -= rate u. Unless m is NULL,
  * m = (1 - weight) m + weight d and s - m m, at least 8 eps s, stands in for s in u; unless b is NULL, b = momentum b + u
  * stands in for u in p. g may be any of the others, which must not overlap. n >= 0. */
 FM_PRIMITIVE(void, rms_run,
-             (real *p, real *s, real *m, real *b, const real *g, size_t n, real rate, real keep, real weight, real eps,
-              real decay, real momentum, real sign))
+             (real *p, real *s, real *m, real *b, const real *g, size_t n, double rate, double keep, double weight, double eps,
+              double decay, double momentum, double sign))
 /* sum of x[i]^2 in double: of floats, no square overflows or is rounded. Of doubles, minus the root of the sum where
  * squares leave the range. n >= 0. */
 FM_PRIMITIVE(double, square_sum, (const real *x, size_t n))
 /* x[i] *= factor. n >= 0. */
-FM_PRIMITIVE(void, scale_run, (real *x, size_t n, real factor))
+FM_PRIMITIVE(void, scale_run, (real *x, size_t n, double factor))
 /* The same; returns whether all x[i] were finite before. n >= 0. */
-FM_PRIMITIVE(int, unscale_run, (real *x, size_t n, real factor))
+FM_PRIMITIVE(int, unscale_run, (real *x, size_t n, double factor))
 /* x[i] = min(max(x[i], -most), most); NaN stays. n >= 0. */
-FM_PRIMITIVE(void, clip_run, (real *x, size_t n, real most))
+FM_PRIMITIVE(void, clip_run, (real *x, size_t n, double most))
 /* Zeros past the caches: y on a 64-byte boundary, `bytes` a multiple of 64; the same in both tables. bytes >= 0. */
 FM_PRIMITIVE(void, clear_lines, (void *y, size_t bytes))
 /* ---- cross_entropy.c ----------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ FM_PRIMITIVE(size_t, label_weights,
  * any other. stream: dx is written past the caches. n >= 0. */
 FM_PRIMITIVE(double, loss_run,
              (int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
-              const real *b, size_t b_period, size_t start, size_t n, real scale, int stream))
+              const real *b, size_t b_period, size_t start, size_t n, double scale, int stream))
 /* The sum of n terms as loss_run adds them. n >= 0. */
 FM_PRIMITIVE(double, loss_sum, (const real *terms, size_t n))
 
@@ -309,11 +309,11 @@ FM_PRIMITIVE(void, extremes_cols, (real *low, real *high, const real *x, size_t 
  * once; then low and high are its bounds (NaN stays). table: center, rest and scale, each of period + LANES elements
  * (one vector) that repeat it. Returns whether an x is infinite or NaN. stream: y is written past the caches. n >= 0. */
 FM_PRIMITIVE(int, scale_elements,
-             (real *y, const real *x, size_t n, const real *table, size_t period, real low, real high, int undo,
+             (real *y, const real *x, size_t n, const real *table, size_t period, double low, double high, int undo,
               int stream))
 /* Rows of n elements divided by their norm, sum |x| (norm 1), sqrt(sum x^2) (2) or max |x| (0), found in double;
  * norms less than `least` count as 1. Returns whether an x is infinite or NaN. y: NULL only looks. */
-FM_PRIMITIVE(int, normalize_rows, (real *y, const real *x, size_t rows, size_t n, int norm, real least))
+FM_PRIMITIVE(int, normalize_rows, (real *y, const real *x, size_t rows, size_t n, int norm, double least))
 /* ---- distance.c -------------------------------------------------------------------------------------- */
 
 /* sums: of p, of q and of |a p - b q|, each in double. n >= 0. */

@@ -113,7 +113,7 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
 }
 
 static double FM(loss_run)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
-                           const real *b, size_t b_period, size_t start, size_t n, real scale, int stream)
+                           const real *b, size_t b_period, size_t start, size_t n, double scale, int stream)
 {
     if (kind == FM_LOSS_MSE)
         return FM(loss_loop)(FM_LOSS_MSE, dx, loss, x, t, a, a_period, b, b_period, start, n, scale, stream);

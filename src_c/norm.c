@@ -339,8 +339,8 @@ static void FM(norm_cols)(real *y, const real *x, size_t n, size_t stride, size_
     }
 }
 
-static void FM(norm_rows)(real *y, const real *x, size_t rows, size_t n, size_t stride, real center, real scale,
-                          real shift, int stream)
+static void FM(norm_rows)(real *y, const real *x, size_t rows, size_t n, size_t stride, double center,
+                          double scale, double shift, int stream)
 {
     const vec c = v_set1(center), a = v_set1(scale), b = v_set1(shift);
     for (; rows; rows--, x += stride, y += stride)
@@ -399,7 +399,7 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
 }
 
 static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n,
-                               size_t stride, size_t x_stride, real mean, real inv_std)
+                               size_t stride, size_t x_stride, double mean, double inv_std)
 {
     const size_t group = n < NORM_SUMS ? NORM_SUMS / n : 1;
     const vec m = v_set1(mean), s = v_set1(inv_std), zero = v_set1(0);
@@ -478,8 +478,8 @@ static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_
 }
 
 static void FM(norm_backward_rows)(real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride,
-                                   size_t x_stride, real mean, real inv_std, real center, real slope, real scale, real shift,
-                                   int stream)
+                                   size_t x_stride, double mean, double inv_std, double center, double slope,
+                                   double scale, double shift, int stream)
 {
     const vec m = v_set1(mean), s = v_set1(inv_std), c = v_set1(center), q = v_set1(slope);
     const vec a = v_set1(scale), b = v_set1(shift);

@@ -33,7 +33,7 @@ FM_INLINE void FM(dropout_part)(real *y, const real *x, size_t k, const fm_philo
 #endif
 
 static void FM(dropout_run)(real *y, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold,
-                            real scale, int stream)
+                            double scale, int stream)
 {
     const vec factor = v_set1(scale);
     if (threshold > UINT32_MAX) {

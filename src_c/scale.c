@@ -57,8 +57,8 @@ static void FM(extremes_cols)(real *low, real *high, const real *x, size_t n, si
     }
 }
 
-static int FM(scale_elements)(real *y, const real *x, size_t n, const real *table, size_t period, real low, real high,
-                              int undo, int stream)
+static int FM(scale_elements)(real *y, const real *x, size_t n, const real *table, size_t period, double low,
+                              double high, int undo, int stream)
 {
     const size_t step = LANES % period, head = (64 - ((uintptr_t)y & 63)) % 64 / sizeof(real);
     const vec zero = v_set1(0), lo = v_set1(low), hi = v_set1(high);
@@ -119,7 +119,7 @@ static __attribute__((noinline)) double FM(norm_runs)(vec *most, const real *x, 
     return fm_tally_sum(&runs);
 }
 
-static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int norm, real least)
+static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int norm, double least)
 {
     int bad = 0;
     if (!y) /* as one run */
@@ -134,7 +134,7 @@ static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int
             else
                 sum = FM(norm_run)(&top, x, n, unit, norm), most = top;
             length = norm == 1 ? sum : norm == 2 ? sqrt(sum) : v_max_lane(most);
-            scale = v_set1(length < least * in ? (real)1 : (real)length);
+            scale = v_set1(length < (real)least * in ? (real)1 : (real)length);
             if (sizeof(real) == 4 || in < 1 || length < INFINITY)
                 break; /* else once more in a unit in which doubles do not overflow */
         }

@@ -387,7 +387,7 @@ static void FM(unary_any)(int kind, real *y, const real *g, const real *x, size_
         FM(unary)(kind, y, g, x, n, alpha, threshold, stream);
 }
 
-static void FM(unary_run)(int kind, real *y, const real *x, size_t n, real alpha, real threshold, int stream)
+static void FM(unary_run)(int kind, real *y, const real *x, size_t n, double alpha, double threshold, int stream)
 {
     if (kind == FM_LEAKY_RELU)
         FM(leaky_relu)(y, x, x, n, alpha, stream);
@@ -395,8 +395,8 @@ static void FM(unary_run)(int kind, real *y, const real *x, size_t n, real alpha
         FM(unary_any)(kind, y, NULL, x, n, alpha, threshold, stream);
 }
 
-static void FM(unary_backward_run)(int kind, real *dx, const real *g, const real *x, size_t n, real alpha, real threshold,
-                                   int stream)
+static void FM(unary_backward_run)(int kind, real *dx, const real *g, const real *x, size_t n, double alpha,
+                                   double threshold, int stream)
 {
     if (kind == FM_LEAKY_RELU)
         FM(leaky_relu)(dx, g, x, n, alpha, stream);

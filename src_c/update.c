@@ -22,10 +22,10 @@
     }
 
 /* Which arrays there are and which options are in force is asked in the loops: they wait for memory. */
-static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, real lr, real momentum, real damp, real decay,
-                        real sign, int nesterov)
+static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, double lr, double momentum, double damp,
+                        double decay, double sign, int nesterov)
 {
-    const int has_decay = decay != 0; /* without decay p must not be read into g: 0 times infinity is NaN */
+    const int has_decay = (real)decay != 0; /* without decay p must not be read into g: 0 times infinity is NaN */
     const vec vlr = v_set1(lr), vmomentum = v_set1(momentum), vdamp = v_set1(damp), vdecay = v_set1(decay),
               vsign = v_set1(sign);
     FM_UPDATE(p, n, {
@@ -49,10 +49,11 @@ FM_INLINE vec FM(average)(vec m, vec d, real weight)
                               : v_fma(v_set1(weight), d, v_mul(v_set1(1 - weight), m));
 }
 
-static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, size_t n, real rate, real weight1,
-                         real beta2, real weight2, real inv_root, real eps, real decay, real keep, real sign)
+static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, size_t n, double rate,
+                         double weight1, double beta2, double weight2, double inv_root, double eps, double decay,
+                         double keep, double sign)
 {
-    const int has_decay = decay != 0;
+    const int has_decay = (real)decay != 0;
     const vec vrate = v_set1(rate), vbeta2 = v_set1(beta2), vweight2 = v_set1(weight2), vroot = v_set1(inv_root),
               veps = v_set1(eps), vdecay = v_set1(decay), vkeep = v_set1(keep), vsign = v_set1(sign);
     FM_UPDATE(p, n, {
@@ -73,10 +74,10 @@ static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, si
     })
 }
 
-static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_t n, real rate, real keep,
-                        real weight, real eps, real decay, real momentum, real sign)
+static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_t n, double rate, double keep,
+                        double weight, double eps, double decay, double momentum, double sign)
 {
-    const int has_decay = decay != 0;
+    const int has_decay = (real)decay != 0;
     const vec vrate = v_set1(rate), vkeep = v_set1(keep), vweight = v_set1(weight), veps = v_set1(eps),
               vdecay = v_set1(decay), vmomentum = v_set1(momentum), vsign = v_set1(sign);
     /* What the roundings of s and m leave of s - m^2 where the gradients hardly vary: no variance is below it. */
@@ -102,7 +103,7 @@ static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_
     })
 }
 
-static int FM(unscale_run)(real *x, size_t n, real factor)
+static int FM(unscale_run)(real *x, size_t n, double factor)
 {
     const vec vfactor = v_set1(factor), zero = v_set1(0);
     vec seen = zero; /* 0 times infinity is NaN */
@@ -163,13 +164,13 @@ static double FM(square_sum)(const real *x, size_t n)
 }
 #undef FM_WIDE
 
-static void FM(scale_run)(real *x, size_t n, real factor)
+static void FM(scale_run)(real *x, size_t n, double factor)
 {
     const vec vfactor = v_set1(factor);
     FM_ROW_STORE(x, n, 0, v_mul(AT(x), vfactor))
 }
 
-static void FM(clip_run)(real *x, size_t n, real most)
+static void FM(clip_run)(real *x, size_t n, double most)
 {
     const vec low = v_set1(-most), high = v_set1(most);
     FM_ROW_STORE(x, n, 0, v_min(high, v_max(low, AT(x)))) /* NaN stays */

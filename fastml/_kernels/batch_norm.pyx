@@ -17,7 +17,7 @@ from .. import _check
 from .._check cimport flag, PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, lay, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table32, fm_table64
+from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table
 
 cnp.import_array()
 

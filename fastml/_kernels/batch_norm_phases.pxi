@@ -49,7 +49,7 @@ cdef enum:
 # and channel, in the end the channels' own in the first row: forward, means and sums of squared deviations; origin:
 # scratch per channel forward, what its sums are relative to (find_origins).
 cdef struct Job32:
-    const fm_table32 *fm
+    const fm_table *fm
     Cut cut
     int purpose
     bint training
@@ -73,7 +73,7 @@ cdef struct Job32:
     double *origin
 
 cdef struct Job64:
-    const fm_table64 *fm
+    const fm_table *fm
     Cut cut
     int purpose
     bint training

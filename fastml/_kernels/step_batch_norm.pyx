@@ -2,7 +2,7 @@
 
 from .._check cimport Layout
 from .._environment cimport FM_FLUSH
-from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table32, fm_table64
+from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table
 from .program cimport Args, Kernel, Tile, View, at, kernel
 
 include "batch_norm_phases.pxi"
