@@ -103,6 +103,24 @@ def assert_close(got, want, ulp=8, scale=0.0, what=""):
     assert error <= ulp, f"{what} {error:.3g} ulp, allowed {ulp}"
 
 
+def assert_within(got, want, dtype, scale=1.0, units=40, what=""):
+    """Same dtype and shape; within so many units in the last place of max(|want|, scale)."""
+    assert got.dtype == dtype and got.shape == want.shape, what
+    error = np.abs(got.astype(np.float64) - want) / np.maximum(np.abs(want), scale)
+    assert error.max(initial=0) <= units * np.finfo(dtype).eps, f"{what} {error.max()}"
+
+
+def assert_all_same_bits(got, want, what=""):
+    """As assert_same_bits for each of several arrays, in a sequence or by name."""
+    if isinstance(want, dict):
+        assert got.keys() == want.keys(), what
+        for name, value in want.items():
+            assert_same_bits(got[name], value, f"{what} {name}")
+    else:
+        for k, (g, w) in enumerate(zip(got, want, strict=True)):
+            assert_same_bits(g, w, f"{what} result {k}")
+
+
 def largest(x, axis=-1):
     """Return the largest finite magnitude along an axis, kept: the scale of a difference of such terms."""
     x = np.abs(np.asarray(x, np.float64))

@@ -14,10 +14,11 @@ from fastml._simd import available_targets
 import fastml
 from fastml import _openmp
 
-from .arrays import assert_same_bits
+from .arrays import assert_all_same_bits
 
 #: Whether tests that draw at random may take minutes instead of seconds.
 NIGHTLY = bool(os.environ.get("FASTML_NIGHTLY"))
+THREADS = (1, 2, 3, 7)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,6 +31,14 @@ def with_threads(n, function, *args, **kwargs):
             return function(*args, **kwargs)
     finally:
         _openmp.set_threshold(before)
+
+
+def assert_same_for_any_threads(function, *args, **kwargs):
+    """The results of the call, one or several, have the same bits with teams of any number of threads."""
+    want, *others = (with_threads(n, function, *args, **kwargs) for n in THREADS)
+    for n, got in zip(THREADS[1:], others, strict=True):
+        several = isinstance(want, tuple)
+        assert_all_same_bits(got if several else [got], want if several else [want], f"{n} threads")
 
 
 def run_script(code, timeout=120, **environment):
@@ -63,6 +72,10 @@ def assert_same_on_fma_targets(code):
     if len(targets) < 2:
         pytest.skip("this CPU runs one target with FMA")
     first, *others = (run_on_target(target, code) for target in targets)
-    for other in others:
-        for key, value in first.items():
-            assert_same_bits(other[key], value, key)
+    for target, other in zip(targets[1:], others, strict=True):
+        assert_all_same_bits(other, first, target)
+
+
+def assert_same_past_the_caches(code):
+    """The arrays of the code's dict `result` have the same bits where stores go past the caches."""
+    assert_all_same_bits(run_python(code, FASTML_CACHE_BYTES="1"), run_python(code))

@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import _openmp, _simd, nn, optim, reference
+from fastml import nn, optim, reference
 
 from .common import (
     DTYPES,
     LAYOUTS,
     THREADS,
     assert_same_bits,
+    assert_same_for_any_threads,
+    assert_same_on_fma_targets,
+    assert_same_past_the_caches,
+    assert_within,
     normal,
     relayout,
-    run_on_target,
-    run_python,
-    with_threads,
 )
+from .gradients import assert_gradients
 from .test_step import CLASSES, assert_same_training
 
 # (shape, channel axis): columns and runs of every tail length, several blocks of 64 rows, one run in pieces
@@ -63,13 +65,6 @@ def both(args, **options):
     return answers
 
 
-def close(got, want, dtype, scale=1.0, what=""):
-    """Within 40 units in the last place of max(|want|, scale)."""
-    assert got.dtype == dtype and got.shape == want.shape
-    error = np.abs(got.astype(np.float64) - want) / np.maximum(np.abs(want), scale)
-    assert error.max(initial=0) <= 40 * np.finfo(dtype).eps, f"{what} {error.max()}"
-
-
 def gradients(module, args, grad, **options):
     _, mean, inv_std = reference.batch_norm(**copied(args), training=options.get("training", True))
     return module.batch_norm_backward(
@@ -86,7 +81,7 @@ def test_forward(shape, axis, dtype):
     args, _ = make(shape, axis, dtype, 0.5, 3)
     for training in (True, False) if len(shape) > 1 else (False,):
         for got, want in zip(*both(args, training=training, momentum=0.3, eps=1e-3), strict=True):
-            close(got, want, dtype, 5)
+            assert_within(got, want, dtype, 5)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -96,10 +91,10 @@ def test_backward(shape, axis, dtype, training):
     args, grad = make(shape, axis, dtype, 0.5)
     got, want = (gradients(m, args, grad, training=training) for m in (fastml, reference))
     # Two values a channel cancel nearly all of the gradient: errors are in units of its terms.
-    close(got[0], want[0], dtype, 2 * np.abs(reference.batch_norm(**copied(args))[2]).max())
+    assert_within(got[0], want[0], dtype, 2 * np.abs(reference.batch_norm(**copied(args))[2]).max())
     terms = np.sqrt(grad.size / shape[axis]) * 4
     for g, w in zip(got[1:], want[1:], strict=True):
-        close(g, w, dtype, terms)
+        assert_within(g, w, dtype, terms)
 
 
 @pytest.mark.parametrize("missing", ["weight", "bias", "running_mean", "running_var"])
@@ -110,10 +105,10 @@ def test_optional_arguments(shape, axis, missing):
     for got, want in zip(*both(given), strict=True):
         assert (got is None) == (want is None)
         if got is not None:
-            close(got, want, np.float64)
+            assert_within(got, want, np.float64)
     got, want = (gradients(m, given, grad) for m in (fastml, reference))
     for g, w in zip(got, want, strict=True):
-        close(g, w, np.float64, 20)
+        assert_within(g, w, np.float64, 20)
 
 
 @pytest.mark.parametrize("channels", [3, 16, 700])
@@ -122,8 +117,8 @@ def test_offset_keeps_its_digits(channels, inner):
     """Mean 1e4 and standard deviation 1 in float32: as exact as a float64 computation of the same values."""
     args, _ = make((300, channels, inner), 1, np.float32, 1e4)
     got, want = both(args, eps=0.0)
-    close(got[0], want[0], np.float32, 4)
-    close(got[2], want[2], np.float32)
+    assert_within(got[0], want[0], np.float32, 4)
+    assert_within(got[2], want[2], np.float32)
     np.testing.assert_allclose(got[2], 1 / args["x"].std(axis=(0, 2), dtype=np.float64), rtol=1e-6)
 
 
@@ -144,9 +139,9 @@ def test_variance_of_unlike_parts(shape, kind):
     x = x.reshape(shape[0], *shape[2:], shape[1]).astype(np.float32)
     x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
     got, want = fastml.batch_norm(x, eps=0), reference.batch_norm(x, eps=0)
-    close(got[0], want[0], np.float32, 2)
-    close(got[1], want[1], np.float32, 1 / want[2])  # in units of the standard deviation
-    close(got[2], want[2], np.float32, 0)
+    assert_within(got[0], want[0], np.float32, 2)
+    assert_within(got[1], want[1], np.float32, 1 / want[2])  # in units of the standard deviation
+    assert_within(got[2], want[2], np.float32, 0)
 
 
 @pytest.mark.parametrize("shape", [(130, 20), (40, 3, 500)])
@@ -212,14 +207,7 @@ def test_gradient_is_the_difference_quotient(shape, axis, training):
     got = fastml.batch_norm_backward(
         grad, args["x"], args["weight"], mean, inv_std, training=training, channel_axis=axis
     )
-    for name, g in zip(("x", "weight", "bias"), got, strict=True):
-        quotient, step = np.empty_like(g), 1e-5
-        for i in np.ndindex(g.shape):
-            up, down = args[name].copy(), args[name].copy()
-            up[i] += step
-            down[i] -= step
-            quotient[i] = (loss(**{name: up}) - loss(**{name: down})) / (2 * step)
-        np.testing.assert_allclose(g, quotient, rtol=1e-6, atol=1e-8)
+    assert_gradients(got, loss, {name: args[name] for name in ("x", "weight", "bias")})
 
 
 # --- memory --------------------------------------------------------------------------------------------------
@@ -288,56 +276,36 @@ def test_in_place_and_out(shape):
 BIG = [((129, 260), 1), ((4200, 70), 1), ((2100, 520), 1), ((7, 9, 3000), 1), ((4, 96, 200), 1), ((2, 2, 70_000), 1)]
 
 
+def every_bit(shape, axis, dtype):
+    """All results, forward and backward, and the running statistics."""
+    args, grad = make(shape, axis, dtype, 2.0)
+    forward = fastml.batch_norm(**args)
+    backward = fastml.batch_norm_backward(grad, args["x"], args["weight"], *forward[1:], channel_axis=axis)
+    return *forward, args["running_mean"], args["running_var"], *backward
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("shape", "axis"), BIG)
 def test_threads_show_in_no_bit(shape, axis, dtype):
-    args, grad = make(shape, axis, dtype, 2.0)
-    threshold = _openmp.get_threshold()
-    _openmp.set_threshold(0)
-    try:
-        seen = []
-        for n in THREADS:
-            a = copied(args)
-            forward = with_threads(n, fastml.batch_norm, **a)
-            backward = with_threads(
-                n, fastml.batch_norm_backward, grad, a["x"], a["weight"], *forward[1:], channel_axis=axis
-            )
-            seen.append((*forward, a["running_mean"], a["running_var"], *backward))
-    finally:
-        _openmp.set_threshold(threshold)
-    for other in seen[1:]:
-        for got, want in zip(other, seen[0], strict=True):
-            assert_same_bits(got, want)
+    assert_same_for_any_threads(every_bit, shape, axis, dtype)
 
 
 CODE = """
-import numpy as np, fastml
-from tests.test_batch_norm import BIG, make
+import numpy as np
+from tests.test_batch_norm import BIG, every_bit
 result = {}
 for shape, axis in [*BIG, ((5, 3), 1), ((67, 33), 1), ((3, 5, 49), 1)]:
     for dtype in (np.float32, np.float64):
-        args, grad = make(shape, axis, dtype, 2.0)
-        forward = fastml.batch_norm(**args)
-        backward = fastml.batch_norm_backward(grad, args["x"], args["weight"], *forward[1:], channel_axis=axis)
-        arrays = *forward, args["running_mean"], args["running_var"], *backward
-        result |= {f"{shape} {dtype.__name__} {k}": a for k, a in enumerate(arrays)}
+        result |= {f"{shape} {dtype.__name__} {k}": a for k, a in enumerate(every_bit(shape, axis, dtype))}
 """
 
 
 def test_targets_show_in_no_bit():
-    fused = [t for t in _simd.available_targets() if t != "baseline"]
-    if len(fused) < 2:
-        pytest.skip("this CPU runs one FMA target")
-    want, *others = (run_on_target(t, CODE) for t in fused)
-    for other in others:
-        for name, value in want.items():
-            assert_same_bits(other[name], value, name)
+    assert_same_on_fma_targets(CODE)
 
 
 def test_stores_past_the_caches():
-    want, got = run_python(CODE), run_python(CODE, FASTML_CACHE_BYTES="1")
-    for name, value in want.items():
-        assert_same_bits(got[name], value, name)
+    assert_same_past_the_caches(CODE)
 
 
 # --- errors --------------------------------------------------------------------------------------------------

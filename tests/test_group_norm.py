@@ -6,7 +6,16 @@ import pytest
 import fastml
 from fastml import nn, optim, reference
 
-from .common import DTYPES, THREADS, assert_same_bits, normal, run_python, with_threads
+from .common import (
+    DTYPES,
+    THREADS,
+    assert_same_bits,
+    assert_same_for_any_threads,
+    assert_same_past_the_caches,
+    assert_within,
+    normal,
+)
+from .gradients import assert_gradients
 from .test_step import CLASSES, assert_same_training, assert_twins, explicit, twins
 
 # (shape, groups): runs shorter and longer than two vectors, groups beyond a batch, blocks of one to many samples
@@ -27,13 +36,6 @@ def make(shape, dtype=np.float64, offset=0.0):
     return normal(shape, dtype, 1, 2) + dtype(offset), weight, bias, normal(shape, dtype, 2)
 
 
-def close(got, want, dtype, scale=1.0, what=""):
-    """Within 40 units in the last place of max(|want|, scale)."""
-    assert got.dtype == dtype and got.shape == want.shape, what
-    error = np.abs(got.astype(np.float64) - want) / np.maximum(np.abs(want), scale)
-    assert error.max(initial=0) <= 40 * np.finfo(dtype).eps, f"{what} {error.max()}"
-
-
 # --- against the reference -----------------------------------------------------------------------------------
 
 
@@ -44,7 +46,7 @@ def test_forward(shape, groups, dtype):
     for w, b in ((weight, bias), (weight, None), (None, bias), (None, None)):
         got, want = (m.group_norm(x, groups, w, b, eps=1e-3) for m in (fastml, reference))
         for g, t, scale in zip(got, want, (10, 5, 1), strict=True):
-            close(g, t, dtype, scale, f"{w is None} {b is None}")
+            assert_within(g, t, dtype, scale, what=f"{w is None} {b is None}")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -56,7 +58,7 @@ def test_backward(shape, groups, dtype):
     for w in (weight, None):
         got, want = (m.group_norm_backward(grad, x, groups, w, mean, inv_std) for m in (fastml, reference))
         for g, t, scale in zip(got, want, (8 * max(1, inv_std.max()), sums, sums), strict=True):
-            close(g, t, dtype, scale, f"{w is None}")
+            assert_within(g, t, dtype, scale, what=f"{w is None}")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -77,8 +79,8 @@ def test_offset_keeps_its_digits(places, groups):
     """Mean 1e4 and standard deviation 1 in float32: as exact as a float64 computation of the same values."""
     x = normal((5, 64, places), np.float32, 1) + np.float32(1e4)
     got, want = fastml.group_norm(x, groups, eps=0.0), reference.group_norm(x, groups, eps=0.0)
-    close(got[0], want[0], np.float32, 4)
-    close(got[2], want[2], np.float32)
+    assert_within(got[0], want[0], np.float32, 4)
+    assert_within(got[2], want[2], np.float32)
 
 
 @pytest.mark.parametrize("places", [2, 40])
@@ -142,14 +144,7 @@ def test_gradient_is_the_difference_quotient(shape, groups):
 
     _, mean, inv_std = fastml.group_norm(x, groups, weight, bias)
     got = fastml.group_norm_backward(grad, x, groups, weight, mean, inv_std)
-    for name, g in zip(args, got, strict=True):
-        quotient, step = np.empty_like(g), 1e-5
-        for i in np.ndindex(g.shape):
-            up, down = args[name].copy(), args[name].copy()
-            up[i] += step
-            down[i] -= step
-            quotient[i] = (loss(**{name: up}) - loss(**{name: down})) / (2 * step)
-        np.testing.assert_allclose(g, quotient, rtol=1e-6, atol=1e-7)
+    assert_gradients(got, loss, args, atol=1e-7)
 
 
 # --- memory and bits -----------------------------------------------------------------------------------------
@@ -173,10 +168,7 @@ def every_bit(shape, groups, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("shape", "groups"), BIG)
 def test_threads_show_in_no_bit(shape, groups, dtype):
-    want = every_bit(shape, groups, dtype)
-    for n in THREADS:
-        for got, w in zip(with_threads(n, every_bit, shape, groups, dtype), want, strict=True):
-            assert_same_bits(got, w)
+    assert_same_for_any_threads(every_bit, shape, groups, dtype)
 
 
 @pytest.mark.parametrize(("shape", "groups"), BIG)
@@ -204,15 +196,12 @@ def test_backward_into_either_input():
 
 
 def test_stores_past_the_caches():
-    code = """
+    assert_same_past_the_caches("""
         import numpy as np
         from tests.test_group_norm import BIG, every_bit
         shapes = [*BIG, ((2, 4, 700), 2), ((3, 1200), 2)]
         result = {f"{s} {k}": a for s, g in shapes for k, a in enumerate(every_bit(s, g, np.float32))}
-    """
-    want, got = run_python(code), run_python(code, FASTML_CACHE_BYTES="1")
-    for name, value in want.items():
-        assert_same_bits(got[name], value, name)
+    """)
 
 
 # --- errors --------------------------------------------------------------------------------------------------

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import _simd, nn, optim, reference
+from fastml import nn, optim, reference
 
-from .common import DTYPES, LENGTHS, THREADS, assert_same_bits, normal, run_on_target, run_python, with_threads
+from .common import (
+    DTYPES,
+    LENGTHS,
+    assert_same_bits,
+    assert_same_for_any_threads,
+    assert_same_on_fma_targets,
+    assert_same_past_the_caches,
+    assert_within,
+    normal,
+)
+from .gradients import assert_gradients
 from .test_step import assert_same_training
 
 # (shape, axis): rows of every tail length, several groups and blocks of rows, long rows, several and other axes
@@ -30,13 +40,6 @@ def make(shape, axis, dtype=np.float64, offset=0.0, spread=1.0):
     return x, weight, normal(part, dtype, 2), normal(shape, dtype, 3)
 
 
-def close(got, want, dtype, scale=1.0, units=40):
-    """Within so many units in the last place of max(|want|, scale)."""
-    assert got.dtype == dtype and got.shape == want.shape
-    error = np.abs(got.astype(np.float64) - want) / np.maximum(np.abs(want), scale)
-    assert error.max(initial=0) <= units * np.finfo(dtype).eps, error.max()
-
-
 @every_dtype
 @every_case
 def test_forward(shape, axis, dtype):
@@ -45,7 +48,7 @@ def test_forward(shape, axis, dtype):
         got = fastml.layer_norm(x, *given, axis=axis, eps=1e-3)
         want = reference.layer_norm(x, *given, axis=axis, eps=1e-3)
         for g, w in zip(got, want, strict=True):
-            close(g, w, dtype, 5)
+            assert_within(g, w, dtype, 5)
 
 
 @every_dtype
@@ -56,9 +59,9 @@ def test_backward(shape, axis, dtype):
     for given in (weight, None):
         got = fastml.layer_norm_backward(grad, x, given, mean, inv_std, axis=axis)
         want = reference.layer_norm_backward(grad, x, given, mean, inv_std, axis=axis)
-        close(got[0], want[0], dtype, 8 * np.abs(inv_std).max())
+        assert_within(got[0], want[0], dtype, 8 * np.abs(inv_std).max())
         for g, w in zip(got[1:], want[1:], strict=True):
-            close(g, w, dtype, 4 * np.sqrt(mean.size))
+            assert_within(g, w, dtype, 4 * np.sqrt(mean.size))
 
 
 @every_case
@@ -87,14 +90,7 @@ def test_gradient_is_the_difference_quotient(shape, axis):
 
     _, mean, inv_std = fastml.layer_norm(**args, axis=axis)
     got = fastml.layer_norm_backward(grad, x, weight, mean, inv_std, axis=axis)
-    for name, g in zip(args, got, strict=True):
-        quotient, step = np.empty_like(g), 1e-5
-        for i in np.ndindex(g.shape):
-            up, down = args[name].copy(), args[name].copy()
-            up[i] += step
-            down[i] -= step
-            quotient[i] = (loss(**{name: up}) - loss(**{name: down})) / (2 * step)
-        np.testing.assert_allclose(g, quotient, rtol=1e-6, atol=1e-8)
+    assert_gradients(got, loss, args)
 
 
 @pytest.mark.parametrize("n", [5, 64, 700, 9000])
@@ -102,7 +98,7 @@ def test_offset_keeps_its_digits(n):
     """Mean 1e4 and standard deviation 1 in float32: as exact as a float64 computation of the same values."""
     x, weight, bias, _ = make((30, n), -1, np.float32, 1e4)
     got, want = (m.layer_norm(x, weight, bias, eps=0.0) for m in (fastml, reference))
-    close(got[0], want[0], np.float32, 4)
+    assert_within(got[0], want[0], np.float32, 4)
     np.testing.assert_allclose(got[2], 1 / x.std(axis=1, dtype=np.float64, keepdims=True), rtol=1e-6)
 
 
@@ -149,17 +145,17 @@ def test_in_place_and_out():
 BIG = [(129, 260), (4200, 70), (70, 3000), (5, 30_000), (2100, 33)]
 
 
+def every_bit(shape, dtype):
+    """All results, forward and backward."""
+    x, weight, bias, grad = make(shape, -1, dtype, 2.0)
+    forward = fastml.layer_norm(x, weight, bias)
+    return *forward, *fastml.layer_norm_backward(grad, x, weight, *forward[1:])
+
+
 @every_dtype
 def test_threads_show_in_no_bit(dtype):
     for shape in BIG:
-        x, weight, bias, grad = make(shape, -1, dtype, 2.0)
-        seen = []
-        for n in THREADS:
-            forward = with_threads(n, fastml.layer_norm, x, weight, bias)
-            seen.append((*forward, *with_threads(n, fastml.layer_norm_backward, grad, x, weight, *forward[1:])))
-        for other in seen[1:]:
-            for got, want in zip(other, seen[0], strict=True):
-                assert_same_bits(got, want, f"{shape}")
+        assert_same_for_any_threads(every_bit, shape, dtype)
 
 
 @every_dtype
@@ -179,32 +175,21 @@ def test_rows_do_not_know_their_neighbours(dtype):
 
 
 CODE = """
-import numpy as np, fastml
-from tests.test_layer_norm import BIG, make
+import numpy as np
+from tests.test_layer_norm import BIG, every_bit
 result = {}
 for shape in [*BIG, (5, 3), (67, 33), (7, 513), (39, 272)]:
     for dtype in (np.float32, np.float64):
-        x, weight, bias, grad = make(shape, -1, dtype, 2.0)
-        forward = fastml.layer_norm(x, weight, bias)
-        arrays = *forward, *fastml.layer_norm_backward(grad, x, weight, *forward[1:])
-        result |= {f"{shape} {dtype.__name__} {k}": a for k, a in enumerate(arrays)}
+        result |= {f"{shape} {dtype.__name__} {k}": a for k, a in enumerate(every_bit(shape, dtype))}
 """
 
 
 def test_targets_show_in_no_bit():
-    fused = [t for t in _simd.available_targets() if t != "baseline"]
-    if len(fused) < 2:
-        pytest.skip("this CPU runs one FMA target")
-    want, *others = (run_on_target(t, CODE) for t in fused)
-    for other in others:
-        for name, value in want.items():
-            assert_same_bits(other[name], value, name)
+    assert_same_on_fma_targets(CODE)
 
 
 def test_stores_past_the_caches():
-    want, got = run_python(CODE), run_python(CODE, FASTML_CACHE_BYTES="1")
-    for name, value in want.items():
-        assert_same_bits(got[name], value, name)
+    assert_same_past_the_caches(CODE)
 
 
 # --- errors --------------------------------------------------------------------------------------------------

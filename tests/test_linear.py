@@ -12,7 +12,16 @@ import pytest
 import fastml
 from fastml import _simd, reference
 
-from .common import DTYPES, ROOT, THREADS, assert_same_bits, normal, relayout, run_on_target, with_threads
+from .common import (
+    DTYPES,
+    ROOT,
+    assert_same_bits,
+    assert_same_for_any_threads,
+    assert_same_on_fma_targets,
+    normal,
+    relayout,
+    with_threads,
+)
 
 # (rows, out, in): tails of every tile (6 and 8 rows, 8, 16 and 32 columns), of vectors, and of blocks of in.
 TAILS = (0, 1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 47, 65)
@@ -239,13 +248,12 @@ def test_an_element_does_not_depend_on_the_others(dtype):
 def test_same_bits_for_any_number_of_threads(dtype):
     for shape in (*LARGE, (2000, 17, 700), (17, 2000, 700)):
         x, weight, bias = operands(*shape, dtype)
-        results = []
-        for n in THREADS:
-            y = with_threads(n, fastml.linear, x, weight, bias, activation="relu")
-            results.append((y, *with_threads(n, fastml.linear_backward, y, x, weight)))
-        for other in results[1:]:
-            for got, want in zip(other, results[0], strict=True):
-                assert_same_bits(got, want, str(shape))
+        assert_same_for_any_threads(both_ways, x, weight, bias, activation="relu")
+
+
+def both_ways(x, weight, bias, **options):
+    y = fastml.linear(x, weight, bias, **options)
+    return y, *fastml.linear_backward(y, x, weight)
 
 
 CODE = f"""
@@ -255,20 +263,14 @@ result = {{}}
 for dtype in DTYPES:
     for shape in {(*LARGE, (7, 33, 257), (13, 15, 18))}:
         x, weight, bias = operands(*shape, dtype)
-        y = fastml.linear(x, weight, bias)
-        arrays = (y, *fastml.linear_backward(y, x, weight), fastml.linear(np.asfortranarray(x), weight))
-        result[f"{{shape}} {{np.dtype(dtype)}}"] = [hashlib.sha256(a.tobytes()).hexdigest() for a in arrays]
+        arrays = *both_ways(x, weight, bias), fastml.linear(np.asfortranarray(x), weight)
+        digests = [list(hashlib.sha256(a.tobytes()).digest()) for a in arrays]
+        result[f"{{shape}} {{np.dtype(dtype)}}"] = np.array(digests)
 """
 
 
 def test_same_bits_on_every_fma_target():
-    targets = [target for target in _simd.available_targets() if target != "baseline"]
-    if len(targets) < 2:
-        pytest.skip(f"this CPU runs {targets}")
-    first, *others = (run_on_target(target, CODE) for target in targets)
-    for other in others:
-        for name, want in first.items():
-            assert other[name].tolist() == want.tolist(), name
+    assert_same_on_fma_targets(CODE)
 
 
 @pytest.mark.skipif("baseline" not in _simd.built_targets(), reason="no baseline in this build")

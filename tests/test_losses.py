@@ -12,14 +12,13 @@ from .arrays import tally
 from .common import (
     DTYPES,
     LENGTHS,
-    THREADS,
     assert_close,
     assert_same_bits,
+    assert_same_for_any_threads,
     assert_same_on_fma_targets,
+    assert_same_past_the_caches,
     normal,
-    run_python,
     ulp_error,
-    with_threads,
 )
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -287,11 +286,7 @@ def test_same_bits_for_any_number_of_threads(name):
     """Also where the blocks make more than one parallel region."""
     x, target = make((1030 * BLOCK + 5,), np.float32)
     for reduction in ("mean", "none"):
-        want = with_threads(1, with_grad, name, x, target, reduction=reduction)
-        for n in THREADS[1:]:
-            got = with_threads(n, with_grad, name, x, target, reduction=reduction)
-            assert_same_bits(got[0], want[0])
-            assert_same_bits(got[1], want[1])
+        assert_same_for_any_threads(with_grad, name, x, target, reduction=reduction)
 
 
 CODE = """
@@ -322,10 +317,7 @@ def test_same_bits_on_every_target_with_fma():
 
 def test_results_beyond_the_cache():
     """Storing past the caches changes no bit."""
-    want, got = run_python(CODE), run_python(CODE, FASTML_CACHE_BYTES="1")
-    assert sorted(got) == sorted(want)
-    for key in want:
-        assert_same_bits(got[key], want[key], key)
+    assert_same_past_the_caches(CODE)
 
 
 # --- out= and errors -----------------------------------------------------------------------------------------

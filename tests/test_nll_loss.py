@@ -11,12 +11,11 @@ from fastml import nn, reference
 from .common import (
     DTYPES,
     LENGTHS,
-    THREADS,
     assert_close,
     assert_same_bits,
+    assert_same_for_any_threads,
     assert_same_on_fma_targets,
     normal,
-    with_threads,
 )
 from .test_cross_entropy import REDUCTIONS, SHAPES
 from .test_cross_entropy import make as make_logits
@@ -151,12 +150,7 @@ def test_same_bits_for_any_number_of_threads():
         for shape, axis in (((40_000, 10), 1), ((40, 3000), 1), ((30, 50, 700), 1)):
             x, target, weight = make(shape, axis, np.float32, hard)
             for options in ({}, {"weight": weight, "label_smoothing": 0.1}):
-                call = fastml.nll_loss_with_grad, x, target, axis
-                want = with_threads(1, *call, **options)
-                for n in THREADS[1:]:
-                    got = with_threads(n, *call, **options)
-                    assert_same_bits(got[0], want[0])
-                    assert_same_bits(got[1], want[1])
+                assert_same_for_any_threads(fastml.nll_loss_with_grad, x, target, axis, **options)
 
 
 CODE = """

@@ -6,8 +6,16 @@ import pytest
 import fastml
 from fastml import nn, reference
 
-from .common import DTYPES, THREADS, assert_same_bits, normal, run_python, with_threads
-from .test_layer_norm import BIG, close, every_case, every_dtype, make
+from .common import (
+    DTYPES,
+    assert_same_bits,
+    assert_same_for_any_threads,
+    assert_same_past_the_caches,
+    assert_within,
+    normal,
+)
+from .gradients import assert_gradients
+from .test_layer_norm import BIG, every_case, every_dtype, make
 
 
 @every_dtype
@@ -18,7 +26,7 @@ def test_forward(shape, axis, dtype):
         got = fastml.rms_norm(x, given, axis=axis, eps=1e-3)
         want = reference.rms_norm(x, given, axis=axis, eps=1e-3)
         for g, w in zip(got, want, strict=True):
-            close(g, w, dtype, 0.1, 8)
+            assert_within(g, w, dtype, 0.1, 8)
 
 
 @every_dtype
@@ -29,8 +37,8 @@ def test_backward(shape, axis, dtype):
     for given in (weight, None):
         got = fastml.rms_norm_backward(grad, x, given, inv_rms, axis=axis)
         want = reference.rms_norm_backward(grad, x, given, inv_rms, axis=axis)
-        close(got[0], want[0], dtype, 8 * np.abs(inv_rms).max())
-        close(got[1], want[1], dtype, 4 * np.sqrt(inv_rms.size))
+        assert_within(got[0], want[0], dtype, 8 * np.abs(inv_rms).max())
+        assert_within(got[1], want[1], dtype, 4 * np.sqrt(inv_rms.size))
 
 
 @every_case
@@ -59,14 +67,7 @@ def test_gradient_is_the_difference_quotient(shape, axis):
 
     _, inv_rms = fastml.rms_norm(**args, axis=axis)
     got = fastml.rms_norm_backward(grad, x, weight, inv_rms, axis=axis)
-    for name, g in zip(args, got, strict=True):
-        quotient, step = np.empty_like(g), 1e-5
-        for i in np.ndindex(g.shape):
-            up, down = args[name].copy(), args[name].copy()
-            up[i] += step
-            down[i] -= step
-            quotient[i] = (loss(**{name: up}) - loss(**{name: down})) / (2 * step)
-        np.testing.assert_allclose(g, quotient, rtol=1e-6, atol=1e-8)
+    assert_gradients(got, loss, args)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e19, 1e30, 1e38])
@@ -74,15 +75,15 @@ def test_squares_neither_overflow_nor_vanish(scale):
     x = (normal((4, 700), np.float32, 1).clip(-3, 3) * scale).astype(np.float32)
     y, inv_rms = fastml.rms_norm(x, eps=0.0)
     want = reference.rms_norm(x, eps=0.0)
-    close(y, want[0], np.float32, 1e-3, 8)
+    assert_within(y, want[0], np.float32, 1e-3, 8)
     np.testing.assert_allclose(inv_rms, want[1], rtol=1e-6)
     grad = normal((4, 700), np.float32, 2)
     got, want = (m.rms_norm_backward(grad, x, None, inv_rms) for m in (fastml, reference))
     if (inv_rms < np.finfo(np.float32).tiny).all():  # counts as 0 in gradients
         assert not got[0].any() and not got[1].any()
     else:
-        close(got[0] * np.float32(scale), want[0] * scale, np.float32, 8)
-        close(got[1], want[1], np.float32, 8)
+        assert_within(got[0] * np.float32(scale), want[0] * scale, np.float32, 8)
+        assert_within(got[1], want[1], np.float32, 8)
 
 
 def test_rows_that_are_not_finite():
@@ -108,35 +109,26 @@ def test_empty():
         assert dx.shape == shape and dweight.shape == part and not dweight.any()
 
 
+def every_bit(shape, dtype):
+    """All results, forward and backward."""
+    x, weight, _, grad = make(shape, -1, dtype, 2.0)
+    y, inv_rms = fastml.rms_norm(x, weight)
+    return y, inv_rms, *fastml.rms_norm_backward(grad, x, weight, inv_rms)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_show_in_no_bit(dtype):
     for shape in BIG:
-        x, weight, _, grad = make(shape, -1, dtype, 2.0)
-        seen = []
-        for n in THREADS:
-            y, inv_rms = with_threads(n, fastml.rms_norm, x, weight)
-            seen.append((y, inv_rms, *with_threads(n, fastml.rms_norm_backward, grad, x, weight, inv_rms)))
-        for other in seen[1:]:
-            for got, want in zip(other, seen[0], strict=True):
-                assert_same_bits(got, want, f"{shape}")
-
-
-CODE = """
-import numpy as np, fastml
-from tests.test_layer_norm import BIG, make
-result = {}
-for shape in [*BIG, (7, 513), (39, 272), (9, 5000), (6, 20_000)]:
-    x, weight, _, grad = make(shape, -1, np.float32, 2.0)
-    y, inv_rms = fastml.rms_norm(x, weight)
-    arrays = y, inv_rms, *fastml.rms_norm_backward(grad, x, weight, inv_rms)
-    result |= {f"{shape} {k}": a for k, a in enumerate(arrays)}
-"""
+        assert_same_for_any_threads(every_bit, shape, dtype)
 
 
 def test_stores_past_the_caches():
-    want, got = run_python(CODE), run_python(CODE, FASTML_CACHE_BYTES="1")
-    for name, value in want.items():
-        assert_same_bits(got[name], value, name)
+    assert_same_past_the_caches("""
+        import numpy as np
+        from tests.test_rms_norm import BIG, every_bit
+        shapes = [*BIG, (7, 513), (39, 272), (9, 5000), (6, 20_000)]
+        result = {f"{s} {k}": a for s in shapes for k, a in enumerate(every_bit(s, np.float32))}
+    """)
 
 
 # --- errors --------------------------------------------------------------------------------------------------

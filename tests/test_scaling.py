@@ -7,7 +7,7 @@ from fastml._kernels import scaling
 from fastml.preprocessing import Normalizer, StandardScaler, _passes
 from fastml.reference import scaling as reference
 
-from .common import DTYPES, THREADS, run_on_target, with_threads
+from .common import DTYPES, THREADS, assert_same_on_fma_targets, with_threads
 from .test_preprocessing import RTOL, SCALERS, matrix
 
 # A lone element, tails of vectors and groups of rows, panels of columns, several chunks.
@@ -124,11 +124,4 @@ def test_same_bits_for_every_number_of_threads():
 
 
 def test_same_bits_on_every_target():
-    from fastml import _simd
-
-    targets = [t for t in _simd.available_targets() if t != "baseline"]
-    if len(targets) < 2:
-        pytest.skip("one target")
-    want, *others = [run_on_target(target, RESULTS) for target in targets]
-    for got in others:
-        assert [name for name in want if got[name].tobytes() != want[name].tobytes()] == []
+    assert_same_on_fma_targets(RESULTS)
