@@ -62,15 +62,15 @@ SHARED = "fastml._cyutility"
 #: call 0.05 to 0.2 microseconds slower, except these, whose own code is what a small call or a training step waits for.
 FOR_SPEED = {
     "fastml._kernels.activations",
-    "fastml._kernels.caller",
     "fastml._kernels.classification",
     "fastml._kernels.one_hot",
-    "fastml._kernels.program",
     "fastml._kernels.softmax",
-    "fastml._kernels.step_batch_norm",
-    "fastml._kernels.step_elementwise",
-    "fastml._kernels.step_linear",
-    "fastml._kernels.step_update",
+    "fastml._kernels.step.batch_norm",
+    "fastml._kernels.step.caller",
+    "fastml._kernels.step.elementwise",
+    "fastml._kernels.step.linear",
+    "fastml._kernels.step.program",
+    "fastml._kernels.step.update",
     "fastml._kernels.updates",
     "fastml._tracked",
 }

@@ -17,8 +17,9 @@ BELOW = {
     "reference": set(),
     "_kernels": set(),
     "ops": {"_kernels"},
+    "step": {"_kernels"},
     "optim": {"ops", "_kernels"},
-    "nn": {"ops", "_kernels", "optim"},
+    "nn": {"step", "ops", "_kernels", "optim"},
     "data": {"ops", "_kernels"},
     "metrics": {"ops", "_kernels"},
     "preprocessing": {"ops", "_kernels"},
@@ -117,6 +118,6 @@ def test_submodules_load_on_first_use(name):
 
 def test_every_public_folder_loads_on_first_use():
     rooms = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists() and not p.name.startswith("_")}
-    assert rooms - set(fastml._SUBMODULES) == {"cli", "ops", "verify"}
+    assert rooms - set(fastml._SUBMODULES) == {"cli", "ops", "step", "verify"}
     with pytest.raises(AttributeError, match="module 'fastml' has no attribute 'nothing'"):
         _ = fastml.nothing

@@ -13,7 +13,7 @@ from .. import _check
 from .._check cimport flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
-from .program cimport Numbers
+from .step.program cimport Numbers
 from .updates cimport CUT_AT, Place, Places, as_tuple, finish, maybe_tuple, option, place, run
 
 cdef double COST = 0.07  # nanoseconds a byte of parameters on one thread

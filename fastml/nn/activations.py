@@ -6,7 +6,8 @@ import numpy as np
 
 from .._check import choice, nonzero, number
 from .._kernels import activations as _kernel
-from .._kernels import step_elementwise, step_linear
+from .._kernels.step import elementwise as tiles
+from .._kernels.step import linear as linear_tiles
 from ..ops import activations as ops
 from ._reuse import Results
 from .module import Module
@@ -39,16 +40,16 @@ class ReLU(Module):
 
     def lower(self, plan, x, name):
         y = plan.over(x)
-        if y is x and x.made_by is not None and x.made_by.kernel is step_linear.linear:
+        if y is x and x.made_by is not None and x.made_by.kernel is linear_tiles.linear:
             x.made_by.rectify()
         else:
-            plan.emit(step_elementwise.relu, [y], [x], rows=[], columns=[])
+            plan.emit(tiles.relu, [y], [x], rows=[], columns=[])
         y.gate = y.kept = True
 
         def backward(dy, wanted):
             if dy.gate:  # a dropout behind it has done it already
                 return dy
-            plan.emit(step_elementwise.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[1])
+            plan.emit(tiles.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[1])
             return dy
 
         return y, backward
@@ -86,12 +87,10 @@ class _Smooth(Module):
         plan.keep(x)
         y = plan.activation(x.cols, shape=x.shape)
         kind, numbers = self._program()
-        plan.emit(step_elementwise.unary, [y], [x], rows=[], columns=[], integers=[kind], reals=numbers)
+        plan.emit(tiles.unary, [y], [x], rows=[], columns=[], integers=[kind], reals=numbers)
 
         def backward(dy, wanted):
-            plan.emit(
-                step_elementwise.unary_backward, [dy], [dy, x], rows=[], columns=[], integers=[kind], reals=numbers
-            )
+            plan.emit(tiles.unary_backward, [dy], [dy, x], rows=[], columns=[], integers=[kind], reals=numbers)
             return dy
 
         return y, backward

@@ -4,8 +4,8 @@ import numpy as np
 
 from .._check import choice, flag, integer, number, size
 from .._environment import full
-from .._kernels import step_batch_norm
-from .._kernels.program import Stale
+from .._kernels.step import batch_norm as tiles
+from .._kernels.step.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -140,10 +140,10 @@ class BatchNorm(Module):
         running_mean, running_var = (plan.outside(a, f"{name}.{what}", (n,)) for what, a in statistics.items())
         y, mean, inv_std = plan.like(x), plan.vector(f"{name}.mean", n), plan.vector(f"{name}.inv_std", n)
         plan.keep(x)
-        scratch = step_batch_norm.scratch_bytes
+        scratch = tiles.scratch_bytes
         moved = [m for m in (running_mean, running_var) if m is not None]
         numbers = plan.emit(
-            step_batch_norm.batch_norm, [y, mean, inv_std], [x, weight, bias, running_mean, running_var],
+            tiles.batch_norm, [y, mean, inv_std], [x, weight, bias, running_mean, running_var],
             cols=n, also=moved, columns=[], scratch=scratch, integers=[places, self.convention == "torch"],
         )  # fmt: skip
         probe, known = np.zeros((2, 1), plan.dtype), None
@@ -171,7 +171,7 @@ class BatchNorm(Module):
         def backward(dy, wanted):
             dweight, dbias = plan.vector(f"d{name}.weight", n), plan.vector(f"d{name}.bias", n)
             plan.emit(
-                step_batch_norm.batch_norm_backward, [dy, dweight, dbias], [dy, x, weight, mean, inv_std],
+                tiles.batch_norm_backward, [dy, dweight, dbias], [dy, x, weight, mean, inv_std],
                 cols=n, columns=[], scratch=scratch, integers=[places],
             )  # fmt: skip
             for parameter, value, gradient in ((self.weight, weight, dweight), (self.bias, bias, dbias)):

@@ -3,13 +3,13 @@
 import numpy as np
 
 from .._check import as_numbers, number
-from .._kernels import step_cross_entropy
+from .._kernels.step import cross_entropy as tiles
 from .._tracked import Tracked
 from ..ops.cross_entropy import cross_entropy_with_grad
 from ..ops.nll_loss import nll_loss_with_grad
+from ..step.plan import GIVEN
 from ._reuse import Results
 from .losses import check_reduction, reduced
-from .plan import GIVEN
 
 
 class _ClassLoss(Tracked):
@@ -60,11 +60,11 @@ class _ClassLoss(Tracked):
         sums.result = True
         numbers = plan.emit(
             self._kernel, [dx, sums, losses], [x, target, weight],
-            rows=[weight], multiple=step_cross_entropy.group_rows(x.cols),
+            rows=[weight], multiple=tiles.group_rows(x.cols),
         )  # fmt: skip
 
         def bind(program):
-            return step_cross_entropy.Labels(
+            return tiles.Labels(
                 program, numbers, target.index, sums.index, x.cols, None if weight is None else weight.array,
                 self.ignore_index, self.label_smoothing, self.z_loss, self.reduction == "mean",
             )  # fmt: skip
@@ -98,7 +98,7 @@ class CrossEntropyLoss(_ClassLoss):
     """
 
     _with_grad = staticmethod(cross_entropy_with_grad)
-    _kernel = step_cross_entropy.cross_entropy
+    _kernel = tiles.cross_entropy
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class NLLLoss(_ClassLoss):
     """
 
     _with_grad = staticmethod(nll_loss_with_grad)
-    _kernel = step_cross_entropy.nll_loss
+    _kernel = tiles.nll_loss
 
     def __init__(self, weight=None, *, ignore_index=None, label_smoothing=0.0, reduction="mean", axis=-1):
         super().__init__(weight, ignore_index, label_smoothing, reduction, axis)

@@ -6,8 +6,8 @@ import numpy as np
 
 from .. import _check
 from .._environment import flush, full
-from .._kernels import step_elementwise
-from .._kernels.program import Numbers
+from .._kernels.step import elementwise as tiles
+from .._kernels.step.program import Numbers
 from ..ops.dropout import dropout, dropout_backward, dropout_mask
 from ._reuse import Results
 from .module import Module
@@ -61,7 +61,7 @@ class _Dropping(Module):
     def _threshold(self):
         """What the step's kernels take for p; ValueError and TypeError as in forward."""
         dropout([], self.p, seed=self.seed)
-        return step_elementwise.dropout_threshold(self.p)
+        return tiles.dropout_threshold(self.p)
 
     def extra_repr(self):
         return f"p={self.p}"
@@ -112,7 +112,7 @@ class Dropout(_Dropping):
         threshold, scale = self._threshold()
         y = plan.over(x, adds_zeros=True)
         numbers = plan.emit(
-            step_elementwise.dropout,
+            tiles.dropout,
             [y],
             [x],
             rows=[],
@@ -126,10 +126,10 @@ class Dropout(_Dropping):
 
         def backward(dy, wanted):
             if gate:  # dropped or not above zero: either way no gradient, and no mask to draw again
-                plan.emit(step_elementwise.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[scale])
+                plan.emit(tiles.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[scale])
                 dy.gate = True
             else:
-                plan.emit(step_elementwise.dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
+                plan.emit(tiles.dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
             return dy
 
         return y, backward
@@ -175,7 +175,7 @@ class _ChannelDropout(_Dropping):
         threshold, scale = self._threshold()
         y = plan.over(x)
         numbers = plan.emit(
-            step_elementwise.channel_dropout,
+            tiles.channel_dropout,
             [y],
             [x],
             rows=[],
@@ -186,7 +186,7 @@ class _ChannelDropout(_Dropping):
         self._draw(plan, x.shape[0], numbers)
 
         def backward(dy, wanted):
-            plan.emit(step_elementwise.channel_dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
+            plan.emit(tiles.channel_dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
             return dy
 
         return y, backward
@@ -307,14 +307,12 @@ class AlphaDropout(_Dropping):
         y = plan.over(x)
         line = self._line()
         integers = [self.seed, 0, threshold]
-        numbers = plan.emit(
-            step_elementwise.alpha_dropout, [y], [x], rows=[], columns=[], reals=line, integers=integers
-        )
+        numbers = plan.emit(tiles.alpha_dropout, [y], [x], rows=[], columns=[], reals=line, integers=integers)
         gradient = Numbers(line[:1], integers)
         self._draw(plan, x.cols, numbers, gradient)
 
         def backward(dy, wanted):
-            plan.emit(step_elementwise.dropout, [dy], [dy], rows=[], columns=[], numbers=gradient)
+            plan.emit(tiles.dropout, [dy], [dy], rows=[], columns=[], numbers=gradient)
             return dy
 
         return y, backward

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .._check import flag, number, shape_of, size
-from .._kernels import step_group_norm
+from .._kernels.step import group_norm as tiles
 from ..ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -50,7 +50,7 @@ class _Grouped(Module):
         form = (groups, channels // groups, n)
         if form[1] * n == 1:
             plan.least_rows = max(plan.least_rows, 2)
-        block, scratch = step_group_norm.rows_of_block(*form), step_group_norm.scratch_bytes(*form)
+        block, scratch = tiles.rows_of_block(*form), tiles.scratch_bytes(*form)
         weight, bias = (
             plan.parameter(parameter, f"{name}.{what}", (channels,), optional=True)
             for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
@@ -59,7 +59,7 @@ class _Grouped(Module):
         mean, inv_std = plan.matrix(f"{name}.mean", groups), plan.matrix(f"{name}.inv_std", groups)
         plan.keep(x)
         plan.emit(
-            step_group_norm.group_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps],
+            tiles.group_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps],
             integers=form, scratch=lambda _: scratch,
         )  # fmt: skip
 
@@ -71,14 +71,14 @@ class _Grouped(Module):
             if learnt:
                 sums = plan.vector(f"d{name}.sums", -(-plan.rows // block), 2 * channels, np.float64)
             plan.emit(
-                step_group_norm.group_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
+                tiles.group_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
                 integers=form, multiple=block if learnt else 1, scratch=lambda _: scratch,
             )  # fmt: skip
             for parameter, value, first in learnt:
                 gradient = plan.vector(f"d{value}", channels)
                 plan.emit(
-                    step_group_norm.group_norm_join, [gradient], [sums], cols=channels, columns=[sums],
-                    integers=[first, block], scratch=lambda _: step_group_norm.JOIN_BYTES,
+                    tiles.group_norm_join, [gradient], [sums], cols=channels, columns=[sums],
+                    integers=[first, block], scratch=lambda _: tiles.JOIN_BYTES,
                 )  # fmt: skip
                 plan.learn(parameter, value, gradient)
             return dy

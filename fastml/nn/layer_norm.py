@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._check import flag, number, shape_of, size
-from .._kernels import step_layer_norm
+from .._kernels.step import layer_norm as tiles
 from ..ops.layer_norm import layer_norm, layer_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -51,24 +51,24 @@ class TrailingNorm(Module):
         mean = plan.matrix(f"{name}.mean", 1) if isinstance(self, LayerNorm) else None
         plan.keep(x)
         plan.emit(
-            step_layer_norm.layer_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps]
+            tiles.layer_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps]
         )  # fmt: skip
 
         def backward(dy, wanted):
             # The weight's sums begin a row of all sums, the bias's follow from column n on.
             both = ((self.weight, weight, 0), (self.bias, bias, n))
             learnt = [found for found in both if found[0] is not None and plan.learns(found[0])]
-            block = step_layer_norm.BLOCK_ROWS
+            block = tiles.BLOCK_ROWS
             sums = plan.vector(f"d{name}.sums", -(-plan.rows // block), 2 * n) if learnt else None
             plan.emit(
-                step_layer_norm.layer_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
+                tiles.layer_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
                 multiple=block if learnt else 1, scratch=None if learnt else lambda _: 2 * n * dy.itemsize,
             )  # fmt: skip
             for parameter, value, first in learnt:
                 gradient = plan.vector(f"d{value}", value.rows, value.cols)
                 plan.emit(
-                    step_layer_norm.layer_norm_join, [gradient], [sums], cols=value.rows, columns=[sums],
-                    integers=[first], scratch=lambda _: step_layer_norm.JOIN_BYTES,
+                    tiles.layer_norm_join, [gradient], [sums], cols=value.rows, columns=[sums],
+                    integers=[first], scratch=lambda _: tiles.JOIN_BYTES,
                 )  # fmt: skip
                 plan.learn(parameter, value, gradient)
             return dy

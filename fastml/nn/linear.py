@@ -6,7 +6,7 @@ import numpy as np
 
 from .._check import flag, size
 from .._environment import full
-from .._kernels import step_linear
+from .._kernels.step import linear as tiles
 from ..ops.linear import linear, linear_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -73,7 +73,7 @@ class Linear(Module):
         flops = 2 * plan.rows * self.in_features * self.out_features
         # A tile of rows packs the whole weight for itself, a tile of columns its own part of it.
         cut = {"columns": [x]} if self.weight.value.nbytes > ROWS_BYTES else {"rows": [weight, bias], "columns": [x]}
-        plan.emit(step_linear.linear, [y], [x, weight, bias], flops=flops, integers=[0], **cut)
+        plan.emit(tiles.linear, [y], [x, weight, bias], flops=flops, integers=[0], **cut)
         plan.keep(x)
 
         def backward(dy, wanted):
@@ -81,14 +81,14 @@ class Linear(Module):
             if wanted:
                 dx = plan.gradient(x)
                 cut["columns"] = [dy, weight]
-                plan.emit(step_linear.linear_backward, [dx], [dy, weight], flops=flops, **cut)
+                plan.emit(tiles.linear_backward, [dx], [dy, weight], flops=flops, **cut)
             if plan.learns(self.weight):
                 dweight = plan.vector(f"d{name}.weight", self.out_features, self.in_features)
-                plan.emit(step_linear.linear_dweight, [dweight], [dy, x], cols=dy.cols, columns=[x], flops=flops)
+                plan.emit(tiles.linear_dweight, [dweight], [dy, x], cols=dy.cols, columns=[x], flops=flops)
                 plan.learn(self.weight, weight, dweight)
             if self.bias is not None and plan.learns(self.bias):
                 dbias = plan.vector(f"d{name}.bias", self.out_features)
-                plan.emit(step_linear.linear_dbias, [dbias], [dy], cols=dy.cols, columns=[])
+                plan.emit(tiles.linear_dbias, [dbias], [dy], cols=dy.cols, columns=[])
                 plan.learn(self.bias, bias, dbias)
             return dx
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from .._check import as_numbers, choice, flag
-from .._kernels import step_losses
 from .._kernels.losses import check_delta, repeating
+from .._kernels.step import losses as tiles
 from .._tracked import Tracked
 from ..ops.losses import (
     binary_cross_entropy_with_logits_with_grad,
@@ -13,8 +13,8 @@ from ..ops.losses import (
     l1_loss_with_grad,
     mse_loss_with_grad,
 )
+from ..step.plan import GIVEN
 from ._reuse import Results
-from .plan import GIVEN
 
 
 def check_reduction(reduction, *more):
@@ -70,7 +70,7 @@ class _ElementLoss(Tracked):
         numbers = plan.emit(kernel, [dx, terms], [x, target, *tables], rows=tables, integers=[*periods, kind])
 
         def bind(program):
-            return step_losses.Targets(program, numbers, target.index, terms.index, x.cols, self.reduction)
+            return tiles.Targets(program, numbers, target.index, terms.index, x.cols, self.reduction)
 
         return dx, bind, terms
 
@@ -89,10 +89,10 @@ class WeightedLoss(Tracked):
     def lower(self, plan, x):
         dx, bind, terms = self._loss.lower_each(plan, x)
         share = plan.matrix("share", 1, array=GIVEN)
-        plan.emit(step_losses.weigh, [dx, terms], [dx, terms, share], rows=[])
+        plan.emit(tiles.weigh, [dx, terms], [dx, terms, share], rows=[])
 
         def bind_both(program):
-            return step_losses.Shares(program, bind(program), share.index, terms.index, terms.cols)
+            return tiles.Shares(program, bind(program), share.index, terms.index, terms.cols)
 
         return dx, bind_both
 
@@ -118,7 +118,7 @@ class MSELoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(mse_loss_with_grad)
-    _kernel = step_losses.MSE
+    _kernel = tiles.MSE
 
     def __init__(self, *, reduction="mean"):
         super().__init__(reduction)
@@ -140,7 +140,7 @@ class L1Loss(_ElementLoss):
     """
 
     _with_grad = staticmethod(l1_loss_with_grad)
-    _kernel = step_losses.L1
+    _kernel = tiles.L1
 
     def __init__(self, *, reduction="mean"):
         super().__init__(reduction)
@@ -163,7 +163,7 @@ class HuberLoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(huber_loss_with_grad)
-    _kernel = step_losses.HUBER
+    _kernel = tiles.HUBER
 
     def __init__(self, *, delta=1.0, reduction="mean"):
         self.delta = check_delta(delta)
@@ -196,7 +196,7 @@ class BCEWithLogitsLoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(binary_cross_entropy_with_logits_with_grad)
-    _kernel = step_losses.BCE
+    _kernel = tiles.BCE
 
     def __init__(self, weight=None, *, pos_weight=None, reduction="mean"):
         self.weight = None if weight is None else as_numbers(weight, "weight")
@@ -235,7 +235,7 @@ class KLDivLoss(_ElementLoss):
 
     @property
     def _kernel(self):
-        return step_losses.KL_LOG if self.log_target else step_losses.KL
+        return tiles.KL_LOG if self.log_target else tiles.KL
 
     def _options(self):
         return {"log_target": self.log_target}

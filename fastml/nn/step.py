@@ -6,14 +6,14 @@ from collections import Counter
 import numpy as np
 
 from .._check import as_array, number, shown
-from .._kernels.caller import Caller, facts
-from .._kernels.program import Program
-from ._schedule import Schedule
-from ._signature import Signature, check_program
+from .._kernels.step.caller import Caller, facts
+from .._kernels.step.program import Program
+from ..step.plan import GIVEN, Plan
+from ..step.schedule import Schedule
+from ..step.signature import Signature, check_program
 from .flatten import Flatten
 from .linear import Linear
 from .module import Module, Parameter
-from .plan import GIVEN, Plan
 from .sequential import check_once
 
 FIRST_ROWS = 128  # the batch that a program is made for before it has seen one
@@ -113,15 +113,15 @@ class Step(Caller):
         now = self._count()
         if not isinstance(self.model, Module):
             raise TypeError(f"model must be a Module, not {shown(self.model)}")
-        check_program(self.loss_fn, "the loss_fn")
-        check_program(self.optimizer, "the optimizer")
+        check_program(self.loss_fn, "the loss_fn", Module)
+        check_program(self.optimizer, "the optimizer", Module)
         if self.ema is not None:
-            check_program(self.ema, "the ema")
-        check_program(self.model, "the model")
+            check_program(self.ema, "the ema", Module)
+        check_program(self.model, "the model", Module)
         modules = list(_named_modules(self.model))
         check_once([module for _, module in modules])
         for name, module in modules[1:]:
-            check_program(module, f"layer {name},")
+            check_program(module, f"layer {name},", Module)
         self._bounds = [
             None if bound is None else number(bound, name, 0)
             for bound, name in ((self.max_norm, "max_norm"), (self.clip_value, "clip_value"))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _check
-from .._kernels.program import Numbers, Stale
+from .._kernels.step.program import Numbers, Stale
 from ._optimizer import Optimizer, check_update
 
 PLACES = 3  # for arrays beside the parameter in a compiled step's kernels

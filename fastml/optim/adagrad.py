@@ -3,8 +3,8 @@
 from operator import itemgetter
 
 from .._check import number
-from .._kernels import step_update
 from .._kernels.adaptive import set_adagrad
+from .._kernels.step import update as tiles
 from ..ops.adagrad import adagrad_step
 from ._counted import Counted
 
@@ -44,7 +44,7 @@ class Adagrad(Counted):
     _options = _OPTIONS
     _names = ("sum",)
     _asked_for_by = (None,)
-    _kernel = step_update.rms
+    _kernel = tiles.rms
     _begun = True
 
     def __init__(

@@ -3,8 +3,8 @@
 from operator import itemgetter
 
 from .._check import flag
-from .._kernels import step_update
 from .._kernels.adaptive import set_adam
+from .._kernels.step import update as tiles
 from ..ops.adam import adam_step
 from ._counted import Counted
 
@@ -46,7 +46,7 @@ class Adam(Counted):
     _options = _OPTIONS
     _names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _asked_for_by = (None, None, "amsgrad")
-    _kernel = step_update.adam
+    _kernel = tiles.adam
     _decoupled = False
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False):

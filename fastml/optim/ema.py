@@ -5,9 +5,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from .._check import each, entries, number, shown
-from .._kernels import step_update
-from .._kernels.program import Numbers, Stale
 from .._kernels.sgd import ema_numbers
+from .._kernels.step import update as tiles
+from .._kernels.step.program import Numbers, Stale
 from .._tracked import Tracked
 from ..ops.ema import ema_step
 from ._groups import checked
@@ -105,7 +105,7 @@ class EMA(Tracked):
             if i is not None:
                 at_rest.discard(i)
                 average = plan.outside(averages[i], f"average of {value}", parameter.value.shape)
-                plan.emit(step_update.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers)
+                plan.emit(tiles.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers)
 
         def close():
             for i in sorted(at_rest):  # the step does not move these

@@ -2,8 +2,8 @@
 
 from operator import itemgetter
 
-from .._kernels import step_update
 from .._kernels.adaptive import set_rmsprop
+from .._kernels.step import update as tiles
 from ..ops.rmsprop import rmsprop_step
 from ._counted import Counted
 
@@ -49,7 +49,7 @@ class RMSprop(Counted):
     _options = _OPTIONS
     _names = ("square_avg", "grad_avg", "momentum_buffer")
     _asked_for_by = (None, "centered", "momentum")
-    _kernel = step_update.rms
+    _kernel = tiles.rms
 
     def __init__(
         self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False, maximize=False

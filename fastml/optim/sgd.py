@@ -5,8 +5,8 @@ from operator import itemgetter
 import numpy as np
 
 from .._check import mapping
-from .._kernels import step_update
-from .._kernels.program import Numbers, Stale
+from .._kernels.step import update as tiles
+from .._kernels.step.program import Numbers, Stale
 from ..ops.sgd import sgd_step
 from ._optimizer import Optimizer, check_update
 
@@ -124,7 +124,7 @@ class SGD(Optimizer):
                 velocity = plan.outside(velocity, f"velocity of {value}", parameter.value.shape)
             part.moved += 1
             plan.emit(
-                step_update.sgd, [value, velocity], [gradient],
+                tiles.sgd, [value, velocity], [gradient],
                 cols=value.rows, columns=[], numbers=part.numbers,
             )  # fmt: skip
 

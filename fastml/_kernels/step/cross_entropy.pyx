@@ -8,14 +8,14 @@ loss has the same bits as there.
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .. import _check
-from .._check cimport PyArray_ISCARRAY_RO
-from .._environment cimport FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64, fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
-from .cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, take_rule, unit_rows
+from ... import _check
+from ..._check cimport PyArray_ISCARRAY_RO
+from ..._environment cimport FM_FULL, fm_scope, fm_switch
+from ..._simd cimport fm32, fm64, fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
+from ..cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, take_rule, unit_rows
 from .program cimport Args, Kernel, Numbers, Program, Tile, View, at, kernel
 
-from .cross_entropy import wrong_label
+from ..cross_entropy import wrong_label
 
 import numpy as np
 

@@ -1,6 +1,7 @@
 """What a compiled step was made from, and whether it still is: the objects' attributes, and who may stand in for whom.
 
-The caller (_kernels/caller.pyx) looks here only where an attribute of some object has been set since the last call.
+The caller (_kernels/step/caller.pyx) looks here only where an attribute of some object has been set since the last
+call.
 """
 
 import functools
@@ -9,9 +10,8 @@ import weakref
 
 import numpy as np
 
-from .._kernels.caller import version
+from .._kernels.step.caller import version
 from .._tracked import Tracked
-from .module import Module
 
 _PLAIN = (int, float, complex, str, bytes, bool, np.generic, np.dtype)
 #: What a subclass may change without changing what its objects compute.
@@ -67,11 +67,11 @@ def _same(a, b):
     return isinstance(a, _PLAIN) and bool(a == b)
 
 
-def check_program(thing, what):
+def check_program(thing, what, root):
     """TypeError where ``thing`` has no ``lower`` or computes something else than the one that it has says.
 
     ``lower`` writes down what the class computes in which it stands. A class derived from that one, or the object
-    itself, that has another ``forward`` says otherwise.
+    itself, that has another ``forward`` says otherwise. ``root`` is the class whose ``lower`` says that there is none.
     """
     kind = type(thing)
     if not hasattr(thing, "lower") or isinstance(thing, (str, bytes)):  # a text has one of its own
@@ -83,10 +83,10 @@ def check_program(thing, what):
     now = version(kind)
     known, owner = _checked.get(kind, (0, None))
     if now == 0 or known != now:
-        owner = _check_class(kind, what)
+        owner = _check_class(kind, what, root)
         _checked[kind] = version(kind), owner
-    if owner is Module:
-        return  # its own lower says that there is none
+    if owner is root:
+        return
     for name in own:
         if name not in _HARMLESS and callable(getattr(kind, name, None)):
             _refuse(what, kind, f"the object's own {name}", owner, "a class of your own")
@@ -96,11 +96,11 @@ def check_program(thing, what):
 _checked = weakref.WeakKeyDictionary()
 
 
-def _check_class(kind, what):
+def _check_class(kind, what, root):
     """The class of which a ``lower`` is; TypeError where ``kind`` changes something beside it."""
     at = next(i for i, k in enumerate(kind.__mro__) if "lower" in vars(k))
     owner = kind.__mro__[at]
-    if owner is Module:
+    if owner is root:
         return owner
     for derived in kind.__mro__[:at]:
         if not _is_ours(derived):

@@ -2,7 +2,7 @@
 
 A plan is a list of stages in the order of the mathematics. Every stage is one kernel over matrices, and says how
 it may be cut: by rows of the batch, by columns, or both, and which operands a tile then needs whole; all others it
-touches only within its own rows or columns. _schedule.py makes phases of that.
+touches only within its own rows or columns. schedule.py makes phases of that.
 """
 
 import math
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._kernels import step_update
-from .._kernels.caller import facts
-from .._kernels.program import Numbers
+from .._kernels.step import update as tiles
+from .._kernels.step.caller import facts
+from .._kernels.step.program import Numbers
 
 #: In the place of an array that every step brings along.
 GIVEN = object()
@@ -244,7 +244,7 @@ class Plan:
                 continue
             # SGD's step of rate 1 along −g, as nn.module.added takes it.
             self.emit(
-                step_update.add, [earlier[0], None], [gradient], cols=gradient.rows, columns=[],
+                tiles.add, [earlier[0], None], [gradient], cols=gradient.rows, columns=[],
                 reals=(1, 0, 1, 0, -1), integers=[0],
             )  # fmt: skip
 
@@ -259,19 +259,19 @@ class Plan:
         if self.clip_value is not None:
             bound = [self.clip_value]
             for _, _, gradient in gradients:
-                self.emit(step_update.clip_value, [gradient], [], cols=gradient.rows, columns=[], reals=bound)
+                self.emit(tiles.clip_value, [gradient], [], cols=gradient.rows, columns=[], reals=bound)
 
     def _clip_norm(self, gradients):
         total = self.vector("squares", 2, dtype=np.float64)  # a tally
         for k, (_, _, gradient) in enumerate(gradients):
             elements = gradient.rows * gradient.cols
-            n = step_update.blocks(elements, self.dtype.itemsize)
+            n = tiles.blocks(elements, self.dtype.itemsize)
             sums = self.vector(f"squares of {gradient}", n, dtype=np.float64)
-            self.emit(step_update.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements])
-            self.emit(step_update.total, [total], [sums], cols=1, columns=[total, sums], integers=[n, k == 0])
+            self.emit(tiles.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements])
+            self.emit(tiles.total, [total], [sums], cols=1, columns=[total, sums], integers=[n, k == 0])
         for _, _, gradient in gradients:
             self.emit(
-                step_update.clip,
+                tiles.clip,
                 [gradient],
                 [total],
                 cols=gradient.rows,

@@ -17,8 +17,8 @@ cimport numpy as cnp
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 
-from .._check cimport PyArray_ISCARRAY_RO
-from .._tracked cimport Tracked, changes, fm_count, int64_t
+from ..._check cimport PyArray_ISCARRAY_RO
+from ..._tracked cimport Tracked, changes, fm_count, int64_t
 from .program cimport Program
 
 import numpy as np

@@ -12,8 +12,8 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from .._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_switch
-from .._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, leave_team, team, team_done
+from ..._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_switch
+from ..._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, leave_team, team, team_done
 
 cnp.import_array()
 

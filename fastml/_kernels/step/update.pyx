@@ -1,10 +1,10 @@
 """Optimizers' updates in a training step, on the rows of a parameter that a tile of columns makes, and the bound of
 the gradients' norm before them, cut into blocks and added as in clip.pyx."""
 
-from .._environment cimport FM_FLUSH
-from .._simd cimport fm32, fm64, fm_tally, fm_tally_sum
+from ..._environment cimport FM_FLUSH
+from ..._simd cimport fm32, fm64, fm_tally, fm_tally_sum
 from .program cimport Args, Kernel, Tile, View, at, kernel
-from .updates cimport CHUNK, gain_squares, norm_of
+from ..updates cimport CHUNK, gain_squares, norm_of
 
 
 cdef void sgd_tile(const Args *p, const Tile *t) noexcept nogil:

@@ -5,8 +5,8 @@ The sums of every block of ROWS rows have a place of their own, so a tile may be
 join looks at the number of rows: it adds the blocks chunk by chunk, as layer_norm.pyx does, to the same bits.
 """
 
-from .._environment cimport FM_FLUSH
-from .._simd cimport fm32, fm64
+from ..._environment cimport FM_FLUSH
+from ..._simd cimport fm32, fm64
 from .program cimport Args, Kernel, Tile, View, at, kernel
 
 cdef enum:

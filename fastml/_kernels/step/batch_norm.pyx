@@ -1,11 +1,11 @@
 """Batch normalisation in a training step: a tile of columns goes through all three phases of batch_norm_phases.pxi."""
 
-from .._check cimport Layout
-from .._environment cimport FM_FLUSH
-from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table
+from ..._check cimport Layout
+from ..._environment cimport FM_FLUSH
+from ..._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table
 from .program cimport Args, Kernel, Tile, View, at, kernel
 
-include "batch_norm_phases.pxi"
+include "../batch_norm_phases.pxi"
 
 
 cdef void prepare(Cut *cut, const Args *p, const Tile *t, const View *y, const View *x) noexcept nogil:

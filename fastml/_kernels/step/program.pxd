@@ -7,8 +7,8 @@ rows. Parameters and what belongs to them (gradients, momenta) are cut with the 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .._environment cimport FM_FULL, fm_environment
-from .._openmp cimport fm_phase
+from ..._environment cimport FM_FULL, fm_environment
+from ..._openmp cimport fm_phase
 
 cdef enum:
     OPERANDS = 10

@@ -4,9 +4,9 @@ The sums of every block of samples have a place of their own, so a tile may be a
 looks at the number of samples: it adds the blocks chunk by chunk, as group_norm.pyx does, to the same bits.
 """
 
-from .._environment cimport FM_FLUSH
-from .._simd cimport fm32, fm64
-from .group_norm cimport CHUNKS, block_rows, is_short, room_elements
+from ..._environment cimport FM_FLUSH
+from ..._simd cimport fm32, fm64
+from ..group_norm cimport CHUNKS, block_rows, is_short, room_elements
 from .program cimport Args, Kernel, Tile, View, at, kernel
 
 cdef enum:

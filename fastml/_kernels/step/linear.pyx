@@ -1,7 +1,7 @@
 """The linear layer in a training step: its product, the two of its gradient, and the sums of the bias."""
 
-from .._environment cimport FM_FLUSH
-from .._simd cimport fm32, fm64
+from ..._environment cimport FM_FLUSH
+from ..._simd cimport fm32, fm64
 from .program cimport Args, Block, Kernel, Tile, View, at, block, kernel
 
 

@@ -6,10 +6,10 @@ although tiles and blocks end in different places.
 
 cimport numpy as cnp
 
-from .. import _check
-from .._check cimport is_plain
-from .._environment cimport FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64, fm_tally, fm_tally_add, fm_tally_sum
+from ... import _check
+from ..._check cimport is_plain
+from ..._environment cimport FM_FULL, fm_scope, fm_switch
+from ..._simd cimport fm32, fm64, fm_tally, fm_tally_add, fm_tally_sum
 from .program cimport Args, Kernel, Numbers, Program, Tile, at, kernel
 
 import numpy as np

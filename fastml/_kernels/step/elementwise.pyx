@@ -3,8 +3,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.math cimport rint
 
-from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64
+from ..._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from ..._simd cimport fm32, fm64
 from .program cimport Args, Block, Kernel, Tile, View, at, block, kernel
 
 

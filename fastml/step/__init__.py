@@ -1,0 +1,1 @@
+"""The compiled training step: layers write a plan, which becomes a program; nn.compile_step is its face."""
