@@ -1,4 +1,4 @@
-"""What a kernel of a training step sees: CONTRIBUTING.md shows how to write one.
+"""What a kernel of a training step sees: docs/adding.md shows how to write one.
 
 A kernel runs one stage on one tile: rows lo ... hi of the batch with all columns, or columns lo ... hi with all
 rows. Parameters and what belongs to them (gradients, momenta) are cut with the columns that they make.
