@@ -1,4 +1,4 @@
-"""What a row of the table OPS (common.py) is: one public function, how it is called, and what is asked of its results."""
+"""A row of the table OPS (common.py): one public function, how it is called, and what is asked of its results."""
 
 import copy
 import hashlib
