@@ -8,15 +8,10 @@ from ._threads import get_num_threads, num_threads, set_num_threads
 
 # isort: split
 from ._info import show_config
-from .ops.activations import (
-    elu,
-    elu_backward,
+from .ops.activations import elu, elu_backward, leaky_relu, leaky_relu_backward, relu, relu_backward
+from .ops.activations_smooth import (
     gelu,
     gelu_backward,
-    leaky_relu,
-    leaky_relu_backward,
-    relu,
-    relu_backward,
     sigmoid,
     sigmoid_backward,
     silu,

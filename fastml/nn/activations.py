@@ -9,6 +9,7 @@ from .._kernels import activations as _kernel
 from .._kernels.step import elementwise as tiles
 from .._kernels.step import linear as linear_tiles
 from ..ops import activations as ops
+from ..ops import activations_smooth as smooth_ops
 from ._reuse import Results
 from .module import Module
 
@@ -115,7 +116,7 @@ class GELU(_Smooth):
     ([-0.1587, 1.9545], [-0.2499, 3.2557])
     """
 
-    _op, _op_backward = staticmethod(ops.gelu), staticmethod(ops.gelu_backward)
+    _op, _op_backward = staticmethod(smooth_ops.gelu), staticmethod(smooth_ops.gelu_backward)
     _options = ("approximate",)
 
     def __init__(self, approximate="none"):
@@ -137,7 +138,7 @@ class SiLU(_Smooth):
     [-0.2689, 1.7616]
     """
 
-    _op, _op_backward = staticmethod(ops.silu), staticmethod(ops.silu_backward)
+    _op, _op_backward = staticmethod(smooth_ops.silu), staticmethod(smooth_ops.silu_backward)
     _kind = _kernel.SILU
 
 
@@ -152,7 +153,7 @@ class Sigmoid(_Smooth):
     [0.2689, 0.8808]
     """
 
-    _op, _op_backward = staticmethod(ops.sigmoid), staticmethod(ops.sigmoid_backward)
+    _op, _op_backward = staticmethod(smooth_ops.sigmoid), staticmethod(smooth_ops.sigmoid_backward)
     _kind = _kernel.SIGMOID
 
 
@@ -167,7 +168,7 @@ class Tanh(_Smooth):
     [-0.7616, 0.964]
     """
 
-    _op, _op_backward = staticmethod(ops.tanh), staticmethod(ops.tanh_backward)
+    _op, _op_backward = staticmethod(smooth_ops.tanh), staticmethod(smooth_ops.tanh_backward)
     _kind = _kernel.TANH
 
 
@@ -182,7 +183,7 @@ class Softplus(_Smooth):
     [0.3133, 2.1269]
     """
 
-    _op, _op_backward = staticmethod(ops.softplus), staticmethod(ops.softplus_backward)
+    _op, _op_backward = staticmethod(smooth_ops.softplus), staticmethod(smooth_ops.softplus_backward)
     _kind = _kernel.SOFTPLUS
     _options = ("beta", "threshold")
 

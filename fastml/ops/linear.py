@@ -3,19 +3,19 @@
 from functools import partial
 
 from .._kernels import linear as _kernel
-from . import activations
+from . import activations, activations_smooth
 
 #: What may follow a linear map, by name; the rectifier is applied in the product's own kernel.
 _ACTIVATIONS = {
     "relu": activations.relu,
     "leaky_relu": activations.leaky_relu,
     "elu": activations.elu,
-    "gelu": activations.gelu,
-    "gelu_tanh": partial(activations.gelu, approximate="tanh"),
-    "silu": activations.silu,
-    "sigmoid": activations.sigmoid,
-    "tanh": activations.tanh,
-    "softplus": activations.softplus,
+    "gelu": activations_smooth.gelu,
+    "gelu_tanh": partial(activations_smooth.gelu, approximate="tanh"),
+    "silu": activations_smooth.silu,
+    "sigmoid": activations_smooth.sigmoid,
+    "tanh": activations_smooth.tanh,
+    "softplus": activations_smooth.softplus,
 }
 
 

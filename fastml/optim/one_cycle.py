@@ -4,7 +4,7 @@ import math
 
 from .._check import choice, flag, integer, number, positive
 from .._environment import in_full_mode
-from .schedules import MOST, Schedule, check_optimizer
+from ._schedules import MOST, Schedule, check_optimizer
 
 
 class OneCycleLR(Schedule):
