@@ -8,6 +8,8 @@
  * back as c / u, log(u) = e ln 2 + f - (f^2/2 - t (f^2/2 + R(t^2))), t = f / (2 + f), with R the minimax
  * polynomial of 2 atanh(t) / t - 2. Rows take it in double for both precisions, a vector of rows at a time. The
  * library's own logarithm must not depend on the system's libm.
+ *
+ * tools/fit_polynomials.py makes the coefficients and constants.
  */
 #ifndef FM_EXP_H
 #define FM_EXP_H

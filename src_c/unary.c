@@ -179,7 +179,7 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
         break;
     case FM_GELU:
     case FM_KINDS + FM_GELU: {
-        /* a M(a) - 1 / sqrt(2 pi) over 1 / a^2, by interpolation at Chebyshev's nodes for a >= 4.75 */
+        /* a M(a) - 1 / sqrt(2 pi) over 1 / a^2 for a >= 4.75 (tools/fit_polynomials.py) */
         const v32 c = v32_set1(0x1.988454p-2f), c_low = v32_set1(-0x1.857936p-27f), s = v32_div(one, v32_mul(b, b));
         rest = v32_fma(v32_set1(0x1.ea8dd8p+9f), s, v32_set1(-0x1.f8e6c4p+7f));
         rest = v32_fma(rest, s, v32_set1(0x1.37de3ep+5f));
