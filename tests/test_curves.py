@@ -74,7 +74,7 @@ def test_float_exponential_is_within_a_hundredth_of_the_best(polynomials):
 
 
 def test_every_long_number_is_made(polynomials):
-    """A polynomial's coefficient or a constant: each hexadecimal number of more than three digits outside of curves.c."""
+    """Outside of curves.c, a hexadecimal number of more than three digits is a coefficient or a constant."""
     made = {c for p in polynomials.POLYNOMIALS for c in p.made()}
     for path in sorted(ROOT.glob("src_c/*.[ch]")):
         if path.name != "curves.c":

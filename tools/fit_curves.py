@@ -10,8 +10,8 @@ nearly as good as with exact coefficients (accurate tables: S. Gal, B. Bachelis,
 library for the IEEE floating point standard", ACM TOMS 17, 1991). `center` tries some hundred floats by running the
 kernel's arithmetic on points of the piece, and takes the best. The first piece stays expanded about 0.
 
-Coefficients: least squares of the error in units of the result at the Chebyshev nodes of the piece, in 30 digits, rounded
-to float one after the other, each before the next are fitted. They depend on the center alone, so that
+Coefficients: least squares of the error, in units of the result, at the Chebyshev nodes of the piece, in 30 digits.
+They are rounded to float one after the other, each before the next are fitted. They depend on the center alone, so that
 tests/test_curves.py can make them again.
 """
 
@@ -42,8 +42,8 @@ class Doubles:
 
 @dataclass(frozen=True)
 class Curve:
-    """A function of a and of the module that it computes with; the scale and origin of its pieces; the terms in whose units
-    its error counts where they are larger."""
+    """A function of a and of the module that it computes with; the scale and origin of its pieces; the terms in whose
+    units its error counts where they are larger."""
 
     of: Callable[[Any, Any], Any]
     layout: tuple[float, float]

@@ -4,14 +4,14 @@
 
 tests/test_curves.py says that these numbers stand in the files, and no others. There are two recipes:
 
-`minimax` is Remez's exchange. It begins at Chebyshev's extrema and looks for the error's extrema on a grid of 2000 steps.
-The interval is a thousandth or a ten-thousandth wider than the reduced argument, which may end a rounding outside.
+`minimax` is Remez's exchange. It begins at Chebyshev's extrema and looks for the error's on a grid of 2000 steps. The
+interval is a thousandth or a ten-thousandth wider than the reduced argument, which may end a rounding outside.
 
 `at_nodes` interpolates at Chebyshev's nodes. Its error is near the least, and no exchange is needed.
 
 The float polynomial of exp has none: how it was searched for is not known. Its numbers are copied here from exp.h. The
-script computes their largest error in exact arithmetic, 3.649e-9 of e^r; the best polynomial with unrounded coefficients
-is off by 3.627e-9.
+script computes their largest error in exact arithmetic, 3.649e-9 of e^r. The best polynomial with unrounded
+coefficients is off by 3.627e-9.
 """
 
 import functools
@@ -159,7 +159,7 @@ def mills_far():
 
 @dataclass(frozen=True)
 class Polynomial:
-    """Where the coefficients stand, as floats or doubles, the highest power first; what makes them, the lowest first."""
+    """Where the coefficients stand, the highest power first, and what makes them, the lowest first."""
 
     file: str
     function: str
@@ -200,8 +200,8 @@ def halves(value, bits, upper=None):
 
 @functools.cache
 def constants():
-    """The sizes of all numbers that are a formula rounded: {value: what it is}. Parts of ln 2 are short enough that whole
-    numbers times the upper one are exact."""
+    """The sizes of all numbers that are a formula rounded: {value: what it is}. The upper part of ln 2 is short, so
+    that its products with whole numbers are exact."""
     ln2, root2, slope, cubic = mpmath.ln(2), mpmath.sqrt(2), mpmath.sqrt(8 / mpmath.pi), mpf("0.044715")
     known = {}
     for bits, upper in ((24, 16), (53, 42)):
