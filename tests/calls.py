@@ -11,6 +11,7 @@ import numpy as np
 import fastml
 from fastml import data, nn, optim
 
+from . import kinds
 from .arrays import normal
 from .common import OPS
 
@@ -265,17 +266,17 @@ for _name in ("MaxAbsScaler", "MinMaxScaler", "Normalizer", "RobustScaler", "Sta
     EXAMPLES[f"fastml.preprocessing.{_name}"] = {"use": fitted}
 for _name in ("make_blobs", "make_circles", "make_gaussians", "make_moons", "make_spirals", "make_xor"):
     EXAMPLES[f"fastml.data.{_name}"] = {"make": lambda: {"n": 12}}
-for _name in ("Adagrad", "Adam", "AdamW", "RMSprop"):
-    EXAMPLES[f"fastml.optim.{_name}"] = {"make": params(), "use": two_steps}
+for _cls in set(kinds.OPTIMIZER_CLASSES) - {optim.SGD}:
+    EXAMPLES[f"fastml.optim.{_cls.__name__}"] = {"make": params(), "use": two_steps}
 for _name in ("AlphaDropout", "Dropout", "Dropout1d", "Dropout2d"):
     _shape = (5, 4, 3, 2) if _name == "Dropout2d" else (5, 4, 3)
     EXAMPLES[f"fastml.nn.{_name}"] = {"make": lambda: {"seed": 0}, "use": forward_backward(*_shape)}
-for _name in ("ELU", "Flatten", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Softplus", "Tanh"):
-    EXAMPLES[f"fastml.nn.{_name}"] = {"use": forward_backward(5, 4)}
+for _cls in (nn.Flatten, *kinds.ACTIVATION_CLASSES):
+    EXAMPLES[f"fastml.nn.{_cls.__name__}"] = {"use": forward_backward(5, 4)}
 for _name in ("CrossEntropyLoss", "NLLLoss"):
     EXAMPLES[f"fastml.nn.{_name}"] = {"use": loss_of(np.log(P[:, :3]), Y)}
-for _name in ("BCEWithLogitsLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss"):
-    EXAMPLES[f"fastml.nn.{_name}"] = {"use": loss_of(np.log(P), Q)}
+for _cls in kinds.LOSS_CLASSES:
+    EXAMPLES[f"fastml.nn.{_cls.__name__}"] = {"use": loss_of(np.log(P), Q)}
 
 
 def _of_op(op):

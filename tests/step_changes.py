@@ -11,6 +11,8 @@ import numpy as np
 
 from fastml import nn, optim
 
+from .kinds import ACTIVATIONS, LOSSES, OPTIMIZERS
+
 WIDTH, CLASSES = 6, 5
 
 
@@ -32,7 +34,7 @@ def draw_model(rng, dtype):
         lambda: nn.LayerNorm(WIDTH, bias=bool(rng.integers(2)), dtype=dtype),
         lambda: nn.RMSNorm(WIDTH, dtype=dtype),
         lambda: nn.GroupNorm(2, WIDTH, affine=bool(rng.integers(2)), dtype=dtype),
-        nn.ReLU, nn.GELU, lambda: nn.GELU("tanh"), nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU, nn.LeakyReLU,
+        *ACTIVATIONS,
         lambda: nn.Dropout(0.3), lambda: nn.Dropout(0.0), lambda: nn.AlphaDropout(0.2),
     ]  # fmt: skip
     axes = [
@@ -57,20 +59,16 @@ def draw_loss(rng):
         nn.CrossEntropyLoss,
         lambda: nn.CrossEntropyLoss(np.linspace(0.5, 2, CLASSES), ignore_index=1, label_smoothing=0.1),
         lambda: nn.NLLLoss(label_smoothing=0.2),
-        nn.NLLLoss, nn.MSELoss, nn.L1Loss, lambda: nn.HuberLoss(delta=0.5), lambda: nn.KLDivLoss(reduction="batchmean"),
+        nn.NLLLoss,
+        *LOSSES,
         lambda: nn.BCEWithLogitsLoss(pos_weight=np.linspace(0.5, 2, CLASSES)),
-    ]  # fmt: skip
+    ]
     return kinds[rng.integers(len(kinds))]()
 
 
 def draw_optimizer(rng):
     """A function of parameters."""
-    kinds = [
-        lambda p: optim.SGD(p, lr=0.05), lambda p: optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
-        lambda p: optim.AdamW(p, lr=0.01), lambda p: optim.Adam(p, lr=0.01, amsgrad=True),
-        lambda p: optim.RMSprop(p, lr=1e-3, momentum=0.5, centered=True), lambda p: optim.Adagrad(p, lr=0.01),
-    ]  # fmt: skip
-    return kinds[rng.integers(len(kinds))]
+    return list(OPTIMIZERS.values())[rng.integers(len(OPTIMIZERS))]
 
 
 def pick(things, rng):

@@ -17,16 +17,9 @@ from fastml import data, nn, optim
 
 from .arrays import assert_same_bits
 from .common import ROOT, normal
+from .kinds import OPTIMIZERS
 from .processes import NIGHTLY
 
-OPTIMIZERS = {
-    "SGD": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
-    "plain SGD": lambda p: optim.SGD(p, lr=0.1),
-    "Adam": lambda p: optim.Adam(p, lr=0.01, amsgrad=True),
-    "AdamW": lambda p: optim.AdamW(p, lr=0.01),
-    "RMSprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
-    "Adagrad": lambda p: optim.Adagrad(p, lr=0.1),
-}
 SCHEDULES = {
     "StepLR": lambda o: optim.StepLR(o, 3, 0.5),
     "MultiStepLR": lambda o: optim.MultiStepLR(o, [2, 7, 7], 0.5),

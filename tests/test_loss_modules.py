@@ -7,6 +7,7 @@ import fastml
 from fastml import nn
 
 from .common import assert_same_bits
+from .kinds import LOSSES
 from .test_losses import BCE, REDUCTIONS, every_dtype, every_way, make, with_grad
 from .test_step import assert_same_training, sgd
 
@@ -82,13 +83,8 @@ def test_compiled_step_gives_the_bits_of_the_explicit_calls(dtype, cols):
     model = nn.Sequential(nn.Linear(6, 33, dtype=dtype), nn.ReLU(), nn.Linear(33, cols, dtype=dtype))
     weight = np.linspace(0.5, 2, cols)
     for loss_fn in (
-        nn.MSELoss(),
+        *(kind() for kind in LOSSES),
         nn.MSELoss(reduction="sum"),
-        nn.L1Loss(),
-        nn.HuberLoss(delta=0.3),
-        nn.KLDivLoss(reduction="batchmean"),
-        nn.KLDivLoss(log_target=True),
-        nn.BCEWithLogitsLoss(),
         nn.BCEWithLogitsLoss(weight=[[0.5]], pos_weight=weight),
         nn.BCEWithLogitsLoss(weight=weight[None], reduction="sum"),
     ):

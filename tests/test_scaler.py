@@ -6,6 +6,8 @@ import pytest
 import fastml
 from fastml import nn, optim
 
+from .kinds import OPTIMIZER_CLASSES
+
 
 def test_the_scale_is_pytorchs():
     torch = pytest.importorskip("torch")
@@ -139,7 +141,7 @@ def test_refused(options, error):
         optim.GradScaler().update(1e-39)
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.AdamW, optim.RMSprop, optim.Adagrad], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", OPTIMIZER_CLASSES, ids=lambda kind: kind.__name__)
 def test_a_whole_training_continues_with_the_same_bits(kind):
     """Model, optimizer, schedule, averages and scaler saved in the middle, among bad gradients."""
 

@@ -9,6 +9,8 @@ import pytest
 
 from fastml import nn, optim
 
+from .kinds import OPTIMIZER_CLASSES
+
 STEPS = 300
 METRICS = np.abs(np.random.default_rng(0).standard_normal(STEPS)) + np.linspace(2, 0.5, STEPS)
 # name, arguments, whether step() takes a metric
@@ -180,9 +182,7 @@ def test_resuming_at_an_epoch():
 
 
 @pytest.mark.parametrize("name", ["OneCycleLR", "CosineAnnealingLR"])
-@pytest.mark.parametrize(
-    "kind", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad], ids=lambda kind: kind.__name__
-)
+@pytest.mark.parametrize("kind", OPTIMIZER_CLASSES, ids=lambda kind: kind.__name__)
 def test_compiled_steps_follow_the_schedule(kind, name):
     if name == "OneCycleLR":
         options = {"max_lr": 0.1, "total_steps": 12, "cycle_momentum": kind is not optim.Adagrad}

@@ -10,6 +10,7 @@ import fastml
 from fastml import nn, optim
 
 from .common import DTYPES, THREADS, run_python, with_threads
+from .kinds import ACTIVATIONS, OPTIMIZERS
 
 CLASSES = 5
 
@@ -34,19 +35,10 @@ def others(rng, width, dtype):
         lambda: nn.BatchNorm(width, dtype=dtype),
         lambda: nn.BatchNorm(width, momentum=None, affine=False, dtype=dtype),
         lambda: nn.BatchNorm(width, track_running_stats=False, dtype=dtype),
-        nn.ReLU,
+        *ACTIVATIONS,
         lambda: nn.Dropout(0.3),
         lambda: nn.Dropout(0.0),
         lambda: nn.AlphaDropout(0.3),
-        nn.GELU,
-        lambda: nn.GELU("tanh"),
-        nn.SiLU,
-        nn.Sigmoid,
-        nn.Tanh,
-        nn.Softplus,
-        lambda: nn.Softplus(2.0, 1.5),
-        lambda: nn.ELU(0.5),
-        lambda: nn.LeakyReLU(0.1),
         lambda: nn.LayerNorm(width, dtype=dtype),
         lambda: nn.LayerNorm((width,), bias=False, dtype=dtype),
         lambda: nn.LayerNorm(width, elementwise_affine=False, eps=1e-3, dtype=dtype),
@@ -82,14 +74,7 @@ def sgd(model, **options):
     return optim.SGD(model.parameters(), **{"lr": 0.05, "momentum": 0.9, **options})
 
 
-OPTIMIZERS = [
-    sgd,
-    lambda model: optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1),
-    lambda model: optim.Adam(model.parameters(), lr=0.01, amsgrad=True, betas=(0.5, 0.7)),
-    lambda model: optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9),
-    lambda model: optim.RMSprop(model.parameters(), lr=1e-3, momentum=0.9, centered=True, weight_decay=0.1),
-    lambda model: optim.Adagrad(model.parameters(), lr=0.01, lr_decay=0.1, weight_decay=0.1),
-]
+EVERY_OPTIMIZER = [lambda model, make=make: make(model.parameters()) for make in OPTIMIZERS.values()]
 
 
 def assert_twins(a, b, what=""):
@@ -134,7 +119,7 @@ def test_any_model_gives_the_bits_of_the_explicit_calls(seed, dtype):
         model,
         batches(seed, width, dtype),
         threads=THREADS[seed % len(THREADS)],
-        optimizer=OPTIMIZERS[seed % len(OPTIMIZERS)],
+        optimizer=EVERY_OPTIMIZER[seed % len(EVERY_OPTIMIZER)],
         clip_value=[None, 0.01][seed // 2 % 2],
         ema=[None, 0.9][seed // 4 % 2],
     )
@@ -270,7 +255,7 @@ def test_clipping(max_norm, dtype):
     assert_same_training(big_model(), data, threads=2, max_norm=max_norm)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", EVERY_OPTIMIZER)
 def test_both_bounds_and_averages(optimizer):
     data = batches(0, 200, np.float32, (130, 64))
     assert_same_training(big_model(), data, threads=2, max_norm=0.1, clip_value=1e-3, optimizer=optimizer, ema=0.99)

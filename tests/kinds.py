@@ -1,0 +1,57 @@
+"""Every activation, element-wise loss and optimizer, with some of their options: a new class gets a row here.
+
+Tests draw models and training from them (test_step.py, step_changes.py), go over them (test_checkpoint.py,
+test_environment.py, test_scaler.py, test_schedules.py), and call each class (calls.py).
+"""
+
+from functools import partial
+
+from fastml import nn, optim
+
+ACTIVATIONS = (
+    nn.ReLU,
+    nn.GELU,
+    partial(nn.GELU, "tanh"),
+    nn.SiLU,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+    partial(nn.Softplus, 2.0, 1.5),
+    nn.ELU,
+    partial(nn.ELU, 0.5),
+    nn.LeakyReLU,
+    partial(nn.LeakyReLU, 0.1),
+)
+
+#: Of one term an element; weights that need to know the width are left to the tests.
+LOSSES = (
+    nn.MSELoss,
+    nn.L1Loss,
+    partial(nn.HuberLoss, delta=0.5),
+    nn.KLDivLoss,
+    partial(nn.KLDivLoss, log_target=True),
+    partial(nn.KLDivLoss, reduction="batchmean"),
+    nn.BCEWithLogitsLoss,
+)
+
+#: By name, functions of the parameters. Moments decay fast: some tests wait for them to die.
+OPTIMIZERS = {
+    "SGD": partial(optim.SGD, lr=0.05, momentum=0.9, weight_decay=0.1),
+    "plain SGD": partial(optim.SGD, lr=0.05),
+    "Adam": partial(optim.Adam, lr=0.01, betas=(0.5, 0.7), amsgrad=True),
+    "AdamW": partial(optim.AdamW, lr=0.01, weight_decay=0.1),
+    "RMSprop": partial(optim.RMSprop, lr=1e-3, alpha=0.5, momentum=0.9, centered=True),
+    "plain RMSprop": partial(optim.RMSprop, lr=0.01, alpha=0.9),
+    "Adagrad": partial(optim.Adagrad, lr=0.01, lr_decay=0.1),
+}
+
+
+def class_of(make):
+    """The class that a row makes."""
+    return getattr(make, "func", make)
+
+
+#: Each class once.
+ACTIVATION_CLASSES, LOSS_CLASSES, OPTIMIZER_CLASSES = (
+    tuple(dict.fromkeys(map(class_of, rows))) for rows in (ACTIVATIONS, LOSSES, OPTIMIZERS.values())
+)
