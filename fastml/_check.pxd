@@ -64,18 +64,31 @@ cdef inline bint alike(cnp.ndarray a, object b) noexcept:
             and same_shape(a, <cnp.ndarray>b))
 
 
-cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Two contiguous arrays are one and the same memory or share none."""
+cdef inline bint apart(cnp.ndarray a, object b) noexcept:
+    """b is None, or two contiguous arrays share no memory."""
     cdef const char *p = cnp.PyArray_BYTES(a)
-    cdef const char *q = cnp.PyArray_BYTES(b)
-    return p == q or p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+    cdef const char *q
+    if b is None:
+        return True
+    q = cnp.PyArray_BYTES(<cnp.ndarray>b)
+    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(<cnp.ndarray>b) <= p
+
+
+cdef inline bint same_or_apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Two contiguous arrays of one size are the very same memory, or apart."""
+    return cnp.PyArray_BYTES(a) == cnp.PyArray_BYTES(b) or apart(a, b)
 
 
 cdef inline bint fits(cnp.ndarray x, object out) noexcept:
     """out is None, or a plain writable array like x that is x itself or apart from it."""
     if out is None:
         return True
-    return alike(x, out) and PyArray_ISCARRAY(<cnp.ndarray>out) and apart(x, <cnp.ndarray>out)
+    return alike(x, out) and PyArray_ISCARRAY(<cnp.ndarray>out) and same_or_apart(x, <cnp.ndarray>out)
+
+
+cdef inline void *data(object x) noexcept:
+    """Where an array's elements are; NULL for None."""
+    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
 
 
 cdef inline cnp.ndarray result_like(cnp.ndarray x, object out):

@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t
 from .. import _check
 
 from .._check cimport (
-    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, fits, is_plain, is_text, lay, result_like
+    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, data, fits, is_plain, is_text, lay, result_like
 )
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
@@ -158,10 +158,6 @@ cdef double small(real *dx, real *loss, const real *x, const int64_t *label, con
     return fm_tally_sum(&total)
 
 
-cdef inline void *data(object x) noexcept:
-    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
-
-
 cdef object cube(object x, const Layout *at):
     return None if x is None else as3d(<cnp.ndarray>x, at)
 
@@ -209,11 +205,6 @@ cdef inline bint labels_fit(cnp.ndarray x, object target, object axis) noexcept:
         if cnp.PyArray_DIM(<cnp.ndarray>target, <int>i) != cnp.PyArray_DIM(x, <int>(i + (i >= a))):
             return False
     return True
-
-
-cdef inline bint separate(cnp.ndarray a, object b) noexcept:
-    """b is None or shares no memory with a; both contiguous."""
-    return b is None or (apart(a, <cnp.ndarray>b) and cnp.PyArray_DATA(a) != cnp.PyArray_DATA(<cnp.ndarray>b))
 
 
 cdef int take_rule(fm_labels *rule, object ignore_index) except -1:
@@ -333,7 +324,7 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     call = None
     labels = target
     if not (weight is None and is_plain(logits) and labels_fit(<cnp.ndarray>logits, target, axis)
-            and fits(<cnp.ndarray>logits, out) and separate(<cnp.ndarray>target, out)):
+            and fits(<cnp.ndarray>logits, out) and apart(<cnp.ndarray>target, out)):
         call = Call(logits, name, target, axis, weight, ignore_index is not None, out)
         logits, labels, axis, weight, out = call.logits, call.target, call.axis, call.weight, call.out
     cdef cnp.ndarray x = <cnp.ndarray>logits

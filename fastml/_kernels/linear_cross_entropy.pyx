@@ -24,7 +24,7 @@ from libc.stdint cimport int64_t
 from .. import _check
 from .cross_entropy import wrong_label
 
-from .._check cimport PyArray_ISCARRAY_RO
+from .._check cimport PyArray_ISCARRAY_RO, data
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm32, fm64, fm_labels
@@ -239,10 +239,6 @@ cdef void run(const Task *k, size_t size) noexcept:
 
 
 # ---- arrays ---------------------------------------------------------------------------------------------------
-
-
-cdef inline void *data(object x) noexcept:
-    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
 
 
 cdef double folded(const double *sums, Py_ssize_t n) noexcept:

@@ -14,7 +14,7 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport flag, is_text, PyArray_EMPTY, alike, apart, fits, is_plain, result_like
+from .._check cimport PyArray_EMPTY, alike, apart, data, fits, flag, is_plain, is_text, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64, fm_tally, fm_tally_add, fm_tally_sum
@@ -97,10 +97,6 @@ cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, co
     return fm_tally_sum(&total)
 
 
-cdef inline void *data(object x) noexcept:
-    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
-
-
 cdef object beside(object w, str name, cnp.ndarray x, Beside *b):
     """Fill b with w (or None) for a plain x; returns the array that holds the numbers.
 
@@ -151,10 +147,9 @@ def repeating(w, str name, Py_ssize_t cols, dtype):
     return numbers, b.period
 
 
-cdef inline bint clear(object w, object out) noexcept:
-    """w or out is None, or w is plain and shares no memory with out, a plain array."""
-    return w is None or out is None or (is_plain(w) and apart(<cnp.ndarray>w, <cnp.ndarray>out)
-                                        and data(w) != data(out))
+cdef inline bint kept(object w, object out) noexcept:
+    """Writing out leaves w as it is: one of them is None, or w is plain and apart from it."""
+    return w is None or out is None or (is_plain(w) and apart(<cnp.ndarray>w, out))
 
 
 # One number for all elements, as a table that repeats.
@@ -179,7 +174,7 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
         raise ValueError(f"reduction must be {batchmean}'mean', 'sum' or 'none', not {_check.shown(reduction)}")
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)
-            and fits(<cnp.ndarray>target, out) and clear(a, out) and clear(b, out)):
+            and fits(<cnp.ndarray>target, out) and kept(a, out) and kept(b, out)):
         input = _check.as_real(input, "input")
         target = _check.as_real(target, "target", input.dtype)
         if out is not None:

@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc, qsort
 
 from .. import _check
 
-from .._check cimport PyArray_ISCARRAY, alike, apart, is_plain
+from .._check cimport PyArray_ISCARRAY, alike, is_plain, same_or_apart
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 
 cnp.import_array()
@@ -85,7 +85,7 @@ cdef bint add_state(char **to, Place *at, cnp.ndarray p, cnp.ndarray g, tuple st
     if touch(data, at.p, at.bytes) or touch(data, at.u, at.bytes) or touch(data, at.v, at.bytes):
         return False
     to[0] = data
-    return g is None or apart(g, <cnp.ndarray>states[i])
+    return g is None or same_or_apart(g, <cnp.ndarray>states[i])
 
 
 cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, tuple vs, tuple ws) noexcept:
@@ -103,7 +103,7 @@ cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, 
         at.p = cnp.PyArray_BYTES(p)
         at.bytes = cnp.PyArray_NBYTES(p)
         if grads is not None:
-            if not (alike(p, grads[i]) and apart(p, <cnp.ndarray>grads[i])):
+            if not (alike(p, grads[i]) and same_or_apart(p, <cnp.ndarray>grads[i])):
                 return False
             g = <cnp.ndarray>grads[i]
             at.g = cnp.PyArray_BYTES(g)
@@ -143,14 +143,14 @@ cdef inline void add_span(Span *spans, Py_ssize_t *n, const char *data, size_t s
     n[0] += 1
 
 
-cdef bint disjoint(const Places *here) except -1:
+cdef bint all_apart(const Places *here) except -1:
     """No array that is written shares memory with another, but for a gradient that is what its own parameter has."""
     cdef Span local[ARRAYS * LOCAL]
     cdef Span *spans = local
     cdef const Place *at
     cdef size_t end = 0, written_end = 0, last
     cdef Py_ssize_t i, n = 0
-    cdef bint apart = True
+    cdef bint free_of_others = True
     if here.count > LOCAL:
         spans = <Span *>malloc(ARRAYS * here.count * sizeof(Span))
         if spans == NULL:
@@ -168,14 +168,14 @@ cdef bint disjoint(const Places *here) except -1:
     for i in range(n):
         last = spans[i].end & ~<size_t>1
         if spans[i].first < (end if spans[i].end & 1 else written_end):
-            apart = False
+            free_of_others = False
             break
         end = max(end, last)
         if spans[i].end & 1:
             written_end = max(written_end, last)
     if spans != local:
         free(spans)
-    return apart
+    return free_of_others
 
 
 cdef int begin(Places *here, Py_ssize_t count) except -1:
@@ -195,7 +195,7 @@ cdef inline void release(Places *here) noexcept:
 
 cdef object place(Places *here, size_t cut, tuple names, tuple p, tuple g, tuple u, tuple v, tuple w):
     begin(here, len(p))
-    if gather(here, cut, p, g, u, v, w) and (here.count == 1 or disjoint(here)):
+    if gather(here, cut, p, g, u, v, w) and (here.count == 1 or all_apart(here)):
         return None
     try:
         held = _check.arrange_update(
@@ -221,6 +221,6 @@ def takes_as_they_are(list params, list grads):
     """Whether an update of the parameters can read and write all these arrays in place: else it looks closer, or refuses."""
     cdef Places here
     begin(&here, len(params))
-    taken = gather(&here, CUT_AT, tuple(params), tuple(grads), None, None, None) and disjoint(&here)
+    taken = gather(&here, CUT_AT, tuple(params), tuple(grads), None, None, None) and all_apart(&here)
     release(&here)
     return taken
