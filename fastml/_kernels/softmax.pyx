@@ -1,9 +1,9 @@
 """Softmax, log-softmax, log-sum-exp and their gradients: layout, blocks and threads.
 
-The array is (outer, n, inner) along the axis. With inner = 1 the rows are contiguous and go to the *_rows
-primitives in blocks of about BLOCK elements; otherwise panels of PANEL bytes of neighbouring columns go to
-*_cols. Rows and columns are independent, so the cut shows in no bit. A call of at most SMALL elements goes
-straight to the primitive: a memoryview costs 90 ns.
+The array is (outer, n, inner) along the axis. With inner = 1 the rows are contiguous and go to the *_rows primitives
+in blocks of about BLOCK_ELEMENTS; otherwise panels of PANEL_BYTES of neighbouring columns go to *_cols. Rows and
+columns are independent, so the cut shows in no bit. A call of at most SMALL_ELEMENTS goes straight to the primitive: a
+memoryview costs 90 ns.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from .. import _check
 from .._check cimport Layout, alike, as3d, fits, flag, is_plain, lay, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
+from .._simd cimport cache_bytes, fm_table, table_of
 
 cnp.import_array()
 
@@ -32,72 +32,48 @@ cdef enum Op:
     LOGSUMEXP
 
 cdef enum:
-    SMALL = 8192      # elements
-    BLOCK = 16384     # elements
-    PANEL = 512       # bytes
+    SMALL_ELEMENTS = 8192
+    BLOCK_ELEMENTS = 16384
+    PANEL_BYTES = 512
 
 cdef double COST = 0.5  # nanoseconds an element on one thread
 
 
-cdef inline void rows(Op op, real *y, const real *a, const real *b, size_t count, size_t n,
+cdef inline void rows(Op op, const fm_table *table, void *y, const void *a, const void *b, size_t count, size_t n,
                       bint stream) noexcept nogil:
     """y (OUT), a, b (IN; b only in the gradients): `count` rows of n."""
-    if real is float:
-        if op == SOFTMAX:
-            fm32.softmax_rows(y, a, count, n, stream)
-        elif op == LOG_SOFTMAX:
-            fm32.log_softmax_rows(y, a, count, n, stream)
-        elif op == SOFTMAX_BACKWARD:
-            fm32.softmax_backward_rows(y, a, b, count, n, stream)
-        elif op == LOG_SOFTMAX_BACKWARD:
-            fm32.log_softmax_backward_rows(y, a, b, count, n, stream)
-        else:
-            fm32.logsumexp_rows(y, a, count, n)
+    if op == SOFTMAX:
+        table.softmax_rows(y, a, count, n, stream)
+    elif op == LOG_SOFTMAX:
+        table.log_softmax_rows(y, a, count, n, stream)
+    elif op == SOFTMAX_BACKWARD:
+        table.softmax_backward_rows(y, a, b, count, n, stream)
+    elif op == LOG_SOFTMAX_BACKWARD:
+        table.log_softmax_backward_rows(y, a, b, count, n, stream)
     else:
-        if op == SOFTMAX:
-            fm64.softmax_rows(y, a, count, n, stream)
-        elif op == LOG_SOFTMAX:
-            fm64.log_softmax_rows(y, a, count, n, stream)
-        elif op == SOFTMAX_BACKWARD:
-            fm64.softmax_backward_rows(y, a, b, count, n, stream)
-        elif op == LOG_SOFTMAX_BACKWARD:
-            fm64.log_softmax_backward_rows(y, a, b, count, n, stream)
-        else:
-            fm64.logsumexp_rows(y, a, count, n)
+        table.logsumexp_rows(y, a, count, n)
 
 
-cdef inline void cols(Op op, real *y, const real *a, const real *b, size_t n, size_t stride,
+cdef inline void cols(Op op, const fm_table *table, void *y, const void *a, const void *b, size_t n, size_t stride,
                       size_t width) noexcept nogil:
     """y (OUT), a, b (IN; b only in the gradients): `width` columns of n steps of `stride`."""
-    if real is float:
-        if op == SOFTMAX:
-            fm32.softmax_cols(y, a, n, stride, width)
-        elif op == LOG_SOFTMAX:
-            fm32.log_softmax_cols(y, a, n, stride, width)
-        elif op == SOFTMAX_BACKWARD:
-            fm32.softmax_backward_cols(y, a, b, n, stride, width)
-        elif op == LOG_SOFTMAX_BACKWARD:
-            fm32.log_softmax_backward_cols(y, a, b, n, stride, width)
-        else:
-            fm32.logsumexp_cols(y, a, n, stride, width)
+    if op == SOFTMAX:
+        table.softmax_cols(y, a, n, stride, width)
+    elif op == LOG_SOFTMAX:
+        table.log_softmax_cols(y, a, n, stride, width)
+    elif op == SOFTMAX_BACKWARD:
+        table.softmax_backward_cols(y, a, b, n, stride, width)
+    elif op == LOG_SOFTMAX_BACKWARD:
+        table.log_softmax_backward_cols(y, a, b, n, stride, width)
     else:
-        if op == SOFTMAX:
-            fm64.softmax_cols(y, a, n, stride, width)
-        elif op == LOG_SOFTMAX:
-            fm64.log_softmax_cols(y, a, n, stride, width)
-        elif op == SOFTMAX_BACKWARD:
-            fm64.softmax_backward_cols(y, a, b, n, stride, width)
-        elif op == LOG_SOFTMAX_BACKWARD:
-            fm64.log_softmax_backward_cols(y, a, b, n, stride, width)
-        else:
-            fm64.logsumexp_cols(y, a, n, stride, width)
+        table.logsumexp_cols(y, a, n, stride, width)
 
 
-cdef void run(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const real[:, :, ::1] b) noexcept:
+cdef void in_blocks(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const real[:, :, ::1] b) noexcept:
     """y (OUT), a, b (IN), each (outer, n, inner); in logsumexp y is (outer, 1, inner)."""
+    cdef const fm_table *table = table_of(sizeof(real))
     cdef Py_ssize_t outer = a.shape[0], n = a.shape[1], inner = a.shape[2]
-    cdef Py_ssize_t step = max(1, BLOCK // n)
-    cdef Py_ssize_t width = PANEL // sizeof(real)
+    cdef Py_ssize_t step = max(1, BLOCK_ELEMENTS // n), width = PANEL_BYTES // sizeof(real)
     cdef Py_ssize_t panels = (inner + width - 1) // width
     cdef Py_ssize_t blocks = (outer + step - 1) // step if inner == 1 else outer * panels
     cdef Py_ssize_t i, o, j
@@ -108,23 +84,24 @@ cdef void run(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const real[:, :
         for i in prange(blocks, schedule="static"):
             if inner == 1:
                 o = i * step
-                rows(op, &y[o, 0, 0], &a[o, 0, 0], &b[o, 0, 0], min(step, outer - o), n, stream)
+                rows(op, table, &y[o, 0, 0], &a[o, 0, 0], &b[o, 0, 0], min(step, outer - o), n, stream)
             else:
                 o = i // panels
                 j = i % panels * width
-                cols(op, &y[o, 0, j], &a[o, 0, j], &b[o, 0, j], n, inner, min(width, inner - j))
+                cols(op, table, &y[o, 0, j], &a[o, 0, j], &b[o, 0, j], n, inner, min(width, inner - j))
         leave_team()
     team_done()
 
 
-cdef void small(Op op, real *y, const real *a, const real *b, const Layout *at) noexcept nogil:
-    """The whole of a small call, here and now."""
-    cdef Py_ssize_t o, step = at.n * at.inner, out_step = at.inner if op == LOGSUMEXP else step
+cdef void at_once(Op op, char *y, const char *a, const char *b, const Layout *at, size_t itemsize) noexcept nogil:
+    """The whole of a small call, on the caller's thread."""
+    cdef const fm_table *table = table_of(itemsize)
+    cdef size_t o, step = at.n * at.inner * itemsize, out_step = at.inner * itemsize if op == LOGSUMEXP else step
     if at.inner == 1:
-        rows(op, y, a, b, at.outer, at.n, False)
+        rows(op, table, y, a, b, at.outer, at.n, False)
     else:
-        for o in range(at.outer):
-            cols(op, y + o * out_step, a + o * step, b + o * step, at.n, at.inner, at.inner)
+        for o in range(<size_t>at.outer):
+            cols(op, table, y + o * out_step, a + o * step, b + o * step, at.n, at.inner, at.inner)
 
 
 cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b, const Layout *at) except -1:
@@ -134,17 +111,12 @@ cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b, const Layout
         out.n = 1
     if cnp.PyArray_SIZE(a) == 0:
         return 0
-    if cnp.PyArray_SIZE(a) <= SMALL:
-        if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-            small[float](op, <float *>cnp.PyArray_DATA(y), <float *>cnp.PyArray_DATA(a),
-                         <float *>cnp.PyArray_DATA(b), at)
-        else:
-            small[double](op, <double *>cnp.PyArray_DATA(y), <double *>cnp.PyArray_DATA(a),
-                          <double *>cnp.PyArray_DATA(b), at)
+    if cnp.PyArray_SIZE(a) <= SMALL_ELEMENTS:
+        at_once(op, cnp.PyArray_BYTES(y), cnp.PyArray_BYTES(a), cnp.PyArray_BYTES(b), at, cnp.PyArray_ITEMSIZE(a))
     elif cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        run[float](op, as3d(y, &out), as3d(a, at), as3d(b, at))
+        in_blocks[float](op, as3d(y, &out), as3d(a, at), as3d(b, at))
     else:
-        run[double](op, as3d(y, &out), as3d(a, at), as3d(b, at))
+        in_blocks[double](op, as3d(y, &out), as3d(a, at), as3d(b, at))
     return 0
 
 
