@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,25 @@ import numpy as np
 import fastml
 from fastml import metrics, preprocessing
 
+from .exact import (
+    EXTENDED,
+    cross_entropy,
+    energy,
+    jensen_shannon,
+    log_sum_exp,
+    mean,
+    quantile,
+    relative_entropy,
+    shannon,
+    total,
+    total_variation,
+    variance,
+    wasserstein,
+    wide,
+)
+
 LENGTHS = (10, 1000, 100_000, 10_000_000)
 LONGEST = 1 << 28
-PIECE = 1 << 20
-EXTENDED = np.longdouble
 MAGNITUDES = {"1": (1.0, 0.0), "1e-30": (1e-30, 0.0), "1e30": (1e30, 0.0), "mean 1000": (1.0, 1000.0)}
 OPTIONAL = {name: importlib.util.find_spec(name) is not None for name in ("torch", "scipy", "sklearn")}
 
@@ -47,25 +62,6 @@ class Reduction:
     longest: bool = True  # of 2^28: whole arrays of results, sorts and columns need more memory than 24 GB
     shortest: int = 10
     dtypes: tuple[type, ...] = (np.float32, np.float64)
-
-
-def wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(EXTENDED)
-
-
-def total(term: Callable[..., np.ndarray], *arrays: np.ndarray) -> Any:
-    """The exact sum of term(*arrays), element by element, over the first axis."""
-    pieces: Iterator[int] = iter(range(0, len(arrays[0]), PIECE))
-    return sum((term(*(wide(a[i : i + PIECE]) for a in arrays)).sum(axis=0) for i in pieces), EXTENDED(0))
-
-
-def mean(term: Callable[..., np.ndarray], *arrays: np.ndarray) -> Any:
-    return total(term, *arrays) / len(arrays[0])
-
-
-def variance(x: np.ndarray) -> Any:
-    center = mean(lambda v: v, x)
-    return mean(lambda v: (v - center) ** 2, x)
 
 
 def column(x: np.ndarray) -> np.ndarray:
@@ -101,67 +97,6 @@ def logits(draw: np.ndarray) -> tuple:
     """Some 10 classes, and labels."""
     x = np.ascontiguousarray(draw[: len(draw) // 10 * 10].reshape(-1, 10))
     return x, np.arange(len(x)) % 10
-
-
-# ---- the formulas, exact
-
-
-def log_sum_exp(x: np.ndarray) -> Any:
-    top = x.max()
-    count = np.count_nonzero(x == top)
-    rest = total(lambda v: np.where(v == top, 0, np.exp(v - top)), x)
-    return EXTENDED(top) + np.log(EXTENDED(count)) + np.log1p(rest / count)
-
-
-def cross_entropy(x: np.ndarray, label: np.ndarray) -> Any:
-    def term(x: np.ndarray, label: np.ndarray) -> np.ndarray:
-        top = x.max(axis=1)
-        own = np.take_along_axis(x, label.astype(np.int64)[:, None], 1)[:, 0]
-        return top - own + np.log(np.exp(x - top[:, None]).sum(axis=1))
-
-    return mean(term, x, label)
-
-
-def relative_entropy(p: np.ndarray, q: np.ndarray) -> Any:
-    a, b = total(lambda v: v, p), total(lambda v: v, q)
-    return total(lambda u, v: u / a * np.log((u / a) / (v / b)), p, q)
-
-
-def jensen_shannon(p: np.ndarray, q: np.ndarray) -> Any:
-    a, b = total(lambda v: v, p), total(lambda v: v, q)
-
-    def term(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        u, v = u / a, v / b
-        m = (u + v) / 2
-        return (u * np.log(u / m) + v * np.log(v / m)) / 2
-
-    return total(term, p, q)
-
-
-def shannon(p: np.ndarray, _: np.ndarray) -> Any:
-    a = total(lambda v: v, p)
-    return -total(lambda v: v / a * np.log(v / a), p)
-
-
-def total_variation(p: np.ndarray, q: np.ndarray) -> Any:
-    a, b = total(lambda v: v, p), total(lambda v: v, q)
-    return total(lambda u, v: np.abs(u / a - v / b), p, q) / 2
-
-
-def wasserstein(u: np.ndarray, v: np.ndarray) -> Any:
-    return mean(lambda u, v: np.abs(u - v), np.sort(u), np.sort(v))
-
-
-def quantile(x: np.ndarray, quarter: int) -> Any:
-    at, rest = divmod((len(x) - 1) * quarter, 4)
-    low, high = np.partition(x, (at, min(at + 1, len(x) - 1)))[[at, min(at + 1, len(x) - 1)]].astype(EXTENDED)
-    return low + (high - low) * rest / 4
-
-
-def energy(u: np.ndarray, v: np.ndarray) -> Any:
-    points = np.sort(np.concatenate([u, v]))
-    f, g = (wide(np.searchsorted(np.sort(x), points[:-1], side="right")) / len(x) for x in (u, v))
-    return np.sqrt(2 * ((f - g) ** 2 * np.diff(wide(points))).sum())
 
 
 # ---- the peers
@@ -225,6 +160,10 @@ def sklearn_normalized(norm: str) -> Callable[..., Any]:
         return importlib.import_module("sklearn.preprocessing").normalize(x[None], norm)[0]
 
     return call
+
+
+def sklearn_metric(name: str) -> Callable[..., Any]:
+    return lambda *arrays: getattr(importlib.import_module("sklearn.metrics"), name)(*arrays)
 
 
 def scaled(name: str, attribute: str) -> Callable[..., Any]:
@@ -336,11 +275,11 @@ REDUCTIONS = (
               ("1", "1e30", "mean 1000"), terms=lambda x: np.abs(x).mean(), longest=False),
     Reduction("confusion_matrix", classes, metrics.confusion_matrix,
               lambda t, p: wide(np.bincount(5 * t + p, minlength=25).reshape(5, 5)),
-              {"sklearn": lambda t, p: importlib.import_module("sklearn.metrics").confusion_matrix(t, p)}, ("1",),
+              {"sklearn": sklearn_metric("confusion_matrix")}, ("1",),
               dtypes=(np.float64,), shortest=1000),
     Reduction("accuracy_score", classes, metrics.accuracy_score,
               lambda t, p: EXTENDED(np.count_nonzero(t == p)) / len(t),
-              {"sklearn": lambda t, p: importlib.import_module("sklearn.metrics").accuracy_score(t, p)}, ("1",),
+              {"sklearn": sklearn_metric("accuracy_score")}, ("1",),
               dtypes=(np.float64,)),
     Reduction("entropy", positive, lambda p, _: metrics.entropy(p), shannon,
               {"scipy": lambda p, _: scipy_of("stats", "entropy")(p)}, DISTRIBUTIONS),
@@ -356,7 +295,7 @@ REDUCTIONS = (
               {"scipy": scipy_of("stats", "energy_distance")}, dtypes=(np.float64,)),
     Reduction("log_loss", lambda d: (np.arange(len(d)) % 2, 1 / (1 + np.exp(-np.clip(d, -5, 5)))), metrics.log_loss,
               lambda y, p: -mean(lambda t, v: np.log(np.where(t == 1, v, 1 - v)), y, p),
-              {"sklearn": lambda y, p: importlib.import_module("sklearn.metrics").log_loss(y, p)}, ("1",),
+              {"sklearn": sklearn_metric("log_loss")}, ("1",),
               dtypes=(np.float64,)),
 )  # fmt: skip
 
@@ -414,11 +353,8 @@ def main(arguments: list[str] | None = None) -> None:
                         n == LONGEST and not (reduction.longest and dtype is np.float32 and magnitude == "1")
                     )
                     cells.append("" if skip else measure(reduction, dtype, magnitude, n))
-                print(
-                    f"| {reduction.name} | {dtype.__name__} | {magnitude} |",
-                    *(f"{cell} |" for cell in cells),
-                    flush=True,
-                )
+                row = f"| {reduction.name} | {dtype.__name__} | {magnitude} |"
+                print(row, *(f"{cell} |" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,17 @@
 """The floating-point mode belongs to the kernel: the same bits in whatever mode the caller and the workers are, and
 theirs is back afterwards. docs/numerics.md says what runs in which mode."""
 
-import contextlib
-import ctypes
 import itertools
-import os
-import platform
-import shutil
-import subprocess
-import warnings
 
 import numpy as np
 import pytest
 
 import fastml
-from fastml import data, metrics, nn, optim, preprocessing
+from fastml import nn, optim
 
 from .common import (
     DTYPES,
     OPS,
-    ROOT,
     THREADS,
     adversarial,
     assert_same_bits,
@@ -31,55 +23,10 @@ from .common import (
     with_threads,
 )
 from .kinds import OPTIMIZERS
-
-X86 = platform.machine() in ("x86_64", "AMD64")
-FULL = 0x1F80 if X86 else 0
-#: MXCSR's and FPCR's: the default, which some kernels leave; flush-to-zero and denormals-are-zero; the other ways of
-#: rounding; on x86 also the two by themselves and all exceptions but "inexact", which Python's own arithmetic raises,
-#: unmasked.
-MODES = (
-    {"full": FULL, "flush": 0x9FC0, "up": 0x5F80, "down": 0x3F80, "to zero": 0x7F80}
-    | {"ftz": 0x9F80, "daz": 0x1FC0, "traps": 0x1000}
-    if X86
-    else {"full": FULL, "flush": 1 << 24, "up": 1 << 22, "down": 2 << 22, "to zero": 3 << 22}
-)
+from .modes import MODES, in_mode
 
 every_op = pytest.mark.parametrize("op", OPS, ids=lambda op: op.id)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
-every_mode = pytest.mark.parametrize("mode", MODES)
-
-
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """tests/c/environment.c."""
-    compiler = shutil.which((os.environ.get("CC") or "cc").split()[-1])
-    if compiler is None:
-        pytest.skip("needs a C compiler")
-    path = tmp_path_factory.mktemp("environment") / "environment.so"
-    command = [compiler, "-O1", "-fopenmp", "-shared", "-fPIC", str(ROOT / "tests/c/environment.c"), "-o", str(path)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("the C compiler has no OpenMP")
-    library = ctypes.CDLL(str(path))
-    for function in (library.set_modes, library.modes_are):
-        function.argtypes = (ctypes.c_ulong, ctypes.c_ulong, ctypes.c_int)
-    library.get_mode.restype = ctypes.c_ulong
-    return library
-
-
-@contextlib.contextmanager
-def in_mode(library, name, threads=1):
-    """This thread and its team's workers in a mode; they must be in it at the end. (libgomp lets workers go that a
-    smaller team does not need.)"""
-    mode = MODES[name]
-    workers = mode if name != "traps" else MODES["flush"]
-    library.set_modes(mode, workers, threads)
-    try:
-        if library.get_mode() != mode:
-            pytest.skip("this processor has no such mode")
-        yield
-        assert library.modes_are(mode, workers, threads), "another mode came back"
-    finally:
-        library.set_modes(FULL, FULL, threads)
 
 
 def arguments(op, dtype):
@@ -101,13 +48,13 @@ def arguments(op, dtype):
 
 @every_dtype
 @every_op
-def test_same_bits_in_every_mode(op, dtype, environment):
+def test_same_bits_in_every_mode(op, dtype):
     cases = arguments(op, dtype)
     ready = [copy_args(args) for args in cases]
     want = [op.run(args) for args in ready]
     for mode, threads in [*zip(MODES, itertools.cycle(THREADS[::-1])), ("flush", 1), ("flush", 2)]:
         ready = [copy_args(args) for args in cases]  # NumPy's own arithmetic is not for the mode
-        with in_mode(environment, mode, threads):
+        with in_mode(mode, threads):
             got = [with_threads(threads, op.run, args) for args in ready]
         for k, (results, wanted) in enumerate(zip(got, want, strict=True)):
             for g, w in zip(results, wanted, strict=True):
@@ -125,9 +72,9 @@ def test_what_counts_denormals_as_zeros_gives_none(op, dtype):
             assert_same_bits(result, flushed(result), f"{op.id} result {k}")
 
 
-def test_an_error_puts_the_mode_back(environment):
+def test_an_error_puts_the_mode_back():
     x = np.zeros((3, 4), np.float32)
-    with in_mode(environment, "up"):
+    with in_mode("up"):
         for wrong in (
             lambda: fastml.softmax(x, axis=5),
             lambda: fastml.linear(x, x.T.copy()),
@@ -212,14 +159,14 @@ def assert_same_results(got, want, what):
 @every_dtype
 @every_optimizer
 @pytest.mark.parametrize("compiled", [False, True], ids=["explicit", "compiled"])
-def test_training_gives_the_same_bits_in_every_mode(compiled, optimizer, dtype, environment):
+def test_training_gives_the_same_bits_in_every_mode(compiled, optimizer, dtype):
     run, result = training(optimizer, dtype, compiled)
     run()
     want = result()
     for k, mode in enumerate(MODES):
         threads = THREADS[k % len(THREADS)] if compiled else 1
         run, result = training(optimizer, dtype, compiled, threads)
-        with in_mode(environment, mode, threads):
+        with in_mode(mode, threads):
             run()
         assert_same_results(result(), want, mode)
 
@@ -305,115 +252,6 @@ def test_products_of_denormals_are_zero(dtype):
     assert not fastml.linear(x, w).any()
     for product in fastml.linear_backward(x, w, w):
         assert not product.any()
-
-
-# --- what is NumPy's -----------------------------------------------------------------------------------------
-
-
-SCALERS = {
-    "standard": preprocessing.StandardScaler,
-    "min-max": lambda: preprocessing.MinMaxScaler((-0.3, 0.7)),
-    "max-abs": preprocessing.MaxAbsScaler,
-    "robust": lambda: preprocessing.RobustScaler(unit_variance=True),
-    "normalizer": preprocessing.Normalizer,
-}
-
-
-def scaled(x, other, make):
-    scaler = make()
-    y = scaler.fit_transform(x)
-    found = [y, scaler.fit(x).transform(x)]
-    if hasattr(scaler, "inverse_transform"):
-        found += [scaler.inverse_transform(y), scaler.scale_]
-    if hasattr(scaler, "partial_fit"):
-        parts = make().partial_fit(x[:20]).partial_fit(x[20:])
-        found += [parts.scale_, parts.merge(make().fit(other)).scale_]
-    return found
-
-
-def measured(y, z, p, weight):
-    streamed = metrics.ConfusionMatrix(labels=range(4))
-    streamed.update(y, z, weight)
-    found = [streamed.compute("true"), streamed.accuracy(), streamed.matthews_corrcoef(), streamed.cohen_kappa()]
-    for score in (metrics.accuracy_score, metrics.balanced_accuracy_score, metrics.cohen_kappa_score):
-        found += [score(y, z), score(y, z, sample_weight=weight)]
-    found += [metrics.log_loss(y, p, sample_weight=weight), metrics.top_k_accuracy_score(y, p, sample_weight=weight)]
-    found += [
-        *metrics.precision_recall_fscore(y, z, sample_weight=weight)[:3],
-        metrics.fbeta_score(y, z, beta=0.3, average="macro"),
-    ]
-    a, b = p[:25], p[25:]
-    found += [
-        metrics.kl_divergence(a, b),
-        metrics.js_divergence(a, b, base=3),
-        metrics.total_variation(a, b),
-        metrics.entropy(p, base=3),
-    ]
-    found += [metrics.wasserstein_distance(a[0], b[0], b[1], a[1], p=k) for k in (1, 2)]
-    found += [
-        metrics.wasserstein_distance_histogram(a, b, support=[0, 0.1, 0.5, 0.7]),
-        metrics.energy_distance(a[0], b[0]),
-    ]
-    return found
-
-
-def drawn():
-    points = (
-        data.make_spirals,
-        data.make_moons,
-        data.make_circles,
-        data.make_blobs,
-        data.make_xor,
-        data.make_gaussians,
-    )
-    return [make(30)[0] for make in points] + [nn.Linear(6, 5, seed=0).weight.value]
-
-
-def scheduled():
-    optimizer = optim.SGD([nn.Parameter(np.zeros(3))], lr=0.1, momentum=0.9)
-    schedules = [optim.CosineAnnealingLR(optimizer, 17), optim.OneCycleLR(optimizer, 0.3, total_steps=60)]
-    plateau, found = optim.ReduceLROnPlateau(optimizer, factor=0.3, patience=1), []
-    for k in range(30):
-        for schedule in schedules:
-            schedule.step()
-            found.append(optimizer.lr)
-        plateau.step(1 + k)
-        found.append(optimizer.lr)
-    return found
-
-
-def estimated(x, y, values):
-    pytest.importorskip("sklearn")
-    model = fastml.MLPClassifier((7,), max_iter=4, random_state=0, solver="sgd", learning_rate="invscaling")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(x, y)
-    again = fastml.MLPRegressor((5,), random_state=0).partial_fit(x, values)
-    return [*model.coefs_, model.loss_curve_, model.predict_proba(x), *again.coefs_, again.predict(x)]
-
-
-def beside_the_ops():
-    """{name: function of no arguments that gives numbers}: what NumPy and Python compute around the kernels."""
-    rng = np.random.default_rng(6)
-    x, p, weight = rng.standard_normal((50, 4)), rng.random((50, 4)) + 0.1, rng.random(50)
-    y, z = rng.integers(0, 4, 50), rng.integers(0, 4, 50)
-    p /= p.sum(axis=1, keepdims=True)
-    found = {}
-    for (name, make), size in itertools.product(SCALERS.items(), (1.0, 2.0**-1024)):
-        found[f"{name} {size:g}"] = lambda a=x * size, b=x[::-1] * (3 * size), make=make: scaled(a, b, make)
-    found |= {"metrics": lambda: measured(y, z, p, weight), "drawn": drawn, "schedules": scheduled}
-    return found | {"estimators": lambda values=0.1 * y: estimated(x, y, values)}
-
-
-@every_mode
-@pytest.mark.parametrize("name", beside_the_ops())
-def test_what_computes_beside_the_ops_has_the_same_bits(name, mode, environment):
-    run = beside_the_ops()[name]
-    want = run()
-    with in_mode(environment, mode):
-        got = run()
-    for k, (g, w) in enumerate(zip(got, want, strict=True)):
-        assert_same_bits(np.asarray(g), np.asarray(w), f"number {k}")
 
 
 # --- another library's mode ----------------------------------------------------------------------------------

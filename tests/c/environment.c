@@ -1,4 +1,4 @@
-/* Sets and reads the floating-point mode of the calling thread and of the OpenMP workers, for test_environment.py. */
+/* Sets and reads the floating-point mode of the calling thread and of the OpenMP workers, for tests/modes.py. */
 #include <omp.h>
 
 #if defined(__x86_64__)
