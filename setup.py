@@ -28,9 +28,9 @@ CFLAGS = [
     "-fno-asynchronous-unwind-tables",
 ]  # fmt: skip
 LDFLAGS = ["-Wl,--strip-all"] if sys.platform == "linux" else []
-#: The bodies are vectors by hand: beyond -O2 the few plain loops gain from being vectorized, and short runs of the norms
-#: (by up to two thirds) from copies for constant arguments. -O3 makes v4 and v3 a sixth larger and is over all kernels no
-#: faster (0.2 %).
+#: The bodies are vectors by hand: beyond -O2 the few plain loops gain from being vectorized, and short runs of the
+#: norms (by up to two thirds) from copies for constant arguments. -O3 makes v4 and v3 a sixth larger and is over all
+#: kernels no faster (0.2 %).
 SPEED = ["-O2", "-fvect-cost-model=dynamic", "-fipa-cp-clone"]
 TARGETS = {
     "x86_64": {
@@ -58,8 +58,9 @@ CPUS = os.cpu_count() or 1
 GENERATED = f"build/cython-{Cython.__version__}-numpy-{numpy.__version__}"
 #: Cython's memoryview code, once for all modules instead of once in each.
 SHARED = "fastml._cyutility"
-#: What Cython writes around the loops of src_c is nearly half of the wheel. Built for size it is a quarter smaller and a
-#: call 0.05 to 0.2 microseconds slower, except these, whose own code is what a small call or a training step waits for.
+#: What Cython writes around the loops of src_c is nearly half of the wheel. Built for size it is a quarter smaller and
+#: a call 0.05 to 0.2 microseconds slower, except these, whose own code is what a small call or a training step waits
+#: for.
 FOR_SPEED = {
     "fastml._kernels.activations",
     "fastml._kernels.classification",

@@ -1,12 +1,13 @@
 """How exact the functions are: the largest error in units in the last place (ulp), PyTorch's beside it.
 
-    python -m fastml.benchmarks.accuracy [WORD …]   # functions with a WORD in their names; needs mpmath for the float64 rows, torch for its column
+    python -m fastml.benchmarks.accuracy [WORD …]   # functions with a WORD in their names; needs mpmath for the
+                                                    # float64 rows, torch for its column
 
 Element-wise functions in float32 are swept over every 997th of all finite floats, denormals and both signs included,
 and compared with fastml.reference in float64; in float64 over points spread evenly in their logarithm, compared with
 mpmath. A slope is the backward of a gradient of ones. Softmax's family and the losses on it are swept over lengths,
-scales and offsets, and rows of one dominating entry, and compared with the formula in extended precision, taken where it is
-exact: log(count + sum) through log1p, and a label's own gradient from the other terms.
+scales and offsets, and rows of one dominating entry, and compared with the formula in extended precision, taken where
+it is exact: log(count + sum) through log1p, and a label's own gradient from the other terms.
 
 An ulp is the spacing of floats at the exact result, the smallest denormal at least. Where a result is the small
 difference of large terms (a slope near its root, logsumexp near 0), no evaluation in the same precision has few ulp;
@@ -152,7 +153,7 @@ def drawn(n, dtype):
 
 
 def log_sum(x):
-    """The maximum of each row, how many entries equal it, the sum of e^(x - max) over the others, and the logarithm of all."""
+    """Of each row: the maximum, how many entries equal it, the sum of e^(x - max) of the others, and the logarithm."""
     top = x.max(axis=1, keepdims=True)
     count = (x == top).sum(axis=1, keepdims=True).astype(EXTENDED)
     below = np.where(x == top, 0, np.exp(x - top)).sum(axis=1, keepdims=True)

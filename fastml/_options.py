@@ -71,8 +71,8 @@ def seed(value, others=""):
 
 
 def outside(name, value, x, low, high, ends="[]", others=""):
-    """The error for a value that as a number x is outside a range. It names both ends only where both are the argument's own: the end of a
-    type's range is nobody's wish."""
+    """The error for a value that as a number x is outside a range. It names both ends only where both are the
+    argument's own: the end of a type's range is nobody's wish."""
     least = f"{'greater than' if ends[0] == '(' else 'at least'} {low}"
     most = f"{'less than' if ends[1] == ')' else 'at most'} {high}"
     if max(abs(low), abs(high)) < 2**31:

@@ -1,7 +1,8 @@
 """A valid call of every public method of every public class, found by introspection: METHODS by "module.Class.method".
 
-Each class has one function here that gives the values which its methods' arguments may have, by the arguments' names; a method
-without a value for an argument that it needs makes test_hostile.py fail, and so does a class without such a function.
+Each class has one function here that gives the values which its methods' arguments may have, by the arguments' names; a
+method without a value for an argument that it needs makes test_hostile.py fail, and so does a class without such a
+function.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""ReLU and its gradient, exact, so that every comparison is of bits. The smooth functions: test_activations_smooth.py."""
+"""ReLU and its gradient, exact: every comparison is of bits. Smooth functions are in test_activations_smooth.py."""
 
 import numpy as np
 import pytest

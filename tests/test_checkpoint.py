@@ -35,8 +35,8 @@ def make(optimizer="SGD", schedule="StepLR", seed=0):
     """All parts of a training; the seed is of weights, masks and order."""
     nn.manual_seed(seed)
     model = nn.Sequential(
-        nn.Linear(6, 8), nn.BatchNorm(8), nn.ReLU(), nn.Dropout(0.3), nn.Sequential(nn.Linear(8, 8), nn.AlphaDropout(0.2)),
-        nn.Linear(8, 3),
+        nn.Linear(6, 8), nn.BatchNorm(8), nn.ReLU(), nn.Dropout(0.3),
+        nn.Sequential(nn.Linear(8, 8), nn.AlphaDropout(0.2)), nn.Linear(8, 3),
     )  # fmt: skip
     optimizer = OPTIMIZERS[optimizer](model.parameters())
     return {

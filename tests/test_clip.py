@@ -33,8 +33,8 @@ def test_lengths(max_norm, dtype):
 
 
 def block_sum(x):
-    """Sum of squares of one block, in runs of 2048: 32 lanes of doubles, 16 for the rest, folded half onto half. Squares
-    of floats are exact."""
+    """Sum of squares of one block, in runs of 2048: 32 lanes of doubles, 16 for the rest, folded half onto half.
+    Squares of floats are exact."""
     if x.size > 2048:
         return tally(block_sum(x[start : start + 2048]) for start in range(0, x.size, 2048))
     lanes, whole = np.zeros(32), x.size // 32 * 32

@@ -76,7 +76,7 @@ def test_all_options(dtype, hard, shape, axis):
 
 @pytest.mark.parametrize("axis, value, slope", [(1, 1.5, 2.25), (0, 3, 3)])
 def test_accuracy(axis, value, slope):
-    """Each loss and each entry of its gradient in ulp of itself; a multiply-add that rounds twice costs up to one more."""
+    """Each loss and each entry of its gradient in its own ulp; a multiply-add that rounds twice adds up to one."""
     value, slope = (bound + (_simd.target == "baseline") for bound in (value, slope))
     for n in (2, 10, 17, 100, 600):
         for scale, shift in ((1, 3.3), (5, 0), (10, 3.3)):

@@ -180,8 +180,9 @@ def samples(shape, dtype, sizes=(20, 20, 7, 45, 2)):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(
-    "kind, shape", [(nn.Dropout1d, (8, 19)), (nn.Dropout2d, (8, 5)), (nn.Dropout2d, (8, 9, 11)), (nn.Dropout2d, (8, 1, 1))]
-)  # fmt: skip
+    "kind, shape",
+    [(nn.Dropout1d, (8, 19)), (nn.Dropout2d, (8, 5)), (nn.Dropout2d, (8, 9, 11)), (nn.Dropout2d, (8, 1, 1))],
+)
 def test_compiled_channels(kind, shape, threads, dtype):
     features = int(np.prod(shape))
     for layers in (
@@ -200,9 +201,9 @@ def test_compiled_channels(kind, shape, threads, dtype):
 def test_compiled_alpha(threads, dtype):
     for p in (0.2, 1.0):
         model = nn.Sequential(
-            nn.AlphaDropout(0.1, seed=5), nn.Linear(300, 600, seed=0, dtype=dtype), nn.ELU(), nn.AlphaDropout(p, seed=6),
-            nn.Linear(600, 40, seed=1, dtype=dtype), nn.ReLU(), nn.AlphaDropout(0.5, seed=7),
-            nn.Linear(40, CLASSES, seed=2, dtype=dtype),
+            nn.AlphaDropout(0.1, seed=5), nn.Linear(300, 600, seed=0, dtype=dtype), nn.ELU(),
+            nn.AlphaDropout(p, seed=6), nn.Linear(600, 40, seed=1, dtype=dtype), nn.ReLU(),
+            nn.AlphaDropout(0.5, seed=7), nn.Linear(40, CLASSES, seed=2, dtype=dtype),
         )  # fmt: skip
         assert_same_training(model, samples((300,), dtype, (130, 64, 300)), threads=threads)
 

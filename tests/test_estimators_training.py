@@ -26,7 +26,7 @@ def weights_of(model):
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
 def test_a_fit_prepares_its_step_once(monkeypatch, solver, alpha):
-    """Rates, decays and what else changes from batch to batch are read by the program, which is made for the first one."""
+    """The program is made for the first batch; it reads rates, decays and what else changes from batch to batch."""
     calls = {"_anew": 0, "_make": 0, "_look": 0}
     for name in calls:
         was = getattr(Step, name)
@@ -113,8 +113,8 @@ def test_options_reach_training():
     usual = bits()
     assert usual == bits(epochs=3, optimizer="adam", max_iter=99, solver="sgd", learning_rate=0.001)
     for options in (
-        {"hidden_layer_sizes": (13,)}, {"activation": "identity"}, {"activation": "gelu"}, {"solver": "sgd"}, {"alpha": 1.0},
-        {"batch_size": 51}, {"batch_size": None}, {"learning_rate": "cosine"}, {"learning_rate": 0.002},
+        {"hidden_layer_sizes": (13,)}, {"activation": "identity"}, {"activation": "gelu"}, {"solver": "sgd"},
+        {"alpha": 1.0}, {"batch_size": 51}, {"batch_size": None}, {"learning_rate": "cosine"}, {"learning_rate": 0.002},
         {"learning_rate_init": 0.002}, {"epochs": 2}, {"shuffle": False}, {"beta_1": 0.8}, {"beta_2": 0.9},
         {"epsilon": 0.1}, {"batch_norm": True}, {"dropout": 0.5}, {"class_weight": {3: 2.0}},
     ):  # fmt: skip

@@ -52,7 +52,12 @@ def test_threads_that_write_one_file(tmp_path, name):
     assert os.listdir(tmp_path) == ["file"]
 
 
-HALF_WAY = "import sys; from fastml._files import replacing\nwith replacing(sys.argv[1]) as f: f.write(b'new'); f.flush(); input()"
+HALF_WAY = """
+import sys
+from fastml._files import replacing
+with replacing(sys.argv[1]) as f:
+    f.write(b'new'); f.flush(); input()
+"""
 
 
 def half_way(path):

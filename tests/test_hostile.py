@@ -132,8 +132,8 @@ def snapshot(value):
 
 
 def fault_of(call, args, names):
-    """What is wrong with how a call takes these arguments, or None: it returns, or it raises an error that has one of the
-    names, and nothing was written then."""
+    """What is wrong with how a call takes these arguments, or None: it returns, or it raises an error that has one of
+    the names, and nothing was written then."""
     before = snapshot(args)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

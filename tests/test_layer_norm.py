@@ -160,7 +160,7 @@ def test_threads_show_in_no_bit(dtype):
 
 @every_dtype
 def test_rows_do_not_know_their_neighbours(dtype):
-    """A tile of rows gives the bits of the whole; the partial sums of blocks of 32 rows add up to those of the whole."""
+    """Some rows alone give the bits of the whole; the sums of chunks of 32 rows add up to those of the whole."""
     x, weight, bias, grad = make((128, 67), -1, dtype, 2.0)
     y, mean, inv_std = fastml.layer_norm(x, weight, bias)
     dx, dweight, dbias = fastml.layer_norm_backward(grad, x, weight, mean, inv_std)
@@ -276,8 +276,9 @@ def test_a_step_normalises_samples_of_several_axes(dtype, max_norm):
     shape = (3, 4, 5)
     nn.manual_seed(4)
     model = nn.Sequential(
-        nn.LayerNorm(shape, dtype=dtype), nn.GELU(), nn.RMSNorm(shape, dtype=dtype), nn.LayerNorm(shape, bias=False, dtype=dtype),
-        nn.RMSNorm(shape, elementwise_affine=False), nn.Flatten(), nn.Linear(60, 5, dtype=dtype),
+        nn.LayerNorm(shape, dtype=dtype), nn.GELU(), nn.RMSNorm(shape, dtype=dtype),
+        nn.LayerNorm(shape, bias=False, dtype=dtype), nn.RMSNorm(shape, elementwise_affine=False), nn.Flatten(),
+        nn.Linear(60, 5, dtype=dtype),
     )  # fmt: skip
     rng = np.random.default_rng(5)
     data = [(rng.standard_normal((n, *shape)).astype(dtype), rng.integers(0, 5, n)) for n in (40, 7, 100, 1)]

@@ -1,4 +1,4 @@
-"""Linear: error bounds, views of every stride, activations, errors; the order of its sums is in test_linear_chains.py."""
+"""Linear: error bounds, views of every stride, activations, errors; test_linear_chains.py has the order of its sums."""
 
 import math
 import os

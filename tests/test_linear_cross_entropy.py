@@ -208,7 +208,7 @@ def test_same_bits_on_every_fma_target():
 @pytest.mark.parametrize("samples, classes", [(700, 131_072), (20_000, 1031), (40, 1_000_000)])
 @every_dtype
 def test_workspace_is_bounded(dtype, samples, classes):
-    """64 MB beside the results, where the logits take up to 730; the workspace is an array of NumPy's, which are traced."""
+    """64 MB beside the results, where the logits take up to 730; the workspace is one of NumPy's arrays, and traced."""
     args = operands(samples, 2, classes, dtype)
     tracemalloc.start()
     try:

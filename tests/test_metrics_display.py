@@ -110,7 +110,7 @@ def test_numpy_is_all_that_metrics_need():
 
 
 def test_names_of_every_script(plt, recwarn):
-    """What no font has is written as its number, nothing warns; a line may end within a name, and mathematics is drawn."""
+    """What no font has is written as its number; nothing warns; a line may end within a name; mathematics is drawn."""
     display = metrics.ConfusionMatrixDisplay(np.eye(3, dtype=int), display_labels=["a\u732b", "b\nc", "$x_1$"]).plot()
     pixels(display.figure_)
     cat, *others = [t.get_text() for t in display.ax_.get_xticklabels()]

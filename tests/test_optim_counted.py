@@ -1,4 +1,4 @@
-"""Adam, AdamW, RMSprop and Adagrad: PyTorch's steps, saved and continued, states exchanged with PyTorch, and what they refuse."""
+"""Adam, AdamW, RMSprop, Adagrad: PyTorch's steps, saved and continued, states exchanged with it, what is refused."""
 
 import copy
 

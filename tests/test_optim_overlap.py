@@ -1,4 +1,4 @@
-"""Updates refuse arrays that share memory, by both places, before anything is written: functions, optimizers, compiled steps."""
+"""Functions, optimizers and compiled steps refuse arrays that share memory, naming both, before anything is written."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Products of any length: errors beside NumPy's, forward, both gradients, cross-entropy and compiled steps; the same bits."""
+"""Products of any length, forward, both gradients, cross-entropy, compiled steps: errors beside NumPy's, same bits."""
 
 import numpy as np
 import pytest

@@ -267,6 +267,10 @@ def test_refused_partners():
         schedule.step()
 
 
+def one_cycle(optimizer):
+    return optim.OneCycleLR(optimizer, 0.1, 9, cycle_momentum=False)
+
+
 @pytest.mark.parametrize(
     ("make", "change", "error", "text"),
     [
@@ -276,9 +280,9 @@ def test_refused_partners():
         (lambda o: optim.StepLR(o, 2), {"base_lrs": [0.1, 0.2]}, ValueError, "base_lrs must have 1 entries, not 2"),
         (lambda o: optim.StepLR(o, 2), {"_last_lr": [None]}, TypeError, r"_last_lr\[0\] must be a real number"),
         (lambda o: optim.MultiStepLR(o, [2]), {"milestones": {2: 1}}, TypeError, "milestones must be a Counter"),
-        (lambda o: optim.OneCycleLR(o, 0.1, 9, cycle_momentum=False), {"momenta": {}}, TypeError, "momenta must be None"),
-        (lambda o: optim.OneCycleLR(o, 0.1, 9, cycle_momentum=False), {"lrs": {"max": 1.0}}, ValueError, "lrs must have the keys"),
-        (lambda o: optim.OneCycleLR(o, 0.1, 9, cycle_momentum=False), {"phases": [(1.0, 2, 3, 4, 5)]}, TypeError, r"phases\[0\]\[1\]"),
+        (one_cycle, {"momenta": {}}, TypeError, "momenta must be None"),
+        (one_cycle, {"lrs": {"max": 1.0}}, ValueError, "lrs must have the keys"),
+        (one_cycle, {"phases": [(1.0, 2, 3, 4, 5)]}, TypeError, r"phases\[0\]\[1\]"),
         (lambda o: optim.ReduceLROnPlateau(o), {"best": float("nan")}, ValueError, "best"),
         (lambda o: optim.ReduceLROnPlateau(o), {"mode": None}, TypeError, "mode must be a str"),
         (

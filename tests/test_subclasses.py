@@ -1,4 +1,4 @@
-"""Subclasses of ndarray that lie about their shape, strides, dtype or flags, and masked arrays: C sees the real array."""
+"""Subclasses of ndarray that lie about shape, strides, dtype or flags, and masked arrays: C sees the real array."""
 
 import numpy as np
 import pytest

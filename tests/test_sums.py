@@ -1,7 +1,8 @@
-"""Long sums in double: errors of a few units in the last place whatever the length, and where sums are cut, that of each
-piece is joined with what rounding took from it.
+"""Long sums in double: errors of a few units in the last place whatever the length, and where sums are cut, that of
+each piece is joined with what rounding took from it.
 
-Equal numbers round alike, so that an uncut sum of them drifts with its length; drawn ones show what grows with its root.
+Equal numbers round alike, so that an uncut sum of them drifts with its length; drawn ones show what grows with its
+root.
 """
 
 import math

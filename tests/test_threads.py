@@ -45,8 +45,13 @@ def test_the_block_is_the_python_threads_own():
     assert seen == [fastml.get_num_threads()]
 
 
-@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (1025, ValueError), (10**30, ValueError), (1.0, TypeError),
-                                          ("2", TypeError), (True, TypeError), (None, TypeError)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "error"),
+    [
+        *((n, ValueError) for n in (0, -1, 1025, 10**30)),
+        *((n, TypeError) for n in (1.0, "2", True, None)),
+    ],
+)
 def test_numbers_that_are_none(n, error):
     before = fastml.get_num_threads()
     with pytest.raises(error, match="n must be"):

@@ -16,7 +16,8 @@ DEFAULTS = {
     "mnist": {"layers": (256, 128), "epochs": 10, "batch_size": 128, "weight_decay": 0.0001},
     # Few points along narrow arms: to drop or smooth anything blurs them.
     "spirals": {
-        "layers": (64, 64), "dropout": 0.0, "epochs": 300, "batch_size": 64, "weight_decay": 0.0001, "label_smoothing": 0.0,
+        "layers": (64, 64), "dropout": 0.0, "epochs": 300, "batch_size": 64,
+        "weight_decay": 0.0001, "label_smoothing": 0.0,
     },
 }  # fmt: skip
 POINTS, NOISE = 1000, 0.1  # of the spirals

@@ -56,8 +56,8 @@ examples:
 classes, columns, mean and scale (a row x enters as (x - mean) / scale), layers, dropout, data, seed,
 test_accuracy.
 
---checkpoint writes all that training needs to go on, after every --every epochs and on Ctrl-C; the file is replaced as a
-whole, so a training that is killed loses no more than that. --resume wants the data and options of the first start.
+--checkpoint writes all that training needs to go on, after every --every epochs and on Ctrl-C; the file is replaced as
+a whole, so a training that is killed loses no more than that. --resume wants the data and options of the first start.
 
 exit codes: 0 done, 1 training failed, 2 input that cannot be used, 130 interrupted by Ctrl-C (results so
 far are shown and saved).

@@ -6,8 +6,9 @@ def add_parser(subparsers):
     parser = subparsers.add_parser(
         "verify",
         help="compare the bits of every function and of training runs with those promised",
-        description="Compute every function in both precisions and 200 steps of training, with 1, 2, 3, 7 and 16 threads "
-        "and on every target that this CPU runs, and compare the SHA-256 of each result with the table that ships.",
+        description="Compute every function in both precisions and 200 steps of training, with 1, 2, 3, 7 and 16 "
+        "threads and on every target that this CPU runs, and compare the SHA-256 of each result with the table that "
+        "ships.",
         allow_abbrev=False,
     )
     parser.add_argument("--threads", metavar="N", type=int, nargs="+", help="teams to try (default: 1 2 3 7 16)")

@@ -97,9 +97,9 @@ class Batches:
         """The place: number of the pass, batches of it that were handed out, and what it depends on.
 
         The place is in the pass that began last as long as there is one: not any more where it has come to its end or
-        nobody holds it, as after a loop that was left with ``break`` or by an exception; then it is before the next pass.
-        Whoever wants to save after that holds the pass, ``for x, y in (one := iter(batches))``: the place is behind the
-        batch that was handed out last, whether or not it was trained on, until ``one`` is dropped or closed.
+        nobody holds it, as after a loop that was left with ``break`` or by an exception; then it is before the next
+        pass. Whoever wants to save after that holds the pass, ``for x, y in (one := iter(batches))``: the place is
+        behind the batch that was handed out last, whether or not it was trained on, until ``one`` is dropped or closed.
         """
         current = None if self._pass is None else self._pass()
         place = {"epoch": self.epoch, "batch": self._place[1] if self._place[0] == self.epoch else 0}

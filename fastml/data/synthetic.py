@@ -76,13 +76,14 @@ def make_moons(n, noise=0.1, seed=0):
 def make_circles(n, noise=0.05, seed=0, *, factor=0.8):
     r"""A circle of radius 1 and one of radius ``factor`` within: ``(X, y)``.
 
-    .. math:: X = r \, (\cos\varphi, \sin\varphi), \qquad r = 1 \text{ where } y = 0, \; \mathrm{factor} \text{ where } y = 1
+    .. math:: X = r \, (\cos\varphi, \sin\varphi), \qquad
+              r = 1 \text{ where } y = 0, \; \mathrm{factor} \text{ where } y = 1
 
     n // 2 points of class 0 and the rest of class 1, at even steps; noise is the standard deviation of the normal
     numbers added to them, None for none (scikit-learn's default). ``seed=None`` takes one from the operating system.
 
-    Raises ValueError for n under 1, a noise outside 0 … 1e30 and a factor outside 0 … 1 (1 itself too), TypeError for the
-    kind of an argument.
+    Raises ValueError for n under 1, a noise outside 0 … 1e30 and a factor outside 0 … 1 (1 itself too), TypeError for
+    the kind of an argument.
 
     Source: sklearn.datasets.make_circles.
 

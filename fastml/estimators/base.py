@@ -150,8 +150,8 @@ class BaseMLP(BaseEstimator, ABC):
         step = self._steps[weighted]
         # A batch of one row has no variance to normalise by: that row waits for another epoch.
         rows = Rows(X, target, weight, batch_size, 2 if o.batch_norm else 1, o.shuffle, rng)
-        # One of the two is watched; a fit that goes on may watch the other. Losses are compared from call to call, scores
-        # are not: another fit holds out other rows.
+        # One of the two is watched; a fit that goes on may watch the other. Losses are compared from call to call,
+        # scores are not: another fit holds out other rows.
         if held_out is None:
             if self.best_loss_ is None:
                 self.best_loss_, self._plateau = math.inf, Plateau()
@@ -277,7 +277,8 @@ class BaseMLP(BaseEstimator, ABC):
 
     @abstractmethod
     def _encode(self, y, dtype, fresh, once, classes):
-        """The target as the loss takes it (real ones in ``dtype``); where ``fresh`` it sets what depends on it, such as n_outputs_."""
+        """The target as the loss takes it, real ones in ``dtype``. Where ``fresh`` it sets what depends on the target,
+        such as n_outputs_."""
 
     def _class_weighted(self, y, weight, o, once):
         """The rows' weights with those of their classes in them, or None."""

@@ -7,8 +7,8 @@ import numpy as np
 
 
 def class_weights(class_weight, y, classes):
-    """(n,) weights of the rows of y, labels among the sorted ``classes``; or, where these are None, (n, outputs) of 0 and
-    1, whose weights are multiplied.
+    """(n,) weights of the rows of y, labels among the sorted ``classes``; or, where these are None, (n, outputs) of 0
+    and 1, whose weights are multiplied.
 
     ``class_weight``: "balanced" or a dict from class to weight, 1 for a class that is not in it; for several outputs
     "balanced" or a list of one dict each. ValueError for anything else.

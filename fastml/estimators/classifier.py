@@ -27,8 +27,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
     activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu" or "softplus", of the
         hidden layers.
-    solver : "adam", "adamw", "rmsprop", "adagrad" or "sgd". ``optimizer`` is another name for it and wins where it is not
-        None.
+    solver : "adam", "adamw", "rmsprop", "adagrad" or "sgd". ``optimizer`` is another name for it and wins where it is
+        not None.
     alpha : the penalty alpha / 2 · Σ W² of the layers' weights (not of biases, nor of batch normalisation), divided by
         the rows of each batch, or the sum of their weights. With "adamw" the decoupled decay of these weights.
     batch_size : rows of a batch; "auto" is min(200, n), None is n.

@@ -2,8 +2,8 @@
 
 
 def drawable(names):
-    """The texts as they can be drawn, and the font families that draw them: the usual one, and of those that are installed
-    the first that has what it lacks. Characters that none has (emoji, often) become their numbers."""
+    """The texts as they can be drawn, and the font families that draw them: the usual one, and of those that are
+    installed the first that has what it lacks. Characters that none has (emoji, often) become their numbers."""
     from matplotlib import font_manager
 
     missing = {c for name in names for c in name if c.isprintable()}

@@ -315,7 +315,7 @@ def _ranked(values, weights):
 
 
 def _both(function, first, second):
-    """The function of both, in two threads where there are two and the work is worth it: NumPy sorts without the GIL."""
+    """The function of both, in two threads where that pays: NumPy sorts without the GIL."""
     if get_num_threads() == 1 or min(first[0].size, second[0].size) < SPLIT:
         return function(*first), function(*second)
     from concurrent.futures import ThreadPoolExecutor

@@ -223,7 +223,7 @@ def _score(y_true, y_pred, beta, labels, pos_label, average, sample_weight, zero
 
 
 def _select(found, sums, labels):
-    """The sums of these labels; 0 for one that does not occur. Strings and numbers meet as strings, as in scikit-learn."""
+    """The sums of these labels; 0 for one that does not occur. Strings meet numbers as strings, as in scikit-learn."""
     if is_text(labels) != is_text(found):
         labels, found = labels.astype(str), found.astype(str)
     place = places(labels, found)

@@ -17,7 +17,8 @@ class ConfusionMatrix:
     with neither it takes up labels as they come, sorted. ``update`` counts samples, ``merge`` adds another matrix
     (of another shard, process or machine: it can be pickled), ``compute`` returns the matrix so far. Counts
     and sums of integer weights are int64 and exact, so no cut into pieces shows in them; weights of float, or sums
-    near the bounds of int64, make it float64. The scores are those of the functions of the same name over all samples at once.
+    near the bounds of int64, make it float64. The scores are those of the functions of the same name over all samples
+    at once.
 
     Raises ValueError for both or repeated labels, TypeError for ``num_classes`` that is no integer.
 

@@ -2,8 +2,9 @@
 
 The file is a safetensors file, so its arrays are read by whatever reads those. Everything else is one text of JSON in
 its metadata, in which an array stands as its name; what JSON cannot tell apart from a list or an object of text keys is
-an object of one key, which says what it is. No pickle: to read a file runs nothing of it. A SHA-256 over text and arrays
-tells damage, and each part is taken over by its own ``load_state_dict``, the model last, when nothing can fail any more.
+an object of one key, which says what it is. No pickle: to read a file runs nothing of it. A SHA-256 over text and
+arrays tells damage, and each part is taken over by its own ``load_state_dict``, the model last, when nothing can fail
+any more.
 """
 
 import hashlib
@@ -85,9 +86,9 @@ def load_checkpoint(path, *, model, optimizer=None, schedule=None, ema=None, sca
     Training goes on to the bit as if it had never stopped, in explicit and in compiled steps (a step that is compiled
     already goes on too). A part that is not given is left in the file.
 
-    Raises OSError where the file cannot be read, and ValueError that names the file and what does not fit: damage, a later
-    version, a part that it does not hold, another kind of optimizer, shapes, types, names. Nothing has changed then.
-    TypeError, RuntimeError: as for :func:`save_checkpoint`.
+    Raises OSError where the file cannot be read, and ValueError that names the file and what does not fit: damage, a
+    later version, a part that it does not hold, another kind of optimizer, shapes, types, names. Nothing has changed
+    then. TypeError, RuntimeError: as for :func:`save_checkpoint`.
     """
     parts = _given(model, optimizer, schedule, ema, scaler, batches)
     content = contents(path)

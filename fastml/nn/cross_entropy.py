@@ -82,9 +82,9 @@ class CrossEntropyLoss(_ClassLoss):
 
     The arguments are those of :func:`fastml.cross_entropy_with_grad`, which says what shapes ``target``
     may have: class ``weight`` (C,), ``ignore_index`` (None ignores nothing, PyTorch's default is −100),
-    ``label_smoothing`` in 0 … 1, ``z_loss`` (the coefficient of the squared log-sum-exp), ``reduction`` "mean", "sum" or "none", class ``axis`` (−1; PyTorch's is
-    1). ``grad`` is what ``model.backward`` takes; it is not overwritten by the next call while it is
-    referred to.
+    ``label_smoothing`` in 0 … 1, ``z_loss`` (the coefficient of the squared log-sum-exp), ``reduction`` "mean", "sum"
+    or "none", class ``axis`` (−1; PyTorch's is 1). ``grad`` is what ``model.backward`` takes; it is not overwritten by
+    the next call while it is referred to.
 
     Raises ValueError for the options, and when called what the op raises: ValueError for shapes,
     IndexError for a label outside 0 … C − 1.

@@ -80,8 +80,8 @@ class _ElementLoss(Tracked):
 
 
 class WeightedLoss(Tracked):
-    """A loss of class ``kind`` with a weight for each row: Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ, where lossᵢ is that of row i (the mean
-    over its outputs, where each of them has one). In compiled steps alone: ``step(x, (target, weight))``."""
+    """A loss of class ``kind`` with a weight for each row: Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ, where lossᵢ is that of row i (the
+    mean over its outputs, where each of them has one). In compiled steps alone: ``step(x, (target, weight))``."""
 
     def __init__(self, kind):
         self._loss = kind(reduction="sum")

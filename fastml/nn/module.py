@@ -38,8 +38,8 @@ class Module(Tracked):
     changes the gradient. ``backward`` returns the gradient with respect to the last input and sets every
     parameter's ``grad`` to the gradient of this one pass: each call replaces the last, nothing is added
     up. ``Linear`` and ``Sequential`` take ``backward(dy, input_grad=False)`` where nobody wants the input's
-    gradient: the first layer of a network then does half the work. It may be called again with another ``dy``; before the first forward it is a RuntimeError. Copies
-    and pickles carry parameters and buffers and not what forward kept.
+    gradient: the first layer of a network then does half the work. It may be called again with another ``dy``; before
+    the first forward it is a RuntimeError. Copies and pickles carry parameters and buffers and not what forward kept.
 
     In the explicit calls forward comes before the loss sees its target: where that refuses a label, running statistics
     and dropout's place have moved already. A compiled step looks at the target first.
@@ -108,8 +108,8 @@ class Module(Tracked):
         return [self, *(module for _, child in self.named_children() for module in child.modules())]
 
     def named_parameters(self, prefix=""):
-        """All parameters as (name, parameter) pairs with PyTorch's dotted names; one that stands in several places once,
-        under its first name."""
+        """All parameters as (name, parameter) pairs with PyTorch's dotted names; one that stands in several places
+        once, under its first name."""
         prefix = text(prefix, "prefix")
         found = [(prefix + name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
         for name, child in self.named_children():

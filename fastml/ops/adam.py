@@ -69,8 +69,8 @@ def adam_step(
     Nothing is written when it raises.
 
     Source: D. P. Kingma and J. Ba, Adam: A method for stochastic optimization, ICLR 2015; I. Loshchilov and
-    F. Hutter, Decoupled weight decay regularization, ICLR 2019; AMSGrad: S. J. Reddi, S. Kale and S. Kumar, On the convergence of Adam
-    and beyond, ICLR 2018; in the form that PyTorch uses.
+    F. Hutter, Decoupled weight decay regularization, ICLR 2019; AMSGrad: S. J. Reddi, S. Kale and S. Kumar, On the
+    convergence of Adam and beyond, ICLR 2018; in the form that PyTorch uses.
 
     Examples
     --------

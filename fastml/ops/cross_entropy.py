@@ -92,8 +92,8 @@ def cross_entropy_with_grad(
         \frac{\partial \ell}{\partial x_c} =
         \Big(\sum_k q_k + 2 z\, w \log \sum_k e^{x_k}\Big)\, p_c - q_c
 
-    with q, z and w as in `cross_entropy`: softmax minus target for unweighted labels. The gradient is that of the reduced
-    loss; with reduction="none", of the sum of the losses. At an unsmoothed label it is taken from the other
+    with q, z and w as in `cross_entropy`: softmax minus target for unweighted labels. The gradient is that of the
+    reduced loss; with reduction="none", of the sum of the losses. At an unsmoothed label it is taken from the other
     classes' terms and keeps its digits where p is near 1.
 
     Parameters

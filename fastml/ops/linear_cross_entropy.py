@@ -11,11 +11,12 @@ def linear_cross_entropy_with_grad(
     .. math::
 
         \ell = \mathrm{CE}(z, t), \quad z = x W^\top + b; \qquad
-        dx = \dot z W, \quad dW = \dot z^\top x, \quad db_j = \sum_i \dot z_{ij}, \quad \dot z = \partial\ell / \partial z
+        dx = \dot z W, \quad dW = \dot z^\top x, \quad db_j = \sum_i \dot z_{ij}, \quad
+        \dot z = \partial\ell / \partial z
 
     as `linear`, `cross_entropy_with_grad` and `linear_backward` give them one after the other. Of the logits z only a
-    block of samples is there at a time: 55 MB at most, or one sample's where that is more. From 4097 samples on the sums
-    of dW take a second array of its shape. dx and dW have the bits of the three functions in a row; only where the
+    block of samples is there at a time: 55 MB at most, or one sample's where that is more. From 4097 samples on the
+    sums of dW take a second array of its shape. dx and dW have the bits of the three functions in a row; only where the
     logits of 64 samples are more than 55 MB, and the samples more than one block, dW is cut at other places.
 
     Parameters
@@ -49,8 +50,9 @@ def linear_cross_entropy_with_grad(
     TypeError
         An argument of a kind that is not taken; target of bool, or of floating point in the labels' shape.
 
-    Source: E. Wijmans et al., Cut your losses in large-vocabulary language models, 2024, https://arxiv.org/abs/2411.09009,
-    for the memory that the logits take; the blocks are of samples here, not of classes.
+    Source: E. Wijmans et al., Cut your losses in large-vocabulary language models, 2024,
+    https://arxiv.org/abs/2411.09009, for the memory that the logits take; the blocks are of samples here, not of
+    classes.
 
     Examples
     --------

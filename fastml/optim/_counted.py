@@ -30,7 +30,7 @@ class Counted(Optimizer):
         self._take_states({}, [self._options_of(group) for group in self._groups])
 
     def _lists(self):
-        """For every name the list of its arrays, None where no group uses it; new arrays are kept with the first step."""
+        """For every name the list of its arrays, None where no group uses it. New ones are kept with the first step."""
         lists = []
         for name, option in zip(self._names, self._asked_for_by, strict=True):
             if option is None or self._asked(option):

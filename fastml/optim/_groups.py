@@ -45,8 +45,8 @@ def option(name):
 
 
 def grouped(params, options, kind):
-    """``params``, a list of parameters or of dicts ``{"params": …, option: …}``, as a tuple of Groups, in which ``options``
-    are what a dict does not say."""
+    """``params``, a list of parameters or of dicts ``{"params": …, option: …}``, as a tuple of Groups, in which
+    ``options`` are what a dict does not say."""
     if not _is_one(params):
         params = _check.each(params, "params")
     if _is_one(params) or not any(isinstance(entry, dict) for entry in params):
@@ -70,7 +70,7 @@ def grouped(params, options, kind):
 
 
 def checked(params):
-    """A list of parameters or arrays as a tuple of objects with .value and .grad, none of which shares memory with another."""
+    """A list of parameters or arrays as a tuple of objects with .value and .grad, which share no memory."""
     if _is_one(params):
         raise TypeError(f"params must be a list of parameters or arrays, not one {type(params).__name__}")
     params = _objects(_check.each(params, "params"), "params")

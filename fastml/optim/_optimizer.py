@@ -12,8 +12,8 @@ class Optimizer(Tracked):
     ``_options``: the names of its options, which are attributes; ``_check_options(options)`` refuses wrong ones;
     ``_advance(group, values, grads)``: one step of all parameters, which are of one group;
     ``_advance_some(group, chosen, values, grads)``: of those that ``chosen`` counts;
-    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states, options)``, of which
-    ``options`` are those of each group; ``lower(plan)``.
+    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states, options)``, of
+    which ``options`` are those of each group; ``lower(plan)``.
 
     Each group has options of its own; to read and to set an attribute is to read and set that of all groups.
     """

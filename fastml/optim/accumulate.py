@@ -17,8 +17,8 @@ class Accumulate:
     ``step()`` in the place of ``optimizer.step()`` adds up the gradients of the last ``backward`` and, with every
     ``steps``-th call, updates with their mean (``average=False``: their sum): with a loss of reduction "mean" that is
     the step of the whole batch where the micro-batches are of one size, and with "sum" ``average=False`` is. It returns
-    whether it updated. What belongs between the two goes between ``add()``, which returns True once all are in and every
-    parameter's ``grad`` is the result, and ``optimizer.step()``:
+    whether it updated. What belongs between the two goes between ``add()``, which returns True once all are in and
+    every parameter's ``grad`` is the result, and ``optimizer.step()``:
 
     .. code-block:: python
 
@@ -92,8 +92,10 @@ class Accumulate:
         return True
 
     def state_dict(self):
-        """The optimizer's state, the options, and copies of what is added up: ``save_checkpoint(…, optimizer=accumulate)``
-        inside a batch of several micro-batches loses none of them."""
+        """The optimizer's state, the options, and copies of what is added up.
+
+        So ``save_checkpoint(…, optimizer=accumulate)`` inside a batch of several micro-batches loses none of them.
+        """
         sums = [None if g is None or self._count == 0 else g.copy() for g in self._sums]
         return {
             "optimizer": self.optimizer.state_dict(), "steps": self.steps, "average": self.average,
@@ -101,9 +103,11 @@ class Accumulate:
         }  # fmt: skip
 
     def load_state_dict(self, state):
-        """Take over a saved state: the micro-batches that follow are added to those that it holds. Raises ValueError where
-        something of it is missing or does not fit the parameters, TypeError where it is of another kind, before anything
-        changes."""
+        """Take over a saved state: the micro-batches that follow are added to those that it holds.
+
+        Raises ValueError where something of it is missing or does not fit the parameters, TypeError where it is of
+        another kind. Nothing has changed then.
+        """
         names = ("optimizer", "steps", "average", "count", "sums")
         theirs, steps, average, count, sums = entries(state, names, "an Accumulate")
         steps, average = integer(steps, "steps", 1, MOST), flag(average, "average")

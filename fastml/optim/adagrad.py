@@ -19,8 +19,8 @@ class Adagrad(Counted):
         s ← s + g²                               (from initial_accumulator_value)
         p ← p − lr / (1 + (t − 1) · lr_decay) · g / (√s + eps)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
-    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
+    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
     ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
     The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
     ``opt.param_groups[0]["lr"] = 0.01``.

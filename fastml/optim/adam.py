@@ -21,14 +21,14 @@ class Adam(Counted):
         v̂ ← max(v̂, v)                        (amsgrad; v̂ then stands in for v in the next line)
         p ← p − lr · m / (1 − β₁ᵗ) / (√v / √(1 − β₂ᵗ) + eps)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
-    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
+    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
     ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
     The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
     ``opt.param_groups[0]["lr"] = 0.01``.
 
-    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps or weight decay, and betas
-    outside [0, 1); TypeError for anything that is no parameter or array.
+    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps or
+    weight decay, and betas outside [0, 1); TypeError for anything that is no parameter or array.
 
     Source: ``torch.optim.Adam``; Kingma and Ba, ICLR 2015; amsgrad: Reddi, Kale and Kumar, ICLR 2018.
 

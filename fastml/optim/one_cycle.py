@@ -8,18 +8,19 @@ from ._schedules import MOST, Schedule, check_optimizer
 
 
 class OneCycleLR(Schedule):
-    """One cycle of the rate: from max_lr / div_factor up to ``max_lr`` in ``pct_start`` of ``total_steps``, then down to
-    max_lr / div_factor / final_div_factor; the momentum (or β₁) the other way, from ``max_momentum`` to
+    """One cycle of the rate: from max_lr / div_factor up to ``max_lr`` in ``pct_start`` of ``total_steps``, then down
+    to max_lr / div_factor / final_div_factor; the momentum (or β₁) the other way, from ``max_momentum`` to
     ``base_momentum`` and back. ``step()`` comes after every batch.
 
     Each phase goes from a to b along half a cosine, b + (a − b) · (1 + cos(π · x)) / 2 with x from 0 to 1, or along a
-    line (``anneal_strategy="linear"``). With ``three_phase`` the way down takes as long as the way up, and a third phase
-    leads to the least rate. ``total_steps`` may be given as ``epochs`` and ``steps_per_epoch``.
+    line (``anneal_strategy="linear"``). With ``three_phase`` the way down takes as long as the way up, and a third
+    phase leads to the least rate. ``total_steps`` may be given as ``epochs`` and ``steps_per_epoch``.
 
     Raises ValueError for steps that are missing, options out of range, an optimizer without momentum or betas where
     ``cycle_momentum``, and when it is asked for more than ``total_steps`` steps.
 
-    Source: ``torch.optim.lr_scheduler.OneCycleLR``; L. N. Smith and N. Topin, Super-convergence, arXiv 1708.07120, 2018.
+    Source: ``torch.optim.lr_scheduler.OneCycleLR``; L. N. Smith and N. Topin, Super-convergence, arXiv 1708.07120,
+    2018.
 
     >>> import numpy as np
     >>> from fastml import optim

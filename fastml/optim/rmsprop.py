@@ -23,14 +23,14 @@ class RMSprop(Counted):
 
     A variance s − m² below what rounding makes of none counts as that (`fastml.rmsprop_step`).
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
-    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
+    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
     ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
     The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
     ``opt.param_groups[0]["lr"] = 0.01``.
 
-    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps, weight decay or momentum, and
-    alpha outside [0, 1]; TypeError for anything that is no parameter or array.
+    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps, weight
+    decay or momentum, and alpha outside [0, 1]; TypeError for anything that is no parameter or array.
 
     Source: ``torch.optim.RMSprop``; Tieleman and Hinton, Neural networks for machine learning, lecture 6e, 2012;
     centered: Graves, arXiv 1308.0850, 2013.

@@ -25,9 +25,9 @@ class GradScaler:
 
     The scale is multiplied by ``backoff_factor`` after a step that was passed over, and by ``growth_factor`` after
     ``growth_interval`` others in a row; it is a float32 number, as PyTorch's, and stays within 2⁻¹²⁶ … 2¹²⁶, where its
-    reciprocal is one too: however many bad steps come in a row, the next good one is taken. With ``init_scale=1.0, growth_factor=1.0,
-    backoff_factor=1.0`` it only passes over bad steps; ``enabled=False`` takes no part. The options are attributes that
-    may be set between steps.
+    reciprocal is one too: however many bad steps come in a row, the next good one is taken. With init_scale,
+    growth_factor and backoff_factor of 1.0 it only passes over bad steps; ``enabled=False`` takes no part. The options
+    are attributes that may be set between steps.
 
     Raises ValueError for factors out of range, TypeError for other kinds; RuntimeError where ``unscale_``, ``step`` and
     ``update`` come in another order.
@@ -52,7 +52,8 @@ class GradScaler:
         self.backoff_factor = number(backoff_factor, "backoff_factor", 0, 1, "(]")
         self.growth_interval = integer(growth_interval, "growth_interval", 1, LONGEST)
         self._growth_tracker = 0
-        self._seen = {}  # by optimizer, since the last update: (the optimizer, whether all is finite, whether it stepped)
+        # By optimizer, since the last update: (the optimizer, whether all is finite, whether it stepped).
+        self._seen = {}
 
     def scale(self, outputs):
         """A loss, its gradient, or a list or tuple of them, times the scale."""

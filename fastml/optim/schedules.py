@@ -2,8 +2,8 @@
 
 A schedule sets the ``lr`` of each of the optimizer's parameter groups (OneCycleLR their momentum too): when it is made
 and with every ``step()``. So it acts on explicit and on compiled steps. Where PyTorch finds a rate from the one before,
-so is it here: whoever changes ``optimizer.lr`` in between changes the course. ``state_dict()`` and ``load_state_dict()``
-go with those of the optimizer, which holds the rate itself.
+so is it here: whoever changes ``optimizer.lr`` in between changes the course. ``state_dict()`` and
+``load_state_dict()`` go with those of the optimizer, which holds the rate itself.
 """
 
 import math

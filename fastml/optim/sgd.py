@@ -21,14 +21,14 @@ class SGD(Optimizer):
         v ← momentum · v + (1 − dampening) · g          (first step: v ← g, undamped, as in PyTorch)
         p ← p − lr · (g + momentum · v if nesterov else v)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options of
-    their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
+    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
+    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
     ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
     The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
     ``opt.param_groups[0]["lr"] = 0.01``.
 
-    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, momentum or weight decay,
-    and Nesterov without momentum or with dampening; TypeError for anything that is no parameter or array.
+    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, momentum or
+    weight decay, and Nesterov without momentum or with dampening; TypeError for anything that is no parameter or array.
 
     Source: ``torch.optim.SGD``.
 

@@ -1,4 +1,6 @@
-"""DataFrames of pandas, polars and pyarrow (its Tables), in and out: told by what they can do, imported only to make one.
+"""DataFrames of pandas and polars and Tables of pyarrow, in and out.
+
+They are told by what they can do; their libraries are imported only to make one.
 
 A missing value is NaN in a column of numbers or bools, whatever a library calls it, and None in any other.
 """
@@ -57,7 +59,7 @@ def _without_missing(a, name):
 
 
 def numbers(X):
-    """A frame's columns side by side, in the kind that holds them all; TypeError, ValueError for one that is no number."""
+    """A frame's columns side by side, in a kind that holds them all; TypeError or ValueError where one is no number."""
     if hasattr(X, "iloc"):
         whole = np.asarray(X)  # pandas may have it as it lies
         if whole.dtype.kind in "biuf":

@@ -51,16 +51,18 @@ def check_shape(a, owner):
     if ndim != 2:
         kind = {0: "scalar", 1: "1D"}.get(ndim, f"{ndim}D")
         raise ValueError(
-            f"X must have two axes: Expected 2D array, got {kind} array instead of shape {a.shape}. Reshape your data: (-1, 1) for a single "
-            "feature, (1, -1) for a single sample."
+            f"X must have two axes: Expected 2D array, got {kind} array instead of shape {a.shape}. "
+            "Reshape your data: (-1, 1) for a single feature, (1, -1) for a single sample."
         )
     if a.shape[0] == 0:
         raise ValueError(
-            f"X must have rows: Found array with 0 sample(s) (shape={a.shape}) while a minimum of 1 is required by {owner}."
+            f"X must have rows: Found array with 0 sample(s) (shape={a.shape}) "
+            f"while a minimum of 1 is required by {owner}."
         )
     if a.shape[1] == 0:
         raise ValueError(
-            f"X must have columns: Found array with 0 feature(s) (shape={a.shape}) while a minimum of 1 is required by {owner}."
+            f"X must have columns: Found array with 0 feature(s) (shape={a.shape}) "
+            f"while a minimum of 1 is required by {owner}."
         )
 
 

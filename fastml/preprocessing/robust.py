@@ -93,7 +93,8 @@ class RobustScaler(Scaler):
             valid = False
         if not valid:
             raise ValueError(
-                f"Invalid quantile range: {shown(self.quantile_range)}; quantile_range must be (a, b), 0 <= a <= b <= 100"
+                f"Invalid quantile range: {shown(self.quantile_range)}; "
+                "quantile_range must be (a, b), 0 <= a <= b <= 100"
             )
         x = self._seen(X, reset=True)
         check_infinity(x)

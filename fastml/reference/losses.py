@@ -120,7 +120,7 @@ def binary_cross_entropy_with_logits_with_grad(
 
 
 def kl_div_loss(input, target, *, log_target=False, reduction="mean"):
-    """loss = t (log t - input), 0 where t is 0, with t = target or its exponential; "batchmean" divides by len(input)."""
+    """loss = t (log t - input), 0 where t is 0; t is target or its exponential; "batchmean" divides by len(input)."""
     return kl_div_loss_with_grad(input, target, log_target=log_target, reduction=reduction)[0]
 
 

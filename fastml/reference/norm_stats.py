@@ -1,4 +1,5 @@
-"""Batch normalisation in pieces; merging them: Chan, Golub, LeVeque (1979), a pairwise algorithm for sample variances."""
+"""Batch normalisation in pieces. Source of the merge: T. F. Chan, G. H. Golub, R. J. LeVeque, Updating formulae and a
+pairwise algorithm for computing sample variances, 1979."""
 
 import numpy as np
 

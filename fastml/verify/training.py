@@ -1,4 +1,4 @@
-"""Training runs of 200 steps that `fastml verify` repeats: a network with every kind of layer, explicit and compiled."""
+"""Training runs of 200 steps that `fastml verify` repeats: every kind of layer, explicit and compiled."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ STEPS, ROWS, FEATURES, CLASSES = 200, 48, 20, 5
 def network(dtype):
     """A network whose weights come from inputs.py."""
     model = nn.Sequential(
-        nn.Linear(FEATURES, 64, dtype=dtype, seed=0), nn.BatchNorm(64, dtype=dtype), nn.ReLU(), nn.Dropout(0.25, seed=1),
-        nn.Linear(64, 33, dtype=dtype, seed=0), nn.LayerNorm(33, dtype=dtype), nn.GELU(),
+        nn.Linear(FEATURES, 64, dtype=dtype, seed=0), nn.BatchNorm(64, dtype=dtype), nn.ReLU(),
+        nn.Dropout(0.25, seed=1), nn.Linear(64, 33, dtype=dtype, seed=0), nn.LayerNorm(33, dtype=dtype), nn.GELU(),
         nn.Linear(33, CLASSES, dtype=dtype, seed=0),
     )  # fmt: skip
     for k, parameter in enumerate(model.parameters()):

@@ -34,15 +34,22 @@ def trained():
 
 def main():
     x, y = np.arange(24, dtype=np.float32).reshape(12, 2), np.arange(12) % 2
-    for path, array in [("bytes.idx", x[:3].astype("u1")), ("number.idx", np.float64(1)), ("packed.idx.gz", x.astype(">i2")),
-                        ("none.idx", np.zeros((0, 5), "i4"))]:  # fmt: skip
+    for path, array in [
+        ("bytes.idx", x[:3].astype("u1")),
+        ("number.idx", np.float64(1)),
+        ("packed.idx.gz", x.astype(">i2")),
+        ("none.idx", np.zeros((0, 5), "i4")),
+    ]:
         data.write_idx(FOLDER / path, np.asarray(array))
     rows = [f"{a:g},{b:g},{'ab'[k]}" for (a, b), k in zip(x, y, strict=True)]
     (FOLDER / "header.csv").write_text("\n".join(["x,y,y", *rows]).replace("y,y", "z,y"))
     (FOLDER / "quoted.csv").write_text("\ufeffz,y\r\n" + '"1.5","a ""b"""\r\n-2e3, c \r\n' * 6, encoding="utf-8")
     (FOLDER / "plain.tsv").write_text("z\ty\n" + "1\t7\n2\t-8\n" * 6)
-    for path, arrays in [("plain.npz", {"X": x, "y": y}), ("texts.npz", {"x": x.astype("u1"), "y": np.array(["é", "b"] * 6)}),
-                         ("bytes.npz", {"X": x.reshape(12, 2, 1), "y": np.array([b"p", b"q"] * 6)[:, None]})]:  # fmt: skip
+    for path, arrays in [
+        ("plain.npz", {"X": x, "y": y}),
+        ("texts.npz", {"x": x.astype("u1"), "y": np.array(["é", "b"] * 6)}),
+        ("bytes.npz", {"X": x.reshape(12, 2, 1), "y": np.array([b"p", b"q"] * 6)[:, None]}),
+    ]:
         made = io.BytesIO()
         np.savez_compressed(made, **arrays)
         (FOLDER / path).write_bytes(made.getvalue())

@@ -9,8 +9,9 @@ import numpy as np
 
 INTERESTING = [bytes([b]) * n for b in (0x00, 0xFF, 0x7F, 0x80, 0x20, 0x39, 0x5B, 0x7B) for n in (1, 2, 4, 8)]
 WORDS = [
-    b"nan", b"-inf", b"1e999", b"-1", b"0", b"9" * 25, b"1" + b"0" * 400, b"null", b"true", b"[]", b"{}", b'""', b"[" * 2000,
-    b"(0,)", b"(-1, 2)", b"(1 << 70,)", b"True", b"'O'", b"'<U1'", b"'|V0'", b"\xff\xfe", b"\xed\xa0\x80", b"\0", b"\r\n", b'"', b",", b"__metadata__",
+    b"nan", b"-inf", b"1e999", b"-1", b"0", b"9" * 25, b"1" + b"0" * 400, b"null", b"true", b"[]", b"{}", b'""',
+    b"[" * 2000, b"(0,)", b"(-1, 2)", b"(1 << 70,)", b"True", b"'O'", b"'<U1'", b"'|V0'", b"\xff\xfe", b"\xed\xa0\x80",
+    b"\0", b"\r\n", b'"', b",", b"__metadata__",
 ]  # fmt: skip
 
 
