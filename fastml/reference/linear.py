@@ -9,10 +9,11 @@ import numpy as np
 from . import activations
 from ._arrays import as_float64s, as_vector, check_out, finish
 
+#: The functions of activations.py that have a gradient, by their names, and GELU's other form.
 _ACTIVATIONS = {
-    name: getattr(activations, name)
-    for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "softplus")
-} | {"gelu_tanh": lambda y: activations.gelu(y, approximate="tanh")}
+    name: function for name, function in vars(activations).items() if f"{name}_backward" in vars(activations)
+}
+_ACTIVATIONS["gelu_tanh"] = lambda y: activations.gelu(y, approximate="tanh")
 
 
 def _check_features(x, weight):
