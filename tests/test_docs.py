@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from .house import ROOT
+from .house import ROOT, sources
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
 OTHERS = [path for name in ("README.md", "CONTRIBUTING.md", "src_c/README.md") if (path := ROOT / name).exists()]
@@ -18,6 +18,23 @@ PATH = r"(?:benchmarks|docs|examples|fastml|src_c|tests|tools)/[\w./-]+\.(?:pyx|
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HEAD = re.compile(rf"(?:# |/\* |\+\+\+ )({PATH}|setup\.py)(?: \*/)?")
 CODE = {"c", "cython", "diff", "python"}
+
+#: By section of adding.md: a sibling that is in all its places, and files where it is an example of something else.
+SIBLINGS = {
+    "An op in a family": (r"leaky_?relu", {"tests/test_environment.py", "tests/test_step_owners.py"}),
+    "A loss": ("huber", {"tests/test_estimators_training.py", "tests/test_step_weights.py"}),
+    "An optimizer": (
+        "adagrad",
+        {
+            "fastml/optim/_counted.py",
+            "tests/test_estimators.py",
+            "tests/test_estimators_training.py",
+            "tests/test_optim_overlap.py",
+            "tests/test_schedules.py",
+            "tests/test_step_changes.py",
+        },
+    ),
+}
 
 every_page = pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.relative_to(ROOT).as_posix())
 
@@ -80,6 +97,18 @@ def test_sessions_print_what_they_say(page):
             runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
             assert runner.run(test, clear_globs=False).failed == 0
             names = test.globs
+
+
+@pytest.mark.parametrize("section", SIBLINGS)
+def test_the_guide_names_every_file(section):
+    """Those that have the sibling's name are the files that a new one goes into."""
+    pattern, others = SIBLINGS[section]
+    page = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+    (part,) = re.findall(rf"^## {section}\n(.*?)(?=^## )", page, re.DOTALL | re.MULTILINE)
+    named = {name.replace("<stem>", pattern) for name in re.findall(r"[\w./<>]+\.\w+", part)}
+    pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/numerics.md")}
+    found = {name for name, text in (sources() | pages).items() if re.search(pattern, text, re.IGNORECASE)}
+    assert found - others - named == {"tests/test_docs.py"}
 
 
 def test_a_quotation_is_compared():
