@@ -108,7 +108,7 @@ def test_the_guide_names_every_file(section):
     named = {name.replace("<stem>", pattern) for name in re.findall(r"[\w./<>]+\.\w+", part)}
     pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/numerics.md")}
     found = {name for name, text in (sources() | pages).items() if re.search(pattern, text, re.IGNORECASE)}
-    assert found - others - named == {"tests/test_docs.py"}
+    assert found - others - named <= {"tests/test_docs.py"}
 
 
 def test_a_quotation_is_compared():
