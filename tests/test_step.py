@@ -389,7 +389,7 @@ def test_a_loss_that_is_not_finite_is_returned():
 def test_describe_shows_the_program():
     model = big_model()
     text = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model)).describe()
-    for word in ("MFLOP", "phase 1", "batch_norm(h1, 1.weight, 1.bias", "arena"):
+    for word in ("MFLOP", "phase 1", "batch_norm(x=h1, weight=1.weight, bias=1.bias", "arena"):
         assert word in text
 
 

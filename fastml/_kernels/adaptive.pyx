@@ -1,8 +1,8 @@
 """Adam, RMSprop and Adagrad over lists of arrays in one call; updates.pxd has the checks, the cut and the threads.
 
-Each has a function `set_…` of its options, which checks them and sets what a compiled step's kernel is given after its
-arrays: real numbers, and the sign. Adam's bias corrections are taken in double from the step: 1 - beta^step by squarings of a double and its rounding
-error, exact to about one place and free of the math library, whose pow differs between systems.
+Each has a function `…_options`, which checks them and gives the bytes of what they come to in a step, for the kernels
+of a compiled one. Adam's bias corrections are taken in double from the step: 1 - beta^step by squarings of a double
+and its rounding error, exact to about one place and free of the math library, whose pow differs between systems.
 """
 
 from libc.math cimport fma, sqrt
@@ -13,32 +13,9 @@ from .. import _check
 from .._check cimport flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._simd cimport fm32, fm64
-from .step.program cimport Numbers
 from .updates cimport CUT_AT, Place, Places, as_tuple, finish, maybe_tuple, option, place, run
 
 cdef double COST = 0.07  # nanoseconds a byte of parameters on one thread
-
-cdef struct Adam:
-    double rate       # lr / (1 - beta1^step)
-    double weight1    # 1 - beta1
-    double beta2
-    double weight2    # 1 - beta2
-    double inv_root   # 1 / sqrt(1 - beta2^step)
-    double eps
-    double decay      # coupled; 0 where it is decoupled
-    double keep       # 1 - lr weight_decay where it is decoupled, else 1
-    double sign
-
-cdef struct Rms:
-    double rate
-    double keep       # of the mean square; 1 where squares are summed
-    double weight     # 1 - keep, or 1
-    double eps
-    double decay
-    double momentum
-    double sign
-    bint centered
-
 
 cdef inline void multiply(double *a, double *error, double b, double b_error) noexcept nogil:
     """(a + error) (b + b_error) as a double and its rounding error."""
@@ -121,13 +98,11 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, b
     finish(&here, held)
 
 
-def set_adam(Numbers numbers, step, lr, betas, eps, weight_decay, decoupled, maximize):
+def adam_options(step, lr, betas, eps, weight_decay, decoupled, maximize):
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Adam s
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
-    cdef double *x = numbers.x
-    x[0], x[1], x[2], x[3], x[4] = s.rate, s.weight1, s.beta2, s.weight2, s.inv_root
-    x[5], x[6], x[7], numbers.n[0] = s.eps, s.decay, s.keep, <int64_t>s.sign
+    return (<const char *>&s)[:sizeof(Adam)]
 
 
 cdef void rms_update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
@@ -160,12 +135,6 @@ cdef int rms_step(const Rms *s, tuple names, object params, object grads, object
     return 0
 
 
-cdef void set_rms(Numbers numbers, const Rms *s) noexcept:
-    cdef double *x = numbers.x
-    x[0], x[1], x[2], x[3], x[4], x[5] = s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum
-    numbers.n[0] = <int64_t>s.sign
-
-
 cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object weight_decay, object momentum,
                          object centered, object maximize) except -1:
     s.rate = option(lr, "lr", 0)
@@ -194,11 +163,11 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, al
              grad_avgs, momentum_buffers)
 
 
-def set_rmsprop(Numbers numbers, lr, alpha, eps, weight_decay, momentum, centered, maximize):
+def rmsprop_options(lr, alpha, eps, weight_decay, momentum, centered, maximize):
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
-    set_rms(numbers, &s)
+    return (<const char *>&s)[:sizeof(Rms)]
 
 
 cdef int prepare_adagrad(Rms *s, object number, object lr, object lr_decay, object weight_decay, object eps,
@@ -221,8 +190,8 @@ def adagrad_step(params, grads, state_sums, step, lr, lr_decay, weight_decay, ep
     rms_step(&s, ("params", "grads", "state_sums", "", ""), params, grads, state_sums, None, None)
 
 
-def set_adagrad(Numbers numbers, step, lr, lr_decay, weight_decay, eps, maximize):
+def adagrad_options(step, lr, lr_decay, weight_decay, eps, maximize):
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Rms s
     prepare_adagrad(&s, step, lr, lr_decay, weight_decay, eps, maximize)
-    set_rms(numbers, &s)
+    return (<const char *>&s)[:sizeof(Rms)]

@@ -42,15 +42,15 @@ class ReLU(Module):
     def lower(self, plan, x, name):
         y = plan.over(x)
         if y is x and x.made_by is not None and x.made_by.kernel is linear_tiles.linear:
-            x.made_by.rectify()
+            x.made_by.arguments.set(relu=1)
         else:
-            plan.emit(tiles.relu, [y], [x], rows=[], columns=[])
+            plan.emit(tiles.relu, y=y, x=x)
         y.gate = y.kept = True
 
         def backward(dy, wanted):
             if dy.gate:  # a dropout behind it has done it already
                 return dy
-            plan.emit(tiles.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[1])
+            plan.emit(tiles.relu_backward, dx=dy, dy=dy, y=y, scale=1.0)
             return dy
 
         return y, backward
@@ -69,9 +69,10 @@ class _Smooth(Module):
     def _arguments(self):
         return {name: getattr(self, name) for name in self._options}
 
-    def _program(self):
-        """The kind, and the numbers of the step's kernel."""
-        return self._kind, (*self._arguments().values(), 1.0, math.inf)[:2]
+    def _numbers(self):
+        """Those of the step's kernels."""
+        alpha, threshold = (*self._arguments().values(), 1.0, math.inf)[:2]
+        return {"kind": self._kind, "alpha": alpha, "threshold": threshold}
 
     def forward(self, x):
         arguments = self._arguments()
@@ -87,11 +88,11 @@ class _Smooth(Module):
         self._op(np.zeros(1, plan.dtype), **self._arguments())  # refuses wrong options
         plan.keep(x)
         y = plan.activation(x.cols, shape=x.shape)
-        kind, numbers = self._program()
-        plan.emit(tiles.unary, [y], [x], rows=[], columns=[], integers=[kind], reals=numbers)
+        numbers = self._numbers()
+        plan.emit(tiles.activation, y=y, x=x, **numbers)
 
         def backward(dy, wanted):
-            plan.emit(tiles.unary_backward, [dy], [dy, x], rows=[], columns=[], integers=[kind], reals=numbers)
+            plan.emit(tiles.activation_backward, dx=dy, dy=dy, x=x, **numbers)
             return dy
 
         return y, backward
@@ -123,8 +124,9 @@ class GELU(_Smooth):
         super().__init__()
         self.approximate = choice(approximate, "approximate", ("none", "tanh"))
 
-    def _program(self):
-        return _kernel.GELU_TANH if self.approximate == "tanh" else _kernel.GELU, (1.0, math.inf)
+    def _numbers(self):
+        kind = _kernel.GELU_TANH if self.approximate == "tanh" else _kernel.GELU
+        return {"kind": kind, "alpha": 1.0, "threshold": math.inf}
 
 
 class SiLU(_Smooth):

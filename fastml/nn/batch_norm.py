@@ -5,12 +5,15 @@ import numpy as np
 from .._check import choice, flag, integer, number, size
 from .._environment import full
 from .._kernels.step import batch_norm as tiles
+from .._kernels.step.card import Live
 from .._kernels.step.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
 
 _MOMENTUM = {"torch": 0.1, "onnx": 0.9}
+#: How many values fewer than there are running_var's variance divides by.
+_DDOF = {"torch": 1, "onnx": 0}
 
 
 class BatchNorm(Module):
@@ -140,11 +143,11 @@ class BatchNorm(Module):
         running_mean, running_var = (plan.outside(a, f"{name}.{what}", (n,)) for what, a in statistics.items())
         y, mean, inv_std = plan.like(x), plan.vector(f"{name}.mean", n), plan.vector(f"{name}.inv_std", n)
         plan.keep(x)
-        scratch = tiles.scratch_bytes
-        moved = [m for m in (running_mean, running_var) if m is not None]
-        numbers = plan.emit(
-            tiles.batch_norm, [y, mean, inv_std], [x, weight, bias, running_mean, running_var],
-            cols=n, also=moved, columns=[], scratch=scratch, integers=[places, self.convention == "torch"],
+        eps, momentum = Live(), Live()
+        plan.emit(
+            tiles.batch_norm, y=y, mean=mean, inv_std=inv_std, x=x, weight=weight, bias=bias, running_mean=running_mean,
+            running_var=running_var, places=places, ddof=_DDOF[self.convention], eps=eps, momentum=momentum, cols=n,
+            scratch=tiles.scratch_bytes,
         )  # fmt: skip
         probe, known = np.zeros((2, 1), plan.dtype), None
 
@@ -155,7 +158,8 @@ class BatchNorm(Module):
             now = self.eps, self._share() if tracked else 0.0
             if now != known:
                 batch_norm(probe, eps=now[0], momentum=now[1])  # refuses what it would refuse in forward
-                numbers.set(now)
+                eps.set(now[0])
+                momentum.set(now[1])
                 known = now
 
         def commit(rows):
@@ -171,8 +175,8 @@ class BatchNorm(Module):
         def backward(dy, wanted):
             dweight, dbias = plan.vector(f"d{name}.weight", n), plan.vector(f"d{name}.bias", n)
             plan.emit(
-                tiles.batch_norm_backward, [dy, dweight, dbias], [dy, x, weight, mean, inv_std],
-                cols=n, columns=[], scratch=scratch, integers=[places],
+                tiles.batch_norm_backward, dx=dy, dweight=dweight, dbias=dbias, dy=dy, x=x, weight=weight, mean=mean,
+                inv_std=inv_std, places=places, cols=n, scratch=tiles.scratch_bytes,
             )  # fmt: skip
             for parameter, value, gradient in ((self.weight, weight, dweight), (self.bias, bias, dbias)):
                 if parameter is not None and plan.learns(parameter):

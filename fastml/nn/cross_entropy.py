@@ -53,21 +53,23 @@ class _ClassLoss(Tracked):
         self(np.zeros((1, x.cols), plan.dtype), np.zeros(1, np.int64))
         weight = None if self.weight is None else np.array(self.weight, plan.dtype, order="C", ndmin=1)
         weight = plan.constant(weight, "class weight", self.weight)
-        x.layout.dense = True
+        x.spacing.dense = True
         dx = plan.over(x)
         target = plan.matrix("target", 1, dtype=np.int64, array=GIVEN)
         sums = plan.matrix("losses", 1, dtype=np.float64)
         sums.result = True
-        numbers = plan.emit(
-            self._kernel, [dx, sums, losses], [x, target, weight],
-            rows=[weight], multiple=tiles.group_rows(x.cols),
+        weights = None if weight is None else weight.array
+        arguments = plan.emit(
+            self._kernel, dx=dx, sums=sums, losses=losses, x=x, target=target, weight=weight,
+            smoothing=self.label_smoothing, z_loss=self.z_loss,
+            weight_sum=x.cols if weights is None else weights.sum(dtype=np.float64),
+            multiple=tiles.group_rows(x.cols),
         )  # fmt: skip
 
         def bind(program):
             return tiles.Labels(
-                program, numbers, target.index, sums.index, x.cols, None if weight is None else weight.array,
-                self.ignore_index, self.label_smoothing, self.z_loss, self.reduction == "mean",
-            )  # fmt: skip
+                program, arguments, target.index, x.cols, weights, self.ignore_index, self.reduction == "mean"
+            )
 
         return dx, bind
 

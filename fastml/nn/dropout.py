@@ -7,7 +7,7 @@ import numpy as np
 from .. import _check
 from .._environment import flush, full
 from .._kernels.step import elementwise as tiles
-from .._kernels.step.program import Numbers
+from .._kernels.step.card import Live
 from ..ops.dropout import dropout, dropout_backward, dropout_mask
 from ._reuse import Results
 from .module import Module
@@ -39,17 +39,17 @@ class _Dropping(Module):
         """``words`` have been drawn from ``offset`` on; the stream is a ring of 2⁶⁴."""
         self.offset = (int(offset) + words) % (1 << 64)
 
-    def _draw(self, plan, count, *numbers):
-        """With each step of a plan: what has the seed and the offset, for ``count`` words a sample."""
-        p, seed, offset = self.p, self.seed, 0
+    def _drawn(self, plan, count):
+        """The numbers of a plan's kernels, whose offset moves by ``count`` words a sample in each step."""
+        threshold, scale = self._threshold()
+        p, seed, place, offset = self.p, self.seed, Live(), 0
 
         def prepare(rows):
             nonlocal offset
             offset = self.offset
             if type(offset) is not int or not 0 <= offset < 1 << 64:
                 dropout([], p, seed=seed, offset=offset)  # refuses what it would refuse in forward
-            for each in numbers:
-                each.set(integers=[seed, offset])
+            place.set(offset)
 
         def commit(rows):
             self._advance(offset, rows * count)
@@ -57,6 +57,7 @@ class _Dropping(Module):
         plan.prepare.append(prepare)
         plan.commit.append(commit)
         plan.modes.append(self)
+        return {"seed": seed, "offset": place, "threshold": threshold, "scale": scale}
 
     def _threshold(self):
         """What the step's kernels take for p; ValueError and TypeError as in forward."""
@@ -109,27 +110,16 @@ class Dropout(_Dropping):
         if self.p == 0:
             return x, lambda dy, wanted: dy
         gate = x.gate
-        threshold, scale = self._threshold()
-        y = plan.over(x, adds_zeros=True)
-        numbers = plan.emit(
-            tiles.dropout,
-            [y],
-            [x],
-            rows=[],
-            columns=[],
-            reals=[scale],
-            integers=[self.seed, 0, threshold],
-        )
-
+        y, numbers = plan.over(x, adds_zeros=True), self._drawn(plan, x.cols)
+        plan.emit(tiles.dropout, y=y, x=x, **numbers)
         y.gate = y.kept = gate
-        self._draw(plan, x.cols, numbers)
 
         def backward(dy, wanted):
             if gate:  # dropped or not above zero: either way no gradient, and no mask to draw again
-                plan.emit(tiles.relu_backward, [dy], [dy, y], rows=[], columns=[], reals=[scale])
+                plan.emit(tiles.relu_backward, dx=dy, dy=dy, y=y, scale=numbers["scale"])
                 dy.gate = True
             else:
-                plan.emit(tiles.dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
+                plan.emit(tiles.dropout, y=dy, x=dy, **numbers)
             return dy
 
         return y, backward
@@ -172,21 +162,11 @@ class _ChannelDropout(_Dropping):
             raise ValueError(f"{name}: {type(self).__name__} takes {self._shapes}, the layer before gives {x.shape}")
         if self.p == 0:
             return x, lambda dy, wanted: dy
-        threshold, scale = self._threshold()
-        y = plan.over(x)
-        numbers = plan.emit(
-            tiles.channel_dropout,
-            [y],
-            [x],
-            rows=[],
-            columns=[],
-            reals=[scale],
-            integers=[self.seed, 0, threshold, math.prod(x.shape[1:])],
-        )
-        self._draw(plan, x.shape[0], numbers)
+        y, numbers = plan.over(x), {"places": math.prod(x.shape[1:]), **self._drawn(plan, x.shape[0])}
+        plan.emit(tiles.channel_dropout, y=y, x=x, **numbers)
 
         def backward(dy, wanted):
-            plan.emit(tiles.channel_dropout, [dy], [dy], rows=[], columns=[], numbers=numbers)
+            plan.emit(tiles.channel_dropout, y=dy, x=dy, **numbers)
             return dy
 
         return y, backward
@@ -303,16 +283,12 @@ class AlphaDropout(_Dropping):
     def lower(self, plan, x, name):
         if self.p == 0:
             return x, lambda dy, wanted: dy
-        threshold, _ = self._threshold()
-        y = plan.over(x)
-        line = self._line()
-        integers = [self.seed, 0, threshold]
-        numbers = plan.emit(tiles.alpha_dropout, [y], [x], rows=[], columns=[], reals=line, integers=integers)
-        gradient = Numbers(line[:1], integers)
-        self._draw(plan, x.cols, numbers, gradient)
+        y, drawn = plan.over(x), self._drawn(plan, x.cols)
+        drawn["scale"], shift, low = self._line()
+        plan.emit(tiles.alpha_dropout, y=y, x=x, shift=shift, low=low, **drawn)
 
         def backward(dy, wanted):
-            plan.emit(tiles.dropout, [dy], [dy], rows=[], columns=[], numbers=gradient)
+            plan.emit(tiles.dropout, y=dy, x=dy, **drawn)
             return dy
 
         return y, backward

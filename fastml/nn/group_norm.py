@@ -47,10 +47,10 @@ class _Grouped(Module):
         if x.shape[0] != channels:
             raise ValueError(f"{name}: {type(self).__name__} has {channels} channels, the layer before gives {x.shape}")
         self._normalise(np.zeros((2, channels, 2), plan.dtype), None, None, None)  # refuses wrong options
-        form = (groups, channels // groups, n)
-        if form[1] * n == 1:
+        form = {"groups": groups, "channels": channels // groups, "places": n}
+        if form["channels"] * n == 1:
             plan.least_rows = max(plan.least_rows, 2)
-        block, scratch = tiles.rows_of_block(*form), tiles.scratch_bytes(*form)
+        block, scratch = tiles.rows_of_block(*form.values()), tiles.scratch_bytes(*form.values())
         weight, bias = (
             plan.parameter(parameter, f"{name}.{what}", (channels,), optional=True)
             for parameter, what in ((self.weight, "weight"), (self.bias, "bias"))
@@ -59,8 +59,8 @@ class _Grouped(Module):
         mean, inv_std = plan.matrix(f"{name}.mean", groups), plan.matrix(f"{name}.inv_std", groups)
         plan.keep(x)
         plan.emit(
-            tiles.group_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps],
-            integers=form, scratch=lambda _: scratch,
+            tiles.group_norm, y=y, mean=mean, inv_std=inv_std, x=x, weight=weight, bias=bias, eps=self.eps, **form,
+            scratch=scratch,
         )  # fmt: skip
 
         def backward(dy, wanted):
@@ -71,15 +71,14 @@ class _Grouped(Module):
             if learnt:
                 sums = plan.vector(f"d{name}.sums", -(-plan.rows // block), 2 * channels, np.float64)
             plan.emit(
-                tiles.group_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
-                integers=form, multiple=block if learnt else 1, scratch=lambda _: scratch,
+                tiles.group_norm_backward, dx=dy, sums=sums, dy=dy, x=x, weight=weight, mean=mean, inv_std=inv_std,
+                **form, multiple=block if learnt else 1, scratch=scratch,
             )  # fmt: skip
             for parameter, value, first in learnt:
                 gradient = plan.vector(f"d{value}", channels)
                 plan.emit(
-                    tiles.group_norm_join, [gradient], [sums], cols=channels, columns=[sums],
-                    integers=[first, block], scratch=lambda _: tiles.JOIN_BYTES,
-                )  # fmt: skip
+                    tiles.group_norm_join, sum=gradient, sums=sums, first=first, block=block, scratch=tiles.JOIN_BYTES
+                )
                 plan.learn(parameter, value, gradient)
             return dy
 

@@ -50,9 +50,7 @@ class TrailingNorm(Module):
         y, inv_std = plan.activation(n, shape=x.shape), plan.matrix(f"{name}.inv_std", 1)
         mean = plan.matrix(f"{name}.mean", 1) if isinstance(self, LayerNorm) else None
         plan.keep(x)
-        plan.emit(
-            tiles.layer_norm, [y, mean, inv_std], [x, weight, bias], rows=[weight, bias], reals=[self.eps]
-        )  # fmt: skip
+        plan.emit(tiles.layer_norm, y=y, mean=mean, inv_std=inv_std, x=x, weight=weight, bias=bias, eps=self.eps)
 
         def backward(dy, wanted):
             # The weight's sums begin a row of all sums, the bias's follow from column n on.
@@ -61,15 +59,12 @@ class TrailingNorm(Module):
             block = tiles.BLOCK_ROWS
             sums = plan.vector(f"d{name}.sums", -(-plan.rows // block), 2 * n) if learnt else None
             plan.emit(
-                tiles.layer_norm_backward, [dy, sums], [dy, x, weight, mean, inv_std], rows=[weight],
-                multiple=block if learnt else 1, scratch=None if learnt else lambda _: 2 * n * dy.itemsize,
+                tiles.layer_norm_backward, dx=dy, sums=sums, dy=dy, x=x, weight=weight, mean=mean, inv_std=inv_std,
+                multiple=block if learnt else 1, scratch=None if learnt else 2 * n * dy.itemsize,
             )  # fmt: skip
             for parameter, value, first in learnt:
                 gradient = plan.vector(f"d{value}", value.rows, value.cols)
-                plan.emit(
-                    tiles.layer_norm_join, [gradient], [sums], cols=value.rows, columns=[sums],
-                    integers=[first], scratch=lambda _: tiles.JOIN_BYTES,
-                )  # fmt: skip
+                plan.emit(tiles.layer_norm_join, sum=gradient, sums=sums, first=first, scratch=tiles.JOIN_BYTES)
                 plan.learn(parameter, value, gradient)
             return dy
 

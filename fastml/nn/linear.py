@@ -72,23 +72,22 @@ class Linear(Module):
         y = plan.activation(self.out_features)
         flops = 2 * plan.rows * self.in_features * self.out_features
         # A tile of rows packs the whole weight for itself, a tile of columns its own part of it.
-        cut = {"columns": [x]} if self.weight.value.nbytes > ROWS_BYTES else {"rows": [weight, bias], "columns": [x]}
-        plan.emit(tiles.linear, [y], [x, weight, bias], flops=flops, integers=[0], **cut)
+        cuts = ("columns",) if self.weight.value.nbytes > ROWS_BYTES else ("rows", "columns")
+        plan.emit(tiles.linear, y=y, x=x, weight=weight, bias=bias, cuts=cuts, flops=flops)
         plan.keep(x)
 
         def backward(dy, wanted):
             dx = None
             if wanted:
                 dx = plan.gradient(x)
-                cut["columns"] = [dy, weight]
-                plan.emit(tiles.linear_backward, [dx], [dy, weight], flops=flops, **cut)
+                plan.emit(tiles.linear_backward, dx=dx, dy=dy, weight=weight, cuts=cuts, flops=flops)
             if plan.learns(self.weight):
                 dweight = plan.vector(f"d{name}.weight", self.out_features, self.in_features)
-                plan.emit(tiles.linear_dweight, [dweight], [dy, x], cols=dy.cols, columns=[x], flops=flops)
+                plan.emit(tiles.linear_dweight, dweight=dweight, dy=dy, x=x, flops=flops)
                 plan.learn(self.weight, weight, dweight)
             if self.bias is not None and plan.learns(self.bias):
                 dbias = plan.vector(f"d{name}.bias", self.out_features)
-                plan.emit(tiles.linear_dbias, [dbias], [dy], cols=dy.cols, columns=[])
+                plan.emit(tiles.linear_dbias, dbias=dbias, dy=dy)
                 plan.learn(self.bias, bias, dbias)
             return dx
 

@@ -29,10 +29,10 @@ def reduced(reduction):
 
 
 class _ElementLoss(Tracked):
-    """What all share. A subclass has ``_with_grad``, the function; ``_options``, its arguments by name; ``_kernel``,
-    that of a step with the number of the loss; and ``_factors``, its own parameters as (array or None, name)."""
+    """What all share. A subclass has ``_with_grad``, the function; ``_options``, its arguments by name; ``_kind``, the
+    number of the loss in a step's kernel; and ``_factors``, its own parameters as (array or None, name)."""
 
-    _kernel = None
+    _kind = None
 
     def __init__(self, reduction, *reductions):
         self.reduction = check_reduction(reduction, *reductions)
@@ -61,16 +61,19 @@ class _ElementLoss(Tracked):
             periods.append(period)
         # What is wrong with the options the op says.
         self(*np.zeros((2, 1, x.cols), plan.dtype))
-        x.layout.dense = True
+        x.spacing.dense = True
         dx = plan.over(x)
         target = plan.matrix("target", x.cols, array=GIVEN)
-        terms = plan.matrix("losses", x.cols, layout=x.layout)
+        terms = plan.matrix("losses", x.cols, spacing=x.spacing)
         terms.result = True
-        kernel, kind = self._kernel
-        numbers = plan.emit(kernel, [dx, terms], [x, target, *tables], rows=tables, integers=[*periods, kind])
+        (a, b), (a_period, b_period) = tables, periods
+        arguments = plan.emit(
+            tiles.loss, dx=dx, terms=terms, x=x, target=target, a=a, b=b, kind=self._kind, a_period=a_period,
+            b_period=b_period,
+        )  # fmt: skip
 
         def bind(program):
-            return tiles.Targets(program, numbers, target.index, terms.index, x.cols, self.reduction)
+            return tiles.Targets(program, arguments, target.index, x.cols, self.reduction)
 
         return dx, bind, terms
 
@@ -89,10 +92,10 @@ class WeightedLoss(Tracked):
     def lower(self, plan, x):
         dx, bind, terms = self._loss.lower_each(plan, x)
         share = plan.matrix("share", 1, array=GIVEN)
-        plan.emit(tiles.weigh, [dx, terms], [dx, terms, share], rows=[])
+        arguments = plan.emit(tiles.weigh, gradient=dx, losses=terms, share=share)
 
         def bind_both(program):
-            return tiles.Shares(program, bind(program), share.index, terms.index, terms.cols)
+            return tiles.Shares(program, arguments, bind(program), share.index, terms.cols)
 
         return dx, bind_both
 
@@ -118,7 +121,7 @@ class MSELoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(mse_loss_with_grad)
-    _kernel = tiles.MSE
+    _kind = tiles.MSE
 
     def __init__(self, *, reduction="mean"):
         super().__init__(reduction)
@@ -140,7 +143,7 @@ class L1Loss(_ElementLoss):
     """
 
     _with_grad = staticmethod(l1_loss_with_grad)
-    _kernel = tiles.L1
+    _kind = tiles.L1
 
     def __init__(self, *, reduction="mean"):
         super().__init__(reduction)
@@ -163,7 +166,7 @@ class HuberLoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(huber_loss_with_grad)
-    _kernel = tiles.HUBER
+    _kind = tiles.HUBER
 
     def __init__(self, *, delta=1.0, reduction="mean"):
         self.delta = check_delta(delta)
@@ -196,7 +199,7 @@ class BCEWithLogitsLoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(binary_cross_entropy_with_logits_with_grad)
-    _kernel = tiles.BCE
+    _kind = tiles.BCE
 
     def __init__(self, weight=None, *, pos_weight=None, reduction="mean"):
         self.weight = None if weight is None else as_numbers(weight, "weight")
@@ -234,7 +237,7 @@ class KLDivLoss(_ElementLoss):
         super().__init__(reduction, "batchmean")
 
     @property
-    def _kernel(self):
+    def _kind(self):
         return tiles.KL_LOG if self.log_target else tiles.KL
 
     def _options(self):

@@ -3,10 +3,9 @@
 import numpy as np
 
 from .. import _check
-from .._kernels.step.program import Numbers, Stale
+from .._kernels.step.card import Live
+from .._kernels.step.program import Stale
 from ._optimizer import Optimizer, check_update
-
-PLACES = 3  # for arrays beside the parameter in a compiled step's kernels
 
 
 class Counted(Optimizer):
@@ -15,12 +14,14 @@ class Counted(Optimizer):
     ``_names``: PyTorch's names of the arrays that a parameter has, in the kernel's order; ``_asked_for_by``: for
     each of them the option that asks for it when it is not 0, or None;
     ``_update(group, values, grads, step, *states)``: the op, one list of arrays (or None) for each name;
-    ``_kernel``, ``_set_numbers(numbers, group, step)``: its kernel in a compiled step, and what that is given.
+    ``_kernel``, ``_operands``, ``_step_options(group, step)``: its kernel in a compiled step, what that calls the
+    arrays of a parameter, and the options that it takes.
     """
 
     __slots__ = ("_arrays", "_steps")
 
     _names = ()
+    _operands = ()
     _asked_for_by = ()
     # Whether PyTorch's optimizer has a state before the first step.
     _begun = False
@@ -142,15 +143,14 @@ class Counted(Optimizer):
         def update(parameter, value, gradient):
             i = index[id(parameter)]
             k = group_of[i]
-            _, numbers, members = parts.setdefault((k, before_it[i]), (self._groups[k], Numbers(), []))
+            _, options, members = parts.setdefault((k, before_it[i]), (self._groups[k], Live(), []))
             members.append(i)
             moved.append(i)
-            states = [
-                None if arrays is None else plan.outside(arrays[i], f"{name} of {value}", parameter.value.shape)
-                for name, arrays in zip(self._names, columns_of[k], strict=True)
-            ]
-            states += [None] * (PLACES - len(states))
-            plan.emit(self._kernel, [value, *states], [gradient], cols=value.rows, columns=[], numbers=numbers)
+            states = dict.fromkeys(self._operands)
+            for operand, name, arrays in zip(self._operands, self._names, columns_of[k], strict=False):
+                if arrays is not None:
+                    states[operand] = plan.outside(arrays[i], f"{name} of {value}", parameter.value.shape)
+            plan.emit(self._kernel, parameter=value, **states, gradient=gradient, options=options)
 
         def prepare(rows):
             for group, name, used in asked:
@@ -160,15 +160,15 @@ class Counted(Optimizer):
                 if self._arrays.get(name, arrays) is not arrays:
                     raise Stale
             if isinstance(self._steps, int) and len(moved) == len(index):
-                for group, numbers, _ in parts.values():
-                    self._set_numbers(numbers, group, self._steps + 1)
+                for group, options, _ in parts.values():
+                    options.set(self._step_options(group, self._steps + 1))
                 return
             steps = self._each_step()
             for _, _, members in parts.values():
                 if any(steps[i] != steps[members[0]] for i in members):
                     raise Stale
-            for group, numbers, members in parts.values():
-                self._set_numbers(numbers, group, steps[members[0]] + 1)
+            for group, options, members in parts.values():
+                options.set(self._step_options(group, steps[members[0]] + 1))
 
         def commit(rows):
             self._arrays.update(held)

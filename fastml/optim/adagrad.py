@@ -3,7 +3,7 @@
 from operator import itemgetter
 
 from .._check import number
-from .._kernels.adaptive import set_adagrad
+from .._kernels.adaptive import adagrad_options
 from .._kernels.step import update as tiles
 from ..ops.adagrad import adagrad_step
 from ._counted import Counted
@@ -44,6 +44,7 @@ class Adagrad(Counted):
     _options = _OPTIONS
     _names = ("sum",)
     _asked_for_by = (None,)
+    _operands = ("square_avg", "grad_avg", "momentum_buffer")
     _kernel = tiles.rms
     _begun = True
 
@@ -77,5 +78,5 @@ class Adagrad(Counted):
             values, grads, sums, step, lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps, maximize=maximize
         )
 
-    def _set_numbers(self, numbers, group, step):
-        set_adagrad(numbers, step, *_read(group))
+    def _step_options(self, group, step):
+        return adagrad_options(step, *_read(group))

@@ -3,7 +3,7 @@
 from operator import itemgetter
 
 from .._check import flag
-from .._kernels.adaptive import set_adam
+from .._kernels.adaptive import adam_options
 from .._kernels.step import update as tiles
 from ..ops.adam import adam_step
 from ._counted import Counted
@@ -46,6 +46,7 @@ class Adam(Counted):
     _options = _OPTIONS
     _names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _asked_for_by = (None, None, "amsgrad")
+    _operands = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _kernel = tiles.adam
     _decoupled = False
 
@@ -87,9 +88,9 @@ class Adam(Counted):
             maximize=maximize,
         )
 
-    def _set_numbers(self, numbers, group, step):
+    def _step_options(self, group, step):
         lr, betas, eps, weight_decay, maximize = _read(group)
-        set_adam(numbers, step, lr, betas, eps, weight_decay, self._decoupled, maximize)
+        return adam_options(step, lr, betas, eps, weight_decay, self._decoupled, maximize)
 
 
 class AdamW(Adam):

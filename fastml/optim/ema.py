@@ -7,7 +7,8 @@ import numpy as np
 from .._check import each, entries, number, shown
 from .._kernels.sgd import ema_numbers
 from .._kernels.step import update as tiles
-from .._kernels.step.program import Numbers, Stale
+from .._kernels.step.card import Live
+from .._kernels.step.program import Stale
 from .._tracked import Tracked
 from ..ops.ema import ema_step
 from ._groups import checked
@@ -96,7 +97,7 @@ class EMA(Tracked):
 
     def lower(self, plan):
         """Write the update into a compiled step's plan: a function of (parameter, value, gradient) for each."""
-        averages, numbers = self._averages, Numbers()
+        averages, options = self._averages, Live()
         index = {id(p.value): i for i, p in enumerate(self._params)}
         at_rest = set(range(len(averages)))
 
@@ -105,7 +106,7 @@ class EMA(Tracked):
             if i is not None:
                 at_rest.discard(i)
                 average = plan.outside(averages[i], f"average of {value}", parameter.value.shape)
-                plan.emit(tiles.ema, [average, None], [value], cols=value.rows, columns=[], numbers=numbers)
+                plan.emit(tiles.ema, parameter=average, velocity=None, gradient=value, options=options)
 
         def close():
             for i in sorted(at_rest):  # the step does not move these
@@ -118,7 +119,8 @@ class EMA(Tracked):
             if self._averages is not averages:
                 raise Stale
             self.check_free()
-            numbers.set(*ema_numbers(number(self.decay, "decay", 0, 1)))
+            reals, integers = ema_numbers(number(self.decay, "decay", 0, 1))
+            options.set(tiles.sgd_options(*reals, *integers))
 
         def commit(rows):
             if at_rest:

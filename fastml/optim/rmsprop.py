@@ -2,7 +2,7 @@
 
 from operator import itemgetter
 
-from .._kernels.adaptive import set_rmsprop
+from .._kernels.adaptive import rmsprop_options
 from .._kernels.step import update as tiles
 from ..ops.rmsprop import rmsprop_step
 from ._counted import Counted
@@ -49,6 +49,7 @@ class RMSprop(Counted):
     _options = _OPTIONS
     _names = ("square_avg", "grad_avg", "momentum_buffer")
     _asked_for_by = (None, "centered", "momentum")
+    _operands = ("square_avg", "grad_avg", "momentum_buffer")
     _kernel = tiles.rms
 
     def __init__(
@@ -88,5 +89,5 @@ class RMSprop(Counted):
             maximize=maximize,
         )
 
-    def _set_numbers(self, numbers, group, step):
-        set_rmsprop(numbers, *_read(group))
+    def _step_options(self, group, step):
+        return rmsprop_options(*_read(group))

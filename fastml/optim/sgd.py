@@ -6,7 +6,8 @@ import numpy as np
 
 from .._check import mapping
 from .._kernels.step import update as tiles
-from .._kernels.step.program import Numbers, Stale
+from .._kernels.step.card import Live
+from .._kernels.step.program import Stale
 from ..ops.sgd import sgd_step
 from ._optimizer import Optimizer, check_update
 
@@ -123,10 +124,7 @@ class SGD(Optimizer):
                     velocity = part.starting[i] = np.zeros_like(parameter.value, order="C")
                 velocity = plan.outside(velocity, f"velocity of {value}", parameter.value.shape)
             part.moved += 1
-            plan.emit(
-                tiles.sgd, [value, velocity], [gradient],
-                cols=value.rows, columns=[], numbers=part.numbers,
-            )  # fmt: skip
+            plan.emit(tiles.sgd, parameter=value, velocity=velocity, gradient=gradient, options=part.live)
 
         def prepare(rows):
             if self._velocities is not velocities:
@@ -150,10 +148,10 @@ class SGD(Optimizer):
 class _Part:
     """A group's part of a compiled step."""
 
-    __slots__ = ("_options", "group", "moved", "numbers", "starting", "with_momentum")
+    __slots__ = ("_options", "group", "live", "moved", "starting", "with_momentum")
 
     def __init__(self, group):
-        self.group, self.numbers, self._options = group, Numbers(), None
+        self.group, self.live, self._options = group, Live(), None
         self.with_momentum = group["momentum"] != 0
         self.moved = 0
         self.starting = {}  # velocities that begin with this program's first step, by the parameter's number
@@ -174,7 +172,8 @@ class _Part:
             if damp != 1 and len(starting) < self.moved:
                 raise ValueError("SGD with dampening cannot start some velocities later than others")
             damp = 1.0
-        self.numbers.set((lr, momentum, damp, weight_decay, -1.0 if maximize else 1.0), (nesterov,))
+        sign = -1.0 if maximize else 1.0
+        self.live.set(tiles.sgd_options(lr, momentum, damp, weight_decay, sign, nesterov))
         self._options = None if starting else options
 
 

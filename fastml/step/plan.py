@@ -1,8 +1,8 @@
 """What a layer, a loss and an optimizer write down when a training step is compiled.
 
-A plan is a list of stages in the order of the mathematics. Every stage is one kernel over matrices, and says how
-it may be cut: by rows of the batch, by columns, or both, and which operands a tile then needs whole; all others it
-touches only within its own rows or columns. schedule.py makes phases of that.
+A plan is a list of stages in the order of the mathematics. Every stage is one kernel over matrices. The kernel's card
+names them, and says how the stage may be cut: by rows of the batch, by columns, or both, and which operands a tile then
+needs whole; all others it touches only within its own rows or columns. schedule.py makes phases of that.
 """
 
 import math
@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .._check import shown
 from .._kernels.step import update as tiles
 from .._kernels.step.caller import facts
-from .._kernels.step.program import Numbers
+from .._kernels.step.card import Arguments
+
+#: SGD's options by which a sum gains a gradient: a step of rate 1 along -g, as nn.module.added takes it.
+ADDED = tiles.sgd_options(1, 0, 1, 0, -1, False)
 
 #: In the place of an array that every step brings along.
 GIVEN = object()
 
 
 @dataclass(slots=True)
-class Layout:
+class Spacing:
     """How the rows of a matrix of the batch lie: matrices that one kernel reads with one stride share it."""
 
     dense: bool = False  # one row after the other, without a gap
@@ -36,7 +40,7 @@ class Matrix:
     cols: int
     itemsize: int
     array: object = None
-    layout: Layout = field(default_factory=Layout)
+    spacing: Spacing = field(default_factory=Spacing)
     shape: tuple = ()  # of a sample, as the layer that comes next sees it
     kept: bool = False  # backward needs it: nothing may be written over it
     gate: bool = False  # where it is zero, its gradient is zero
@@ -47,7 +51,7 @@ class Matrix:
     def row(self):
         """Elements from one row to the next: rows start on cache lines, never a power of two of them apart."""
         per_line = 64 // self.itemsize
-        if self.rows is not None or self.layout.dense or self.cols < per_line:
+        if self.rows is not None or self.spacing.dense or self.cols < per_line:
             return self.cols
         lines = -(-self.cols // per_line)
         return (lines + (lines % 8 == 0)) * per_line
@@ -58,36 +62,40 @@ class Matrix:
 
 @dataclass(eq=False, slots=True)
 class Stage:
-    """One kernel with its operands; ``whole`` maps each possible cut, "rows" or "columns", to the operands that a
-    tile of it needs whole. The other fields are :meth:`Plan.emit`'s."""
+    """One kernel with its operands by name, and the numbers that are known when it is written down. The other fields
+    are :meth:`Plan.emit`'s."""
 
     kernel: object
-    outs: list
-    ins: list
-    also: tuple
-    whole: dict
+    operands: dict
+    numbers: dict
     cols: int
-    numbers: Numbers
+    cuts: tuple
     flops: int
     multiple: int
     scratch: object
-    note: str = ""
+    arguments: Arguments = field(init=False)
     touched: list = field(init=False)
+    whole: dict = field(init=False)
 
     def __post_init__(self):
-        """``touched``: the operands, each with whether it is written."""
-        written = {id(m) for m in (*self.outs, *self.also)}
-        operands = {id(m): m for m in (*self.outs, *self.ins) if m is not None}
+        """``touched``: the operands, each with whether it is written; ``whole``: those that a tile of each possible cut
+        needs whole."""
+        self.arguments = Arguments(self.kernel)
+        self.arguments.set(**self.numbers)
+        written = {id(self.operands[name]) for name in self.kernel.outs}
+        operands = {id(m): m for m in self.operands.values() if m is not None}
         self.touched = [(m, i in written) for i, m in operands.items()]
-
-    def rectify(self):
-        """Let a product's epilogue be a rectifier."""
-        self.numbers.set(integers=[1])
-        self.note = " + relu"
+        self.whole = {cut: [self.operands[name] for name in self.kernel.cuts[cut]] for cut in self.cuts}
 
     def __repr__(self):
-        outs, ins = (", ".join(map(repr, filter(None, side))) for side in (self.outs, self.ins))
-        return f"{outs} = {self.kernel.name}{self.note}({ins})"
+        kernel = self.kernel
+        there = {name: matrix for name, matrix in self.operands.items() if matrix is not None}
+        given = {**{name: there[name] for name in kernel.ins if name in there}, **self.numbers}
+        shown = ", ".join(
+            f"{name}={value!r}" for name, value in given.items() if isinstance(value, (Matrix, int, float))
+        )
+        outs = [name if name in kernel.ins else f"{name}={there[name]!r}" for name in kernel.outs if name in there]
+        return f"{kernel.name}({shown}) → {', '.join(outs)}"
 
 
 class Plan:
@@ -115,23 +123,23 @@ class Plan:
         self._places = {}  # the matrix of each parameter
         self._activations = 0
 
-    def matrix(self, name, cols, rows=None, dtype=None, array=None, layout=None, shape=None):
+    def matrix(self, name, cols, rows=None, dtype=None, array=None, spacing=None, shape=None):
         """A new operand."""
         itemsize = (self.dtype if dtype is None else np.dtype(dtype)).itemsize
-        if layout is None:
-            layout = Layout(dense=array is not None)
-        made = Matrix(len(self.matrices), name, rows, cols, itemsize, array, layout, shape or (cols,))
+        if spacing is None:
+            spacing = Spacing(dense=array is not None)
+        made = Matrix(len(self.matrices), name, rows, cols, itemsize, array, spacing, shape or (cols,))
         self.matrices.append(made)
         return made
 
-    def activation(self, cols, layout=None, shape=None):
+    def activation(self, cols, spacing=None, shape=None):
         """A matrix of the batch with a row for every sample, ``shape`` unless it is a plain row."""
         self._activations += 1
-        return self.matrix(f"h{self._activations}", cols, layout=layout, shape=shape)
+        return self.matrix(f"h{self._activations}", cols, spacing=spacing, shape=shape)
 
     def like(self, x):
         """A matrix of the batch whose rows lie as those of x."""
-        return self.activation(x.cols, x.layout, x.shape)
+        return self.activation(x.cols, x.spacing, x.shape)
 
     def over(self, x, adds_zeros=False):
         """Where the result of an element-wise layer goes: over x if nobody needs that any more.
@@ -143,7 +151,7 @@ class Plan:
 
     def gradient(self, x):
         """The gradient of x, in memory of its own."""
-        return self.matrix(f"d{x.name}", x.cols, layout=x.layout, shape=x.shape)
+        return self.matrix(f"d{x.name}", x.cols, spacing=x.spacing, shape=x.shape)
 
     def outside(self, array, name, shape):
         """An array of parameters or statistics, read and written in place: one row for each column it makes."""
@@ -202,7 +210,8 @@ class Plan:
             for other in near:
                 if span[3] or other[3]:
                     raise ValueError(
-                        f"{span[2]} shares memory with {other[2]}: give each an array of its own, or one Parameter to both"
+                        f"{span[2]} shares memory with {other[2]}: give each an array of its own, "
+                        "or one Parameter to both"
                     )
             near.append(span)
 
@@ -242,11 +251,7 @@ class Plan:
             if not earlier:
                 self.gradients.append((parameter, value, gradient))
                 continue
-            # SGD's step of rate 1 along −g, as nn.module.added takes it.
-            self.emit(
-                tiles.add, [earlier[0], None], [gradient], cols=gradient.rows, columns=[],
-                reals=(1, 0, 1, 0, -1), integers=[0],
-            )  # fmt: skip
+            self.emit(tiles.add, parameter=earlier[0], velocity=None, gradient=gradient, options=ADDED)
 
     def finish(self, parameters):
         """All gradients are found: let the optimizer have what it does not have yet, in the order of the parameters."""
@@ -257,27 +262,19 @@ class Plan:
 
     def _clip_values(self, gradients):
         if self.clip_value is not None:
-            bound = [self.clip_value]
             for _, _, gradient in gradients:
-                self.emit(tiles.clip_value, [gradient], [], cols=gradient.rows, columns=[], reals=bound)
+                self.emit(tiles.clip_value, gradient=gradient, bound=self.clip_value)
 
     def _clip_norm(self, gradients):
-        total = self.vector("squares", 2, dtype=np.float64)  # a tally
+        total = self.vector("squares", 1, 2, np.float64)  # a tally
         for k, (_, _, gradient) in enumerate(gradients):
             elements = gradient.rows * gradient.cols
             n = tiles.blocks(elements, self.dtype.itemsize)
             sums = self.vector(f"squares of {gradient}", n, dtype=np.float64)
-            self.emit(tiles.squares, [sums], [gradient], cols=n, columns=[gradient], integers=[elements])
-            self.emit(tiles.total, [total], [sums], cols=1, columns=[total, sums], integers=[n, k == 0])
+            self.emit(tiles.squares, sums=sums, gradient=gradient, elements=elements)
+            self.emit(tiles.total, total=total, sums=sums, blocks=n, first=k == 0)
         for _, _, gradient in gradients:
-            self.emit(
-                tiles.clip,
-                [gradient],
-                [total],
-                cols=gradient.rows,
-                columns=[total],
-                reals=[self.max_norm],
-            )
+            self.emit(tiles.clip, gradient=gradient, total=total, max_norm=self.max_norm)
 
     def learns(self, parameter):
         """Whether the optimizer moves this parameter."""
@@ -287,30 +284,40 @@ class Plan:
         """A parameter's gradient is known from here on."""
         self.gradients.append((parameter, value, gradient))
 
-    def emit(
-        self, kernel, outs, ins, *, cols=None, rows=None, columns=None, reals=(), integers=(), numbers=None,
-        flops=0, multiple=1, scratch=None, also=(),
-    ):  # fmt: skip
-        """Add a stage; returns its Numbers.
+    def emit(self, kernel, *, cols=None, cuts=None, flops=0, multiple=1, scratch=None, **given):
+        """Add a stage; returns its Arguments.
 
-        ``also``: inputs that are written too. ``rows`` and ``columns``: the operands that a tile of rows, a tile
-        of columns needs whole; None where the stage cannot be cut so. ``cols``: how many columns there are to cut,
-        those of the first output unless given. ``multiple``: a tile of rows holds a multiple of so many.
-        ``flops``: for the whole batch. ``scratch``: a function of a tile's width, the bytes that it needs.
+        ``given``: all that the kernel's card names; a number may be a Live. ``cols``: how many columns there are to
+        cut, those of the first output unless given. ``cuts``: which of the card's, all unless given. ``multiple``: a tile of
+        rows holds a multiple of so many. ``flops``: for the whole batch. ``scratch``: bytes that a tile needs, or a
+        function of its width.
         """
-        whole = {}
-        if rows is not None:
-            whole["rows"] = rows
-        if columns is not None:
-            whole["columns"] = columns
-        numbers = Numbers(reals, integers) if numbers is None else numbers
-        cols = outs[0].cols if cols is None else cols
-        outs, ins = list(outs), list(ins)
-        stage = Stage(kernel, outs, ins, also, whole, cols, numbers, flops, multiple, scratch)
+        if given.keys() != kernel.names:
+            raise TypeError(_difference(kernel, given))
+        operands = {name: given.pop(name) for name in kernel.operands}
+        for name, matrix in operands.items():
+            if not isinstance(matrix, Matrix) and not (matrix is None and name in kernel.optional):
+                raise TypeError(f"{name} of {kernel.name} must be a matrix of the plan, not {shown(matrix)}")
+        if cols is None:
+            first = operands[kernel.outs[0]]
+            cols = first.cols if first.rows is None else first.rows
+        stage = Stage(
+            kernel, operands, given, cols, tuple(kernel.cuts) if cuts is None else cuts, flops, multiple, scratch
+        )
         self.stages.append(stage)
-        for m in filter(None, outs):
-            m.made_by, m.gate = stage, False
-        return numbers
+        for m, written in stage.touched:
+            if written:
+                m.made_by, m.gate = stage, False
+        return stage.arguments
+
+
+def _difference(kernel, given):
+    """What is wrong with the names."""
+    missing = [name for name in (*kernel.operands, *kernel.numbers) if name in kernel.names and name not in given]
+    unknown = [name for name in given if name not in kernel.names]
+    wanted = ", ".join(name for name in (*kernel.operands, *kernel.numbers) if name in kernel.names)
+    faults = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(unknown)}"] * bool(unknown)
+    return f"{kernel.name} must be given {wanted}, not called {' and '.join(faults)}"
 
 
 def check_array(array, name, shape, dtype):

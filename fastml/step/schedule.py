@@ -1,8 +1,8 @@
 """From a plan to phases: which stages share a tile, what must wait for what, and where every matrix lies.
 
-Stages that follow each other join a job, which takes each tile through all of them while it is in the first
-caches, as long as no stage needs more of an operand than its own tile made. A job waits for the jobs that write
-what it reads, or read what it writes; its phase is the first one after all of theirs, and jobs of one phase run
+Stages that follow each other join a sweep, which takes each tile through all of them while it is in the first
+caches, as long as no stage needs more of an operand than its own tile made. A sweep waits for the sweeps that write
+what it reads, or read what it writes; its phase is the first one after all of theirs, and sweeps of one phase run
 side by side. Matrices whose phases do not overlap share memory.
 """
 
@@ -18,7 +18,7 @@ PER_FLOP = 0.011
 PER_BYTE = 0.03
 
 
-class Job:
+class Sweep:
     """Consecutive stages that go over the same tiles."""
 
     def __init__(self, stage, cut, level):
@@ -45,26 +45,26 @@ class Job:
         return math.lcm(*(stage.multiple for stage in self.stages))
 
 
-def _conflict(job, stage):
-    """Whether the stage must not run beside the job, nor before it."""
+def _conflict(sweep, stage):
+    """Whether the stage must not run beside the sweep, nor before it."""
     for matrix, writes in stage.touched:
-        read, written = job.touches(matrix)
+        read, written = sweep.touches(matrix)
         if written or (writes and read):
             return True
     return False
 
 
-def _common_cuts(job, stage):
-    """The cuts under which the stage may follow in the job's own tiles."""
+def _common_cuts(sweep, stage):
+    """The cuts under which the stage may follow in the sweep's own tiles."""
     cuts = []
-    for cut in job.cuts:
-        if cut not in stage.whole or (cut == "columns" and stage.cols != job.stages[0].cols):
+    for cut in sweep.cuts:
+        if cut not in stage.whole or (cut == "columns" and stage.cols != sweep.stages[0].cols):
             continue
         mine = stage.whole[cut]
         fits = True
         for matrix, writes in stage.touched:
             whole = any(matrix is m for m in mine)
-            for other in job.stages:
+            for other in sweep.stages:
                 shared = [w for m, w in other.touched if m is matrix]
                 if shared and (writes or shared[0]) and (whole or any(matrix is m for m in other.whole[cut])):
                     fits = False
@@ -73,67 +73,72 @@ def _common_cuts(job, stage):
     return cuts
 
 
-def jobs_of(stages):
-    """The stages as jobs with their levels."""
-    jobs = []
+def sweeps_of(stages):
+    """The stages as sweeps with their levels."""
+    sweeps = []
     for stage in stages:
         touched = [m for m, _ in stage.touched]
-        for job in reversed(jobs):
-            near = any(any(job.touches(m)) for m in touched if m.array is None)
-            cuts = _common_cuts(job, stage) if near else []
-            others = [other for other in jobs if other is not job and _conflict(other, stage)]
-            if cuts and all(other.level < job.level for other in others):
-                job.cuts = cuts
-                job.stages.append(stage)
+        for sweep in reversed(sweeps):
+            near = any(any(sweep.touches(m)) for m in touched if m.array is None)
+            cuts = _common_cuts(sweep, stage) if near else []
+            others = [other for other in sweeps if other is not sweep and _conflict(other, stage)]
+            if cuts and all(other.level < sweep.level for other in others):
+                sweep.cuts = cuts
+                sweep.stages.append(stage)
                 break
         else:
-            level = max((job.level + 1 for job in jobs if _conflict(job, stage)), default=0)
-            jobs.append(Job(stage, list(stage.whole), level))
-    return jobs
+            level = max((sweep.level + 1 for sweep in sweeps if _conflict(sweep, stage)), default=0)
+            sweeps.append(Sweep(stage, list(stage.whole), level))
+    return sweeps
 
 
 class Schedule:
-    """A plan's jobs in order of their phases, and the memory of its matrices."""
+    """A plan's sweeps in order of their phases, and the memory of its matrices."""
 
     def __init__(self, plan):
         self.plan = plan
-        jobs = jobs_of(plan.stages)
-        self.levels = sorted({job.level for job in jobs})
-        # Within a phase the longest job first: what is left at the end is short.
-        jobs.sort(key=lambda job: (job.level, -sum(s.flops for s in job.stages)))
-        self.jobs = jobs
+        sweeps = sweeps_of(plan.stages)
+        self.levels = sorted({sweep.level for sweep in sweeps})
+        # Within a phase the longest sweep first: what is left at the end is short.
+        sweeps.sort(key=lambda sweep: (sweep.level, -sum(s.flops for s in sweep.stages)))
+        self.sweeps = sweeps
         self.flops = sum(stage.flops for stage in plan.stages)
-        self.bytes = sum(self._bytes(m) for job in jobs for m in self._matrices(job))
+        self.bytes = sum(self._bytes(m) for sweep in sweeps for m in self._matrices(sweep))
         self.nanoseconds = self.flops * PER_FLOP + self.bytes * PER_BYTE
-        scratch = [s.scratch(self.tile(job)) for job in jobs for s in job.stages if s.scratch is not None]
+        scratch = [
+            s.scratch(self.tile(sweep)) if callable(s.scratch) else s.scratch
+            for sweep in sweeps
+            for s in sweep.stages
+            if s.scratch is not None
+        ]
         self.kernel_scratch = -(-max(scratch, default=0) // LINE) * LINE
         self._place()
 
-    def _matrices(self, job):
-        return {m.index: m for stage in job.stages for m, _ in stage.touched}.values()
+    def _matrices(self, sweep):
+        return {m.index: m for stage in sweep.stages for m, _ in stage.touched}.values()
 
     def _bytes(self, m):
         rows = self.plan.rows if m.rows is None else m.rows
         return rows * m.row * m.itemsize
 
-    def tile(self, job):
+    def tile(self, sweep):
         """Rows or columns of one tile, by the shapes alone."""
         if self.nanoseconds < LITTLE:
-            return max(1, job.stages[0].cols if job.by_columns else self.plan.rows)
-        if job.by_columns:
+            return max(1, sweep.stages[0].cols if sweep.by_columns else self.plan.rows)
+        if sweep.by_columns:
             return PANEL // self.plan.dtype.itemsize
-        multiple = job.multiple
+        multiple = sweep.multiple
         return max(ROWS, multiple) // multiple * multiple
 
     def _place(self):
-        """A place for every matrix: in the arena, in a thread's scratch where only one job's tiles see it, or
+        """A place for every matrix: in the arena, in a thread's scratch where only one sweep's tiles see it, or
         nowhere where it is an array outside."""
         spans = {}
-        for job in self.jobs:
-            for m in self._matrices(job):
-                first, last, users = spans.get(m.index, (job.level, job.level, 0))
-                last = self.levels[-1] if m.result else max(last, job.level)
-                spans[m.index] = (min(first, job.level), last, users + 1)
+        for sweep in self.sweeps:
+            for m in self._matrices(sweep):
+                first, last, users = spans.get(m.index, (sweep.level, sweep.level, 0))
+                last = self.levels[-1] if m.result else max(last, sweep.level)
+                spans[m.index] = (min(first, sweep.level), last, users + 1)
         self.places, self.private = {}, set()
         scratch = self.kernel_scratch
         taken = []  # (begin, end, first, last)
@@ -141,11 +146,11 @@ class Schedule:
             if m.array is not None or m.index not in spans:
                 continue
             first, last, users = spans[m.index]
-            job = next(j for j in self.jobs if m in self._matrices(j))
-            if users == 1 and m.rows is not None and job.by_columns and not m.result:
+            sweep = next(each for each in self.sweeps if m in self._matrices(each))
+            if users == 1 and m.rows is not None and sweep.by_columns and not m.result:
                 self.private.add(m.index)
                 self.places[m.index] = scratch
-                scratch += -(-self.tile(job) * m.row * m.itemsize // LINE) * LINE
+                scratch += -(-self.tile(sweep) * m.row * m.itemsize // LINE) * LINE
                 continue
             size = -(-self._bytes(m) // LINE) * LINE
             begin = 0
@@ -159,21 +164,22 @@ class Schedule:
 
     def lists(self):
         """The arguments of Program."""
-        views = [(self.places.get(m.index), m.row, m.cols, m.index in self.private) for m in self.plan.matrices]
-        stages, jobs, phases = [], [], []
+        matrices = [
+            (self.places.get(m.index), m.row, m.cols, m.itemsize, m.index in self.private) for m in self.plan.matrices
+        ]
+        stages, sweeps, phases = [], [], []
         for level in self.levels:
-            first_job = len(jobs)
-            for job in self.jobs:
-                if job.level != level:
+            first_sweep = len(sweeps)
+            for sweep in self.sweeps:
+                if sweep.level != level:
                     continue
                 first = len(stages)
-                for s in job.stages:
-                    operands = [None if m is None else m.index for m in (*s.outs, *s.ins)]
-                    stages.append((s.kernel, operands, s.numbers))
-                extent = job.stages[0].cols if job.by_columns else -1
-                jobs.append((first, len(stages), job.by_columns, extent, self.tile(job)))
-            phases.append((first_job, len(jobs)))
-        return views, stages, jobs, phases, self.arena_bytes, self.scratch_bytes, self.plan.dtype.itemsize
+                for s in sweep.stages:
+                    stages.append((s.arguments, [None if m is None else m.index for m in s.operands.values()]))
+                extent = sweep.stages[0].cols if sweep.by_columns else -1
+                sweeps.append((first, len(stages), sweep.by_columns, extent, self.tile(sweep)))
+            phases.append((first_sweep, len(sweeps)))
+        return matrices, stages, sweeps, phases, self.arena_bytes, self.scratch_bytes, self.plan.dtype.itemsize
 
     def describe(self):
         """The program in words: phases, tiles, stages, memory."""
@@ -186,13 +192,13 @@ class Schedule:
         ]
         for k, level in enumerate(self.levels):
             lines.append(f"phase {k + 1}")
-            for job in self.jobs:
-                if job.level != level:
+            for sweep in self.sweeps:
+                if sweep.level != level:
                     continue
-                width, unit = self.tile(job), "columns" if job.by_columns else "rows"
-                extent = job.stages[0].cols if job.by_columns else plan.rows
+                width, unit = self.tile(sweep), "columns" if sweep.by_columns else "rows"
+                extent = sweep.stages[0].cols if sweep.by_columns else plan.rows
                 lines.append(f"  {-(-extent // width)} × {min(width, extent)} {unit}")
-                for s in job.stages:
+                for s in sweep.stages:
                     flops = f"{s.flops / 1e6:.3g} MFLOP" if s.flops else ""
-                    lines.append(f"    {s!r:<70} {flops}".rstrip())
+                    lines.append(f"    {s!r:<100} {flops}".rstrip())
         return "\n".join(lines)

@@ -122,7 +122,7 @@ cdef class Caller(Tracked):
     cdef tuple given            # the views of what a call brings along, the batch's first
     cdef list prepare, commit
     cdef Py_ssize_t capacity, least
-    cdef Py_ssize_t shape[AXES] # of a batch; the first is another in every call
+    cdef Py_ssize_t shape[AXES]  # of a batch; the first is another in every call
     cdef int ndim, typenum
     cdef double nanoseconds
 
@@ -165,7 +165,7 @@ cdef class Caller(Tracked):
         self.ndim, self.nanoseconds = 1 + len(sample), nanoseconds
         for i, size in enumerate(sample):
             self.shape[i + 1] = size
-        self.typenum = cnp.NPY_FLOAT if program.size == sizeof(float) else cnp.NPY_DOUBLE
+        self.typenum = cnp.NPY_FLOAT if program.itemsize == sizeof(float) else cnp.NPY_DOUBLE
         self.program = program
 
     def _watch(self, signature):
@@ -270,7 +270,7 @@ cdef class Caller(Tracked):
         except Stale:
             return None
         self.program.bind(0, batch)
-        self.program.run(rows, self.nanoseconds * rows)
+        self.program.execute(rows, self.nanoseconds * rows)
         for commit in self.commit:
             commit(rows)
         return self.target.loss(rows)

@@ -11,9 +11,12 @@ from libc.stdint cimport int64_t
 from ... import _check
 from ..._check cimport PyArray_ISCARRAY_RO
 from ..._environment cimport FM_FULL, fm_scope, fm_switch
-from ..._simd cimport fm32, fm64, fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
+from ..._simd cimport fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 from ..cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, take_rule, unit_rows
-from .program cimport Args, Kernel, Numbers, Program, Tile, View, at, kernel
+from .card cimport Arguments, Tile, View, at, ruler
+from .program cimport Program
+
+from .card import card
 
 from ..cross_entropy import wrong_label
 
@@ -35,45 +38,63 @@ def group_rows(Py_ssize_t classes):
     return GROUP_ROWS if classes <= LONG else 1
 
 
-cdef inline void rows_tile(const Args *p, const Tile *t, bint nll) noexcept nogil:
-    """dx, sums, losses (OUT; losses of single rows or NULL) of x, label, weight (or NULL); n[0]: the label that does not
-    count, if n[2]; x: smoothing, sum of the weights, scale, z_loss. With a target of class probabilities n[1] is set and
-    label holds them."""
-    cdef Py_ssize_t i, count, n = p.v[3].cols, group = GROUP_ROWS if n <= LONG else 1
-    cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
+cdef struct CrossEntropy:
+    View dx
+    View sums           # of the losses, by groups of rows
+    View losses         # of single rows
+    View x
+    View target         # labels or class probabilities
+    View weight
+    double smoothing
+    double z_loss
+    double weight_sum
+    double scale        # of the gradient
+    int64_t soft        # the target holds probabilities
+    int64_t ignored     # the label that does not count,
+    int64_t ignores     # if there is one
+
+
+cdef inline void rows_tile(const CrossEntropy *p, const Tile *t, bint nll) noexcept nogil:
+    cdef Py_ssize_t i, count, n = p.x.cols, group = GROUP_ROWS if n <= LONG else 1
+    cdef double *sums = <double *>at(&p.sums, t, 0, 0)
     cdef void *label
     cdef void *target
     cdef Options o
-    cdef fm_labels rule = fm_labels(p.n[0], <int>p.n[2], False)
-    o.labels, o.smoothing, o.weight_sum, o.scale, o.z_loss, o.nll = &rule, p.x[0], p.x[1], p.x[2], p.x[3], nll
+    cdef fm_labels rule = fm_labels(p.ignored, <int>p.ignores, False)
+    o.labels, o.smoothing, o.weight_sum, o.scale, o.nll = &rule, p.smoothing, p.weight_sum, p.scale, nll
+    o.z_loss = p.z_loss
     i = t.lo
     while i < t.hi:
         count = min(group, t.hi - i)
-        label = NULL if p.n[1] else at(p.v[4], t, i, 0, sizeof(int64_t))
-        target = at(p.v[4], t, i, 0, p.size) if p.n[1] else NULL
-        if p.size == sizeof(float):
+        label = NULL if p.soft else at(&p.target, t, i, 0)
+        target = at(&p.target, t, i, 0) if p.soft else NULL
+        if t.size == sizeof(float):
             sums[i // group] = loss_rows[float](
-                <float *>at(p.v[0], t, i, 0, p.size), <float *>at(p.v[2], t, i, 0, p.size),
-                <float *>at(p.v[3], t, i, 0, p.size), <int64_t *>label, <float *>target,
-                <float *>at(p.v[5], t, 0, 0, p.size), count, n, &o, False)
+                <float *>at(&p.dx, t, i, 0), <float *>at(&p.losses, t, i, 0), <float *>at(&p.x, t, i, 0),
+                <int64_t *>label, <float *>target, <float *>at(&p.weight, t, 0, 0), count, n, &o, False)
         else:
             sums[i // group] = loss_rows[double](
-                <double *>at(p.v[0], t, i, 0, p.size), <double *>at(p.v[2], t, i, 0, p.size),
-                <double *>at(p.v[3], t, i, 0, p.size), <int64_t *>label, <double *>target,
-                <double *>at(p.v[5], t, 0, 0, p.size), count, n, &o, False)
+                <double *>at(&p.dx, t, i, 0), <double *>at(&p.losses, t, i, 0), <double *>at(&p.x, t, i, 0),
+                <int64_t *>label, <double *>target, <double *>at(&p.weight, t, 0, 0), count, n, &o, False)
         i += group
 
 
-cdef void logits_tile(const Args *p, const Tile *t) noexcept nogil:
+cdef void cross_entropy_tile(const CrossEntropy *p, const Tile *t) noexcept nogil:
     rows_tile(p, t, False)
 
+cross_entropy = card(
+    <size_t>cross_entropy_tile, "cross_entropy", "sums and losses of logits x, and their gradient dx",
+    (<const CrossEntropy *>ruler)[0], out="dx sums losses", optional="losses weight",
+    later="scale soft ignored ignores", rows="weight")
 
-cdef void log_probs_tile(const Args *p, const Tile *t) noexcept nogil:
+
+cdef void nll_loss_tile(const CrossEntropy *p, const Tile *t) noexcept nogil:
     rows_tile(p, t, True)
 
-
-cross_entropy = kernel(logits_tile, "cross_entropy")
-nll_loss = kernel(log_probs_tile, "nll_loss")
+nll_loss = card(
+    <size_t>nll_loss_tile, "nll_loss", "sums and losses of log-probabilities x, and their gradient dx",
+    (<const CrossEntropy *>ruler)[0], out="dx sums losses", optional="losses weight",
+    later="scale soft ignored ignores", rows="weight")
 
 
 cdef double total(const double *sums, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
@@ -100,8 +121,9 @@ cdef class Labels:
     done; binds it, and reads the loss."""
 
     cdef Program program
-    cdef Numbers numbers
-    cdef int view, sums
+    cdef Arguments arguments
+    cdef CrossEntropy *given    # its memory
+    cdef int matrix
     cdef Py_ssize_t n
     cdef object ignore_index, weight
     cdef bint mean, is_double
@@ -109,15 +131,13 @@ cdef class Labels:
     cdef fm_labels rule
     cdef cnp.ndarray room  # for the labels of a batch
 
-    def __init__(self, Program program, Numbers numbers, int view, int sums, Py_ssize_t n, weight, ignore_index,
-                 double smoothing, double z_loss, bint mean):
-        self.program, self.numbers, self.view, self.sums, self.n = program, numbers, view, sums, n
+    def __init__(self, Program program, Arguments arguments, int matrix, Py_ssize_t n, weight, ignore_index, bint mean):
+        self.program, self.arguments, self.matrix, self.n = program, arguments, matrix, n
+        self.given = <CrossEntropy *>arguments.memory
         self.weight, self.ignore_index, self.mean = weight, ignore_index, mean
         take_rule(&self.rule, ignore_index)
         self.room = np.empty(0, np.int64)
-        self.is_double = program.size == sizeof(double)
-        numbers.x[0], numbers.x[3] = smoothing, z_loss
-        numbers.x[1] = n if weight is None else weight.sum(dtype=np.float64)
+        self.is_double = program.itemsize == sizeof(double)
 
     def bind(self, target, Py_ssize_t rows):
         """ValueError, TypeError or IndexError for a target that does not fit; nothing is written then."""
@@ -146,13 +166,10 @@ cdef class Labels:
         given, label = <const int64_t *>cnp.PyArray_DATA(labels), <int64_t *>cnp.PyArray_DATA(self.room)
         for i in range(rows):
             label[i] = fm_label(given + i)
-        if self.is_double:
-            checked = fm64.label_weights(&weight, label, <double *>self.weights(), rows, self.n, &self.rule)
-        else:
-            checked = fm32.label_weights(&weight, label, <float *>self.weights(), rows, self.n, &self.rule)
+        checked = table_of(self.program.itemsize).label_weights(&weight, label, self.weights(), rows, self.n, &self.rule)
         if checked < <size_t>rows:
             raise wrong_label(target, self.n, self.ignore_index)
-        self.numbers.n[0], self.numbers.n[1], self.numbers.n[2] = self.rule.ignored, 0, self.rule.ignores
+        self.given.soft, self.given.ignored, self.given.ignores = False, self.rule.ignored, self.rule.ignores
         self.start(self.room, weight)
 
     cdef void *weights(self) noexcept:
@@ -165,18 +182,18 @@ cdef class Labels:
             raise ValueError(f"target must have the shape ({rows},) or ({rows}, {self.n}), not {target.shape}")
         if self.ignore_index is not None:
             raise ValueError("ignore_index needs integer labels in target, not class probabilities")
-        self.numbers.n[1] = 1
+        self.given.soft = True
         self.start(_check.plain(_check.as_real(target, "target", np.float64 if self.is_double else np.float32)), rows)
 
     cdef start(self, cnp.ndarray target, double weight):
-        self.program.bind(self.view, target)
+        self.program.bind(self.matrix, target)
         self.total_weight = weight
-        self.numbers.x[2] = 1 / weight if self.mean else 1
+        self.given.scale = 1 / weight if self.mean else 1
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
         cdef fm_scope _scope = fm_switch(FM_FULL)
-        cdef double sum = total(<double *>self.program.views[self.sums].data, rows, self.n)
+        cdef double sum = total(<double *>self.given.sums.data, rows, self.n)
         if self.mean:
             sum /= self.total_weight
         cdef float single = <float>sum

@@ -1,145 +1,179 @@
 """Element-wise layers in a training step: activations and dropout, row by row of a tile."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.math cimport rint
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memmove
 
 from ..._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from ..._simd cimport fm32, fm64
-from .program cimport Args, Block, Kernel, Tile, View, at, block, kernel
+from ..._simd cimport table_of
+from .card cimport Block, Tile, View, at, block, ruler
+
+from .card import card
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    RUN_ELEMENTS = 256  # of which a mask is drawn at once
 
 
-cdef void relu_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y (OUT) = max(0, x)."""
-    cdef Block b = block(t, p.v[0].cols)
+cdef struct Relu:
+    View y
+    View x
+
+cdef void relu_tile(const Relu *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.y.cols)
     cdef Py_ssize_t i
     for i in range(b.i, b.i + b.rows):
-        if p.size == sizeof(float):
-            fm32.relu_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size), b.cols, False)
-        else:
-            fm64.relu_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size), b.cols,
-                          False)
+        table_of(t.size).relu_run(at(&p.y, t, i, b.j), at(&p.x, t, i, b.j), b.cols, False)
+
+relu = card(<size_t>relu_tile, "relu", "y = max(0, x)", (<const Relu *>ruler)[0], out="y", rows="", columns="")
 
 
-cdef void relu_backward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dx (OUT) = dy where y > 0, scaled by x[0]; y is 0 where the layers between gave nothing on."""
-    cdef Block b = block(t, p.v[0].cols)
+cdef struct ReluBackward:
+    View dx
+    View dy
+    View y
+    double scale
+
+cdef void relu_backward_tile(const ReluBackward *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.dx.cols)
     cdef Py_ssize_t i
     for i in range(b.i, b.i + b.rows):
-        if p.size == sizeof(float):
-            fm32.keep_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size),
-                          <float *>at(p.v[2], t, i, b.j, p.size), b.cols, <float>p.x[0])
-        else:
-            fm64.keep_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size),
-                          <double *>at(p.v[2], t, i, b.j, p.size), b.cols, p.x[0])
+        table_of(t.size).keep_run(at(&p.dx, t, i, b.j), at(&p.dy, t, i, b.j), at(&p.y, t, i, b.j), b.cols, p.scale)
+
+relu_backward = card(
+    <size_t>relu_backward_tile, "relu_backward", "dx = scale dy where y > 0, else 0",
+    (<const ReluBackward *>ruler)[0], out="dx", rows="", columns="", mode=FM_FLUSH)
 
 
-cdef void unary_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y (OUT) = f(x); n[0]: its kind in unary.h, x: alpha and threshold."""
-    cdef Block b = block(t, p.v[0].cols)
+cdef struct Activation:
+    View y
+    View x
+    int64_t kind        # in unary.h
+    double alpha
+    double threshold
+
+cdef void activation_tile(const Activation *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.y.cols)
     cdef Py_ssize_t i
     for i in range(b.i, b.i + b.rows):
-        if p.size == sizeof(float):
-            fm32.unary_run(p.n[0], <float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size),
-                           b.cols, <float>p.x[0], <float>p.x[1], False)
-        else:
-            fm64.unary_run(p.n[0], <double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size),
-                           b.cols, p.x[0], p.x[1], False)
+        table_of(t.size).unary_run(p.kind, at(&p.y, t, i, b.j), at(&p.x, t, i, b.j), b.cols, p.alpha, p.threshold,
+                                   False)
+
+activation = card(
+    <size_t>activation_tile, "activation", "y = f(x)", (<const Activation *>ruler)[0], out="y", rows="", columns="")
 
 
-cdef void unary_backward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dx (OUT) = dy f'(x)."""
-    cdef Block b = block(t, p.v[0].cols)
+cdef struct ActivationBackward:
+    View dx
+    View dy
+    View x
+    int64_t kind
+    double alpha
+    double threshold
+
+cdef void activation_backward_tile(const ActivationBackward *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.dx.cols)
     cdef Py_ssize_t i
     for i in range(b.i, b.i + b.rows):
-        if p.size == sizeof(float):
-            fm32.unary_backward_run(p.n[0], <float *>at(p.v[0], t, i, b.j, p.size),
-                                    <float *>at(p.v[1], t, i, b.j, p.size), <float *>at(p.v[2], t, i, b.j, p.size),
-                                    b.cols, <float>p.x[0], <float>p.x[1], False)
-        else:
-            fm64.unary_backward_run(p.n[0], <double *>at(p.v[0], t, i, b.j, p.size),
-                                    <double *>at(p.v[1], t, i, b.j, p.size), <double *>at(p.v[2], t, i, b.j, p.size),
-                                    b.cols, p.x[0], p.x[1], False)
+        table_of(t.size).unary_backward_run(p.kind, at(&p.dx, t, i, b.j), at(&p.dy, t, i, b.j), at(&p.x, t, i, b.j),
+                                            b.cols, p.alpha, p.threshold, False)
+
+activation_backward = card(
+    <size_t>activation_backward_tile, "activation_backward", "dx = f'(x) dy",
+    (<const ActivationBackward *>ruler)[0], out="dx", rows="", columns="")
 
 
-cdef void dropout_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y (OUT) = x where kept, scaled by x[0]; n: seed, offset of the batch's first element, threshold."""
-    cdef Block b = block(t, p.v[0].cols)
+cdef struct Dropout:
+    View y
+    View x
+    uint64_t seed
+    uint64_t offset     # of the batch's first element
+    uint64_t threshold
+    double scale
+
+cdef void dropout_tile(const Dropout *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.y.cols)
     cdef Py_ssize_t i
-    cdef uint64_t first
     for i in range(b.i, b.i + b.rows):
-        first = <uint64_t>p.n[1] + <uint64_t>(i * p.v[0].cols + b.j)
-        if p.size == sizeof(float):
-            fm32.dropout_run(<float *>at(p.v[0], t, i, b.j, p.size), <float *>at(p.v[1], t, i, b.j, p.size), b.cols,
-                             <uint64_t>p.n[0], first, <uint64_t>p.n[2], <float>p.x[0], False)
-        else:
-            fm64.dropout_run(<double *>at(p.v[0], t, i, b.j, p.size), <double *>at(p.v[1], t, i, b.j, p.size), b.cols,
-                             <uint64_t>p.n[0], first, <uint64_t>p.n[2], p.x[0], False)
+        table_of(t.size).dropout_run(at(&p.y, t, i, b.j), at(&p.x, t, i, b.j), b.cols, p.seed,
+                                     p.offset + <uint64_t>(i * p.y.cols + b.j), p.threshold, p.scale, False)
+
+dropout = card(
+    <size_t>dropout_tile, "dropout", "y = scale x where kept, else 0", (<const Dropout *>ruler)[0],
+    out="y", rows="", columns="", mode=FM_FLUSH)
 
 
-cdef void channel_dropout_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y (OUT) = x, a channel of n[3] columns scaled by x[0] or 0; n: seed, offset of the batch's first channel,
-    threshold."""
-    cdef Block b = block(t, p.v[0].cols)
-    cdef Py_ssize_t i, j, end, n = p.n[3]
-    cdef uint64_t channel
-    cdef float one32 = 1, scale32
-    cdef double one64 = 1, scale64
-    cdef float *y32
-    cdef float *x32
-    cdef double *y64
-    cdef double *x64
+cdef struct ChannelDropout:
+    View y
+    View x
+    int64_t places      # elements of a channel in a sample
+    uint64_t seed
+    uint64_t offset     # of the batch's first channel
+    uint64_t threshold
+    double scale
+
+cdef void channel_dropout_tile(const ChannelDropout *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.y.cols)
+    cdef Py_ssize_t i, j, n, channels = p.y.cols // p.places
+    cdef uint8_t kept
+    cdef void *y
+    cdef void *x
     for i in range(b.i, b.i + b.rows):
         j = b.j
         while j < b.j + b.cols:
-            end = min((j // n + 1) * n, b.j + b.cols)
-            channel = <uint64_t>p.n[1] + <uint64_t>(i * (p.v[0].cols // n) + j // n)
-            if p.size == sizeof(float):
-                fm32.dropout_run(&scale32, &one32, 1, <uint64_t>p.n[0], channel, <uint64_t>p.n[2], <float>p.x[0],
-                                 False)
-                y32, x32 = <float *>at(p.v[0], t, i, 0, p.size), <float *>at(p.v[1], t, i, 0, p.size)
-                while j < end:
-                    y32[j] = x32[j] * scale32
-                    j += 1
-            else:
-                fm64.dropout_run(&scale64, &one64, 1, <uint64_t>p.n[0], channel, <uint64_t>p.n[2], p.x[0], False)
-                y64, x64 = <double *>at(p.v[0], t, i, 0, p.size), <double *>at(p.v[1], t, i, 0, p.size)
-                while j < end:
-                    y64[j] = x64[j] * scale64
-                    j += 1
+            n = min((j // p.places + 1) * p.places, b.j + b.cols) - j
+            table_of(t.size).dropout_mask_run(&kept, 1, p.seed, p.offset + <uint64_t>(i * channels + j // p.places),
+                                              p.threshold)
+            y, x = at(&p.y, t, i, j), at(&p.x, t, i, j)
+            if y != x:
+                memmove(y, x, n * t.size)
+            table_of(t.size).scale_run(y, n, p.scale if kept else 0)
+            j += n
+
+channel_dropout = card(
+    <size_t>channel_dropout_tile, "channel_dropout", "y = scale x where the channel is kept, else 0 x",
+    (<const ChannelDropout *>ruler)[0], out="y", rows="", columns="")
 
 
-cdef void alpha_dropout_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y (OUT) = x[0] x + x[1] where kept, x[2] elsewhere; n as in dropout_tile."""
-    cdef Block b = block(t, p.v[0].cols)
-    cdef Py_ssize_t i, j, k, n
-    cdef uint8_t kept[256]
-    cdef float a32 = <float>p.x[0], b32 = <float>p.x[1], low32 = <float>p.x[2]
-    cdef float *y32
-    cdef float *x32
-    cdef double *y64
-    cdef double *x64
+cdef struct AlphaDropout:
+    View y
+    View x
+    uint64_t seed
+    uint64_t offset
+    uint64_t threshold
+    double scale
+    double shift
+    double low
+
+cdef void alpha_dropout_tile(const AlphaDropout *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.y.cols)
+    cdef Py_ssize_t i, j, n
+    cdef uint8_t[RUN_ELEMENTS] kept
     for i in range(b.i, b.i + b.rows):
-        for j in range(b.j, b.j + b.cols, 256):
-            n = min(256, b.j + b.cols - j)
-            fm32.dropout_mask_run(kept, n, <uint64_t>p.n[0], <uint64_t>p.n[1] + <uint64_t>(i * p.v[0].cols + j),
-                                  <uint64_t>p.n[2])
-            if p.size == sizeof(float):
-                y32, x32 = <float *>at(p.v[0], t, i, j, p.size), <float *>at(p.v[1], t, i, j, p.size)
-                for k in range(n):
-                    y32[k] = a32 * x32[k] + b32 if kept[k] else low32
+        j = b.j
+        while j < b.j + b.cols:
+            n = min(<Py_ssize_t>RUN_ELEMENTS, b.j + b.cols - j)
+            table_of(t.size).dropout_mask_run(kept, n, p.seed, p.offset + <uint64_t>(i * p.y.cols + j), p.threshold)
+            if t.size == sizeof(float):
+                follow_line(<float *>at(&p.y, t, i, j), <const float *>at(&p.x, t, i, j), kept, n, p)
             else:
-                y64, x64 = <double *>at(p.v[0], t, i, j, p.size), <double *>at(p.v[1], t, i, j, p.size)
-                for k in range(n):
-                    y64[k] = p.x[0] * x64[k] + p.x[1] if kept[k] else p.x[2]
+                follow_line(<double *>at(&p.y, t, i, j), <const double *>at(&p.x, t, i, j), kept, n, p)
+            j += n
 
 
-relu = kernel(relu_tile, "relu")
-relu_backward = kernel(relu_backward_tile, "relu_backward", FM_FLUSH)
-unary = kernel(unary_tile, "activation")
-unary_backward = kernel(unary_backward_tile, "activation_backward")
-dropout = kernel(dropout_tile, "dropout", FM_FLUSH)
-channel_dropout = kernel(channel_dropout_tile, "channel_dropout")
-alpha_dropout = kernel(alpha_dropout_tile, "alpha_dropout")
+cdef inline void follow_line(real *y, const real *x, const uint8_t *kept, Py_ssize_t n,
+                             const AlphaDropout *p) noexcept nogil:
+    cdef real scale = <real>p.scale, shift = <real>p.shift, low = <real>p.low
+    cdef Py_ssize_t k
+    for k in range(n):
+        y[k] = scale * x[k] + shift if kept[k] else low
+
+alpha_dropout = card(
+    <size_t>alpha_dropout_tile, "alpha_dropout", "y = scale x + shift where kept, else low",
+    (<const AlphaDropout *>ruler)[0], out="y", rows="", columns="")
 
 
 def dropout_threshold(double p):

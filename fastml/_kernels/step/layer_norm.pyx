@@ -1,100 +1,96 @@
 """Layer and RMS normalisation (no mean, no bias) in a training step: tiles of rows; dweight and dbias are joined
 afterwards by columns.
 
-The sums of every block of ROWS rows have a place of their own, so a tile may be any multiple of a block. Only the
+The sums of every block of BLOCK_ROWS rows have a place of their own, so a tile may be any multiple of a block. Only the
 join looks at the number of rows: it adds the blocks chunk by chunk, as layer_norm.pyx does, to the same bits.
 """
 
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
 from ..._environment cimport FM_FLUSH
-from ..._simd cimport fm32, fm64
-from .program cimport Args, Kernel, Tile, View, at, kernel
+from ..._simd cimport table_of
+from .card cimport Tile, View, at, given, ruler
+
+from .card import card
 
 cdef enum:
-    ROWS = 32         # of a block, and
-    CHUNKS = 64       # at most: layer_norm.pyx's
-    PANEL = 32        # columns joined at once
+    ROWS = 32               # of a block, and
+    CHUNKS = 64             # at most: layer_norm.pyx's
+    PANEL_COLUMNS = 32      # joined at once
 
 BLOCK_ROWS = ROWS
-JOIN_BYTES = CHUNKS * PANEL * sizeof(double)
+JOIN_BYTES = CHUNKS * PANEL_COLUMNS * sizeof(double)
 
 
-cdef void forward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y, mean (or NULL: RMS norm), inv_std (OUT) of x, weight and bias (or NULL); x[0]: eps."""
-    cdef View *y = p.v[0]
-    cdef View *x = p.v[3]
-    if p.size == sizeof(float):
-        fm32.layer_norm_rows(
-            <float *>at(y, t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
-            <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(x, t, t.lo, 0, p.size),
-            <float *>at(p.v[4], t, 0, 0, p.size), <float *>at(p.v[5], t, 0, 0, p.size), t.hi - t.lo, x.cols, y.row,
-            x.row, p.x[0], False)
-    else:
-        fm64.layer_norm_rows(
-            <double *>at(y, t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
-            <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(x, t, t.lo, 0, p.size),
-            <double *>at(p.v[4], t, 0, 0, p.size), <double *>at(p.v[5], t, 0, 0, p.size), t.hi - t.lo, x.cols, y.row,
-            x.row, p.x[0], False)
+cdef struct LayerNorm:
+    View y
+    View mean
+    View inv_std
+    View x
+    View weight
+    View bias
+    double eps
+
+cdef void layer_norm_tile(const LayerNorm *p, const Tile *t) noexcept nogil:
+    table_of(t.size).layer_norm_rows(
+        at(&p.y, t, t.lo, 0), at(&p.mean, t, t.lo, 0), at(&p.inv_std, t, t.lo, 0), at(&p.x, t, t.lo, 0),
+        at(&p.weight, t, 0, 0), at(&p.bias, t, 0, 0), t.hi - t.lo, p.x.cols, p.y.row, p.x.row, p.eps, False)
+
+layer_norm = card(
+    <size_t>layer_norm_tile, "layer_norm",
+    "y = weight (x - mean) inv_std + bias, by rows; without mean RMS normalisation", (<const LayerNorm *>ruler)[0],
+    out="y mean inv_std", optional="mean weight bias", rows="weight bias")
 
 
-cdef void backward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dx (OUT) and the blocks' sums (OUT; NULL: nobody wants them), n of dweight and n of dbias in a row, from dy, x,
-    weight (or NULL), mean (or NULL: RMS norm) and inv_std."""
-    cdef View *dx = p.v[0]
-    cdef View *dy = p.v[2]
-    cdef View *x = p.v[3]
-    cdef Py_ssize_t i, count, n = x.cols
-    cdef void *sums
-    i = t.lo
+cdef struct LayerNormBackward:
+    View dx
+    View sums
+    View dy
+    View x
+    View weight
+    View mean
+    View inv_std
+
+cdef void layer_norm_backward_tile(const LayerNormBackward *p, const Tile *t) noexcept nogil:
+    cdef Py_ssize_t i = t.lo, count, n = p.x.cols
+    cdef char *sums
     while i < t.hi:
         count = min(<Py_ssize_t>ROWS, t.hi - i)
-        sums = t.scratch if p.v[1] == NULL else at(p.v[1], t, i // ROWS, 0, p.size)
-        if p.size == sizeof(float):
-            fm32.layer_norm_backward_rows(
-                <float *>at(dx, t, i, 0, p.size), <float *>sums, <float *>sums + n, <float *>at(dy, t, i, 0, p.size),
-                <float *>at(x, t, i, 0, p.size), <float *>at(p.v[4], t, 0, 0, p.size),
-                <float *>at(p.v[5], t, i, 0, p.size), <float *>at(p.v[6], t, i, 0, p.size), count, n, dx.row, dy.row,
-                x.row, False)
-        else:
-            fm64.layer_norm_backward_rows(
-                <double *>at(dx, t, i, 0, p.size), <double *>sums, <double *>sums + n,
-                <double *>at(dy, t, i, 0, p.size), <double *>at(x, t, i, 0, p.size),
-                <double *>at(p.v[4], t, 0, 0, p.size), <double *>at(p.v[5], t, i, 0, p.size),
-                <double *>at(p.v[6], t, i, 0, p.size), count, n, dx.row, dy.row, x.row, False)
+        sums = <char *>at(&p.sums, t, i // ROWS, 0) if given(&p.sums) else t.scratch
+        table_of(t.size).layer_norm_backward_rows(
+            at(&p.dx, t, i, 0), sums, sums + n * t.size, at(&p.dy, t, i, 0), at(&p.x, t, i, 0), at(&p.weight, t, 0, 0),
+            at(&p.mean, t, i, 0), at(&p.inv_std, t, i, 0), count, n, p.dx.row, p.dy.row, p.x.row, False)
         i += ROWS
 
+layer_norm_backward = card(
+    <size_t>layer_norm_backward_tile, "layer_norm_backward",
+    "dx; sums: dweight's and then dbias's of every block, None where nobody wants them",
+    (<const LayerNormBackward *>ruler)[0], out="dx sums", optional="sums weight mean", rows="weight", mode=FM_FLUSH)
 
-cdef void join_tile(const Args *p, const Tile *t) noexcept nogil:
-    """The sum over the batch (OUT) of the blocks' sums from column n[0] on."""
-    cdef View *sums = p.v[1]
+
+cdef struct LayerNormJoin:
+    View sum
+    View sums
+    int64_t first
+
+cdef void layer_norm_join_tile(const LayerNormJoin *p, const Tile *t) noexcept nogil:
     cdef Py_ssize_t blocks = (t.rows + ROWS - 1) // ROWS
     cdef Py_ssize_t chunk = (blocks + CHUNKS - 1) // CHUNKS  # blocks in one
-    cdef Py_ssize_t first = t.lo * p.v[0].cols, end = t.hi * p.v[0].cols
+    cdef Py_ssize_t first = t.lo * p.sum.cols, end = t.hi * p.sum.cols
     cdef Py_ssize_t i, k, width, j = first
-    cdef char *sum = <char *>at(p.v[0], t, t.lo, 0, p.size)
+    cdef char *sum = <char *>at(&p.sum, t, t.lo, 0)
     cdef double *totals = <double *>t.scratch
     while j < end:
-        width = min(<Py_ssize_t>PANEL, end - j)
+        width = min(<Py_ssize_t>PANEL_COLUMNS, end - j)
         for i in range(blocks):
             k = i // chunk * width
             if i % chunk == 0:
-                clear(totals + k, width)
-            if p.size == sizeof(float):
-                fm32.sums_gain(totals + k, <float *>at(sums, t, i, p.n[0] + j, p.size), width)
-            else:
-                fm64.sums_gain(totals + k, <double *>at(sums, t, i, p.n[0] + j, p.size), width)
-        if p.size == sizeof(float):
-            fm32.sums_join(<float *>sum + j - first, totals, (blocks + chunk - 1) // chunk, width, width)
-        else:
-            fm64.sums_join(<double *>sum + j - first, totals, (blocks + chunk - 1) // chunk, width, width)
-        j += PANEL
+                memset(totals + k, 0, width * sizeof(double))
+            table_of(t.size).sums_gain(totals + k, at(&p.sums, t, i, p.first + j), width)
+        table_of(t.size).sums_join(sum + (j - first) * t.size, totals, (blocks + chunk - 1) // chunk, width, width)
+        j += PANEL_COLUMNS
 
-
-cdef inline void clear(double *totals, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        totals[i] = 0
-
-
-layer_norm = kernel(forward_tile, "layer_norm")
-layer_norm_backward = kernel(backward_tile, "layer_norm_backward", FM_FLUSH)
-layer_norm_join = kernel(join_tile, "layer_norm_join", FM_FLUSH)
+layer_norm_join = card(
+    <size_t>layer_norm_join_tile, "layer_norm_join", "sum = the sums of all blocks, from their column `first` on",
+    (<const LayerNormJoin *>ruler)[0], out="sum", columns="sums", mode=FM_FLUSH)

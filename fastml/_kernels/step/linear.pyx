@@ -1,62 +1,70 @@
 """The linear layer in a training step: its product, the two of its gradient, and the sums of the bias."""
 
+from libc.stdint cimport int64_t
+
 from ..._environment cimport FM_FLUSH
-from ..._simd cimport fm32, fm64
-from .program cimport Args, Block, Kernel, Tile, View, at, block, kernel
+from ..._simd cimport table_of
+from .card cimport Block, Tile, View, at, block, ruler
+
+from .card import card
 
 
-cdef void run(void *c, Py_ssize_t c_row, const void *a, Py_ssize_t a_row, Py_ssize_t a_col, const void *b,
-              Py_ssize_t b_row, Py_ssize_t b_col, const void *bias, bint relu, Py_ssize_t m, Py_ssize_t n,
-              Py_ssize_t k, size_t size) noexcept nogil:
-    if size == sizeof(float):
-        fm32.gemm(<float *>c, c_row, <const float *>a, a_row, a_col, <const float *>b, b_row, b_col,
-                  <const float *>bias, relu, m, n, k, NULL)
-    else:
-        fm64.gemm(<double *>c, c_row, <const double *>a, a_row, a_col, <const double *>b, b_row, b_col,
-                  <const double *>bias, relu, m, n, k, NULL)
+cdef struct Linear:
+    View y
+    View x
+    View weight
+    View bias
+    int64_t relu        # a rectifier behind it
+
+cdef void linear_tile(const Linear *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.y.cols)
+    table_of(t.size).gemm(
+        at(&p.y, t, b.i, b.j), p.y.row, at(&p.x, t, b.i, 0), p.x.row, 1, at(&p.weight, t, b.j, 0), 1, p.weight.row,
+        at(&p.bias, t, b.j, 0), p.relu, b.rows, b.cols, p.x.cols, NULL)
+
+linear = card(
+    <size_t>linear_tile, "linear", "y = x weightᵀ + bias", (<const Linear *>ruler)[0], out="y", optional="bias",
+    rows="weight bias", columns="x", rectifier="relu", mode=FM_FLUSH)
 
 
-cdef void forward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """y (OUT) = x weightᵀ + bias; n[0]: with a rectifier behind it."""
-    cdef View *y = p.v[0]
-    cdef View *x = p.v[1]
-    cdef View *weight = p.v[2]
-    cdef Block b = block(t, y.cols)
-    run(at(y, t, b.i, b.j, p.size), y.row, at(x, t, b.i, 0, p.size), x.row, 1, at(weight, t, b.j, 0, p.size), 1,
-        weight.row, at(p.v[3], t, b.j, 0, p.size), p.n[0], b.rows, b.cols, x.cols, p.size)
+cdef struct LinearBackward:
+    View dx
+    View dy
+    View weight
+
+cdef void linear_backward_tile(const LinearBackward *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.dx.cols)
+    table_of(t.size).gemm(
+        at(&p.dx, t, b.i, b.j), p.dx.row, at(&p.dy, t, b.i, 0), p.dy.row, 1, at(&p.weight, t, 0, b.j), p.weight.row, 1,
+        NULL, False, b.rows, b.cols, p.dy.cols, NULL)
+
+linear_backward = card(
+    <size_t>linear_backward_tile, "linear_backward", "dx = dy weight", (<const LinearBackward *>ruler)[0], out="dx",
+    rows="weight", columns="dy weight", mode=FM_FLUSH)
 
 
-cdef void backward_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dx (OUT) = dy weight."""
-    cdef View *dx = p.v[0]
-    cdef View *dy = p.v[1]
-    cdef View *weight = p.v[2]
-    cdef Block b = block(t, dx.cols)
-    run(at(dx, t, b.i, b.j, p.size), dx.row, at(dy, t, b.i, 0, p.size), dy.row, 1, at(weight, t, 0, b.j, p.size),
-        weight.row, 1, NULL, False, b.rows, b.cols, dy.cols, p.size)
+cdef struct LinearWeight:
+    View dweight
+    View dy
+    View x
+
+cdef void linear_dweight_tile(const LinearWeight *p, const Tile *t) noexcept nogil:
+    table_of(t.size).gemm(
+        at(&p.dweight, t, t.lo, 0), p.dweight.row, at(&p.dy, t, 0, t.lo), 1, p.dy.row, at(&p.x, t, 0, 0), p.x.row, 1,
+        NULL, False, t.hi - t.lo, p.x.cols, t.rows, NULL)
+
+linear_dweight = card(
+    <size_t>linear_dweight_tile, "linear_dweight", "dweight = dyᵀ x", (<const LinearWeight *>ruler)[0],
+    out="dweight", columns="x", mode=FM_FLUSH)
 
 
-cdef void weight_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dweight (OUT) = dyᵀ x: the rows that dy's columns of this tile make."""
-    cdef View *dweight = p.v[0]
-    cdef View *dy = p.v[1]
-    cdef View *x = p.v[2]
-    run(at(dweight, t, t.lo, 0, p.size), dweight.row, at(dy, t, 0, t.lo, p.size), 1, dy.row, at(x, t, 0, 0, p.size),
-        x.row, 1, NULL, False, t.hi - t.lo, x.cols, t.rows, p.size)
+cdef struct LinearBias:
+    View dbias
+    View dy
 
+cdef void linear_dbias_tile(const LinearBias *p, const Tile *t) noexcept nogil:
+    table_of(t.size).column_sums(at(&p.dbias, t, t.lo, 0), at(&p.dy, t, 0, t.lo), t.rows, p.dy.row, t.hi - t.lo)
 
-cdef void bias_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dbias (OUT) = the sums of dy's columns."""
-    cdef View *dy = p.v[1]
-    if p.size == sizeof(float):
-        fm32.column_sums(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(dy, t, 0, t.lo, p.size), t.rows, dy.row,
-                         t.hi - t.lo)
-    else:
-        fm64.column_sums(<double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(dy, t, 0, t.lo, p.size), t.rows,
-                         dy.row, t.hi - t.lo)
-
-
-linear = kernel(forward_tile, "linear", FM_FLUSH)
-linear_backward = kernel(backward_tile, "linear_backward", FM_FLUSH)
-linear_dweight = kernel(weight_tile, "linear_dweight", FM_FLUSH)
-linear_dbias = kernel(bias_tile, "linear_dbias", FM_FLUSH)
+linear_dbias = card(
+    <size_t>linear_dbias_tile, "linear_dbias", "dbias = the sums of dy's columns", (<const LinearBias *>ruler)[0],
+    out="dbias", columns="", mode=FM_FLUSH)

@@ -5,12 +5,16 @@ although tiles and blocks end in different places.
 """
 
 cimport numpy as cnp
+from libc.stdint cimport int64_t
 
 from ... import _check
 from ..._check cimport is_plain
 from ..._environment cimport FM_FULL, fm_scope, fm_switch
-from ..._simd cimport fm32, fm64, fm_tally, fm_tally_add, fm_tally_sum
-from .program cimport Args, Kernel, Numbers, Program, Tile, at, kernel
+from ..._simd cimport fm_tally, fm_tally_add, fm_tally_sum, table_of
+from .card cimport Arguments, Tile, View, at, ruler
+from .program cimport Program
+
+from .card import card
 
 import numpy as np
 
@@ -27,43 +31,50 @@ cdef extern from "losses.h":
         FM_LOSS_KL_LOG
 
 
-cdef void rows_tile(const Args *p, const Tile *t) noexcept nogil:
-    """dx, terms (OUT) of x, target, a, b (tables or NULL), all rows dense; n: the tables' periods, then the kind of
-    loss; x[0]: scale."""
-    cdef int kind = <int>p.n[2]
-    cdef size_t cols = p.v[2].cols, n = (t.hi - t.lo) * cols, start = t.lo * cols
-    if p.size == sizeof(float):
-        fm32.loss_run(kind, <float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
-                      <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(p.v[3], t, t.lo, 0, p.size),
-                      <float *>at(p.v[4], t, 0, 0, p.size), p.n[0], <float *>at(p.v[5], t, 0, 0, p.size), p.n[1],
-                      start, n, <float>p.x[0], False)
-    else:
-        fm64.loss_run(kind, <double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
-                      <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(p.v[3], t, t.lo, 0, p.size),
-                      <double *>at(p.v[4], t, 0, 0, p.size), p.n[0], <double *>at(p.v[5], t, 0, 0, p.size), p.n[1],
-                      start, n, p.x[0], False)
+cdef struct Loss:
+    View dx
+    View terms
+    View x
+    View target
+    View a                  # tables of the loss
+    View b
+    int64_t kind            # in losses.h
+    int64_t a_period
+    int64_t b_period
+    double scale            # of the gradient
+
+cdef void loss_tile(const Loss *p, const Tile *t) noexcept nogil:
+    """All rows are dense."""
+    table_of(t.size).loss_run(
+        <int>p.kind, at(&p.dx, t, t.lo, 0), at(&p.terms, t, t.lo, 0), at(&p.x, t, t.lo, 0), at(&p.target, t, t.lo, 0),
+        at(&p.a, t, 0, 0), p.a_period, at(&p.b, t, 0, 0), p.b_period, t.lo * p.x.cols, (t.hi - t.lo) * p.x.cols,
+        p.scale, False)
+
+loss = card(
+    <size_t>loss_tile, "loss", "terms of each element of x against the target, and their gradient dx",
+    (<const Loss *>ruler)[0], out="dx terms", optional="a b", later="scale", rows="a b")
+MSE, L1, HUBER, BCE = FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER, FM_LOSS_BCE
+KL, KL_LOG = FM_LOSS_KL, FM_LOSS_KL_LOG
 
 
-cdef void weigh_tile(const Args *p, const Tile *t) noexcept nogil:
-    """gradient, losses (OUT) of the same again (IN) and share: rows times a number for each."""
-    cdef size_t cols = p.v[0].cols, terms = p.v[1].cols
+cdef struct Weigh:
+    View gradient
+    View losses
+    View share
+
+cdef void weigh_tile(const Weigh *p, const Tile *t) noexcept nogil:
+    cdef void *share
+    cdef double factor
     cdef Py_ssize_t i
     for i in range(t.lo, t.hi):
-        if p.size == sizeof(float):
-            fm32.scale_run(<float *>at(p.v[0], t, i, 0, p.size), cols, (<float *>at(p.v[4], t, i, 0, p.size))[0])
-            fm32.scale_run(<float *>at(p.v[1], t, i, 0, p.size), terms, (<float *>at(p.v[4], t, i, 0, p.size))[0])
-        else:
-            fm64.scale_run(<double *>at(p.v[0], t, i, 0, p.size), cols, (<double *>at(p.v[4], t, i, 0, p.size))[0])
-            fm64.scale_run(<double *>at(p.v[1], t, i, 0, p.size), terms, (<double *>at(p.v[4], t, i, 0, p.size))[0])
+        share = at(&p.share, t, i, 0)
+        factor = (<float *>share)[0] if t.size == sizeof(float) else (<double *>share)[0]
+        table_of(t.size).scale_run(at(&p.gradient, t, i, 0), p.gradient.cols, factor)
+        table_of(t.size).scale_run(at(&p.losses, t, i, 0), p.losses.cols, factor)
 
-
-weigh = kernel(weigh_tile, "weigh")
-MSE, L1, HUBER, BCE, KL, KL_LOG = (
-    (kernel(rows_tile, name), kind) for name, kind in (
-        ("mse_loss", FM_LOSS_MSE), ("l1_loss", FM_LOSS_L1), ("huber_loss", FM_LOSS_HUBER),
-        ("binary_cross_entropy_with_logits", FM_LOSS_BCE), ("kl_div_loss", FM_LOSS_KL), ("kl_div_loss", FM_LOSS_KL_LOG),
-    )
-)
+weigh = card(
+    <size_t>weigh_tile, "weigh", "gradient and losses, rows times the row's share", (<const Weigh *>ruler)[0],
+    inout="gradient losses", rows="")
 
 
 cdef double total(const char *terms, Py_ssize_t n, size_t size) noexcept nogil:
@@ -73,10 +84,7 @@ cdef double total(const char *terms, Py_ssize_t n, size_t size) noexcept nogil:
     for i in range((n + FM_LOSS_BLOCK - 1) // FM_LOSS_BLOCK):
         start = i * FM_LOSS_BLOCK
         count = min(<Py_ssize_t>FM_LOSS_BLOCK, n - start)
-        if size == sizeof(float):
-            fm_tally_add(&sum, fm32.loss_sum(<const float *>terms + start, count))
-        else:
-            fm_tally_add(&sum, fm64.loss_sum(<const double *>terms + start, count))
+        fm_tally_add(&sum, table_of(size).loss_sum(terms + start * size, count))
     return fm_tally_sum(&sum)
 
 
@@ -84,33 +92,35 @@ cdef class Targets:
     """The target of a step: checks it, binds it, and reads the loss when the step is done."""
 
     cdef Program program
-    cdef Numbers numbers
-    cdef int view, terms
+    cdef Arguments arguments
+    cdef Loss *given        # its memory
+    cdef int matrix
     cdef Py_ssize_t cols
     cdef Py_ssize_t of_row  # what a row counts in the divisor of the sum, 0: there is none
     cdef object dtype
 
-    def __init__(self, Program program, Numbers numbers, int view, int terms, Py_ssize_t cols, reduction):
-        self.program, self.numbers, self.view, self.terms, self.cols = program, numbers, view, terms, cols
+    def __init__(self, Program program, Arguments arguments, int matrix, Py_ssize_t cols, reduction):
+        self.program, self.arguments, self.matrix, self.cols = program, arguments, matrix, cols
+        self.given = <Loss *>arguments.memory
         self.of_row = {"mean": cols, "batchmean": 1, "sum": 0}[reduction]
-        self.dtype = np.dtype(np.float64 if program.size == sizeof(double) else np.float32)
+        self.dtype = np.dtype(np.float64 if program.itemsize == sizeof(double) else np.float32)
 
     def bind(self, target, Py_ssize_t rows):
         """ValueError or TypeError for a target that does not fit; nothing is written then."""
         cdef fm_scope _scope = fm_switch(FM_FULL)
-        if not (is_plain(target) and cnp.PyArray_ITEMSIZE(<cnp.ndarray>target) == <Py_ssize_t>self.program.size):
+        if not (is_plain(target) and cnp.PyArray_ITEMSIZE(<cnp.ndarray>target) == <Py_ssize_t>self.program.itemsize):
             target = _check.plain(_check.as_real(target, "target", self.dtype))
         cdef cnp.ndarray array = <cnp.ndarray>target
         if (cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_DIM(array, 0) != rows
                 or cnp.PyArray_DIM(array, 1) != self.cols):
             raise ValueError(f"target must have the shape ({rows}, {self.cols}), not {target.shape}")
-        self.program.bind(self.view, array)
-        self.numbers.x[0] = 1 / <double>(rows * self.of_row) if self.of_row else 1
+        self.program.bind(self.matrix, array)
+        self.given.scale = 1 / <double>(rows * self.of_row) if self.of_row else 1
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
         cdef fm_scope _scope = fm_switch(FM_FULL)
-        cdef double sum = total(self.program.views[self.terms].data, rows * self.cols, self.program.size)
+        cdef double sum = total(<char *>self.given.terms.data, rows * self.cols, self.program.itemsize)
         if self.of_row:
             sum /= rows * self.of_row
         return self.dtype.type(sum)
@@ -121,13 +131,17 @@ cdef class Shares:
     weight; the target itself is bound by ``inner``."""
 
     cdef Program program
+    cdef Arguments arguments
+    cdef Weigh *given       # its memory
     cdef object inner, dtype
-    cdef int view, terms
+    cdef int matrix
     cdef Py_ssize_t cols
 
-    def __init__(self, Program program, inner, int view, int terms, Py_ssize_t cols):
-        self.program, self.inner, self.view, self.terms, self.cols = program, inner, view, terms, cols
-        self.dtype = np.dtype(np.float64 if program.size == sizeof(double) else np.float32)
+    def __init__(self, Program program, Arguments arguments, inner, int matrix, Py_ssize_t cols):
+        self.program, self.arguments, self.inner = program, arguments, inner
+        self.matrix, self.cols = matrix, cols
+        self.given = <Weigh *>arguments.memory
+        self.dtype = np.dtype(np.float64 if program.itemsize == sizeof(double) else np.float32)
 
     def bind(self, target, Py_ssize_t rows):
         """As the inner one's; weight: (rows,), positive."""
@@ -137,9 +151,9 @@ cdef class Shares:
             raise ValueError(f"weight must have the shape ({rows},), not {weight.shape}")
         share = (weight / (weight.sum() * self.cols)).astype(self.dtype)
         self.inner.bind(target, rows)
-        self.program.bind(self.view, share)
+        self.program.bind(self.matrix, share)
 
     def loss(self, Py_ssize_t rows):
         """The loss of the step that has just run."""
         cdef fm_scope _scope = fm_switch(FM_FULL)
-        return self.dtype.type(total(self.program.views[self.terms].data, rows * self.cols, self.program.size))
+        return self.dtype.type(total(<char *>self.given.losses.data, rows * self.cols, self.program.itemsize))

@@ -1,152 +1,151 @@
-"""Runs a training step: phases of tiles, each tile through all the stages of its job, in one parallel region.
+"""Runs a training step: phases of tiles, each tile through all the instructions of its sweep, in one parallel region.
 
-nn/step.py makes the program; here nothing of Python is touched between the first kernel and the last. A phase is
+step/compile.py makes the program; here nothing of Python is touched between the first kernel and the last. A phase is
 over when all its tiles are done, and only then the next begins; within it tiles are independent of each other, so
-threads take them as they come and the bits do not depend on who did what. How many tiles a job has follows from
+threads take them as they come and the bits do not depend on who did what. How many tiles a sweep has follows from
 the batch at hand, so a smaller batch runs the same program.
 """
 
 from cython.parallel import parallel, prange
 
 cimport numpy as cnp
-from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from ..._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_switch
-from ..._openmp cimport await_phase, caller, clock, fm_phase_finish, forced, fm_phase_take, join_team, leave_team, team, team_done
+from ..._openmp cimport (
+    await_phase, caller, clock, fm_phase_finish, fm_phase_take, forced, join_team, leave_team, team, team_done,
+)
+from .card cimport MEMORY, SCRATCH, Arguments, Tile, View
 
 cnp.import_array()
 
 cdef enum:
     ALIGNMENT = 64
-    KNOWN = 2           # runs on one thread before the team is tried
-    SLOW = 3            # team runs slower than one thread, in a row, after which the team rests
-    CALM = 20           # team runs that paid, in a row, after which the next rest is a short one
+    ALONE_RUNS = 2      # on one thread, before the team is tried
+    LOST_RUNS = 3       # of the team in a row, slower than one thread, after which it rests
+    PAID_RUNS = 20      # of the team in a row, faster, after which the next rest is a short one
 
-cdef double FIRST_REST = 4e6, LAST_REST = 100e6  # nanoseconds
-cdef double PAUSE = 1e6   # nanoseconds since the last run: by then the team sleeps and the caches are another's
-cdef double LEAST = 30e3  # nanoseconds: below, phases are too short to be shared
+cdef double FIRST_REST_NS = 4e6, LAST_REST_NS = 100e6
+cdef double PAUSE_NS = 1e6   # since the last run: by then the team sleeps and the caches are another's
+cdef double LEAST_NS = 30e3  # below, phases are too short to be shared
+
 
 class Stale(Exception):
     """A program no longer fits what it was made from: it must be made again."""
 
 
-cdef class KernelOf:
-    """A kernel: its address and its name."""
+cdef bint team_may_run(const TeamRecord *record, double now, bint after_pause) noexcept:
+    """Not while it has to rest, nor before one thread's time is known."""
+    return now >= record.rests_until and (after_pause or record.alone_runs == ALONE_RUNS)
 
 
-cdef class Numbers:
-    """Numbers that stages read when they run, real and whole; several stages may share them."""
-
-    def __init__(self, reals=(), integers=()):
-        self.set(reals, integers)
-
-    def set(self, reals=(), integers=()):
-        cdef int i = 0
-        for value in reals:
-            self.x[i] = value
-            i += 1
-        i = 0
-        for value in integers:
-            self.n[i] = <int64_t><unsigned long long>(value & 0xFFFFFFFFFFFFFFFF)
-            i += 1
-
-
-cdef bint joins(const Habit *h, double now, bint after_pause) noexcept:
-    """Whether the team is to run: not while it has to rest, nor before one thread's time is known."""
-    return now >= h.until and (after_pause or h.known == KNOWN)
-
-
-cdef void learn(Habit *h, int threads, double ratio, double now) noexcept:
+cdef void take_note(TeamRecord *record, int threads, double ratio, double now) noexcept:
     """Take in how long a run took that followed another, over the estimate."""
     if threads == 1:
-        h.alone = ratio if h.known == 0 else min(ratio, h.alone * 1.01)
-        h.known = min(h.known + 1, KNOWN)
-    elif ratio < h.alone:
-        h.calm += 1
-        h.slow = 0
-        if h.calm >= CALM:
-            h.rest = 0
+        record.alone = ratio if record.alone_runs == 0 else min(ratio, record.alone * 1.01)
+        record.alone_runs = min(record.alone_runs + 1, ALONE_RUNS)
+    elif ratio < record.alone:
+        record.paid += 1
+        record.lost = 0
+        if record.paid >= PAID_RUNS:
+            record.rest = 0
     else:
-        h.calm = 0
-        h.slow += 1
-        if h.slow >= SLOW:  # not after the first, which may have had to wake the team
-            h.slow = 0
-            h.rest = min(max(2 * h.rest, FIRST_REST), LAST_REST)
-            h.until = now + h.rest
+        record.paid = 0
+        record.lost += 1
+        if record.lost >= LOST_RUNS:  # not after the first, which may have had to wake the team
+            record.lost = 0
+            record.rest = min(max(2 * record.rest, FIRST_REST_NS), LAST_REST_NS)
+            record.rests_until = now + record.rest
 
 
 cdef class Program:
-    """views: (place in arena or scratch, or None; row; cols; private) of each matrix; stages: (KernelOf, operands,
-    Numbers); jobs: (first stage, last, by_columns, extent or -1, tile); phases: (first job, last)."""
+    """matrices: (place in arena or scratch, or None; row; cols; itemsize; private) of each; stages: (Arguments,
+    operands, as numbers of matrices or None); sweeps: (first stage, last, by_columns, extent or -1, width of a tile);
+    phases: (first sweep, last)."""
 
-    def __cinit__(self, list views, list stages, list jobs, list phases, size_t arena_bytes, size_t scratch_bytes,
+    def __cinit__(self, list matrices, list stages, list sweeps, list phases, size_t arena_bytes, size_t scratch_bytes,
                   size_t itemsize):
-        cdef int i, k
-        cdef KernelOf made
-        cdef Numbers numbers
-        self.size = itemsize
+        cdef int i
+        cdef Arguments arguments
+        self.itemsize = itemsize
         self.n_phases = len(phases)
         self.arena_bytes = arena_bytes
         self.scratch_bytes = (scratch_bytes + 4096 + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-        self.views = <View *>calloc(max(1, len(views)), sizeof(View))
-        self.stages = <Stage *>calloc(max(1, len(stages)), sizeof(Stage))
-        self.jobs = <Job *>calloc(max(1, len(jobs)), sizeof(Job))
+        self.instructions = <Instruction *>calloc(max(1, len(stages)), sizeof(Instruction))
+        self.sweeps = <Sweep *>calloc(max(1, len(sweeps)), sizeof(Sweep))
         self.phases = <Phase *>calloc(max(1, len(phases)), sizeof(Phase))
         self.sync = <fm_phase *>calloc(max(1, len(phases)), sizeof(fm_phase))
+        self.uses = <View **>calloc(1 + sum([len(operands) for _, operands in stages]), sizeof(View *))
+        self.first_use = <int *>calloc(len(matrices) + 1, sizeof(int))
         self.arena = <char *>malloc(arena_bytes + ALIGNMENT)
-        if (self.views == NULL or self.stages == NULL or self.jobs == NULL or self.phases == NULL
-                or self.sync == NULL or self.arena == NULL):
+        if (self.instructions == NULL or self.sweeps == NULL or self.phases == NULL or self.sync == NULL
+                or self.uses == NULL or self.first_use == NULL or self.arena == NULL):
             raise MemoryError(f"no memory for a training step of {arena_bytes} bytes")
-        self.held = [None] * len(views) + [stages]
-        cdef char *base = <char *>((<size_t>self.arena + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
-        for i, (place, row, cols, private) in enumerate(views):
-            self.views[i].row, self.views[i].cols, self.views[i].private = row, cols, private
-            if place is not None:
-                self.views[i].data = <char *><size_t>place if private else base + <size_t>place
-        for i, (made, operands, numbers) in enumerate(stages):
-            if len(operands) > OPERANDS:
-                raise ValueError(f"{made.name} has {len(operands)} operands, more than {OPERANDS}")
-            self.stages[i].run, self.stages[i].mode = made.run, made.mode
-            self.stages[i].args.size = itemsize
-            self.stages[i].args.x, self.stages[i].args.n = numbers.x, numbers.n
-            for k, operand in enumerate(operands):
-                self.stages[i].args.v[k] = NULL if operand is None else &self.views[<int>operand]
-        for i, (first, last, by_columns, extent, tile) in enumerate(jobs):
-            self.jobs[i] = Job(first, last, by_columns, extent, tile, 0)
+        self.held = [None] * len(matrices) + [stages]
+        self.place(matrices, stages)
+        for i, (arguments, _) in enumerate(stages):
+            self.instructions[i] = Instruction(arguments.kernel.tile, arguments.kernel.mode, arguments.memory)
+        for i, (first, last, by_columns, extent, width) in enumerate(sweeps):
+            self.sweeps[i] = Sweep(first, last, by_columns, extent, width, 0)
         for i, (first, last) in enumerate(phases):
             self.phases[i] = Phase(first, last, 0)
         self.rows = -1
 
+    cdef int place(self, list matrices, list stages) except -1:
+        """Tell every instruction where its operands are."""
+        cdef int i, k = 0
+        cdef View *view
+        cdef Arguments arguments
+        cdef char *base = <char *>((<size_t>self.arena + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
+        views = [[] for _ in matrices]  # of each matrix: (arguments, number of the operand)
+        for arguments, operands in stages:
+            for i, matrix in enumerate(operands):
+                if matrix is not None:
+                    views[matrix].append((arguments, i))
+        for i, (start, row, cols, itemsize, private) in enumerate(matrices):
+            self.first_use[i] = k
+            for arguments, operand in views[i]:
+                view = <View *>arguments.memory + <int>operand  # the operands come first in a kernel's struct
+                view.row, view.cols, view.size, view.where = row, cols, itemsize, SCRATCH if private else MEMORY
+                if start is not None:
+                    view.data = <size_t>start if private else <size_t>(base + <size_t>start)
+                self.uses[k] = view
+                k += 1
+        self.first_use[len(matrices)] = k
+        return 0
+
     def __dealloc__(self):
-        free(self.views)
-        free(self.stages)
-        free(self.jobs)
+        free(self.instructions)
+        free(self.sweeps)
         free(self.phases)
         free(self.sync)
+        free(self.uses)
+        free(self.first_use)
         free(self.arena)
         free(self.scratch)
 
-    cpdef bind(self, int view, cnp.ndarray array):
-        """The memory of a view that is not in the arena: a contiguous array, whose first axis counts the rows."""
-        cdef int axis
-        self.held[view] = array
-        self.views[view].data = <char *>cnp.PyArray_DATA(array)
-        self.views[view].row = 1
+    cpdef bind(self, int matrix, cnp.ndarray array):
+        """The memory of a matrix that is not in the arena: a contiguous array, whose first axis counts the rows."""
+        cdef int axis, k
+        cdef Py_ssize_t row = 1
+        self.held[matrix] = array
         for axis in range(1, cnp.PyArray_NDIM(array)):
-            self.views[view].row *= cnp.PyArray_DIM(array, axis)
+            row *= cnp.PyArray_DIM(array, axis)
+        for k in range(self.first_use[matrix], self.first_use[matrix + 1]):
+            self.uses[k].data = <size_t>cnp.PyArray_DATA(array)
+            self.uses[k].row, self.uses[k].size = row, cnp.PyArray_ITEMSIZE(array)
 
     cdef int resize(self, Py_ssize_t rows) except -1:
-        """How many tiles each job has at this batch."""
-        cdef int p, j
-        cdef Job *job
+        """How many tiles each sweep has at this batch."""
+        cdef int p, k
+        cdef Sweep *sweep
         for p in range(self.n_phases):
             self.phases[p].tiles = 0
-            for j in range(self.phases[p].first, self.phases[p].last):
-                job = &self.jobs[j]
-                extent = rows if job.extent < 0 else job.extent
-                job.tiles = <int>((extent + job.tile - 1) // job.tile)
-                self.phases[p].tiles += job.tiles
+            for k in range(self.phases[p].first, self.phases[p].last):
+                sweep = &self.sweeps[k]
+                extent = rows if sweep.extent < 0 else sweep.extent
+                sweep.tiles = <int>((extent + sweep.width - 1) // sweep.width)
+                self.phases[p].tiles += sweep.tiles
         self.rows = rows
         return 0
 
@@ -161,7 +160,7 @@ cdef class Program:
             self.scratch_threads = threads
         return 0
 
-    cdef int run(self, Py_ssize_t rows, double nanoseconds) except -1:
+    cdef int execute(self, Py_ssize_t rows, double nanoseconds) except -1:
         """The whole step on `rows` rows, which take one thread about this long."""
         cdef fm_scope _scope = fm_switch(FM_FULL)
         cdef int t, p, me, threads = 1
@@ -170,8 +169,8 @@ cdef class Program:
         if rows != self.rows:
             self.resize(rows)
         start = clock()
-        after_pause = start - self.ended > PAUSE
-        if forced() or (nanoseconds >= LEAST and joins(&self.habit, start, after_pause)):
+        after_pause = start - self.ended > PAUSE_NS
+        if forced() or (nanoseconds >= LEAST_NS and team_may_run(&self.team_record, start, after_pause)):
             threads = team(nanoseconds)
         self.reserve(threads)
         if threads == 1:
@@ -189,25 +188,25 @@ cdef class Program:
         team_done()
         self.ended = clock()
         if not after_pause:
-            learn(&self.habit, threads, (self.ended - start) / nanoseconds, self.ended)
+            take_note(&self.team_record, threads, (self.ended - start) / nanoseconds, self.ended)
         return 0
 
-    cdef fm_environment tile(self, const Phase *phase, int i, char *scratch, fm_environment mode) noexcept nogil:
-        """Tile i of a phase through its job's stages, from this floating-point mode on; the mode then."""
-        cdef int s
-        cdef const Job *job = &self.jobs[phase.first]
+    cdef fm_environment sweep_tile(self, const Phase *phase, int i, char *scratch, fm_environment mode) noexcept nogil:
+        """Tile i of a phase through its sweep's instructions, from this floating-point mode on; the mode then."""
+        cdef int k
+        cdef const Sweep *sweep = &self.sweeps[phase.first]
         cdef Tile tile
-        while i >= job.tiles:
-            i -= job.tiles
-            job += 1
-        tile.rows = self.rows
-        tile.by_columns = job.by_columns
-        tile.lo = i * job.tile
-        tile.hi = min(tile.lo + job.tile, self.rows if job.extent < 0 else job.extent)
+        while i >= sweep.tiles:
+            i -= sweep.tiles
+            sweep += 1
+        tile.rows, tile.size = self.rows, self.itemsize
+        tile.by_columns = sweep.by_columns
+        tile.lo = i * sweep.width
+        tile.hi = min(tile.lo + sweep.width, self.rows if sweep.extent < 0 else sweep.extent)
         tile.scratch = scratch
-        for s in range(job.first, job.last):
-            mode = fm_change(mode, self.stages[s].mode)
-            self.stages[s].run(&self.stages[s].args, &tile)
+        for k in range(sweep.first, sweep.last):
+            mode = fm_change(mode, self.instructions[k].mode)
+            self.instructions[k].tile(self.instructions[k].arguments, &tile)
         return mode
 
     cdef char *scratch_of(self, int thread) noexcept nogil:
@@ -218,7 +217,7 @@ cdef class Program:
         cdef fm_environment mode = FM_FULL
         for p in range(self.n_phases):
             for i in range(self.phases[p].tiles):
-                mode = self.tile(&self.phases[p], i, self.scratch_of(0), mode)
+                mode = self.sweep_tile(&self.phases[p], i, self.scratch_of(0), mode)
         fm_change(mode, FM_FULL)
 
     cdef void together(self, int thread) noexcept nogil:
@@ -228,7 +227,7 @@ cdef class Program:
         for p in range(self.n_phases):
             i = fm_phase_take(&self.sync[p])
             while i < self.phases[p].tiles:
-                mode = self.tile(&self.phases[p], i, self.scratch_of(thread), mode)
+                mode = self.sweep_tile(&self.phases[p], i, self.scratch_of(thread), mode)
                 fm_phase_finish(&self.sync[p])
                 i = fm_phase_take(&self.sync[p])
             await_phase(&self.sync[p], self.phases[p].tiles)

@@ -1,116 +1,164 @@
 """Optimizers' updates in a training step, on the rows of a parameter that a tile of columns makes, and the bound of
 the gradients' norm before them, cut into blocks and added as in clip.pyx."""
 
+from libc.stdint cimport int64_t
+
 from ..._environment cimport FM_FLUSH
-from ..._simd cimport fm32, fm64, fm_tally, fm_tally_sum
-from .program cimport Args, Kernel, Tile, View, at, kernel
+from ..._simd cimport fm_tally, fm_tally_sum, table_of
+from ..adaptive cimport Adam, Rms
 from ..updates cimport CHUNK, gain_squares, norm_of
+from .card cimport Tile, View, at, ruler
+
+from .card import card
 
 
-cdef void sgd_tile(const Args *p, const Tile *t) noexcept nogil:
-    """parameter, velocity (IN, OUT; velocity or NULL), gradient; x: lr, momentum, damp, decay, sign; n[0]: nesterov."""
-    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
-    if p.size == sizeof(float):
-        fm32.sgd_run(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
-                     <float *>at(p.v[2], t, t.lo, 0, p.size), n, <float>p.x[0], <float>p.x[1], <float>p.x[2],
-                     <float>p.x[3], <float>p.x[4], p.n[0])
-    else:
-        fm64.sgd_run(<double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
-                     <double *>at(p.v[2], t, t.lo, 0, p.size), n, p.x[0], p.x[1], p.x[2], p.x[3], p.x[4], p.n[0])
+cdef struct SgdOptions:
+    double lr
+    double momentum
+    double damp         # 1 - dampening
+    double decay
+    double sign
+    int64_t nesterov
+
+cdef struct Sgd:
+    View parameter
+    View velocity
+    View gradient
+    SgdOptions options
+
+cdef void sgd_tile(const Sgd *p, const Tile *t) noexcept nogil:
+    cdef const SgdOptions *o = &p.options
+    table_of(t.size).sgd_run(
+        at(&p.parameter, t, t.lo, 0), at(&p.velocity, t, t.lo, 0), at(&p.gradient, t, t.lo, 0),
+        (t.hi - t.lo) * p.parameter.cols, o.lr, o.momentum, o.damp, o.decay, o.sign, o.nesterov)
+
+sgd = card(
+    <size_t>sgd_tile, "sgd", "one step of SGD", (<const Sgd *>ruler)[0], inout="parameter velocity",
+    optional="velocity", columns="", mode=FM_FLUSH)
+ema = card(
+    <size_t>sgd_tile, "ema", "an average, the parameter here, goes towards the gradient", (<const Sgd *>ruler)[0],
+    inout="parameter velocity", optional="velocity", columns="", mode=FM_FLUSH)
+add = card(
+    <size_t>sgd_tile, "add", "a sum, the parameter here, gains the gradient", (<const Sgd *>ruler)[0],
+    inout="parameter velocity", optional="velocity", columns="", mode=FM_FLUSH)
 
 
-cdef void adam_tile(const Args *p, const Tile *t) noexcept nogil:
-    """parameter, averages of the gradient and of its square, largest of these (IN, OUT; NULL without amsgrad),
-    gradient; x, n: adaptive.set_adam."""
-    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
-    if p.size == sizeof(float):
-        fm32.adam_run(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
-                      <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(p.v[3], t, t.lo, 0, p.size),
-                      <float *>at(p.v[4], t, t.lo, 0, p.size), n,
-                      <float>p.x[0], <float>p.x[1], <float>p.x[2], <float>p.x[3], <float>p.x[4], <float>p.x[5],
-                      <float>p.x[6], <float>p.x[7], <float>p.n[0])
-    else:
-        fm64.adam_run(<double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
-                      <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(p.v[3], t, t.lo, 0, p.size),
-                      <double *>at(p.v[4], t, t.lo, 0, p.size), n,
-                      p.x[0], p.x[1], p.x[2], p.x[3], p.x[4], p.x[5], p.x[6], p.x[7], <double>p.n[0])
+def sgd_options(double lr, double momentum, double damp, double decay, double sign, bint nesterov):
+    """What sgd, ema and add take as their options."""
+    cdef SgdOptions o = SgdOptions(lr, momentum, damp, decay, sign, nesterov)
+    return (<const char *>&o)[:sizeof(SgdOptions)]
 
 
-cdef void rms_tile(const Args *p, const Tile *t) noexcept nogil:
-    """parameter, mean or sum of the gradient's squares, its average, momentum (IN, OUT; the last two or NULL),
-    gradient; x, n: adaptive.set_rmsprop or set_adagrad."""
-    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
-    if p.size == sizeof(float):
-        fm32.rms_run(<float *>at(p.v[0], t, t.lo, 0, p.size), <float *>at(p.v[1], t, t.lo, 0, p.size),
-                     <float *>at(p.v[2], t, t.lo, 0, p.size), <float *>at(p.v[3], t, t.lo, 0, p.size),
-                     <float *>at(p.v[4], t, t.lo, 0, p.size), n, <float>p.x[0], <float>p.x[1], <float>p.x[2],
-                     <float>p.x[3], <float>p.x[4], <float>p.x[5], <float>p.n[0])
-    else:
-        fm64.rms_run(<double *>at(p.v[0], t, t.lo, 0, p.size), <double *>at(p.v[1], t, t.lo, 0, p.size),
-                     <double *>at(p.v[2], t, t.lo, 0, p.size), <double *>at(p.v[3], t, t.lo, 0, p.size),
-                     <double *>at(p.v[4], t, t.lo, 0, p.size), n, p.x[0], p.x[1], p.x[2], p.x[3], p.x[4], p.x[5],
-                     <double>p.n[0])
+cdef struct AdamUpdate:
+    View parameter
+    View exp_avg
+    View exp_avg_sq
+    View max_exp_avg_sq
+    View gradient
+    Adam options
+
+cdef void adam_tile(const AdamUpdate *p, const Tile *t) noexcept nogil:
+    cdef const Adam *o = &p.options
+    table_of(t.size).adam_run(
+        at(&p.parameter, t, t.lo, 0), at(&p.exp_avg, t, t.lo, 0), at(&p.exp_avg_sq, t, t.lo, 0),
+        at(&p.max_exp_avg_sq, t, t.lo, 0), at(&p.gradient, t, t.lo, 0), (t.hi - t.lo) * p.parameter.cols,
+        o.rate, o.weight1, o.beta2, o.weight2, o.inv_root, o.eps, o.decay, o.keep, o.sign)
+
+adam = card(
+    <size_t>adam_tile, "adam", "one step of Adam, AdamW or, with max_exp_avg_sq, AMSGrad",
+    (<const AdamUpdate *>ruler)[0], inout="parameter exp_avg exp_avg_sq max_exp_avg_sq",
+    optional="max_exp_avg_sq", columns="", mode=FM_FLUSH)
 
 
-cdef void squares_tile(const Args *p, const Tile *t) noexcept nogil:
-    """sums (OUT): of the squares in each block of a gradient; n[0]: its elements. The columns of a tile are blocks."""
-    cdef double *sums = <double *>at(p.v[0], t, 0, 0, sizeof(double))
-    cdef Py_ssize_t block, start, length = CHUNK // p.size, n
+cdef struct RmsUpdate:
+    View parameter
+    View square_avg     # the mean or the sum of the gradient's squares
+    View grad_avg
+    View momentum_buffer
+    View gradient
+    Rms options
+
+cdef void rms_tile(const RmsUpdate *p, const Tile *t) noexcept nogil:
+    cdef const Rms *o = &p.options
+    table_of(t.size).rms_run(
+        at(&p.parameter, t, t.lo, 0), at(&p.square_avg, t, t.lo, 0), at(&p.grad_avg, t, t.lo, 0),
+        at(&p.momentum_buffer, t, t.lo, 0), at(&p.gradient, t, t.lo, 0), (t.hi - t.lo) * p.parameter.cols,
+        o.rate, o.keep, o.weight, o.eps, o.decay, o.momentum, o.sign)
+
+rms = card(
+    <size_t>rms_tile, "rms", "one step of RMSprop, centered with grad_avg, or of Adagrad",
+    (<const RmsUpdate *>ruler)[0], inout="parameter square_avg grad_avg momentum_buffer",
+    optional="grad_avg momentum_buffer", columns="", mode=FM_FLUSH)
+
+
+cdef struct Squares:
+    View sums
+    View gradient
+    int64_t elements
+
+cdef void squares_tile(const Squares *p, const Tile *t) noexcept nogil:
+    """The columns of a tile are blocks."""
+    cdef double *sums = <double *>at(&p.sums, t, 0, 0)
+    cdef Py_ssize_t block, start, length = CHUNK // t.size
     for block in range(t.lo, t.hi):
         start = block * length
-        n = min(length, p.n[0] - start)
-        if p.size == sizeof(float):
-            sums[block] = fm32.square_sum(<float *>at(p.v[1], t, 0, start, p.size), n)
-        else:
-            sums[block] = fm64.square_sum(<double *>at(p.v[1], t, 0, start, p.size), n)
+        sums[block] = table_of(t.size).square_sum(at(&p.gradient, t, 0, start), min(length, p.elements - start))
+
+squares = card(
+    <size_t>squares_tile, "squares", "sums = the sums of the squares in each block of a gradient",
+    (<const Squares *>ruler)[0], out="sums", columns="gradient")
 
 
-cdef void total_tile(const Args *p, const Tile *t) noexcept nogil:
-    """total (IN, OUT), a tally, gains the n[0] sums of one array; n[1]: it is the first."""
-    cdef fm_tally *total = <fm_tally *>at(p.v[0], t, 0, 0, sizeof(double))
-    cdef double *sums = <double *>at(p.v[1], t, 0, 0, sizeof(double))
+cdef struct Total:
+    View total          # a tally
+    View sums
+    int64_t blocks
+    int64_t first       # this array is the first
+
+cdef void total_tile(const Total *p, const Tile *t) noexcept nogil:
+    cdef fm_tally *total = <fm_tally *>at(&p.total, t, 0, 0)
+    cdef double *sums = <double *>at(&p.sums, t, 0, 0)
     cdef fm_tally array = fm_tally(0, 0)
     cdef Py_ssize_t block
-    for block in range(p.n[0]):
+    for block in range(p.blocks):
         gain_squares(&array, sums[block])
-    if p.n[1]:
+    if p.first:
         total[0] = fm_tally(0, 0)
     gain_squares(total, fm_tally_sum(&array))
 
-
-cdef void scale_tile(const Args *p, const Tile *t) noexcept nogil:
-    """gradient (IN, OUT) bounded by x[0], the largest norm of all; total of squares."""
-    cdef const fm_tally *total = <const fm_tally *>at(p.v[1], t, 0, 0, sizeof(double))
-    cdef double factor = p.x[0] / (norm_of(fm_tally_sum(total)) + 1e-6)
-    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
-    if factor >= 1:
-        return
-    if p.size == sizeof(float):
-        fm32.scale_run(<float *>at(p.v[0], t, t.lo, 0, p.size), n, <float>factor)
-    else:
-        fm64.scale_run(<double *>at(p.v[0], t, t.lo, 0, p.size), n, factor)
+total = card(
+    <size_t>total_tile, "total", "total = or gains the sum of one array's sums", (<const Total *>ruler)[0],
+    inout="total", columns="total sums")
 
 
-cdef void clip_value_tile(const Args *p, const Tile *t) noexcept nogil:
-    """gradient (IN, OUT), every element bounded by x[0]."""
-    cdef size_t n = (t.hi - t.lo) * p.v[0].cols
-    if p.size == sizeof(float):
-        fm32.clip_run(<float *>at(p.v[0], t, t.lo, 0, p.size), n, <float>p.x[0])
-    else:
-        fm64.clip_run(<double *>at(p.v[0], t, t.lo, 0, p.size), n, p.x[0])
+cdef struct Clip:
+    View gradient
+    View total
+    double max_norm
+
+cdef void clip_tile(const Clip *p, const Tile *t) noexcept nogil:
+    cdef const fm_tally *total = <const fm_tally *>at(&p.total, t, 0, 0)
+    cdef double factor = p.max_norm / (norm_of(fm_tally_sum(total)) + 1e-6)
+    if not factor >= 1:
+        table_of(t.size).scale_run(at(&p.gradient, t, t.lo, 0), (t.hi - t.lo) * p.gradient.cols, factor)
+
+clip = card(
+    <size_t>clip_tile, "clip", "gradient, scaled to max_norm where the norm of all, √total, is larger",
+    (<const Clip *>ruler)[0], inout="gradient", columns="total", mode=FM_FLUSH)
+
+
+cdef struct ClipValue:
+    View gradient
+    double bound
+
+cdef void clip_value_tile(const ClipValue *p, const Tile *t) noexcept nogil:
+    table_of(t.size).clip_run(at(&p.gradient, t, t.lo, 0), (t.hi - t.lo) * p.gradient.cols, p.bound)
+
+clip_value = card(
+    <size_t>clip_value_tile, "clip_value", "gradient, every element within -bound ... bound",
+    (<const ClipValue *>ruler)[0], inout="gradient", columns="", mode=FM_FLUSH)
 
 
 def blocks(Py_ssize_t elements, Py_ssize_t itemsize):
     """How many blocks an array has."""
     return (elements * itemsize + CHUNK - 1) // CHUNK
-
-
-sgd = kernel(sgd_tile, "sgd", FM_FLUSH)
-adam = kernel(adam_tile, "adam", FM_FLUSH)
-rms = kernel(rms_tile, "rms", FM_FLUSH)
-squares = kernel(squares_tile, "squares")
-total = kernel(total_tile, "total")
-clip = kernel(scale_tile, "clip", FM_FLUSH)
-clip_value = kernel(clip_value_tile, "clip value", FM_FLUSH)
-ema = kernel(sgd_tile, "ema", FM_FLUSH)
-add = kernel(sgd_tile, "add", FM_FLUSH)
