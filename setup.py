@@ -63,10 +63,10 @@ SHARED = "fastml._cyutility"
 #: for.
 FOR_SPEED = {
     "fastml._kernels.activations",
+    "fastml._kernels.batch_norm",
     "fastml._kernels.classification",
     "fastml._kernels.one_hot",
     "fastml._kernels.softmax",
-    "fastml._kernels.step.batch_norm",
     "fastml._kernels.step.caller",
     "fastml._kernels.step.elementwise",
     "fastml._kernels.step.linear",

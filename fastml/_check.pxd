@@ -24,6 +24,11 @@ cdef struct Layout:
     Py_ssize_t inner
 
 
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    """How many blocks of b hold a."""
+    return (a + b - 1) // b
+
+
 cdef inline bint flag(object value, str name) except -1:
     """True or False as C has them; TypeError for anything else but 1 and 0."""
     if value is True:

@@ -1,11 +1,10 @@
-"""Batch normalisation and its gradient: the gate, the arrays of a call, the running statistics.
+"""Batch normalisation and its gradient: the gate, scratch and the running statistics.
 
-batch_norm_phases.pxi cuts the work, batch_norm_team.pxi runs it. A Job carries one call's arrays as pointers (plain and checked
-by then): a memoryview of each would cost more than a small call.
+batch_norm_phases.pyx does the work. A call that a team shares, or that leaves the second-level cache, walks memoryviews of its arrays. Those cost half a
+microsecond, so a smaller call on one thread does without.
 """
 
 import numpy as np
-from cython.parallel import parallel, prange
 
 cimport numpy as cnp
 from libc.math cimport INFINITY
@@ -14,72 +13,75 @@ from libc.string cimport memcpy
 
 from .. import _check
 
-from .._check cimport flag, PyArray_EMPTY, PyArray_ISCARRAY, Layout, alike, fits, is_plain, lay, result_like
+from .._check cimport (
+    Layout, PyArray_EMPTY, PyArray_ISCARRAY, alike, fits, flag, is_plain, lay, result_like
+)
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table
+from .._openmp cimport team, team_done
+from .._simd cimport table_of
+from .batch_norm_phases cimport (
+    RESULT, SUMS, WHOLE, Cut, Norm, Purpose, cut_chunks, gathers, norm_alone, norm_together, place, schedule
+)
 
 cnp.import_array()
 
-include "batch_norm_phases.pxi"
-include "batch_norm_team.pxi"
+cdef enum:
+    LOCKED_ELEMENTS = 8192     # the GIL is kept
+    DIRECT_ELEMENTS = 65536    # without memoryviews
+
+# Nanoseconds an element on one thread.
+cdef double FORWARD_COST = 0.15
+cdef double BACKWARD_COST = 0.25
 
 
-ctypedef fused real:
-    float
-    double
+# ---- one call -------------------------------------------------------------------------------------------------
 
 
-cdef inline void aim(real **field, cnp.ndarray a) noexcept:
-    """Point a field of a Job at a plain array's memory, or NULL for None."""
-    field[0] = NULL if a is None else <real *>cnp.PyArray_DATA(a)
+cdef inline void *data(cnp.ndarray a) noexcept:
+    """Where a's elements are; NULL for None."""
+    return NULL if a is None else cnp.PyArray_DATA(a)
 
 
-cdef inline void place(real **field, char **memory, size_t count) noexcept nogil:
-    """Point a field of a Job at the next `count` elements of its scratch."""
-    field[0] = <real *>memory[0]
-    memory[0] += count * sizeof(real)
+cdef void prepare(Norm *job, Purpose purpose, cnp.ndarray x, bint backward, bint training, double eps) noexcept:
+    job.itemsize = cnp.PyArray_ITEMSIZE(x)
+    job.fm = table_of(job.itemsize)
+    job.purpose, job.backward, job.training, job.eps, job.count = purpose, backward, training, eps, 0
+    job.weight = job.bias = job.mean = job.inv_std = job.dweight = job.dbias = NULL
 
 
-cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, object running_var,
-             double momentum, bint unbiased) except -1:
-    """Scratch, schedule and the three phases; then the running statistics. Where sums alone are wanted, running_mean and
-    running_var take them, both float64; where they are given, they have them."""
+cdef int run(Norm *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, const Layout *at, object running_mean,
+             object running_var, double momentum, bint unbiased) except -1:
+    """Scratch, schedule and the three phases; then the running statistics. y: None for SUMS; g: None forward.
+
+    running_mean and running_var: where sums alone are wanted they take them, where sums are given they have them,
+    both as float64.
+    """
     cdef Cut *cut = &job.cut
     cdef double count = at.outer * at.inner
-    cdef int threads = team((FORWARD_COST if job.g == NULL else BACKWARD_COST) * count * at.n)
-    lay_out(cut, at, itemsize)
-    schedule(cut, itemsize if job.g == NULL else 2 * itemsize, threads)
-    cdef size_t partials = cut.chunks * cut.channels if gathers(job) else cut.channels
-    cdef char *scratch = <char *>malloc((2 * partials + cut.channels) * sizeof(double) + 4 * cut.channels * itemsize)
-    cdef char *memory = scratch
+    cdef int threads = team((BACKWARD_COST if job.backward else FORWARD_COST) * count * at.n)
+    cut_chunks(cut, at, job.itemsize)
+    schedule(cut, 2 * job.itemsize if job.backward else job.itemsize, threads)
+    cdef char *scratch = <char *>malloc(place(job, NULL))
     if scratch == NULL:
         raise MemoryError("no memory for batch_norm's partial sums")
-    place(&job.sum, &memory, partials)
-    place(&job.m2, &memory, partials)
-    place(&job.origin, &memory, cut.channels)
-    place(&job.scale, &memory, cut.channels)
-    place(&job.shift, &memory, cut.channels)
-    place(&job.center, &memory, cut.channels)
-    place(&job.slope, &memory, cut.channels)
-    if gathers(job) and job.g == NULL:
-        find_origins(job)
+    place(job, scratch)
     if not gathers(job):
         load(job.sum, <cnp.ndarray>running_mean)
         load(job.m2, <cnp.ndarray>running_var)
-    if threads > 1:
+    # Without a result, or without a gradient, x stands for it: nothing is done there.
+    y, g = x if y is None else y, x if g is None else g
+    if threads > 1 or not cut.by_panel or count * cut.channels > DIRECT_ELEMENTS:
+        norm_together(job, y, g, x, at, threads)
+    elif count * cut.channels > LOCKED_ELEMENTS:
         with nogil:
-            together(job, threads)
-    elif count * cut.channels > SMALL:
-        with nogil:
-            alone(job)
+            norm_alone(job, cnp.PyArray_DATA(y), cnp.PyArray_DATA(g), cnp.PyArray_DATA(x))
     else:
-        alone(job)
+        norm_alone(job, cnp.PyArray_DATA(y), cnp.PyArray_DATA(g), cnp.PyArray_DATA(x))
     team_done()
     if job.purpose == SUMS:
         memcpy(cnp.PyArray_DATA(<cnp.ndarray>running_mean), job.sum, cut.channels * sizeof(double))
         memcpy(cnp.PyArray_DATA(<cnp.ndarray>running_var), job.m2, cut.channels * sizeof(double))
-    elif job.purpose == WHOLE and job.training and job.g == NULL:
+    elif job.purpose == WHOLE and job.training and not job.backward:
         update(<cnp.ndarray>running_mean, job.sum, 1, momentum)
         update(<cnp.ndarray>running_var, job.m2, count - unbiased, momentum)
     free(scratch)
@@ -88,43 +90,15 @@ cdef int run(Job *job, size_t itemsize, const Layout *at, object running_mean, o
 
 cdef void load(double *to, cnp.ndarray a) noexcept:
     """A plain vector as double."""
-    cdef Py_ssize_t i
-    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        for i in range(cnp.PyArray_SIZE(a)):
-            to[i] = (<float *>cnp.PyArray_DATA(a))[i]
-    else:
-        for i in range(cnp.PyArray_SIZE(a)):
-            to[i] = (<double *>cnp.PyArray_DATA(a))[i]
+    cdef size_t n = cnp.PyArray_SIZE(a)
+    table_of(cnp.PyArray_ITEMSIZE(a)).widen_rows(to, cnp.PyArray_DATA(a), 1, n, n)
 
 
 cdef void update(cnp.ndarray running, const double *total, double n, double momentum) noexcept:
     """Move a plain running statistic (or None) towards total / n."""
-    if running is None:
-        return
-    if cnp.PyArray_TYPE(running) == cnp.NPY_FLOAT:
-        fm32.norm_running(<float *>cnp.PyArray_DATA(running), total, n, momentum, cnp.PyArray_SIZE(running))
-    else:
-        fm64.norm_running(<double *>cnp.PyArray_DATA(running), total, n, momentum, cnp.PyArray_SIZE(running))
-
-
-cdef int prepare(Job *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias,
-                 cnp.ndarray mean, cnp.ndarray inv_std, cnp.ndarray dweight, cnp.ndarray dbias,
-                 bint training, double eps) except -1:
-    if Job is Job32:
-        job.fm = fm32
-    else:
-        job.fm = fm64
-    job.purpose, job.training, job.eps = WHOLE, training, eps
-    aim(&job.y, y)
-    aim(&job.g, g)
-    aim(&job.x, x)
-    aim(&job.weight, weight)
-    aim(&job.bias, bias)
-    aim(&job.mean, mean)
-    aim(&job.inv_std, inv_std)
-    aim(&job.dweight, dweight)
-    aim(&job.dbias, dbias)
-    return 0
+    if running is not None:
+        table_of(cnp.PyArray_ITEMSIZE(running)).norm_running(cnp.PyArray_DATA(running), total, n, momentum,
+                                                             cnp.PyArray_SIZE(running))
 
 
 cdef inline object vector_like(cnp.ndarray x, Py_ssize_t n):
@@ -214,8 +188,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
                out):
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
-    cdef Job32 job32
-    cdef Job64 job64
+    cdef Norm job
     cdef double rate = number(momentum, "momentum", 1), epsilon = number(eps, "eps", INFINITY)
     training, unbiased = flag(training, "training"), flag(unbiased, "unbiased")
     cdef bint plain
@@ -254,12 +227,10 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
     if training and at.outer * at.inner == 0:
         mean.fill(np.nan)
         inv_std.fill(np.nan)
-    elif cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.NPY_FLOAT:
-        prepare[Job32](&job32, y, None, x, weight, bias, mean, inv_std, None, None, training, epsilon)
-        run[Job32](&job32, sizeof(float), &at, running_mean, running_var, rate, unbiased)
     else:
-        prepare[Job64](&job64, y, None, x, weight, bias, mean, inv_std, None, None, training, epsilon)
-        run[Job64](&job64, sizeof(double), &at, running_mean, running_var, rate, unbiased)
+        prepare(&job, WHOLE, x, False, training, epsilon)
+        job.weight, job.bias, job.mean, job.inv_std = data(weight), data(bias), data(mean), data(inv_std)
+        run(&job, y, None, x, &at, running_mean, running_var, rate, unbiased)
     for asked, done in zip(updated, (running_mean, running_var)):
         if asked is not None and asked is not done:
             asked[...] = done
@@ -269,8 +240,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
 def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Layout at
-    cdef Job32 job32
-    cdef Job64 job64
+    cdef Norm job
     cdef bint plain
     training = flag(training, "training")
     call = None
@@ -301,32 +271,31 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
     if at.outer * at.inner == 0:
         dweight.fill(0)
         dbias.fill(0)
-    elif cnp.PyArray_TYPE(<cnp.ndarray>grad) == cnp.NPY_FLOAT:
-        prepare[Job32](&job32, dx, grad, x, weight, None, mean, inv_std, dweight, dbias, training, 0)
-        run[Job32](&job32, sizeof(float), &at, None, None, 0, False)
     else:
-        prepare[Job64](&job64, dx, grad, x, weight, None, mean, inv_std, dweight, dbias, training, 0)
-        run[Job64](&job64, sizeof(double), &at, None, None, 0, False)
+        prepare(&job, WHOLE, x, True, training, 0)
+        job.weight, job.mean, job.inv_std = data(weight), data(mean), data(inv_std)
+        job.dweight, job.dbias = data(dweight), data(dbias)
+        run(&job, dx, grad, x, &at, None, None, 0, False)
     return dx if call is None else call.finish(dx), dweight, dbias
 
 
 # ---- statistics that pieces of a batch have in common -----------------------------------------------------
 
 
-cdef tuple on_piece(int purpose, grad, x, weight, bias, mean, inv_std, str first_name, first, str second_name, second,
+cdef tuple on_piece(Purpose purpose, grad, x, weight, bias, mean, inv_std, str first_name, first, str second_name, second,
                     double count, axis, out):
     """(y or dx or None, first, second, values per channel): what a call for SUMS or a RESULT does."""
     cdef fm_scope _scope = fm_switch(FM_FULL if grad is None else FM_FLUSH)
     cdef Layout at
-    cdef Job32 job32
-    cdef Job64 job64
+    cdef Norm job
     call = None
     lead = x if grad is None else grad
     if not (is_plain(lead) and (grad is None or alike(<cnp.ndarray>lead, x)) and fits(<cnp.ndarray>lead, out)
             and fits(<cnp.ndarray>x, out)):
         names = ("x",) if grad is None else ("grad", "x")
         lead = _check.as_real(lead, names[0])
-        call = _check.arrange(names, (lead,) if grad is None else (lead, x), channel_index(axis, lead.ndim), out)
+        given_arrays = (lead,) if grad is None else (lead, x)
+        call = _check.arrange(names, given_arrays, channel_index(axis, lead.ndim), out)
         if grad is None:
             x, = call.arrays
         else:
@@ -343,14 +312,12 @@ cdef tuple on_piece(int purpose, grad, x, weight, bias, mean, inv_std, str first
         first, second = given(first, first_name, shape, None, out), given(second, second_name, shape, None, out)
         y = result_like(<cnp.ndarray>x, out if call is None else call.out)
     dweight, dbias = vector_like(<cnp.ndarray>x, at.n), vector_like(<cnp.ndarray>x, at.n)
-    if at.outer * at.inner and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.NPY_FLOAT:
-        prepare[Job32](&job32, y, grad, x, weight, bias, mean, inv_std, dweight, dbias, True, 0)
-        job32.purpose, job32.count = purpose, count
-        run[Job32](&job32, sizeof(float), &at, first, second, 0, False)
-    elif at.outer * at.inner:
-        prepare[Job64](&job64, y, grad, x, weight, bias, mean, inv_std, dweight, dbias, True, 0)
-        job64.purpose, job64.count = purpose, count
-        run[Job64](&job64, sizeof(double), &at, first, second, 0, False)
+    if at.outer * at.inner:
+        prepare(&job, purpose, x, grad is not None, True, 0)
+        job.count = count
+        job.weight, job.bias, job.mean, job.inv_std = data(weight), data(bias), data(mean), data(inv_std)
+        job.dweight, job.dbias = data(dweight), data(dbias)
+        run(&job, y, grad, x, &at, first, second, 0, False)
     if call is not None and y is not None:
         y = call.finish(y)
     return y, first, second, at.outer * at.inner
@@ -380,4 +347,5 @@ def batch_norm_backward_stats(grad, x, mean, inv_std, axis):
 
 def batch_norm_backward_apply(grad, x, weight, mean, inv_std, dweight, dbias, count, axis, out):
     count = _check.number(count, "count", 1)
-    return on_piece(RESULT, grad, x, weight, None, mean, inv_std, "dbias", dbias, "dweight", dweight, count, axis, out)[0]
+    return on_piece(RESULT, grad, x, weight, None, mean, inv_std, "dbias", dbias, "dweight", dweight, count, axis,
+                    out)[0]

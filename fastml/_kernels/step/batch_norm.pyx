@@ -1,15 +1,14 @@
-"""Batch normalisation in a training step: a tile of columns goes through all three phases of batch_norm_phases.pxi."""
+"""Batch normalisation in a training step: a tile of columns goes through all three phases of batch_norm_phases.pyx."""
 
 from libc.stdint cimport int64_t
 
 from ..._check cimport Layout
 from ..._environment cimport FM_FLUSH
-from ..._simd cimport cache_bytes, fm32, fm64, fm_origin, fm_table, table_of
+from ..._simd cimport table_of
+from ..batch_norm_phases cimport CHUNKS, WHOLE, Norm, cut_chunks, norm_alone, place
 from .card cimport Tile, View, at, given, ruler
 
 from .card import card
-
-include "../batch_norm_phases.pxi"
 
 
 cdef struct BatchNorm:
@@ -38,31 +37,17 @@ cdef struct BatchNormBackward:
     int64_t places
 
 
-cdef void prepare(Cut *cut, Py_ssize_t places, Py_ssize_t stride, Py_ssize_t x_stride, const Tile *t) noexcept nogil:
-    """The tile's cut."""
+cdef void prepare(Norm *job, Py_ssize_t places, Py_ssize_t stride, Py_ssize_t x_stride, const Tile *t) noexcept nogil:
+    """The tile's cut, and what both directions have alike."""
     cdef Py_ssize_t channels = t.hi - t.lo
     cdef Layout layout = Layout(t.rows, channels, places)
-    lay_out(cut, &layout, t.size)
-    cut.stride, cut.x_stride = stride, x_stride
-    cut.panel = channels if places == 1 else 1
-    cut.panels = channels // cut.panel
-    cut.by_panel, cut.stream = True, False
-
-
-cdef void place(Job *job, char *memory) noexcept nogil:
-    """The job's sums and coefficients in the thread's scratch."""
-    cdef Py_ssize_t w = job.cut.channels
-    job.sum = <double *>memory
-    job.m2 = job.sum + job.cut.chunks * w
-    job.origin = job.m2 + job.cut.chunks * w
-    memory = <char *>(job.origin + w)
-    if Job is Job32:
-        job.scale = <float *>memory
-    else:
-        job.scale = <double *>memory
-    job.shift = job.scale + w
-    job.center = job.shift + w
-    job.slope = job.center + w
+    job.fm, job.itemsize = table_of(t.size), t.size
+    cut_chunks(&job.cut, &layout, t.size)
+    job.cut.stride, job.cut.x_stride = stride, x_stride
+    job.cut.panel = channels if places == 1 else 1
+    job.cut.panels = channels // job.cut.panel
+    job.cut.by_panel, job.cut.stream = True, False
+    job.purpose, job.training = WHOLE, True
 
 
 def scratch_bytes(Py_ssize_t width):
@@ -70,61 +55,21 @@ def scratch_bytes(Py_ssize_t width):
     return (2 * CHUNKS + 5) * width * sizeof(double)
 
 
-cdef void norm(Job *job, const BatchNorm *p, const Tile *t) noexcept nogil:
+cdef void batch_norm_tile(const BatchNorm *p, const Tile *t) noexcept nogil:
+    cdef Norm job
     cdef double n = t.rows * p.places
     cdef Py_ssize_t j = t.lo * p.places
-    if Job is Job32:
-        job.fm = fm32
-        job.y, job.x = <float *>at(&p.y, t, 0, j), <float *>at(&p.x, t, 0, j)
-        job.mean, job.inv_std = <float *>at(&p.mean, t, t.lo, 0), <float *>at(&p.inv_std, t, t.lo, 0)
-        job.weight, job.bias = <float *>at(&p.weight, t, t.lo, 0), <float *>at(&p.bias, t, t.lo, 0)
-        job.g = NULL
-    else:
-        job.fm = fm64
-        job.y, job.x = <double *>at(&p.y, t, 0, j), <double *>at(&p.x, t, 0, j)
-        job.mean, job.inv_std = <double *>at(&p.mean, t, t.lo, 0), <double *>at(&p.inv_std, t, t.lo, 0)
-        job.weight, job.bias = <double *>at(&p.weight, t, t.lo, 0), <double *>at(&p.bias, t, t.lo, 0)
-        job.g = NULL
-    job.purpose, job.training, job.eps = WHOLE, True, p.eps
-    place(job, t.scratch)
-    find_origins(job)
-    by_panel(job, 0, 1)
+    cdef void *x = at(&p.x, t, 0, j)
+    prepare(&job, p.places, p.y.row, p.x.row, t)
+    job.backward, job.eps = False, p.eps
+    job.mean, job.inv_std = at(&p.mean, t, t.lo, 0), at(&p.inv_std, t, t.lo, 0)
+    job.weight, job.bias = at(&p.weight, t, t.lo, 0), at(&p.bias, t, t.lo, 0)
+    place(&job, t.scratch)
+    norm_alone(&job, at(&p.y, t, 0, j), x, x)
     if given(&p.running_mean):
-        table_of(t.size).norm_running(at(&p.running_mean, t, t.lo, 0), job.sum, 1, p.momentum, job.cut.channels)
+        job.fm.norm_running(at(&p.running_mean, t, t.lo, 0), job.sum, 1, p.momentum, job.cut.channels)
     if given(&p.running_var):
-        table_of(t.size).norm_running(at(&p.running_var, t, t.lo, 0), job.m2, n - p.ddof, p.momentum, job.cut.channels)
-
-
-cdef void norm_backward(Job *job, const BatchNormBackward *p, const Tile *t) noexcept nogil:
-    """dx lies as dy does."""
-    cdef Py_ssize_t j = t.lo * p.places
-    if Job is Job32:
-        job.fm = fm32
-        job.y, job.g = <float *>at(&p.dx, t, 0, j), <float *>at(&p.dy, t, 0, j)
-        job.dweight, job.dbias = <float *>at(&p.dweight, t, t.lo, 0), <float *>at(&p.dbias, t, t.lo, 0)
-        job.x, job.weight = <float *>at(&p.x, t, 0, j), <float *>at(&p.weight, t, t.lo, 0)
-        job.mean, job.inv_std = <float *>at(&p.mean, t, t.lo, 0), <float *>at(&p.inv_std, t, t.lo, 0)
-    else:
-        job.fm = fm64
-        job.y, job.g = <double *>at(&p.dx, t, 0, j), <double *>at(&p.dy, t, 0, j)
-        job.dweight, job.dbias = <double *>at(&p.dweight, t, t.lo, 0), <double *>at(&p.dbias, t, t.lo, 0)
-        job.x, job.weight = <double *>at(&p.x, t, 0, j), <double *>at(&p.weight, t, t.lo, 0)
-        job.mean, job.inv_std = <double *>at(&p.mean, t, t.lo, 0), <double *>at(&p.inv_std, t, t.lo, 0)
-    job.bias = NULL
-    job.purpose, job.training, job.eps = WHOLE, True, 0
-    place(job, t.scratch)
-    by_panel(job, 0, 1)
-
-
-cdef void batch_norm_tile(const BatchNorm *p, const Tile *t) noexcept nogil:
-    cdef Job32 job32
-    cdef Job64 job64
-    if t.size == sizeof(float):
-        prepare(&job32.cut, p.places, p.y.row, p.x.row, t)
-        norm(&job32, p, t)
-    else:
-        prepare(&job64.cut, p.places, p.y.row, p.x.row, t)
-        norm(&job64, p, t)
+        job.fm.norm_running(at(&p.running_var, t, t.lo, 0), job.m2, n - p.ddof, p.momentum, job.cut.channels)
 
 batch_norm = card(
     <size_t>batch_norm_tile, "batch_norm",
@@ -134,14 +79,16 @@ batch_norm = card(
 
 
 cdef void batch_norm_backward_tile(const BatchNormBackward *p, const Tile *t) noexcept nogil:
-    cdef Job32 job32
-    cdef Job64 job64
-    if t.size == sizeof(float):
-        prepare(&job32.cut, p.places, p.dy.row, p.x.row, t)
-        norm_backward(&job32, p, t)
-    else:
-        prepare(&job64.cut, p.places, p.dy.row, p.x.row, t)
-        norm_backward(&job64, p, t)
+    """dx lies as dy does."""
+    cdef Norm job
+    cdef Py_ssize_t j = t.lo * p.places
+    prepare(&job, p.places, p.dy.row, p.x.row, t)
+    job.backward, job.bias = True, NULL
+    job.dweight, job.dbias = at(&p.dweight, t, t.lo, 0), at(&p.dbias, t, t.lo, 0)
+    job.weight = at(&p.weight, t, t.lo, 0)
+    job.mean, job.inv_std = at(&p.mean, t, t.lo, 0), at(&p.inv_std, t, t.lo, 0)
+    place(&job, t.scratch)
+    norm_alone(&job, at(&p.dx, t, 0, j), at(&p.dy, t, 0, j), at(&p.x, t, 0, j))
 
 batch_norm_backward = card(
     <size_t>batch_norm_backward_tile, "batch_norm_backward", "dx, dweight and dbias",
