@@ -6,6 +6,7 @@ in this order, a line `…` in the place of any. A `pycon` block is a session; t
 """
 
 import doctest
+import importlib.util
 import re
 
 import pytest
@@ -109,6 +110,13 @@ def test_the_guide_names_every_file(section):
     pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/numerics.md")}
     found = {name for name, text in (sources() | pages).items() if re.search(pattern, text, re.IGNORECASE)}
     assert found - others - named <= {"tests/test_docs.py"}
+
+
+def test_the_cards_are_those_of_the_kernels():
+    spec = importlib.util.spec_from_file_location("step_cards", ROOT / "tools" / "step_cards.py")
+    step_cards = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(step_cards)
+    assert step_cards.PAGE.read_text(encoding="utf-8") == step_cards.page(), "python tools/step_cards.py writes them"
 
 
 def test_a_quotation_is_compared():
