@@ -66,13 +66,17 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
         p.slope = v_fnma(on, v_if_lt(x, zero, r, q), v_mul(off, v_if_lt(x, zero, q, r)));
         break;
     }
-    default: { /* KL; where the target is 0, x = -inf costs nothing, and NaN stays */
+    case FM_LOSS_KL:
+    case FM_LOSS_KL_LOG: { /* where the target is 0, x = -inf costs nothing, and NaN stays */
         const vec w = kind == FM_LOSS_KL ? t : v_exp(t), most = v_set1(FM_LARGEST);
         const vec finite = v_max(v_sub(zero, most), v_min(most, x));
         const vec log = kind == FM_LOSS_KL ? v_log(t) : t;
         p.loss = v_mul(w, v_if_eq(w, zero, v_abs(finite), v_sub(log, x)));
         p.slope = v_sub(zero, w);
+        break;
     }
+    default:
+        __builtin_trap(); /* a kind that has no case yet */
     }
     return p;
 }

@@ -19,9 +19,14 @@
  * H = Q - a phi(a). The tanh form is x sigmoid(2u) exactly: 1 + tanh(u) = 2 / (1 + e^(-2u)).
  */
 
+/* The slope of a kind is a function as well, with a number of its own. */
+#ifndef UNARY_SLOPE
+#define UNARY_SLOPE(kind) (FM_UNARY_KINDS + (kind))
+#endif
+
 /* From here on e^-a is 0. */
 #define UNARY_END(single, twice) (sizeof(real) == 4 ? single : twice)
-static const real FM(unary_end)[] = {
+static const real FM(unary_end)[FM_UNARY_KINDS] = {
     [FM_GELU] = UNARY_END(15, 39),      [FM_GELU_TANH] = UNARY_END(11, 22), [FM_SILU] = UNARY_END(112, 755),
     [FM_SIGMOID] = UNARY_END(112, 755), [FM_TANH] = UNARY_END(56, 378),     [FM_SOFTPLUS] = UNARY_END(112, 755),
     [FM_ELU] = UNARY_END(112, 755),
@@ -30,29 +35,29 @@ static const real FM(unary_end)[] = {
 
 #if FM_BITS == 64 || defined(__OPTIMIZE_SIZE__)
 
-/* y = f(x), or with g (not NULL) g f(x); kind: a function of unary.h or, plus FM_KINDS, its slope. */
+/* y = f(x), or with g (not NULL) g f(x); kind: a function of unary.h or its UNARY_SLOPE. */
 static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold,
                             int stream)
 {
     const vec zero = v_set1(0), one = v_set1(1), scale = v_set1(alpha), limit = v_set1(threshold);
-    const vec end = v_set1(FM(unary_end)[kind % FM_KINDS]);
+    const vec end = v_set1(FM(unary_end)[kind % FM_UNARY_KINDS]);
     const vec least = v_set1(sizeof(real) == 4 ? -64 : -128); /* so small an e beside 1 is nothing, and no underflow */
     FM_RUN_STORE(y, n, stream, {
         const vec v = AT(x), a = v_abs(v), b = v_min(end, a);
         vec t = v_sub(zero, b), low = zero, k, r;
         switch (kind) { /* e^(t + low) = (1 + p) 2^k */
         case FM_GELU:
-        case FM_GELU + FM_KINDS:
+        case UNARY_SLOPE(FM_GELU):
             r = v_mul(b, v_set1((real)-0.5));
             t = v_mul(b, r);
             low = v_fma(b, r, v_sub(zero, t));
             break;
         case FM_GELU_TANH:
-        case FM_GELU_TANH + FM_KINDS:
+        case UNARY_SLOPE(FM_GELU_TANH):
             t = v_tanh_exponent(b, &low);
             break;
         case FM_TANH:
-        case FM_TANH + FM_KINDS:
+        case UNARY_SLOPE(FM_TANH):
             t = v_add(t, t);
         }
         const vec p = v_exp_parts(&k, t, low), e1 = v_add(one, p), near = v_max(least, k), e = v_scale1(e1, near);
@@ -69,7 +74,7 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
             r = v_if_lt(v, zero, v_fnma(r, one, v_mul(v, zero)), r); /* -0; -infinity gives NaN, as infinity times 0 */
             break;
         case FM_SIGMOID:
-        case FM_SOFTPLUS + FM_KINDS:
+        case UNARY_SLOPE(FM_SOFTPLUS):
             r = v_scale2(v_div(v_if_lt(v, zero, e1, one), u), v_if_lt(v, zero, k, zero));
             if (kind != FM_SIGMOID)
                 r = v_if_lt(limit, v, one, r);
@@ -91,27 +96,31 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
             r = v_scale1(one, near);
             r = v_if_lt(v, zero, v_mul(scale, v_fma(p, r, v_sub(r, one))), v);
             break;
-        case FM_GELU + FM_KINDS:
+        case UNARY_SLOPE(FM_GELU):
             r = v_fnma(b, v_set1((real)0x1.9884533d43651p-2), v_mills(b));
             r = v_fma(v, zero, v_scale2(v_fma(r, p, r), tail)); /* infinity gives NaN, as infinity times 0 */
             r = v_if_lt(v, zero, r, v_sub(one, r));
             break;
-        case FM_GELU_TANH + FM_KINDS:
-        case FM_SILU + FM_KINDS: {
+        case UNARY_SLOPE(FM_GELU_TANH):
+        case UNARY_SLOPE(FM_SILU): {
             vec du = one; /* e (u - a du) / u^2, du being the exponent's derivative */
-            if (kind != FM_SILU + FM_KINDS)
+            if (kind != UNARY_SLOPE(FM_SILU))
                 du = v_fma(v_mul(b, b), v_set1((real)0x1.b6676bf7450f0p-3), v_set1((real)0x1.9884533d43651p+0));
             r = v_scale2(v_div(v_mul(e1, v_fnma(b, du, u)), v_mul(u, u)), tail);
             r = v_fma(v, zero, r);
             r = v_if_lt(v, zero, r, v_sub(one, r));
             break;
         }
-        case FM_ELU + FM_KINDS:
+        case UNARY_SLOPE(FM_ELU):
             r = v_if_lt(zero, v, one, v_mul(scale, v_scale2(e1, tail)));
             break;
-        default: /* the slopes of sigmoid and tanh */
-            r = v_mul(v_set1(kind == FM_TANH + FM_KINDS ? 4 : 1), v_div(e1, v_mul(u, u)));
+        case UNARY_SLOPE(FM_SIGMOID):
+        case UNARY_SLOPE(FM_TANH):
+            r = v_mul(v_set1(kind == UNARY_SLOPE(FM_TANH) ? 4 : 1), v_div(e1, v_mul(u, u)));
             r = v_scale2(r, k);
+            break;
+        default:
+            __builtin_trap(); /* a kind that has no case yet */
         }
         value_ = g ? v_mul(AT(g), r) : r;
     })
@@ -127,10 +136,10 @@ static void FM(unary)(int kind, real *y, const real *g, const real *x, size_t n,
 /* How a curve q becomes the function:
  *     TIMES  max(x, 0) - q / 2    PLUS  max(x, 0) + q     ODD  q with x's sign     ELU        x, below 0 -alpha q
  *     SHARE  1 - q, below 0 q     EVEN  q                                          ELU_SLOPE  1, from 0 down alpha q */
-enum { UNARY_TIMES, UNARY_SHARE, UNARY_PLUS, UNARY_EVEN, UNARY_ODD, UNARY_ELU, UNARY_ELU_SLOPE };
+enum { UNARY_NONE, UNARY_TIMES, UNARY_SHARE, UNARY_PLUS, UNARY_EVEN, UNARY_ODD, UNARY_ELU, UNARY_ELU_SLOPE };
 
-/* The form and the curve of each kind and slope. */
-static const struct { uint8_t form, curve; } unary_ways[] = {
+/* The form and the curve of each kind and slope; UNARY_NONE where there is none. */
+static const struct { uint8_t form, curve; } unary_ways[2 * FM_UNARY_KINDS] = {
     [FM_GELU] = {UNARY_TIMES, FM_CURVE_GELU},
     [FM_GELU_TANH] = {UNARY_TIMES, FM_CURVE_GELU_TANH},
     [FM_SILU] = {UNARY_TIMES, FM_CURVE_SILU},
@@ -138,32 +147,33 @@ static const struct { uint8_t form, curve; } unary_ways[] = {
     [FM_TANH] = {UNARY_ODD, FM_CURVE_TANH},
     [FM_SOFTPLUS] = {UNARY_PLUS, FM_CURVE_SOFTPLUS},
     [FM_ELU] = {UNARY_ELU, FM_CURVE_ELU},
-    [FM_KINDS + FM_GELU] = {UNARY_SHARE, FM_CURVE_GELU_SLOPE},
-    [FM_KINDS + FM_GELU_TANH] = {UNARY_SHARE, FM_CURVE_GELU_TANH_SLOPE},
-    [FM_KINDS + FM_SILU] = {UNARY_SHARE, FM_CURVE_SILU_SLOPE},
-    [FM_KINDS + FM_SIGMOID] = {UNARY_EVEN, FM_CURVE_SIGMOID_SLOPE},
-    [FM_KINDS + FM_TANH] = {UNARY_EVEN, FM_CURVE_TANH_SLOPE},
-    [FM_KINDS + FM_SOFTPLUS] = {UNARY_SHARE, FM_CURVE_SIGMOID},
-    [FM_KINDS + FM_ELU] = {UNARY_ELU_SLOPE, FM_CURVE_ELU_SLOPE},
+    [UNARY_SLOPE(FM_GELU)] = {UNARY_SHARE, FM_CURVE_GELU_SLOPE},
+    [UNARY_SLOPE(FM_GELU_TANH)] = {UNARY_SHARE, FM_CURVE_GELU_TANH_SLOPE},
+    [UNARY_SLOPE(FM_SILU)] = {UNARY_SHARE, FM_CURVE_SILU_SLOPE},
+    [UNARY_SLOPE(FM_SIGMOID)] = {UNARY_EVEN, FM_CURVE_SIGMOID_SLOPE},
+    [UNARY_SLOPE(FM_TANH)] = {UNARY_EVEN, FM_CURVE_TANH_SLOPE},
+    [UNARY_SLOPE(FM_SOFTPLUS)] = {UNARY_SHARE, FM_CURVE_SIGMOID},
+    [UNARY_SLOPE(FM_ELU)] = {UNARY_ELU_SLOPE, FM_CURVE_ELU_SLOPE},
 };
 
 /* y, and the function of x where beyond > far: there e = e^-a is so small that 1 / (1 + e) is 1 - e, and the curve e
  * times a factor. Both are carried in two parts up to the last multiply-add. */
 static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyond, v32 far, float alpha)
 {
-    const v32 zero = v32_set1(0), one = v32_set1(1), b = v32_min(v32_set1(unary_end_32[kind % FM_KINDS]), v32_abs(x));
+    const v32 zero = v32_set1(0), one = v32_set1(1);
+    const v32 b = v32_min(v32_set1(unary_end_32[kind % FM_UNARY_KINDS]), v32_abs(x));
     v32 t = v32_sub(zero, b), low = zero, factor = one, rest, k, e1_low;
     switch (kind) { /* e = e^(t + low) */
     case FM_GELU:
-    case FM_KINDS + FM_GELU:
+    case UNARY_SLOPE(FM_GELU):
         t = v32_mul(b, v32_mul(b, v32_set1(-0.5f)));
         low = v32_fma(b, v32_mul(b, v32_set1(-0.5f)), v32_sub(zero, t));
         break;
     case FM_GELU_TANH:
-    case FM_KINDS + FM_GELU_TANH:
+    case UNARY_SLOPE(FM_GELU_TANH):
         t = v32_tanh_exponent(b, &low);
         break;
-    case FM_KINDS + FM_TANH:
+    case UNARY_SLOPE(FM_TANH):
         t = v32_add(t, t);
     }
     const v32 e1 = v32_exp_pair(&k, &e1_low, t), near = v32_max(v32_set1(-64), k), e = v32_scale1(e1, near);
@@ -178,7 +188,7 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
         rest = v32_mul(v32_set1(-0.5f), e);
         break;
     case FM_GELU:
-    case FM_KINDS + FM_GELU: {
+    case UNARY_SLOPE(FM_GELU): {
         /* a M(a) - 1 / sqrt(2 pi) over 1 / a^2 for a >= 4.75 (tools/fit_polynomials.py) */
         const v32 c = v32_set1(0x1.988454p-2f), c_low = v32_set1(-0x1.857936p-27f), s = v32_div(one, v32_mul(b, b));
         rest = v32_fma(v32_set1(0x1.ea8dd8p+9f), s, v32_set1(-0x1.f8e6c4p+7f));
@@ -195,7 +205,7 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
         }
         break;
     }
-    case FM_KINDS + FM_GELU_TANH: { /* 1 - d + (2 d - 1) e, d = a (2u)' */
+    case UNARY_SLOPE(FM_GELU_TANH): { /* 1 - d + (2 d - 1) e, d = a (2u)' */
         const v32 k1 = v32_set1(0x1.988454p+0f), k3 = v32_set1(0x1.b6676cp-3f), s = v32_mul(b, b), p = v32_mul(s, k3);
         const v32 du = v32_add(p, k1), d = v32_mul(b, du);
         v32 du_low = v32_fma(v32_fma(b, b, v32_sub(zero, s)), k3, v32_fma(s, k3, v32_sub(zero, p)));
@@ -205,22 +215,26 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
         rest = v32_fma(v32_fma(v32_set1(2), d, v32_set1(-1)), e, rest);
         break;
     }
-    case FM_KINDS + FM_SILU:
+    case UNARY_SLOPE(FM_SILU):
         factor = v32_sub(one, b);
         rest = v32_mul(v32_fma(v32_set1(2), b, v32_set1(-1)), e);
         break;
-    case FM_KINDS + FM_SIGMOID:
+    case UNARY_SLOPE(FM_SIGMOID):
         rest = v32_mul(v32_set1(-2), e);
         break;
-    case FM_KINDS + FM_TANH:
+    case UNARY_SLOPE(FM_TANH):
         factor = v32_set1(4);
         rest = v32_mul(v32_set1(-8), e);
         break;
-    case FM_KINDS + FM_ELU:
+    case UNARY_SLOPE(FM_ELU):
         rest = zero;
         break;
-    default: /* sigmoid */
+    case FM_SIGMOID:
+    case UNARY_SLOPE(FM_SOFTPLUS):
         rest = v32_sub(zero, e);
+        break;
+    default:
+        __builtin_trap(); /* its form never comes here, or the kind has no case yet */
     }
     v32 r = v32_fma(factor, e1, v32_fma(v32_add(factor, rest), e1_low, v32_mul(rest, e1)));
     const int form = unary_ways[kind].form;
@@ -231,7 +245,7 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
         break;
     case UNARY_SHARE:
         r = v32_if_lt(x, zero, r, v32_sub(one, r));
-        if (kind != FM_SIGMOID && kind != FM_KINDS + FM_SOFTPLUS)
+        if (kind != FM_SIGMOID && kind != UNARY_SLOPE(FM_SOFTPLUS))
             r = v32_fma(x, zero, r); /* infinity gives NaN, as infinity times 0 */
         break;
     case UNARY_PLUS:
@@ -345,6 +359,8 @@ static void unary_few(int kind, float *y, const float *g, const float *x, size_t
 static void unary_32(int kind, float *y, const float *g, const float *x, size_t n, float alpha, float threshold, int stream)
 {
     (void)threshold;
+    if (unary_ways[kind].form == UNARY_NONE)
+        __builtin_trap(); /* a kind without a way */
     size_t head = stream || n >= 512 ? (64 - ((uintptr_t)y & 63)) % 64 / sizeof(float) : 0;
     if (head > n)
         head = n;
@@ -381,7 +397,7 @@ static void FM(softplus)(int kind, real *y, const real *g, const real *x, size_t
 static void FM(unary_any)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold, int stream)
 {
     /* from 17 on a float is its own softplus */
-    if (kind % FM_KINDS == FM_SOFTPLUS && (alpha != 1 || (sizeof(real) == 4 && threshold < 18)))
+    if (kind % FM_UNARY_KINDS == FM_SOFTPLUS && (alpha != 1 || (sizeof(real) == 4 && threshold < 18)))
         FM(softplus)(kind, y, g, x, n, alpha, threshold, stream);
     else
         FM(unary)(kind, y, g, x, n, alpha, threshold, stream);
@@ -401,5 +417,5 @@ static void FM(unary_backward_run)(int kind, real *dx, const real *g, const real
     if (kind == FM_LEAKY_RELU)
         FM(leaky_relu)(dx, g, x, n, alpha, stream);
     else
-        FM(unary_any)(kind + FM_KINDS, dx, g, x, n, alpha, threshold, stream);
+        FM(unary_any)(UNARY_SLOPE(kind), dx, g, x, n, alpha, threshold, stream);
 }

@@ -2,8 +2,18 @@
 #ifndef FM_UNARY_H
 #define FM_UNARY_H
 
-/* The functions of unary_run. The slope of a kind, as unary.c numbers it, is the kind plus FM_KINDS. */
-enum { FM_GELU, FM_GELU_TANH, FM_SILU, FM_SIGMOID, FM_TANH, FM_SOFTPLUS, FM_ELU, FM_KINDS, FM_LEAKY_RELU = 2 * FM_KINDS };
+/* The functions of unary_run, and how many there are. */
+enum {
+    FM_GELU,
+    FM_GELU_TANH,
+    FM_SILU,
+    FM_SIGMOID,
+    FM_TANH,
+    FM_SOFTPLUS,
+    FM_ELU,
+    FM_LEAKY_RELU,
+    FM_UNARY_KINDS,
+};
 
 /* A function of a = |x| in 16 pieces. r = origin - scale a, rounded, has the number of the piece in its last four bits;
  * c[0] + c[1] t + ... + c[6] t^6 is the polynomial there, t = a - center. An origin near a power of two makes some pieces
@@ -26,8 +36,9 @@ enum {
     FM_CURVE_SIGMOID_SLOPE,
     FM_CURVE_TANH_SLOPE,
     FM_CURVE_ELU_SLOPE,
+    FM_CURVES, /* how many */
 };
 
-extern const fm_curve fm_curves[];
+extern const fm_curve fm_curves[FM_CURVES];
 
 #endif
