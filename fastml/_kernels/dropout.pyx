@@ -1,7 +1,7 @@
 """Dropout and its mask: the generator's parameters, blocks and threads.
 
-Element i of the flattened array depends on (seed, offset + i) alone, so the cut shows in no bit and the
-gradient draws the mask again. A call of at most SMALL elements goes straight to the primitive.
+Element i of the flattened array depends on (seed, offset + i) alone, so the cut shows in no bit and the gradient draws
+the mask again. A call of at most SMALL_ELEMENTS goes straight to the primitive.
 """
 
 import numpy as np
@@ -13,10 +13,10 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from .. import _check
 
-from .._check cimport as1d, fits, is_plain, result_like
+from .._check cimport as1d, data, fits, is_plain, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
+from .._simd cimport cache_bytes, fm_table, table_of
 
 cnp.import_array()
 
@@ -25,8 +25,8 @@ ctypedef fused real:
     double
 
 cdef enum:
-    SMALL = 8192      # elements
-    BLOCK = 16384     # elements
+    SMALL_ELEMENTS = 8192
+    BLOCK_ELEMENTS = 16384
 
 cdef double COST = 0.5  # nanoseconds an element on one thread
 
@@ -50,61 +50,60 @@ cdef int prepare(Draw *d, object p, object seed, object offset) except -1:
     return 0
 
 
-cdef inline void block(real *y, const real *x, size_t n, const Draw *d, size_t start, bint stream) noexcept nogil:
-    """y (OUT), x (IN): n elements, the first of which is element `start` of the array."""
-    if real is float:
-        fm32.dropout_run(y, x, n, d.seed, d.offset + start, d.threshold, <float>d.scale, stream)
-    else:
-        fm64.dropout_run(y, x, n, d.seed, d.offset + start, d.threshold, d.scale, stream)
-
-
-cdef void run(real[::1] y, const real[::1] x, const Draw *d) noexcept:
+cdef void in_blocks(real[::1] y, const real[::1] x, const Draw *d) noexcept:
     """y (OUT), x (IN), each (n,)."""
-    cdef Py_ssize_t i, n = x.shape[0], blocks = (n + BLOCK - 1) // BLOCK
+    cdef const fm_table *table = table_of(sizeof(real))
+    cdef Py_ssize_t k, start, n = x.shape[0], blocks = (n + BLOCK_ELEMENTS - 1) // BLOCK_ELEMENTS
     cdef bint stream = n * sizeof(real) > cache_bytes
     cdef int me = caller(), threads = team(COST * n)
     with nogil, parallel(num_threads=threads):
         join_team(me)
-        for i in prange(blocks, schedule="static"):
-            block(&y[i * BLOCK], &x[i * BLOCK], min(BLOCK, n - i * BLOCK), d, i * BLOCK, stream)
+        for k in prange(blocks, schedule="static"):
+            start = k * BLOCK_ELEMENTS
+            table.dropout_run(&y[start], &x[start], min(BLOCK_ELEMENTS, n - start), d.seed, d.offset + start,
+                              d.threshold, d.scale, stream)
         leave_team()
     team_done()
 
 
-cdef void run_mask(uint8_t[::1] kept, const Draw *d) noexcept:
+cdef void mask_in_blocks(uint8_t[::1] kept, const Draw *d) noexcept:
     """kept (OUT), (n,)."""
-    cdef Py_ssize_t i, n = kept.shape[0], blocks = (n + BLOCK - 1) // BLOCK
+    cdef const fm_table *table = table_of(sizeof(float))  # the same for both precisions
+    cdef Py_ssize_t k, start, n = kept.shape[0], blocks = (n + BLOCK_ELEMENTS - 1) // BLOCK_ELEMENTS
     cdef int me = caller(), threads = team(COST * n)
     with nogil, parallel(num_threads=threads):
         join_team(me)
-        for i in prange(blocks, schedule="static"):
-            fm32.dropout_mask_run(&kept[i * BLOCK], min(BLOCK, n - i * BLOCK), d.seed, d.offset + i * BLOCK,
-                                  d.threshold)
+        for k in prange(blocks, schedule="static"):
+            start = k * BLOCK_ELEMENTS
+            table.dropout_mask_run(&kept[start], min(BLOCK_ELEMENTS, n - start), d.seed, d.offset + start,
+                                   d.threshold)
         leave_team()
     team_done()
+
+
+cdef int launch(cnp.ndarray y, cnp.ndarray x, const Draw *d) except -1:
+    """Run on plain arrays of one shape and dtype."""
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(y)
+    if n <= SMALL_ELEMENTS:
+        table_of(cnp.PyArray_ITEMSIZE(y)).dropout_run(data(y), data(x), n, d.seed, d.offset, d.threshold, d.scale,
+                                                      False)
+    elif cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
+        in_blocks[float](as1d(y), as1d(x), d)
+    else:
+        in_blocks[double](as1d(y), as1d(x), d)
+    return 0
 
 
 cdef object apply(str name, object x, object p, object seed, object offset, object out):
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Draw d
-    cdef cnp.ndarray y
-    cdef Py_ssize_t n
     prepare(&d, p, seed, offset)
     call = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
         call = _check.arrange((name,), (x,), None, out, c_order=True)
         (x,), out = call.arrays, call.out
     y = result_like(<cnp.ndarray>x, out)
-    n = cnp.PyArray_SIZE(y)
-    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
-        if n <= SMALL:
-            block(<float *>cnp.PyArray_DATA(y), <const float *>cnp.PyArray_DATA(<cnp.ndarray>x), n, &d, 0, False)
-        else:
-            run[float](as1d(y), as1d(<cnp.ndarray>x), &d)
-    elif n <= SMALL:
-        block(<double *>cnp.PyArray_DATA(y), <const double *>cnp.PyArray_DATA(<cnp.ndarray>x), n, &d, 0, False)
-    else:
-        run[double](as1d(y), as1d(<cnp.ndarray>x), &d)
+    launch(y, <cnp.ndarray>x, &d)
     return y if call is None else call.finish(y)
 
 
@@ -123,5 +122,5 @@ def dropout_mask(shape, p, seed, offset):
     prepare(&d, p, seed, offset)
     kept = np.empty(shape, bool)
     if kept.size:
-        run_mask(kept.reshape(-1).view(np.uint8), &d)
+        mask_in_blocks(kept.reshape(-1).view(np.uint8), &d)
     return kept
