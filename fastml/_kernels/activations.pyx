@@ -1,7 +1,7 @@
 """Activations and their gradients: blocks and threads.
 
-Elements are independent and keep their place in memory, so any contiguous order of the axes is taken as it
-lies. A call of at most SMALL elements goes straight to the primitive.
+Elements are independent and keep their place in memory, so any contiguous order of the axes is taken as it lies. A
+call of at most SMALL_ELEMENTS goes straight to the primitive.
 """
 
 from cython.parallel import parallel, prange
@@ -11,10 +11,10 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport alike, as1d, fits, is_plain, result_like
+from .._check cimport alike, as1d, data, fits, is_plain, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
+from .._simd cimport cache_bytes, fm_table, table_of
 
 cnp.import_array()
 
@@ -34,9 +34,9 @@ ctypedef fused real:
     double
 
 cdef enum:
-    RELU = -1         # a primitive of its own: none of unary.h's kinds
-    SMALL = 16384     # elements
-    BLOCK = 16384     # elements
+    RELU = -1  # a primitive of its own: none of unary.h's kinds
+    SMALL_ELEMENTS = 16384
+    BLOCK_ELEMENTS = 16384
 
 # What unary.h calls its functions, for the faces and the layers.
 GELU, GELU_TANH, SILU, SIGMOID = FM_GELU, FM_GELU_TANH, FM_SILU, FM_SIGMOID
@@ -54,26 +54,17 @@ cdef struct Op:
     double threshold
 
 
-cdef inline void block(Op op, real *y, const real *a, const real *b, size_t n, bint stream) noexcept nogil:
+cdef inline void block(Op op, const fm_table *table, void *y, const void *a, const void *b, size_t n,
+                       bint stream) noexcept nogil:
     """y (OUT), a, b (IN; b only in the gradients): n elements."""
-    if real is float:
-        if op.kind == RELU and op.backward:
-            fm32.relu_backward_run(y, a, b, n, stream)
-        elif op.kind == RELU:
-            fm32.relu_run(y, a, n, stream)
-        elif op.backward:
-            fm32.unary_backward_run(op.kind, y, a, b, n, <float>op.alpha, <float>op.threshold, stream)
-        else:
-            fm32.unary_run(op.kind, y, a, n, <float>op.alpha, <float>op.threshold, stream)
+    if op.kind == RELU and op.backward:
+        table.relu_backward_run(y, a, b, n, stream)
+    elif op.kind == RELU:
+        table.relu_run(y, a, n, stream)
+    elif op.backward:
+        table.unary_backward_run(op.kind, y, a, b, n, op.alpha, op.threshold, stream)
     else:
-        if op.kind == RELU and op.backward:
-            fm64.relu_backward_run(y, a, b, n, stream)
-        elif op.kind == RELU:
-            fm64.relu_run(y, a, n, stream)
-        elif op.backward:
-            fm64.unary_backward_run(op.kind, y, a, b, n, op.alpha, op.threshold, stream)
-        else:
-            fm64.unary_run(op.kind, y, a, n, op.alpha, op.threshold, stream)
+        table.unary_run(op.kind, y, a, n, op.alpha, op.threshold, stream)
 
 
 cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
@@ -83,15 +74,17 @@ cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
     return SMOOTH_COST * itemsize * itemsize / 16
 
 
-cdef void run(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept:
+cdef void in_blocks(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept:
     """y (OUT), a, b (IN), each (n,)."""
-    cdef Py_ssize_t i, n = y.shape[0], blocks = (n + BLOCK - 1) // BLOCK
+    cdef const fm_table *table = table_of(sizeof(real))
+    cdef Py_ssize_t k, start, n = y.shape[0], blocks = (n + BLOCK_ELEMENTS - 1) // BLOCK_ELEMENTS
     cdef bint stream = n * sizeof(real) > cache_bytes
     cdef int me = caller(), threads = team(n * cost(op, sizeof(real)))
     with nogil, parallel(num_threads=threads):
         join_team(me)
-        for i in prange(blocks, schedule="static"):
-            block(op, &y[i * BLOCK], &a[i * BLOCK], &b[i * BLOCK], min(BLOCK, n - i * BLOCK), stream)
+        for k in prange(blocks, schedule="static"):
+            start = k * BLOCK_ELEMENTS
+            block(op, table, &y[start], &a[start], &b[start], min(BLOCK_ELEMENTS, n - start), stream)
         leave_team()
     team_done()
 
@@ -99,17 +92,12 @@ cdef void run(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept
 cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b) except -1:
     """Run op on plain arrays of one shape and dtype."""
     cdef Py_ssize_t n = cnp.PyArray_SIZE(y)
-    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
-        if n <= SMALL:
-            block(op, <float *>cnp.PyArray_DATA(y), <const float *>cnp.PyArray_DATA(a),
-                  <const float *>cnp.PyArray_DATA(b), n, False)
-        else:
-            run[float](op, as1d(y), as1d(a), as1d(b))
-    elif n <= SMALL:
-        block(op, <double *>cnp.PyArray_DATA(y), <const double *>cnp.PyArray_DATA(a),
-              <const double *>cnp.PyArray_DATA(b), n, False)
+    if n <= SMALL_ELEMENTS:
+        block(op, table_of(cnp.PyArray_ITEMSIZE(y)), data(y), data(a), data(b), n, False)
+    elif cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
+        in_blocks[float](op, as1d(y), as1d(a), as1d(b))
     else:
-        run[double](op, as1d(y), as1d(a), as1d(b))
+        in_blocks[double](op, as1d(y), as1d(a), as1d(b))
     return 0
 
 
