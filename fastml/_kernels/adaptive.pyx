@@ -12,8 +12,8 @@ from .. import _check
 
 from .._check cimport flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64
-from .updates cimport CUT_AT, Place, Places, as_tuple, finish, maybe_tuple, option, place, run
+from .._simd cimport table_of
+from .updates cimport CUT_BYTES, Place, Places, as_tuple, elements, finish, maybe_tuple, option, place, run
 
 cdef double COST = 0.07  # nanoseconds a byte of parameters on one thread
 
@@ -70,15 +70,9 @@ cdef void adam_update(const Place *at, size_t first, size_t last, const void *st
     """Parameter p, gradient g, averages u of the gradient and v of its square, w the largest v (or NULL)."""
     cdef const Adam *s = <const Adam *>step
     cdef char *top = NULL if at.w == NULL else at.w + first
-    if at.is_double:
-        fm64.adam_run(<double *>(at.p + first), <double *>(at.u + first), <double *>(at.v + first), <double *>top,
-                      <const double *>(at.g + first), (last - first) // 8, s.rate, s.weight1, s.beta2, s.weight2,
-                      s.inv_root, s.eps, s.decay, s.keep, s.sign)
-    else:
-        fm32.adam_run(<float *>(at.p + first), <float *>(at.u + first), <float *>(at.v + first), <float *>top,
-                      <const float *>(at.g + first), (last - first) // 4, <float>s.rate, <float>s.weight1,
-                      <float>s.beta2, <float>s.weight2, <float>s.inv_root, <float>s.eps, <float>s.decay,
-                      <float>s.keep, <float>s.sign)
+    table_of(at.itemsize).adam_run(at.p + first, at.u + first, at.v + first, top, at.g + first,
+                                   elements(at, first, last), s.rate, s.weight1, s.beta2, s.weight2, s.inv_root,
+                                   s.eps, s.decay, s.keep, s.sign)
 
 
 def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, betas, eps, weight_decay,
@@ -92,7 +86,7 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, max_exp_avg_sqs, lr, b
     cdef tuple m = as_tuple(exp_avgs, "exp_avgs", len(p))
     cdef tuple v = as_tuple(exp_avg_sqs, "exp_avg_sqs", len(p))
     cdef tuple top = maybe_tuple(max_exp_avg_sqs, "max_exp_avg_sqs", len(p))
-    held = place(&here, CUT_AT, ("params", "grads", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs"), p, g, m, v, top)
+    held = place(&here, CUT_BYTES, ("params", "grads", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs"), p, g, m, v, top)
     with nogil:
         run(&here, COST, adam_update, &s)
     finish(&here, held)
@@ -110,14 +104,9 @@ cdef void rms_update(const Place *at, size_t first, size_t last, const void *ste
     cdef const Rms *s = <const Rms *>step
     cdef char *average = at.v + first if s.centered else NULL
     cdef char *buffer = at.w + first if s.momentum != 0 else NULL
-    if at.is_double:
-        fm64.rms_run(<double *>(at.p + first), <double *>(at.u + first), <double *>average, <double *>buffer,
-                     <const double *>(at.g + first), (last - first) // 8, s.rate, s.keep, s.weight, s.eps, s.decay,
-                     s.momentum, s.sign)
-    else:
-        fm32.rms_run(<float *>(at.p + first), <float *>(at.u + first), <float *>average, <float *>buffer,
-                     <const float *>(at.g + first), (last - first) // 4, <float>s.rate, <float>s.keep,
-                     <float>s.weight, <float>s.eps, <float>s.decay, <float>s.momentum, <float>s.sign)
+    table_of(at.itemsize).rms_run(at.p + first, at.u + first, average, buffer, at.g + first,
+                                  elements(at, first, last), s.rate, s.keep, s.weight, s.eps, s.decay, s.momentum,
+                                  s.sign)
 
 
 cdef int rms_step(const Rms *s, tuple names, object params, object grads, object us, object vs, object ws) except -1:
@@ -128,7 +117,7 @@ cdef int rms_step(const Rms *s, tuple names, object params, object grads, object
     cdef tuple u = as_tuple(us, names[2], len(p))
     cdef tuple v = maybe_tuple(vs, names[3], len(p))
     cdef tuple w = maybe_tuple(ws, names[4], len(p))
-    held = place(&here, CUT_AT, names, p, g, u, v, w)
+    held = place(&here, CUT_BYTES, names, p, g, u, v, w)
     with nogil:
         run(&here, COST, rms_update, s)
     finish(&here, held)

@@ -1,16 +1,34 @@
 """SGD and moving averages over lists of arrays in one call; updates.pxd has the checks, the cut and the threads.
 
 An average e moves towards p by w (p - e): a step of SGD on e with the gradient p, weight decay -1 and rate -w.
+
+Lists of arrays that have more than LARGE_BYTES on the average go one by one, each as a memoryview that a team shares.
+Shorter arrays are shared together: memoryviews for them would cost more than their update.
 """
 
+from cython.parallel import parallel, prange
+
+cimport numpy as cnp
 from libc.float cimport DBL_MAX
 
 from .. import _check
 
-from .._check cimport flag
+from .._check cimport as1d, flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._simd cimport fm32, fm64
-from .updates cimport CUT_AT, Place, Places, as_tuple, finish, option, place, run
+from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._simd cimport fm_table, table_of
+from .updates cimport (
+    BLOCK_BYTES, CUT_BYTES, Place, Places, as_tuple, elements, finish, maybe_tuple, option, place, run
+)
+
+cnp.import_array()
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    LARGE_BYTES = 1 << 20
 
 cdef double COST = 0.04  # nanoseconds a byte of parameters on one thread
 
@@ -20,21 +38,56 @@ cdef struct Step:
 
 
 cdef void update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
-    """Parameter p, gradient g, velocity u (untouched without momentum)."""
+    """Parameter p, gradient g, velocity u (untouched without momentum): bytes first ... last."""
     cdef const Step *s = <const Step *>step
     cdef char *v = NULL if s.momentum == 0 else at.u + first
-    if at.is_double:
-        fm64.sgd_run(<double *>(at.p + first), <double *>v, <const double *>(at.g + first), (last - first) // 8,
-                     s.lr, s.momentum, s.damp, s.decay, s.sign, s.nesterov)
+    table_of(at.itemsize).sgd_run(at.p + first, v, at.g + first, elements(at, first, last), s.lr, s.momentum,
+                                  s.damp, s.decay, s.sign, s.nesterov)
+
+
+cdef void in_blocks(real[::1] p, real[::1] v, const real[::1] g, const Step *s) noexcept:
+    """p, v (IN, OUT; v None without momentum), g (IN), each (n,): one large parameter."""
+    cdef const fm_table *table = table_of(sizeof(real))
+    cdef Py_ssize_t step = BLOCK_BYTES // sizeof(real), n = p.shape[0], blocks = (n + step - 1) // step, k, start
+    cdef int me = caller(), threads = team(COST * n * sizeof(real))
+    with nogil, parallel(num_threads=threads):
+        join_team(me)
+        for k in prange(blocks, schedule="static"):
+            start = k * step
+            table.sgd_run(&p[start], NULL if v is None else &v[start], &g[start], min(step, n - start), s.lr,
+                          s.momentum, s.damp, s.decay, s.sign, s.nesterov)
+        leave_team()
+    team_done()
+
+
+cdef int one_by_one(const Step *s, tuple p, tuple v, tuple g) except -1:
+    """Run on plain arrays, each by itself."""
+    for i in range(len(p)):
+        velocity = None if s.momentum == 0 else as1d(v[i])
+        if cnp.PyArray_TYPE(<cnp.ndarray>p[i]) == cnp.NPY_FLOAT:
+            in_blocks[float](as1d(p[i]), velocity, as1d(g[i]), s)
+        else:
+            in_blocks[double](as1d(p[i]), velocity, as1d(g[i]), s)
+    return 0
+
+
+cdef int step_all(const Step *s, tuple names, tuple p, tuple g, tuple v) except -1:
+    """Check the lists of arrays and run."""
+    cdef Places here
+    held = place(&here, CUT_BYTES, names, p, g, v, None, None)
+    if here.bytes <= LARGE_BYTES * here.count:
+        with nogil:
+            run(&here, COST, update, s)
     else:
-        fm32.sgd_run(<float *>(at.p + first), <float *>v, <const float *>(at.g + first), (last - first) // 4,
-                     <float>s.lr, <float>s.momentum, <float>s.damp, <float>s.decay, <float>s.sign, s.nesterov)
+        if held is not None:
+            (p, v, _, _), (g,), _ = held
+        one_by_one(s, p, v, g)
+    return finish(&here, held)
 
 
 def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, nesterov, maximize):
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Step s
-    cdef Places here
     s.lr = option(lr, "lr", 0)
     s.momentum = option(momentum, "momentum", 0)
     s.damp = 1 - option(dampening, "dampening", -DBL_MAX)
@@ -45,13 +98,10 @@ def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, n
         raise ValueError("nesterov needs momentum > 0 and dampening = 0")
     cdef tuple p = as_tuple(params, "params", -1)
     cdef tuple g = as_tuple(grads, "grads", len(p))
-    cdef tuple v = None if velocities is None else as_tuple(velocities, "velocities", len(p))
+    cdef tuple v = maybe_tuple(velocities, "velocities", len(p))
     if s.momentum != 0 and v is None:
         raise ValueError("velocities are needed with momentum, not None")
-    held = place(&here, CUT_AT, ("params", "grads", "velocities", "", ""), p, g, v, None, None)
-    with nogil:
-        run(&here, COST, update, &s)
-    finish(&here, held)
+    step_all(&s, ("params", "grads", "velocities", "", ""), p, g, v)
 
 
 def ema_numbers(decay):
@@ -63,13 +113,8 @@ def ema_numbers(decay):
 def ema_step(averages, params, decay):
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Step s
-    cdef Places here
     if option(decay, "decay", 0) > 1:
         _check.number(decay, "decay", 0, 1)
     (s.lr, s.momentum, s.damp, s.decay, s.sign), (s.nesterov,) = ema_numbers(decay)
     cdef tuple e = as_tuple(averages, "averages", -1)
-    cdef tuple p = as_tuple(params, "params", len(e))
-    held = place(&here, CUT_AT, ("averages", "params", "", "", ""), e, p, None, None, None)
-    with nogil:
-        run(&here, COST, update, &s)
-    finish(&here, held)
+    step_all(&s, ("averages", "params", "", "", ""), e, as_tuple(params, "params", len(e)), None)

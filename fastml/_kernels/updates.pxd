@@ -1,14 +1,14 @@
 """Updates of lists of arrays in place, in one call: what they share.
 
     cdef Places here
-    held = place(&here, CUT_AT, names, p, g, u, v, w)  # checks and cuts, or raises
+    held = place(&here, CUT_BYTES, names, p, g, u, v, w)  # checks and cuts, or raises
     with nogil:
-        run(&here, COST, update, &step)             # update(place, first, last, &step) for every piece
+        run(&here, COST, update, &step)                   # update(place, first, last, &step) for every piece
     finish(&here, held)
 
-The arrays, one after the other and each rounded up to `cut` bytes, are cut every CHUNK bytes, so a team shares
-many small arrays as well as a large one. The cut depends on the shapes alone. With cut = CHUNK no piece reaches
-into two arrays and every array is cut from its own start.
+The arrays lie one after the other, each rounded up to `cut` bytes, and are cut into blocks of BLOCK_BYTES: so a team
+shares many small arrays as well as a large one. The cut depends on the shapes alone. With cut = BLOCK_BYTES no block
+reaches into two arrays and every array is cut from its own start.
 """
 
 from libc.math cimport INFINITY, sqrt
@@ -16,10 +16,11 @@ from libc.math cimport INFINITY, sqrt
 from .._simd cimport fm_tally, fm_tally_add, fm_tally_sum
 
 cdef enum:
-    LOCAL = 32        # arrays whose places fit on the stack
-    ARRAYS = 5        # that a parameter has: itself, its gradient and up to three of state
-    CUT_AT = 64       # bytes: a cut leaves whole vectors on both sides
-    CHUNK = 16384     # bytes of the updated arrays
+    LOCAL_ARRAYS = 32     # whose places fit on the stack
+    ARRAYS = 5            # that a parameter has: itself, its gradient and up to three of state
+    CUT_BYTES = 64        # a cut leaves whole vectors on both sides
+    BLOCK_BYTES = 16384   # of the updated arrays
+    CHUNK_BYTES = BLOCK_BYTES  # of an array whose squares have a sum of their own
 
 cdef struct Place:
     char *p           # what is updated (IN, OUT)
@@ -29,17 +30,23 @@ cdef struct Place:
     char *w
     size_t bytes
     size_t start      # where it lies among all of them, a multiple of the cut
-    bint is_double
+    size_t itemsize   # of a float or a double
 
 cdef struct Places:
     Place *at
     Py_ssize_t count
     size_t bytes      # of all arrays
     size_t extent     # where the last one ends
-    Place local[LOCAL]
+    Place local[LOCAL_ARRAYS]
 
 # Bytes first ... last of one array; whole elements.
 ctypedef void (*Update)(const Place *at, size_t first, size_t last, const void *step) noexcept nogil
+
+
+# How many elements these bytes are; by numbers that the compiler knows, as a division takes as long as a short update.
+cdef inline size_t elements(const Place *at, size_t first, size_t last) noexcept nogil:
+    return (last - first) // sizeof(float) if at.itemsize == sizeof(float) else (last - first) // sizeof(double)
+
 
 # A finite number >= low; errors name the option.
 cdef double option(object value, str name, double low) except? -1

@@ -14,10 +14,10 @@ from .._openmp cimport caller, join_team, leave_team, team, team_done
 cnp.import_array()
 
 
-cdef void update_chunk(const Places *here, size_t start, Update update, const void *step) noexcept nogil:
-    """The CHUNK bytes from `start`, across as many arrays as they touch."""
+cdef void update_block(const Places *here, size_t start, Update update, const void *step) noexcept nogil:
+    """The BLOCK_BYTES from `start`, across as many arrays as they touch."""
     cdef Py_ssize_t low = 0, high = here.count, middle
-    cdef size_t stop = start + CHUNK, first
+    cdef size_t stop = start + BLOCK_BYTES, first
     cdef const Place *at
     while high - low > 1:  # the last array that starts at or before `start`
         middle = (low + high) // 2
@@ -34,7 +34,7 @@ cdef void update_chunk(const Places *here, size_t start, Update update, const vo
 
 
 cdef void run(const Places *here, double cost, Update update, const void *step) noexcept nogil:
-    cdef Py_ssize_t i, chunks = (here.extent + CHUNK - 1) // CHUNK
+    cdef Py_ssize_t i, blocks = (here.extent + BLOCK_BYTES - 1) // BLOCK_BYTES
     cdef int me, threads = team(cost * here.bytes)
     if threads == 1:
         for i in range(here.count):
@@ -44,8 +44,8 @@ cdef void run(const Places *here, double cost, Update update, const void *step) 
     me = caller()
     with parallel(num_threads=threads):
         join_team(me)
-        for i in prange(chunks, schedule="static"):
-            update_chunk(here, i * CHUNK, update, step)
+        for i in prange(blocks, schedule="static"):
+            update_block(here, i * BLOCK_BYTES, update, step)
         leave_team()
     team_done()
 
@@ -111,7 +111,7 @@ cdef bint gather(Places *here, size_t cut, tuple params, tuple grads, tuple us, 
                 and add_state(&at.w, at, p, g, ws, i)):
             return False
         at.start = here.extent
-        at.is_double = cnp.PyArray_TYPE(p) == cnp.NPY_DOUBLE
+        at.itemsize = cnp.PyArray_ITEMSIZE(p)
         here.bytes += at.bytes
         here.extent += (at.bytes + cut - 1) // cut * cut
     return True
@@ -123,7 +123,7 @@ cdef struct Span:
     size_t end
 
 cdef enum:
-    FEW = 64  # spans that are put in order one by one
+    FEW_SPANS = 64  # are put in order one by one
 
 
 cdef int by_first(const void *a, const void *b) noexcept nogil:
@@ -136,7 +136,7 @@ cdef inline void add_span(Span *spans, Py_ssize_t *n, const char *data, size_t s
     cdef Py_ssize_t i = n[0]
     if data == NULL:
         return
-    while FEW > i > 0 and spans[i - 1].first > <size_t>data:
+    while FEW_SPANS > i > 0 and spans[i - 1].first > <size_t>data:
         spans[i] = spans[i - 1]
         i -= 1
     spans[i].first, spans[i].end = <size_t>data, <size_t>data + size + written
@@ -145,13 +145,13 @@ cdef inline void add_span(Span *spans, Py_ssize_t *n, const char *data, size_t s
 
 cdef bint all_apart(const Places *here) except -1:
     """No array that is written shares memory with another, but for a gradient that is what its own parameter has."""
-    cdef Span local[ARRAYS * LOCAL]
+    cdef Span local[ARRAYS * LOCAL_ARRAYS]
     cdef Span *spans = local
     cdef const Place *at
     cdef size_t end = 0, written_end = 0, last
     cdef Py_ssize_t i, n = 0
     cdef bint free_of_others = True
-    if here.count > LOCAL:
+    if here.count > LOCAL_ARRAYS:
         spans = <Span *>malloc(ARRAYS * here.count * sizeof(Span))
         if spans == NULL:
             raise MemoryError
@@ -163,7 +163,7 @@ cdef bint all_apart(const Places *here) except -1:
         add_span(spans, &n, at.w, at.bytes, True)
         if at.g != at.p and at.g != at.u and at.g != at.v and at.g != at.w:
             add_span(spans, &n, at.g, at.bytes, False)
-    if n > FEW:
+    if n > FEW_SPANS:
         qsort(spans, n, sizeof(Span), by_first)
     for i in range(n):
         last = spans[i].end & ~<size_t>1
@@ -181,7 +181,7 @@ cdef bint all_apart(const Places *here) except -1:
 cdef int begin(Places *here, Py_ssize_t count) except -1:
     here.count = count
     here.at = here.local
-    if count > LOCAL:
+    if count > LOCAL_ARRAYS:
         here.at = <Place *>malloc(count * sizeof(Place))
         if here.at == NULL:
             raise MemoryError
@@ -221,6 +221,6 @@ def takes_as_they_are(list params, list grads):
     """Whether an update of the parameters can read and write all these arrays in place: else it looks closer, or refuses."""
     cdef Places here
     begin(&here, len(params))
-    taken = gather(&here, CUT_AT, tuple(params), tuple(grads), None, None, None) and all_apart(&here)
+    taken = gather(&here, CUT_BYTES, tuple(params), tuple(grads), None, None, None) and all_apart(&here)
     release(&here)
     return taken

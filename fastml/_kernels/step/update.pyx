@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport fm_tally, fm_tally_sum, table_of
 from ..adaptive cimport Adam, Rms
-from ..updates cimport CHUNK, gain_squares, norm_of
+from ..updates cimport CHUNK_BYTES, gain_squares, norm_of
 from .card cimport Tile, View, at, ruler
 
 from .card import card
@@ -99,7 +99,7 @@ cdef struct Squares:
 cdef void squares_tile(const Squares *p, const Tile *t) noexcept nogil:
     """The columns of a tile are blocks."""
     cdef double *sums = <double *>at(&p.sums, t, 0, 0)
-    cdef Py_ssize_t block, start, length = CHUNK // t.size
+    cdef Py_ssize_t block, start, length = CHUNK_BYTES // t.size
     for block in range(t.lo, t.hi):
         start = block * length
         sums[block] = table_of(t.size).square_sum(at(&p.gradient, t, 0, start), min(length, p.elements - start))
@@ -161,4 +161,4 @@ clip_value = card(
 
 def blocks(Py_ssize_t elements, Py_ssize_t itemsize):
     """How many blocks an array has."""
-    return (elements * itemsize + CHUNK - 1) // CHUNK
+    return (elements * itemsize + CHUNK_BYTES - 1) // CHUNK_BYTES
