@@ -5,48 +5,32 @@ import numpy as np
 import fastml
 from fastml import reference
 
-from .bench_adam import SIXTY
-from .common import Case, Setup, assert_close, normal, shape_label, to_numpy
+from .common import Case, Setup, shape_label
+from .updates import SIXTY, Lists, moved
 
 LR, EPS = 1e-3, 1e-10
 
 
 def _adagrad_case(shapes, label, dtype="float32"):
     def setup():
-        params = [normal(shape, dtype, seed=2 * i) for i, shape in enumerate(shapes)]
-        grads = [normal(shape, dtype, seed=2 * i + 1) for i, shape in enumerate(shapes)]
+        lists = Lists(shapes, dtype)
 
         def fastml_():
-            p, s, step = [a.copy() for a in params], [np.zeros_like(a) for a in params], 0
+            p, s, step = lists.copies(), lists.zeros(), 0
 
             def call():
                 nonlocal step
                 step += 1
-                fastml.adagrad_step(p, grads, s, step, lr=LR, eps=EPS)
-                return p
-
-            return call
-
-        def torch_():
-            import torch
-
-            p = [torch.nn.Parameter(torch.from_numpy(a.copy())) for a in params]
-            for one, grad in zip(p, grads, strict=True):
-                one.grad = torch.from_numpy(grad.copy())
-            step = torch.optim.Adagrad(p, lr=LR, eps=EPS, fused=True).step
-
-            def call():
-                step()
+                fastml.adagrad_step(p, lists.grads, s, step, lr=LR, eps=EPS)
                 return p
 
             return call
 
         def numpy_():
-            p, s = [a.copy() for a in params], [np.zeros_like(a) for a in params]
-            work = [a.copy() for a in params]
+            p, s, work = lists.copies(), lists.zeros(), lists.copies()
 
             def call():
-                for param, grad, total, a in zip(p, grads, s, work, strict=True):
+                for param, grad, total, a in zip(p, lists.grads, s, work, strict=True):
                     np.multiply(grad, grad, out=a)
                     np.add(total, a, out=total)
                     np.sqrt(total, out=a)
@@ -58,18 +42,14 @@ def _adagrad_case(shapes, label, dtype="float32"):
 
             return call
 
-        def check(result, peer):
-            """The first step, from zero sums."""
-            for i in {0, len(params) - 1}:
-                p, g = (arrays[i].ravel()[-4096:].astype("float64") for arrays in (params, grads))
-                reference.adagrad_step([p], [g], [np.zeros_like(p)], 1, lr=LR, eps=EPS)
-                assert_close(to_numpy(result[i]).ravel()[-4096:], p, dtype, peer)
+        def first(p, g):
+            reference.adagrad_step([p], [g], [np.zeros_like(p)], 1, lr=LR, eps=EPS)
 
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_}, check)
+        torch_ = lists.torch("Adagrad", lr=LR, eps=EPS, fused=True)
+        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_}, lists.check(first))
 
     # Read parameter, gradient and sum; write parameter and sum.
-    nbytes = 5 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
-    return Case("adagrad_step", label, dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))
+    return Case("adagrad_step", label, dtype, setup, nbytes=moved(shapes, dtype, 5), peers=("torch", "numpy"))
 
 
 CASES = [

@@ -5,7 +5,7 @@ import numpy as np
 import fastml
 from fastml import reference
 
-from .common import Case, Setup, assert_close, normal, shape_label, to_numpy
+from .common import Case, Setup, assert_close, each_close, jax_call, normal, shape_label, to_numpy
 
 EPS, MOMENTUM = 1e-5, 0.1
 
@@ -57,23 +57,13 @@ def _forward_case(shape, dtype="float32"):
 
             return call
 
-        def jax_():
-            import jax
-
-            jnp = jax.numpy
-            arrays = [jnp.asarray(a) for a in (x, weight, bias, mean0, var0)]
-
-            @jax.jit
-            def kernel(x, weight, bias, running_mean, running_var):
-                mean = x.mean(axes)
-                var = x.var(axes)
-                inv_std = 1 / jnp.sqrt(var + EPS)
-                y = (x - mean.reshape(spread)) * (weight * inv_std).reshape(spread) + bias.reshape(spread)
-                running_mean += MOMENTUM * (mean - running_mean)
-                running_var += MOMENTUM * (var * (m / (m - 1)) - running_var)
-                return y, mean, inv_std, running_mean, running_var
-
-            return lambda: jax.block_until_ready(kernel(*arrays))
+        def jax_(jnp, x, weight, bias, running_mean, running_var):
+            mean, var = x.mean(axes), x.var(axes)
+            inv_std = 1 / jnp.sqrt(var + EPS)
+            y = (x - mean.reshape(spread)) * (weight * inv_std).reshape(spread) + bias.reshape(spread)
+            running_mean += MOMENTUM * (mean - running_mean)
+            running_var += MOMENTUM * (var * (m / (m - 1)) - running_var)
+            return y, mean, inv_std, running_mean, running_var
 
         expected = reference.batch_norm(x[:, some].astype("float64"), weight[some], bias[some], eps=EPS)
 
@@ -82,7 +72,8 @@ def _forward_case(shape, dtype="float32"):
             for name, got, want in zip(("mean", "inv_std"), result[1:], expected[1:], strict=False):
                 assert_close(to_numpy(got)[some], want, dtype, f"{peer} {name}")
 
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+        builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_}
+        return Setup(builders | {"jax": jax_call(jax_, x, weight, bias, mean0, var0)}, check)
 
     nbytes = 2 * int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case("batch_norm", shape_label(shape), dtype, setup, nbytes=nbytes)
@@ -124,20 +115,12 @@ def _backward_case(shape, dtype="float32"):
 
             return call
 
-        def jax_():
-            import jax
-
-            arrays = [jax.numpy.asarray(a) for a in (grad, x, weight, mean, inv_std)]
-
-            @jax.jit
-            def kernel(grad, x, weight, mean, inv_std):
-                xhat = (x - mean.reshape(spread)) * inv_std.reshape(spread)
-                dbias = grad.sum(axes)
-                dweight = (grad * xhat).sum(axes)
-                dx = grad - (dbias / m).reshape(spread) - xhat * (dweight / m).reshape(spread)
-                return dx * (weight * inv_std).reshape(spread), dweight, dbias
-
-            return lambda: jax.block_until_ready(kernel(*arrays))
+        def jax_(jnp, grad, x, weight, mean, inv_std):
+            xhat = (x - mean.reshape(spread)) * inv_std.reshape(spread)
+            dbias = grad.sum(axes)
+            dweight = (grad * xhat).sum(axes)
+            dx = grad - (dbias / m).reshape(spread) - xhat * (dweight / m).reshape(spread)
+            return dx * (weight * inv_std).reshape(spread), dweight, dbias
 
         expected = reference.batch_norm_backward(
             grad[:, some].astype("float64"), x[:, some].astype("float64"), weight[some], mean[some], inv_std[some]
@@ -148,7 +131,8 @@ def _backward_case(shape, dtype="float32"):
             for name, got, want in zip(("dweight", "dbias"), result[1:], expected[1:], strict=True):
                 assert_close(to_numpy(got)[some], want, dtype, f"{peer} {name}")
 
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+        builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_}
+        return Setup(builders | {"jax": jax_call(jax_, grad, x, weight, mean, inv_std)}, check)
 
     nbytes = 3 * int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case("batch_norm_backward", shape_label(shape), dtype, setup, nbytes=nbytes)
@@ -176,12 +160,8 @@ def _stats_case(shape, dtype="float32"):
 
         expected = reference.batch_norm_stats(x)
 
-        def check(result, peer):
-            assert result[0] == expected[0], f"{peer} count {result[0]}"
-            for name, got, want in zip(("mean", "m2"), result[1:], expected[1:], strict=True):
-                assert_close(to_numpy(got), want, dtype, f"{peer} {name}")
-
-        return Setup({"fastml": lambda: lambda: fastml.batch_norm_stats(x), "torch": torch_, "numpy": numpy_}, check)
+        builders = {"fastml": lambda: lambda: fastml.batch_norm_stats(x), "torch": torch_, "numpy": numpy_}
+        return Setup(builders, each_close(("count", "mean", "m2"), expected, dtype))
 
     nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case("batch_norm_stats", shape_label(shape), dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))

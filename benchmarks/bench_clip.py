@@ -8,8 +8,8 @@ import numpy as np
 import fastml
 from fastml import reference
 
-from .bench_adam import SIXTY
 from .common import Case, Setup, assert_close, normal, shape_label, to_numpy
+from .updates import SIXTY, moved, torch_parameters
 
 
 class _Bound:
@@ -35,9 +35,7 @@ def _clip_case(shapes, label, dtype="float32"):
         def torch_():
             import torch
 
-            p = [torch.nn.Parameter(torch.from_numpy(np.zeros_like(a))) for a in grads]
-            for one, grad in zip(p, grads, strict=True):
-                one.grad = torch.from_numpy(grad.copy())
+            p = torch_parameters(grads, grads)
             clip, bound = torch.nn.utils.clip_grad_norm_, _Bound()
             return lambda: (clip(p, bound()), p[-1].grad)
 
@@ -82,8 +80,7 @@ def _clip_case(shapes, label, dtype="float32"):
         return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
 
     # Read for the norm, read and write for the scaling.
-    nbytes = 3 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
-    return Case("clip_grad_norm", label, dtype, setup, nbytes=nbytes)
+    return Case("clip_grad_norm", label, dtype, setup, nbytes=moved(shapes, dtype, 3))
 
 
 def _value_case(shapes, label, dtype="float32"):
@@ -102,9 +99,7 @@ def _value_case(shapes, label, dtype="float32"):
         def torch_():
             import torch
 
-            p = [torch.nn.Parameter(torch.from_numpy(np.zeros_like(a))) for a in grads]
-            for one, grad in zip(p, grads, strict=True):
-                one.grad = torch.from_numpy(grad.copy())
+            p = torch_parameters(grads, grads)
 
             def call():
                 torch.nn.utils.clip_grad_value_(p, 0.5)
@@ -127,8 +122,7 @@ def _value_case(shapes, label, dtype="float32"):
 
         return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_}, check)
 
-    nbytes = 2 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
-    return Case("clip_grad_value", label, dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))
+    return Case("clip_grad_value", label, dtype, setup, nbytes=moved(shapes, dtype, 2), peers=("torch", "numpy"))
 
 
 def _unscale_case(shapes, label, dtype="float32"):
@@ -172,8 +166,7 @@ def _unscale_case(shapes, label, dtype="float32"):
 
         return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_}, check)
 
-    nbytes = 2 * sum(int(np.prod(shape)) for shape in shapes) * np.dtype(dtype).itemsize
-    return Case("unscale_grads", label, dtype, setup, nbytes=nbytes, peers=("torch", "numpy"))
+    return Case("unscale_grads", label, dtype, setup, nbytes=moved(shapes, dtype, 2), peers=("torch", "numpy"))
 
 
 CASES = [

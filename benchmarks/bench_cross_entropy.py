@@ -37,8 +37,7 @@ def _with_grad_case(shape, dtype="float32"):
             return call
 
         def numpy_():
-            d = np.empty_like(logits)
-            rows = np.arange(n)
+            d, rows = np.empty_like(logits), np.arange(n)
 
             def call():
                 np.subtract(logits, logits.max(1, keepdims=True), out=d)
@@ -94,8 +93,7 @@ def _loss_case(shape, dtype="float32"):
             return lambda: cross_entropy(x, t)
 
         def numpy_():
-            d = np.empty_like(logits)
-            rows = np.arange(n)
+            d, rows = np.empty_like(logits), np.arange(n)
 
             def call():
                 np.subtract(logits, logits.max(1, keepdims=True), out=d)

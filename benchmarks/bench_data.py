@@ -13,6 +13,23 @@ from .common import Case, Setup, to_numpy
 DATA_LOADER = "DataLoader"
 
 
+def _last_of(passes):
+    """The call that goes through all batches of a pass."""
+
+    def call():
+        for batch in passes:
+            last = batch
+        return last
+
+    return call
+
+
+def _loader(tensors, batch_size):
+    from torch.utils.data import DataLoader, TensorDataset
+
+    return DataLoader(TensorDataset(*tensors), batch_size=batch_size, shuffle=True)
+
+
 def _case(n, width, dtype, batch_size, loader="loop"):
     def setup():
         rng = np.random.default_rng(0)
@@ -20,36 +37,21 @@ def _case(n, width, dtype, batch_size, loader="loop"):
         y = np.arange(n)  # so that a batch tells which rows it should have
 
         def fastml_():
-            passes = data.batches(X, y, batch_size=batch_size, seed=0)
-
-            def call():
-                for batch in passes:
-                    last = batch
-                return last
-
-            return call
+            return _last_of(data.batches(X, y, batch_size=batch_size, seed=0))
 
         def torch_():
             import torch
 
             tensors = torch.from_numpy(X), torch.from_numpy(y)
             if loader == DATA_LOADER:
-                passes = torch.utils.data.DataLoader(
-                    torch.utils.data.TensorDataset(*tensors), batch_size=batch_size, shuffle=True
-                )
+                return _last_of(_loader(tensors, batch_size))
 
-                def call():
-                    for batch in passes:
-                        last = batch
-                    return last
-            else:
-
-                def call():
-                    order = torch.randperm(n)
-                    for start in range(0, n, batch_size):
-                        rows = order[start : start + batch_size]
-                        last = [tensor.index_select(0, rows) for tensor in tensors]
-                    return last
+            def call():
+                order = torch.randperm(n)
+                for start in range(0, n, batch_size):
+                    rows = order[start : start + batch_size]
+                    last = [tensor.index_select(0, rows) for tensor in tensors]
+                return last
 
             return call
 

@@ -5,7 +5,7 @@ import numpy as np
 import fastml
 from fastml import reference
 
-from .common import Case, Setup, assert_close, normal, shape_label, to_numpy
+from .common import Case, Setup, each_close, jax_call, normal, shape_label
 
 EPS = 1e-5
 
@@ -64,28 +64,16 @@ def _forward_case(shape, groups, dtype="float32"):
 
             return call
 
-        def jax_():
-            import jax
-
-            arrays = [jax.numpy.asarray(a) for a in (x, weight, bias)]
-
-            @jax.jit
-            def kernel(x, weight, bias):
-                rows = x.reshape(by_group)
-                mean = rows.mean(2, keepdims=True)
-                inv_std = 1 / jax.numpy.sqrt(rows.var(2, keepdims=True) + EPS)
-                y = ((rows - mean) * inv_std).reshape(shape) * weight.reshape(spread) + bias.reshape(spread)
-                return y, mean[..., 0], inv_std[..., 0]
-
-            return lambda: jax.block_until_ready(kernel(*arrays))
+        def jax_(jnp, x, weight, bias):
+            rows = x.reshape(by_group)
+            mean = rows.mean(2, keepdims=True)
+            inv_std = 1 / jnp.sqrt(rows.var(2, keepdims=True) + EPS)
+            y = ((rows - mean) * inv_std).reshape(shape) * weight.reshape(spread) + bias.reshape(spread)
+            return y, mean[..., 0], inv_std[..., 0]
 
         expected = reference.group_norm(x[:2].astype("float64"), groups, weight, bias, eps=EPS)
-
-        def check(result, peer):
-            for name, got, want in zip(("y", "mean", "inv_std"), result, expected, strict=True):
-                assert_close(to_numpy(got)[:2], want, dtype, f"{peer} {name}")
-
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+        builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_call(jax_, x, weight, bias)}
+        return Setup(builders, each_close(("y", "mean", "inv_std"), expected, dtype, slice(2)))
 
     nbytes = 2 * int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case(_op(shape, groups), _label(shape, groups), dtype, setup, nbytes=nbytes)
@@ -130,31 +118,19 @@ def _backward_case(shape, groups, dtype="float32"):
 
             return call
 
-        def jax_():
-            import jax
-
-            arrays = [jax.numpy.asarray(a) for a in (grad, x, weight, mean, inv_std)]
-
-            @jax.jit
-            def kernel(grad, x, weight, mean, inv_std):
-                xhat = (x.reshape(by_group) - mean[..., None]) * inv_std[..., None]
-                dbias = grad.sum(_sum_axes(shape))
-                dweight = (grad * xhat.reshape(shape)).sum(_sum_axes(shape))
-                g = (grad * weight.reshape(spread)).reshape(by_group)
-                slope = (g * xhat).mean(2, keepdims=True)
-                dx = (g - g.mean(2, keepdims=True) - xhat * slope) * inv_std[..., None]
-                return dx.reshape(shape), dweight, dbias
-
-            return lambda: jax.block_until_ready(kernel(*arrays))
+        def jax_(jnp, grad, x, weight, mean, inv_std):
+            xhat = (x.reshape(by_group) - mean[..., None]) * inv_std[..., None]
+            dbias = grad.sum(_sum_axes(shape))
+            dweight = (grad * xhat.reshape(shape)).sum(_sum_axes(shape))
+            g = (grad * weight.reshape(spread)).reshape(by_group)
+            slope = (g * xhat).mean(2, keepdims=True)
+            dx = (g - g.mean(2, keepdims=True) - xhat * slope) * inv_std[..., None]
+            return dx.reshape(shape), dweight, dbias
 
         arrays = (grad.astype("float64"), x.astype("float64"), groups, weight, mean, inv_std)
-        expected = reference.group_norm_backward(*arrays)
-
-        def check(result, peer):
-            for name, got, want in zip(("dx", "dweight", "dbias"), result, expected, strict=True):
-                assert_close(to_numpy(got), want, dtype, f"{peer} {name}")
-
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+        check = each_close(("dx", "dweight", "dbias"), reference.group_norm_backward(*arrays), dtype)
+        builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_}
+        return Setup(builders | {"jax": jax_call(jax_, grad, x, weight, mean, inv_std)}, check)
 
     nbytes = 3 * int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case(f"{_op(shape, groups)}_backward", _label(shape, groups), dtype, setup, nbytes=nbytes)

@@ -5,7 +5,7 @@ import numpy as np
 import fastml
 from fastml import reference
 
-from .common import Case, Setup, assert_close, normal, sample_rows, shape_label, to_numpy
+from .common import Case, Setup, each_close, jax_call, normal, sample_rows, shape_label
 
 EPS = 1e-5
 
@@ -45,28 +45,15 @@ def _forward_case(shape, dtype="float32"):
 
             return call
 
-        def jax_():
-            import jax
-
-            jnp = jax.numpy
-            arrays = [jnp.asarray(a) for a in (x, weight, bias)]
-
-            @jax.jit
-            def kernel(x, weight, bias):
-                mean = x.mean(1, keepdims=True)
-                inv_std = 1 / jnp.sqrt(x.var(1, keepdims=True) + EPS)
-                return (x - mean) * inv_std * weight + bias, mean, inv_std
-
-            return lambda: jax.block_until_ready(kernel(*arrays))
+        def jax_(jnp, x, weight, bias):
+            mean = x.mean(1, keepdims=True)
+            inv_std = 1 / jnp.sqrt(x.var(1, keepdims=True) + EPS)
+            return (x - mean) * inv_std * weight + bias, mean, inv_std
 
         some = sample_rows(shape[0])
         expected = reference.layer_norm(x[some].astype("float64"), weight, bias, eps=EPS)
-
-        def check(result, peer):
-            for name, got, want in zip(("y", "mean", "inv_std"), result, expected, strict=True):
-                assert_close(to_numpy(got)[some], want, dtype, f"{peer} {name}")
-
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+        builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_call(jax_, x, weight, bias)}
+        return Setup(builders, each_close(("y", "mean", "inv_std"), expected, dtype, some))
 
     nbytes = 2 * int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case("layer_norm", shape_label(shape), dtype, setup, nbytes=nbytes)
@@ -108,27 +95,16 @@ def _backward_case(shape, dtype="float32"):
 
             return call
 
-        def jax_():
-            import jax
+        def jax_(jnp, grad, x, weight, mean, inv_std):
+            xhat = (x - mean) * inv_std
+            g = grad * weight
+            dx = (g - g.mean(1, keepdims=True) - xhat * (g * xhat).mean(1, keepdims=True)) * inv_std
+            return dx, (grad * xhat).sum(0), grad.sum(0)
 
-            arrays = [jax.numpy.asarray(a) for a in (grad, x, weight, mean, inv_std)]
-
-            @jax.jit
-            def kernel(grad, x, weight, mean, inv_std):
-                xhat = (x - mean) * inv_std
-                g = grad * weight
-                dx = (g - g.mean(1, keepdims=True) - xhat * (g * xhat).mean(1, keepdims=True)) * inv_std
-                return dx, (grad * xhat).sum(0), grad.sum(0)
-
-            return lambda: jax.block_until_ready(kernel(*arrays))
-
-        expected = reference.layer_norm_backward(*(a.astype("float64") for a in (grad, x, weight, mean, inv_std)))
-
-        def check(result, peer):
-            for name, got, want in zip(("dx", "dweight", "dbias"), result, expected, strict=True):
-                assert_close(got, want, dtype, f"{peer} {name}")
-
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+        arrays = (grad, x, weight, mean, inv_std)
+        expected = reference.layer_norm_backward(*(a.astype("float64") for a in arrays))
+        builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_call(jax_, *arrays)}
+        return Setup(builders, each_close(("dx", "dweight", "dbias"), expected, dtype))
 
     nbytes = 3 * int(np.prod(shape)) * np.dtype(dtype).itemsize
     return Case("layer_norm_backward", shape_label(shape), dtype, setup, nbytes=nbytes)

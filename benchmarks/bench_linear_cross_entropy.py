@@ -6,7 +6,7 @@ import numpy as np
 import fastml
 from fastml import reference
 
-from .common import Case, Setup, assert_close, normal, shape_label
+from .common import Case, Setup, each_close, normal, shape_label
 
 
 def _expected(x, weight, target):
@@ -25,6 +25,24 @@ def _expected(x, weight, target):
         totals[3] += part[3]
     loss, dx, dweight, dbias = totals
     return [value / len(x) for value in (loss, np.concatenate(dx), dweight, dbias)]
+
+
+def _numpy(x, weight, bias, target):
+    d, rows = np.empty((len(x), len(weight)), x.dtype), np.arange(len(x))
+
+    def call():
+        np.matmul(x, weight.T, out=d)
+        np.add(d, bias, out=d)
+        np.subtract(d, d.max(1, keepdims=True), out=d)
+        picked = d[rows, target]
+        np.exp(d, out=d)
+        total = d.sum(1)
+        loss = np.mean(np.log(total) - picked)
+        np.multiply(d, (1 / (len(x) * total))[:, None], out=d)
+        d[rows, target] -= 1 / len(x)
+        return loss, d @ weight, d.T @ x, d.sum(0)
+
+    return call
 
 
 def _case(samples, features, classes, dtype="float32"):
@@ -47,24 +65,6 @@ def _case(samples, features, classes, dtype="float32"):
 
             return call
 
-        def numpy_():
-            d = np.empty((samples, classes), dtype)
-            rows = np.arange(samples)
-
-            def call():
-                np.matmul(x, weight.T, out=d)
-                np.add(d, bias, out=d)
-                np.subtract(d, d.max(1, keepdims=True), out=d)
-                picked = d[rows, target]
-                np.exp(d, out=d)
-                total = d.sum(1)
-                loss = np.mean(np.log(total) - picked)
-                np.multiply(d, (1 / (samples * total))[:, None], out=d)
-                d[rows, target] -= 1 / samples
-                return loss, d @ weight, d.T @ x, d.sum(0)
-
-            return call
-
         def jax_():
             import jax
 
@@ -84,12 +84,8 @@ def _case(samples, features, classes, dtype="float32"):
             return call
 
         expected = _expected(x, weight.astype("float64"), target)
-
-        def check(result, peer):
-            for name, got, want in zip(("loss", "dx", "dweight", "dbias"), result, expected, strict=True):
-                assert_close(got, want, dtype, f"{peer} {name}")
-
-        return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
+        builders = {"fastml": fastml_, "torch": torch_, "numpy": lambda: _numpy(x, weight, bias, target), "jax": jax_}
+        return Setup(builders, each_close(("loss", "dx", "dweight", "dbias"), expected, dtype))
 
     shape = shape_label((samples, features, classes))
     flops = 6 * samples * features * classes

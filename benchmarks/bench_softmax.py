@@ -8,6 +8,22 @@ from fastml import reference
 from .common import Case, Setup, assert_close, normal, sample_rows, shape_label, to_numpy
 
 
+def _numpy(op, x, axis):
+    out, work = np.empty_like(x), np.empty_like(x)
+
+    def softmax():
+        np.subtract(x, x.max(axis, keepdims=True), out=out)
+        np.exp(out, out=out)
+        return np.divide(out, out.sum(axis, keepdims=True), out=out)
+
+    def log_softmax():
+        np.subtract(x, x.max(axis, keepdims=True), out=out)
+        np.exp(out, out=work)
+        return np.subtract(out, np.log(work.sum(axis, keepdims=True)), out=out)
+
+    return softmax if op == "softmax" else log_softmax
+
+
 def _forward_case(op, shape, axis=-1, dtype="float32"):
     def setup():
         x = normal(shape, dtype, scale=5, shift=100)
@@ -24,22 +40,6 @@ def _forward_case(op, shape, axis=-1, dtype="float32"):
             out = torch.empty_like(t)
             kernel = getattr(torch, op)
             return lambda: kernel(t, axis, out=out)
-
-        def numpy_():
-            out = np.empty_like(x)
-            work = np.empty_like(x)
-
-            def softmax():
-                np.subtract(x, x.max(axis, keepdims=True), out=out)
-                np.exp(out, out=out)
-                return np.divide(out, out.sum(axis, keepdims=True), out=out)
-
-            def log_softmax():
-                np.subtract(x, x.max(axis, keepdims=True), out=out)
-                np.exp(out, out=work)
-                return np.subtract(out, np.log(work.sum(axis, keepdims=True)), out=out)
-
-            return softmax if op == "softmax" else log_softmax
 
         def scipy_():
             import scipy.special
@@ -65,7 +65,8 @@ def _forward_case(op, shape, axis=-1, dtype="float32"):
         def check(result, peer):
             assert_close(to_numpy(result)[rows], expected, dtype, peer)
 
-        builders = {"fastml": fastml_, "torch": torch_, "numpy": numpy_, "scipy": scipy_, "jax": jax_}
+        builders = {"fastml": fastml_, "torch": torch_, "scipy": scipy_, "jax": jax_}
+        builders["numpy"] = lambda: _numpy(op, x, axis)
         return Setup(builders | ({"sklearn": sklearn_} if "sklearn" in peers else {}), check)
 
     label = shape_label(shape) + ("" if axis == -1 else f" axis {axis}")

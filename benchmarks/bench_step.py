@@ -177,6 +177,7 @@ def _jax(net, p):
 
 
 def _numpy(net, p):
+    """Long because forward, loss, backward and update are one step over the same buffers."""
     x, y = net.data()
     batch, last = net.batch, len(net.sizes) - 2
     rng, rows = np.random.default_rng(0), np.arange(net.batch)

@@ -13,6 +13,7 @@ import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -125,6 +126,28 @@ def assert_close(result: Any, expected: Any, dtype: str, what: str) -> None:
     bound = TOLERANCE[dtype] * float(np.max(np.abs(expected)))
     if not error <= bound:
         raise AssertionError(f"{what}: differs from the reference by {error:.3g}, allowed {bound:.3g}")
+
+
+def each_close(names: tuple[str, ...], expected: Any, dtype: str, rows: Any = ...) -> Callable[[Any, str], None]:
+    """The check of several results, each in these rows, by what they are called."""
+
+    def check(result: Any, peer: str) -> None:
+        for name, got, want in zip(names, result, expected, strict=True):
+            assert_close(to_numpy(got)[rows], want, dtype, f"{peer} {name}")
+
+    return check
+
+
+def jax_call(function: Callable[..., Any], *arrays: np.ndarray) -> Callable[[], Callable[[], Any]]:
+    """The builder of function(jax.numpy, *arrays), compiled."""
+
+    def build() -> Callable[[], Any]:
+        import jax
+
+        kernel, given = jax.jit(partial(function, jax.numpy)), [jax.numpy.asarray(a) for a in arrays]
+        return lambda: jax.block_until_ready(kernel(*given))
+
+    return build
 
 
 def calls_per_sample(call: Callable[[], Any], at_least: float = 1e-3) -> int:
