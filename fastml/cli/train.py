@@ -74,7 +74,14 @@ def add_parser(subparsers):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    group = parser.add_argument_group("data")
+    _add_data(parser.add_argument_group("data"))
+    _add_model(parser.add_argument_group("model"))
+    _add_training(parser.add_argument_group("training"))
+    _add_output(parser.add_argument_group("output"))
+    parser.set_defaults(func=_train)
+
+
+def _add_data(group):
     group.add_argument(
         "data",
         nargs="?",
@@ -108,25 +115,30 @@ def add_parser(subparsers):
         "is an index and all the other cells of that row are numbers)",
     )
 
-    def add(group, name, type, metavar, text):
-        attribute = name[2:].replace("-", "_")
-        shown = [
-            (f"{source}: " if source else "default: ") + _shown(defaults[attribute])
-            for source, defaults in sources.DEFAULTS.items()
-            if attribute in defaults
-        ]
-        group.add_argument(name, type=type, metavar=metavar, help=f"{text} ({'; '.join(shown)})")
 
-    group = parser.add_argument_group("model")
-    add(group, "--layers", options.layers, "N,N", "widths of the hidden layers")
-    add(group, "--dropout", options.real(0, 1), "P", "probability of dropping a hidden value")
-    group = parser.add_argument_group("training")
-    add(group, "--epochs", options.integer(1), "N", "passes over the training part")
-    add(group, "--batch-size", options.integer(2), "N", "rows in a step")
-    add(group, "--learning-rate", options.real(0, open_low=True), "LR", "learning rate at the start")
-    add(group, "--momentum", options.real(0, 1), "M", "momentum of SGD")
-    add(group, "--weight-decay", options.real(0), "W", "L2 penalty of SGD")
-    add(group, "--label-smoothing", options.real(0, 1), "S", "share of a label spread over all classes")
+def _add(group, name, type, metavar, text):
+    """An option whose default depends on the data."""
+    attribute = name[2:].replace("-", "_")
+    shown = [
+        (f"{source}: " if source else "default: ") + _shown(defaults[attribute])
+        for source, defaults in sources.DEFAULTS.items()
+        if attribute in defaults
+    ]
+    group.add_argument(name, type=type, metavar=metavar, help=f"{text} ({'; '.join(shown)})")
+
+
+def _add_model(group):
+    _add(group, "--layers", options.layers, "N,N", "widths of the hidden layers")
+    _add(group, "--dropout", options.real(0, 1), "P", "probability of dropping a hidden value")
+
+
+def _add_training(group):
+    _add(group, "--epochs", options.integer(1), "N", "passes over the training part")
+    _add(group, "--batch-size", options.integer(2), "N", "rows in a step")
+    _add(group, "--learning-rate", options.real(0, open_low=True), "LR", "learning rate at the start")
+    _add(group, "--momentum", options.real(0, 1), "M", "momentum of SGD")
+    _add(group, "--weight-decay", options.real(0), "W", "L2 penalty of SGD")
+    _add(group, "--label-smoothing", options.real(0, 1), "S", "share of a label spread over all classes")
     group.add_argument(
         "--seed",
         type=options.integer(0, 2**32 - 1),
@@ -137,7 +149,9 @@ def add_parser(subparsers):
     group.add_argument(
         "--threads", type=options.integer(1, 1024), metavar="N", help="threads (default: see 'fastml info')"
     )
-    group = parser.add_argument_group("output")
+
+
+def _add_output(group):
     group.add_argument("--save", metavar="FILE", help="write the model to FILE (.safetensors)")
     group.add_argument(
         "--plots",
@@ -159,7 +173,6 @@ def add_parser(subparsers):
         help="go on from the --checkpoint, if it is there: to the same bits as without a stop",
     )
     group.add_argument("--quiet", action="store_true", help="no progress, only the results")
-    parser.set_defaults(func=_train)
 
 
 def _shown(default):

@@ -136,30 +136,10 @@ class BaseMLP(BaseEstimator, ABC):
         batch_size = _batch_size(o.batch_size, X.shape[0])
         if o.batch_norm and batch_size == 1:
             raise ValueError("batch_norm=True needs at least two rows, not 1")
-        loss, scale, shown = self._loss()
-        solver = self._optimizer
-        if solver is None or not once or solver.kind != o.solver:
-            solver = self._optimizer = Solver(self._model, o, scale)
-            self._steps = {}
-        solver.set_options(o)
-        # Calls of partial_fit share one program.
-        weighted = weight is not None
-        if weighted not in self._steps:
-            loss_fn = WeightedLoss(loss) if weighted else loss()
-            self._steps[weighted] = compile_step(self._model, loss_fn, solver.optimizer)
-        step = self._steps[weighted]
+        solver, step, shown = self._program(o, weight is not None, once)
         # A batch of one row has no variance to normalise by: that row waits for another epoch.
         rows = Rows(X, target, weight, batch_size, 2 if o.batch_norm else 1, o.shuffle, rng)
-        # One of the two is watched; a fit that goes on may watch the other. Losses are compared from call to call,
-        # scores are not: another fit holds out other rows.
-        if held_out is None:
-            if self.best_loss_ is None:
-                self.best_loss_, self._plateau = math.inf, Plateau()
-            self.validation_scores_ = self.best_validation_score_ = None
-        else:
-            self.validation_scores_ = list(self.validation_scores_ or [])
-            self.best_loss_, self.best_validation_score_, self._plateau = None, -math.inf, Plateau()
-        plateau = self._plateau
+        self._watch(held_out)
         self.loss_curve_ = list(self.loss_curve_)
         best = None
         epochs = 1 if once else o.max_iter
@@ -189,22 +169,9 @@ class BaseMLP(BaseEstimator, ABC):
                     self.loss_curve_.append(loss)
                     self.n_iter_ += 1
                     total = seen = 0
-                    figures = [f"loss {loss:.4f}"]
-                    if held_out is None:
-                        plateau.add(loss, o.tol)
-                        self.best_loss_ = min(self.best_loss_, loss)
-                    else:
-                        score = self._score_outputs(network.outputs(self._model, held_out[0]), *held_out[1:])
-                        self._model.train()
-                        self.validation_scores_.append(score)
-                        figures.append(f"validation score {score:.4f}")
-                        if plateau.add(-score, o.tol):
-                            best = self._model.state_dict()
-                            self.best_validation_score_ = score
-                    stop = plateau.reached(o.n_iter_no_change)
-                    if stop and solver.lower_rate():
-                        stop = False
-                        plateau.begin_anew()
+                    figures, better = self._judge(loss, held_out, o.tol)
+                    best = better or best
+                    stop = self._stops(o.n_iter_no_change, solver)
                     progress.end_epoch(epoch, *figures, last=stop)
                     if stop:
                         break
@@ -225,6 +192,57 @@ class BaseMLP(BaseEstimator, ABC):
             self._model.eval()
             if not once:
                 self._steps = {}
+
+    def _program(self, o, weighted, once):
+        """The solver and the compiled step, which the calls of partial_fit share, and what the loss is shown times."""
+        loss, scale, shown = self._loss()
+        solver = self._optimizer
+        if solver is None or not once or solver.kind != o.solver:
+            solver = self._optimizer = Solver(self._model, o, scale)
+            self._steps = {}
+        solver.set_options(o)
+        if weighted not in self._steps:
+            loss_fn = WeightedLoss(loss) if weighted else loss()
+            self._steps[weighted] = compile_step(self._model, loss_fn, solver.optimizer)
+        return solver, self._steps[weighted], shown
+
+    def _watch(self, held_out):
+        """Begin to watch the loss or the validation score; a fit that goes on may watch the other.
+
+        Losses are compared from call to call. Scores are not: another fit holds out other rows.
+        """
+        if held_out is None:
+            if self.best_loss_ is None:
+                self.best_loss_, self._plateau = math.inf, Plateau()
+            self.validation_scores_ = self.best_validation_score_ = None
+        else:
+            self.validation_scores_ = list(self.validation_scores_ or [])
+            self.best_loss_, self.best_validation_score_, self._plateau = None, -math.inf, Plateau()
+
+    def _judge(self, loss, held_out, tol):
+        """The figures of an epoch to print, and the model's state where its validation score is the best so far."""
+        figures = [f"loss {loss:.4f}"]
+        if held_out is None:
+            self._plateau.add(loss, tol)
+            self.best_loss_ = min(self.best_loss_, loss)
+            return figures, None
+        score = self._score_outputs(network.outputs(self._model, held_out[0]), *held_out[1:])
+        self._model.train()
+        self.validation_scores_.append(score)
+        figures.append(f"validation score {score:.4f}")
+        if not self._plateau.add(-score, tol):
+            return figures, None
+        best, self.best_validation_score_ = self._model.state_dict(), score
+        return figures, best
+
+    def _stops(self, patience, solver):
+        """Whether so many epochs have brought nothing better; a rate that can be lowered begins the count anew."""
+        if not self._plateau.reached(patience):
+            return False
+        if not solver.lower_rate():
+            return True
+        self._plateau.begin_anew()
+        return False
 
     def __getstate__(self):
         # A program belongs to the memory it was made for.

@@ -34,6 +34,22 @@ def _check_labels(target, shape, classes, ignore_index, name):
     return np.where(counted, target, 0).astype(np.int64), counted
 
 
+def _check_target(target, logits, axis, ignore_index, name):
+    """Return the labels or None, the probabilities or None, classes last, and the mask of the samples that count."""
+    labels = as_array(target, "target")
+    samples = logits.shape[:axis] + logits.shape[axis + 1 :]
+    if labels.dtype.kind in "iu":
+        labels, counted = _check_labels(labels, samples, logits.shape[axis], ignore_index, name)
+        return labels, None, counted
+    if labels.dtype.kind != "f":
+        raise TypeError(f"target must be integers or floating point, got dtype {labels.dtype}")
+    probabilities, _ = as_float64(target, "target")
+    if ignore_index is not None:
+        raise ValueError("ignore_index needs integer targets, got class probabilities")
+    check_same_shape(probabilities, "target", logits, name)
+    return None, np.ascontiguousarray(np.moveaxis(probabilities, axis, -1)), np.ones(samples, bool)
+
+
 def loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, z_loss, reduction, out, name="logits"):
     """Return the loss and its gradient; where the first argument goes by the name of "log_probs", of those."""
     logits64, dtype = as_float64(logits, name)
@@ -51,20 +67,7 @@ def loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, z
     ):
         raise TypeError(f"ignore_index must be an integer or None, got {ignore_index!r}")
     w = np.ones(classes) if weight is None else as_vector(weight, "weight", classes)
-
-    labels = as_array(target, "target")
-    hard = labels.dtype.kind in "iu"
-    if hard:
-        labels, counted = _check_labels(labels, z.shape[:-1], classes, ignore_index, name)
-    elif labels.dtype.kind == "f":
-        target64, _ = as_float64(target, "target")
-        if ignore_index is not None:
-            raise ValueError("ignore_index needs integer targets, got class probabilities")
-        check_same_shape(target64, "target", logits64, name)
-        q = np.ascontiguousarray(np.moveaxis(target64, axis, -1))
-        counted = np.ones(z.shape[:-1], bool)
-    else:
-        raise TypeError(f"target must be integers or floating point, got dtype {labels.dtype}")
+    labels, q, counted = _check_target(target, logits64, axis, ignore_index, name)
     check_out(out, logits64.shape, dtype, target=target, weight=weight, **{name: logits})
 
     with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
@@ -75,7 +78,7 @@ def loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, z
         if name == "log_probs":
             log_p, p = z, np.zeros(z.shape)
         count = np.ones(z.shape[:-1])  # what a sample counts in the mean
-        if hard:
+        if labels is not None:
             one_hot = np.arange(classes) == labels[..., None]
             q = w * (1 - smoothing) * one_hot + w * smoothing / max(classes, 1)
             # Only the label's own term is read, so that 0 * inf of the other classes does not arise.
