@@ -7,7 +7,6 @@ import numpy as np
 from .._check import choice, nonzero, number
 from .._kernels import activations as _kernel
 from .._kernels.step import elementwise as tiles
-from .._kernels.step import linear as linear_tiles
 from ..ops import activations as ops
 from ..ops import activations_smooth as smooth_ops
 from ._reuse import Results
@@ -41,15 +40,10 @@ class ReLU(Module):
 
     def lower(self, plan, x, name):
         y = plan.over(x)
-        if y is x and x.made_by is not None and x.made_by.kernel is linear_tiles.linear:
-            x.made_by.arguments.set(relu=1)
-        else:
-            plan.emit(tiles.relu, y=y, x=x)
-        y.gate = y.kept = True
+        plan.emit(tiles.relu, y=y, x=x)
+        plan.keep(y)
 
         def backward(dy, wanted):
-            if dy.gate:  # a dropout behind it has done it already
-                return dy
             plan.emit(tiles.relu_backward, dx=dy, dy=dy, y=y, scale=1.0)
             return dy
 

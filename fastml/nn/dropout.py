@@ -109,17 +109,11 @@ class Dropout(_Dropping):
     def lower(self, plan, x, name):
         if self.p == 0:
             return x, lambda dy, wanted: dy
-        gate = x.gate
-        y, numbers = plan.over(x, adds_zeros=True), self._drawn(plan, x.cols)
+        y, numbers = plan.over(x), self._drawn(plan, x.cols)
         plan.emit(tiles.dropout, y=y, x=x, **numbers)
-        y.gate = y.kept = gate
 
         def backward(dy, wanted):
-            if gate:  # dropped or not above zero: either way no gradient, and no mask to draw again
-                plan.emit(tiles.relu_backward, dx=dy, dy=dy, y=y, scale=numbers["scale"])
-                dy.gate = True
-            else:
-                plan.emit(tiles.dropout, y=dy, x=dy, **numbers)
+            plan.emit(tiles.dropout, y=dy, x=dy, **numbers)
             return dy
 
         return y, backward

@@ -6,96 +6,20 @@ needs whole; all others it touches only within its own rows or columns. schedule
 """
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from .._check import shown
 from .._kernels.step import update as tiles
 from .._kernels.step.caller import facts
-from .._kernels.step.card import Arguments
+from .fuse import fuse
+from .stage import Matrix, Spacing, Stage
 
 #: SGD's options by which a sum gains a gradient: a step of rate 1 along -g, as nn.module.added takes it.
 ADDED = tiles.sgd_options(1, 0, 1, 0, -1, False)
 
 #: In the place of an array that every step brings along.
 GIVEN = object()
-
-
-@dataclass(slots=True)
-class Spacing:
-    """How the rows of a matrix of the batch lie: matrices that one kernel reads with one stride share it."""
-
-    dense: bool = False  # one row after the other, without a gap
-
-
-@dataclass(eq=False, slots=True)
-class Matrix:
-    """One operand: of the batch (``rows`` is None) or of a fixed number of rows, in the step's own memory or in an
-    array outside (``array``)."""
-
-    index: int
-    name: str
-    rows: int | None
-    cols: int
-    itemsize: int
-    array: object = None
-    spacing: Spacing = field(default_factory=Spacing)
-    shape: tuple = ()  # of a sample, as the layer that comes next sees it
-    kept: bool = False  # backward needs it: nothing may be written over it
-    gate: bool = False  # where it is zero, its gradient is zero
-    result: bool = False  # read after the step
-    made_by: object = None  # the stage that writes it last
-
-    @property
-    def row(self):
-        """Elements from one row to the next: rows start on cache lines, never a power of two of them apart."""
-        per_line = 64 // self.itemsize
-        if self.rows is not None or self.spacing.dense or self.cols < per_line:
-            return self.cols
-        lines = -(-self.cols // per_line)
-        return (lines + (lines % 8 == 0)) * per_line
-
-    def __repr__(self):
-        return self.name
-
-
-@dataclass(eq=False, slots=True)
-class Stage:
-    """One kernel with its operands by name, and the numbers that are known when it is written down. The other fields
-    are :meth:`Plan.emit`'s."""
-
-    kernel: object
-    operands: dict
-    numbers: dict
-    cols: int
-    cuts: tuple
-    flops: int
-    multiple: int
-    scratch: object
-    arguments: Arguments = field(init=False)
-    touched: list = field(init=False)
-    whole: dict = field(init=False)
-
-    def __post_init__(self):
-        """``touched``: the operands, each with whether it is written; ``whole``: those that a tile of each possible cut
-        needs whole."""
-        self.arguments = Arguments(self.kernel)
-        self.arguments.set(**self.numbers)
-        written = {id(self.operands[name]) for name in self.kernel.outs}
-        operands = {id(m): m for m in self.operands.values() if m is not None}
-        self.touched = [(m, i in written) for i, m in operands.items()]
-        self.whole = {cut: [self.operands[name] for name in self.kernel.cuts[cut]] for cut in self.cuts}
-
-    def __repr__(self):
-        kernel = self.kernel
-        there = {name: matrix for name, matrix in self.operands.items() if matrix is not None}
-        given = {**{name: there[name] for name in kernel.ins if name in there}, **self.numbers}
-        shown = ", ".join(
-            f"{name}={value!r}" for name, value in given.items() if isinstance(value, (Matrix, int, float))
-        )
-        outs = [name if name in kernel.ins else f"{name}={there[name]!r}" for name in kernel.outs if name in there]
-        return f"{kernel.name}({shown}) → {', '.join(outs)}"
 
 
 class Plan:
@@ -141,13 +65,9 @@ class Plan:
         """A matrix of the batch whose rows lie as those of x."""
         return self.activation(x.cols, x.spacing, x.shape)
 
-    def over(self, x, adds_zeros=False):
-        """Where the result of an element-wise layer goes: over x if nobody needs that any more.
-
-        ``adds_zeros``: the result is zero where x is, so a gate may be overwritten too.
-        """
-        free = not x.kept or (adds_zeros and x.gate)
-        return x if free and x.array is None else self.like(x)
+    def over(self, x):
+        """Where the result of an element-wise layer goes: over x if nobody needs that any more."""
+        return self.like(x) if x.kept or x.array is not None else x
 
     def gradient(self, x):
         """The gradient of x, in memory of its own."""
@@ -188,13 +108,14 @@ class Plan:
         return tuple(m.index for m in self.matrices if m.array is GIVEN)
 
     def close(self):
-        """Refuse arrays that are read-only where they are written, and those that share memory.
+        """Fuse the stages, and refuse arrays that are read-only where they are written, and those that share memory.
 
         ``bound``: all arrays outside, as (array, name, whether it is written).
         """
         for close in self.closing:
             close()
-        written = {m.index for stage in self.stages for m, writes in stage.touched if writes}
+        self.stages = fuse(self.stages)
+        written = {m.index for stage in self.stages for m, writes in stage.touched.items() if writes}
         outside = [m for m in self.matrices if m.array is not None and m.array is not GIVEN]
         self.bound = [*((m.array, m.name, m.index in written) for m in outside), *self.beside]
         spans = []
@@ -288,27 +209,28 @@ class Plan:
         """Add a stage; returns its Arguments.
 
         ``given``: all that the kernel's card names; a number may be a Live. ``cols``: how many columns there are to
-        cut, those of the first output unless given. ``cuts``: which of the card's, all unless given. ``multiple``: a tile of
-        rows holds a multiple of so many. ``flops``: for the whole batch. ``scratch``: bytes that a tile needs, or a
-        function of its width.
+        cut, those of the first output unless given. ``cuts``: which of the card's, all unless given. ``multiple``: a
+        tile of rows holds a multiple of so many. ``flops``: for the whole batch. ``scratch``: bytes that a tile needs,
+        or a function of its width.
         """
         if given.keys() != kernel.names:
             raise TypeError(_difference(kernel, given))
         operands = {name: given.pop(name) for name in kernel.operands}
-        for name, matrix in operands.items():
-            if not isinstance(matrix, Matrix) and not (matrix is None and name in kernel.optional):
-                raise TypeError(f"{name} of {kernel.name} must be a matrix of the plan, not {shown(matrix)}")
+        if set(map(type, operands.values())) != {Matrix}:
+            _check_operands(kernel, operands)
         if cols is None:
             first = operands[kernel.outs[0]]
             cols = first.cols if first.rows is None else first.rows
-        stage = Stage(
-            kernel, operands, given, cols, tuple(kernel.cuts) if cuts is None else cuts, flops, multiple, scratch
-        )
+        stage = Stage(kernel, operands, given, cols, cuts or kernel.cuts, flops, multiple, scratch)
         self.stages.append(stage)
-        for m, written in stage.touched:
-            if written:
-                m.made_by, m.gate = stage, False
         return stage.arguments
+
+
+def _check_operands(kernel, operands):
+    """None is for those that a stage does not have."""
+    for name, matrix in operands.items():
+        if not isinstance(matrix, Matrix) and not (matrix is None and name in kernel.optional):
+            raise TypeError(f"{name} of {kernel.name} must be a matrix of the plan, not {shown(matrix)}")
 
 
 def _difference(kernel, given):

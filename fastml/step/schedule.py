@@ -21,20 +21,18 @@ PER_BYTE = 0.03
 class Sweep:
     """Consecutive stages that go over the same tiles."""
 
-    def __init__(self, stage, cut, level):
-        self.stages = [stage]
-        self.cuts = cut  # the cuts still possible, best first
-        self.level = level
+    def __init__(self, stage, level):
+        self.stages, self.level = [], level
+        self.access = {}  # of each matrix: whether a stage reads it, and whether one writes it
+        self.add(stage, list(stage.whole))
 
-    def touches(self, matrix):
-        """Whether a stage of it reads, and whether one writes the matrix."""
-        read = written = False
-        for stage in self.stages:
-            for m, w in stage.touched:
-                if m is matrix:
-                    written |= w
-                    read |= not w
-        return read, written
+    def add(self, stage, cuts):
+        """Take in a stage; ``cuts``: those that are possible then, the best first."""
+        self.stages.append(stage)
+        self.cuts = cuts
+        for matrix, writes in stage.touched.items():
+            read, written = self.access.get(matrix, (False, False))
+            self.access[matrix] = read or not writes, written or writes
 
     @property
     def by_columns(self):
@@ -47,8 +45,8 @@ class Sweep:
 
 def _conflict(sweep, stage):
     """Whether the stage must not run beside the sweep, nor before it."""
-    for matrix, writes in stage.touched:
-        read, written = sweep.touches(matrix)
+    for matrix, writes in stage.touched.items():
+        read, written = sweep.access.get(matrix, (False, False))
         if written or (writes and read):
             return True
     return False
@@ -60,35 +58,37 @@ def _common_cuts(sweep, stage):
     for cut in sweep.cuts:
         if cut not in stage.whole or (cut == "columns" and stage.cols != sweep.stages[0].cols):
             continue
-        mine = stage.whole[cut]
-        fits = True
-        for matrix, writes in stage.touched:
-            whole = any(matrix is m for m in mine)
-            for other in sweep.stages:
-                shared = [w for m, w in other.touched if m is matrix]
-                if shared and (writes or shared[0]) and (whole or any(matrix is m for m in other.whole[cut])):
-                    fits = False
-        if fits:
+        if all(
+            _fits(matrix, writes, stage, other, cut)
+            for other in sweep.stages
+            for matrix, writes in stage.touched.items()
+        ):
             cuts.append(cut)
     return cuts
+
+
+def _fits(matrix, writes, stage, other, cut):
+    """Whether neither stage needs more of a matrix, that one of them writes, than the tile of the other one touches."""
+    written = other.touched.get(matrix)
+    if written is None or not (writes or written):
+        return True
+    return matrix not in stage.whole[cut] and matrix not in other.whole[cut]
 
 
 def sweeps_of(stages):
     """The stages as sweeps with their levels."""
     sweeps = []
     for stage in stages:
-        touched = [m for m, _ in stage.touched]
+        own = [matrix for matrix in stage.touched if matrix.array is None]
+        before = [sweep for sweep in sweeps if _conflict(sweep, stage)]
         for sweep in reversed(sweeps):
-            near = any(any(sweep.touches(m)) for m in touched if m.array is None)
+            near = any(matrix in sweep.access for matrix in own)
             cuts = _common_cuts(sweep, stage) if near else []
-            others = [other for other in sweeps if other is not sweep and _conflict(other, stage)]
-            if cuts and all(other.level < sweep.level for other in others):
-                sweep.cuts = cuts
-                sweep.stages.append(stage)
+            if cuts and all(other.level < sweep.level for other in before if other is not sweep):
+                sweep.add(stage, cuts)
                 break
         else:
-            level = max((sweep.level + 1 for sweep in sweeps if _conflict(sweep, stage)), default=0)
-            sweeps.append(Sweep(stage, list(stage.whole), level))
+            sweeps.append(Sweep(stage, max((sweep.level + 1 for sweep in before), default=0)))
     return sweeps
 
 
@@ -115,7 +115,7 @@ class Schedule:
         self._place()
 
     def _matrices(self, sweep):
-        return {m.index: m for stage in sweep.stages for m, _ in stage.touched}.values()
+        return {m.index: m for stage in sweep.stages for m in stage.touched}.values()
 
     def _bytes(self, m):
         rows = self.plan.rows if m.rows is None else m.rows

@@ -1,0 +1,76 @@
+"""Stages that can be done by fewer: a pass over a plan in which every layer has said what it computes.
+
+A rectifier behind a product is the product's own epilogue. A dropout behind a rectifier writes over what that wrote:
+what either of them made zero has no gradient, so the backward pass looks at the result and draws no mask again.
+Both give the bits of the stages that they stand for.
+"""
+
+from .._kernels.step.elementwise import dropout, relu, relu_backward
+from .stage import Stage
+
+
+def fuse(stages):
+    """The stages, in their order, without those that others do as well."""
+    return rectify_products(share_masks(stages))
+
+
+def users(stages):
+    """For each matrix the stages that touch it, in order."""
+    found = {}
+    for stage in stages:
+        for matrix in stage.touched:
+            found.setdefault(matrix, []).append(stage)
+    return found
+
+
+def rectify_products(stages):
+    """y = product(...), y = max(0, y): one stage, where the card of the product's kernel has a rectifier."""
+    made_by, kept = {}, []
+    for stage in stages:
+        if stage.kernel is relu and stage.operands["x"] is stage.operands["y"]:
+            y = stage.operands["y"]
+            before = made_by.get(y)
+            rectifier = before and before.kernel.rectifier
+            if rectifier and before.operands[before.kernel.outs[0]] is y:
+                before.set(**{rectifier: 1})
+                continue
+        for matrix, written in stage.touched.items():
+            made_by[matrix] = stage if written else None  # one that has been read meanwhile must stay as it is
+        kept.append(stage)
+    return kept
+
+
+def share_masks(stages):
+    """y = max(0, x), z = dropout(y), …, dz = dropout(dz), dz = dz where y > 0: z lies where y does, and the last two
+    are dz = scale dz where z > 0."""
+    if not any(stage.kernel is dropout for stage in stages):
+        return stages
+    touching = users(stages)
+    redraws = {}  # the last stage that draws a dropout's mask, by the place in the generator's stream
+    for stage in stages:
+        if stage.kernel is dropout:
+            redraws[stage.numbers["offset"]] = stage
+    done = {}
+    for drop in [stage for stage in stages if stage.kernel is dropout]:
+        redraw = redraws[drop.numbers["offset"]]
+        gate = _gate_behind(drop, redraw, touching) if redraw is not drop else None
+        if gate is not None:
+            y, z, dz = drop.operands["x"], drop.operands["y"], redraw.operands["y"]
+            for stage in touching[z]:
+                stage.replace(z, y)
+            numbers = {"scale": drop.numbers["scale"]}
+            done[redraw] = Stage(relu_backward, {"dx": dz, "dy": dz, "y": y}, numbers, redraw.cols, redraw.cuts)
+            done[gate] = None
+    return [new for stage in stages if (new := done.get(stage, stage)) is not None]
+
+
+def _gate_behind(drop, redraw, touching):
+    """The rectifier's backward stage, where the dropout's input, result and gradient have no other use than these."""
+    y, z, dz = drop.operands["x"], drop.operands["y"], redraw.operands["y"]
+    if z is y or redraw.operands["x"] is not dz or any(stage.touched[z] for stage in touching[z] if stage is not drop):
+        return None
+    *_, before, middle, gate = [None, None, *touching[y]]
+    follows = [b for a, b in zip(touching[dz], touching[dz][1:], strict=False) if a is redraw]
+    ends = before is not None and before.kernel is relu and before.operands["y"] is y and middle is drop
+    gates = gate.kernel is relu_backward and gate.operands["dx"] is dz and gate.operands["dy"] is dz
+    return gate if ends and gates and follows[:1] == [gate] and gate.numbers["scale"] == 1 else None

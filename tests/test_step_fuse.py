@@ -1,0 +1,65 @@
+"""Stages of a compiled step that others do as well: which are fused, which are not, and that the bits are the same."""
+
+import numpy as np
+import pytest
+
+from fastml import nn
+
+from .test_step import CLASSES, assert_same_training, batches
+
+
+def calls(step, kernel):
+    return [line.strip() for line in step.describe().splitlines() if line.strip().startswith(f"{kernel}(")]
+
+
+def trained(*layers):
+    """The step of a model of these layers between two Linear."""
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 9), *layers, nn.Linear(9, CLASSES))
+    return assert_same_training(model, batches(1, 6, np.float32), threads=2)
+
+
+def test_a_rectifier_is_the_products_own():
+    step = trained(nn.ReLU())
+    assert len(calls(step, "relu")) == 0 and len(calls(step, "relu_backward")) == 1
+    assert ["relu=1" in line for line in calls(step, "linear")] == [True, False]
+
+
+@pytest.mark.parametrize("between", [nn.BatchNorm(9), nn.LayerNorm(9), nn.GELU(), nn.Dropout(0.1)], ids=repr)
+def test_a_rectifier_behind_another_layer_is_a_stage(between):
+    step = trained(between, nn.ReLU())
+    assert len(calls(step, "relu")) == 1 and "relu=1" not in step.describe()
+
+
+def test_the_mask_of_a_dropout_behind_a_rectifier_is_in_its_result():
+    step = trained(nn.BatchNorm(9), nn.ReLU(), nn.Dropout(0.2))
+    assert len(calls(step, "dropout")) == 1
+    assert [line.split(" →")[0][-11:] for line in calls(step, "relu_backward")] == ["scale=1.25)"]
+    assert trained(nn.ReLU(), nn.Dropout(0.2), nn.Sigmoid()).describe().count("dropout(") == 1
+
+
+@pytest.mark.parametrize(
+    "layers, dropouts, rectified",
+    [
+        ([nn.Dropout(0.2)], 2, 0),
+        ([nn.GELU(), nn.Dropout(0.2)], 2, 0),
+        ([nn.ReLU(), nn.Dropout(0.2), nn.Dropout(0.3)], 4, 1),
+        ([nn.ReLU(), nn.Dropout(0.2), nn.ReLU()], 2, 2),
+        ([nn.Dropout(0.2), nn.ReLU()], 2, 1),
+        ([nn.ReLU(), nn.Sigmoid(), nn.Dropout(0.2)], 2, 1),
+    ],
+)
+def test_a_mask_that_something_else_hides_is_drawn_again(layers, dropouts, rectified):
+    step = trained(*layers)
+    assert len(calls(step, "dropout")) == dropouts and len(calls(step, "relu_backward")) == rectified
+
+
+def test_a_rectifier_and_a_dropout_at_the_end():
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, CLASSES), nn.ReLU(), nn.Dropout(0.2))
+    for loss_fn in (nn.CrossEntropyLoss(), nn.NLLLoss()):
+        assert_same_training(model, batches(1, 6, np.float32), loss_fn)
+
+
+def test_two_dropouts_of_one_seed_have_places_of_their_own():
+    trained(nn.ReLU(), nn.Dropout(0.2, seed=3), nn.Linear(9, 9), nn.ReLU(), nn.Dropout(0.5, seed=3))
