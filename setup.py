@@ -80,7 +80,7 @@ C_SOURCES = {"fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"], "fastml._op
 
 
 def glue_flags(name):
-    return [*CFLAGS, "-O2" if name in FOR_SPEED else "-Os"]
+    return [*CFLAGS, "-Wno-unused-function", "-O2" if name in FOR_SPEED else "-Os"]
 
 
 def c_files():
@@ -98,6 +98,7 @@ def extensions():
             define_macros=[
                 ("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"),
                 ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),
+                ("CYTHON_COMPRESS_STRINGS", "0"),  # the wheel compresses them better
             ],
             extra_compile_args=glue_flags(name),
             extra_link_args=list(LDFLAGS),
