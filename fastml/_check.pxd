@@ -38,6 +38,13 @@ cdef inline bint flag(object value, str name) except -1:
     return PyImport_ImportModule("fastml._check").flag(value, name)
 
 
+cdef inline double real_number(object value, str name, double most) except? -1:
+    """A real number from 0 to `most` as a double."""
+    if type(value) is float and 0 <= <double>value <= most:
+        return value
+    return PyImport_ImportModule("fastml._check").number(value, name, 0, most)
+
+
 cdef inline bint is_text(object value, str text) noexcept:
     """value is this very text: an option may be anything, also an array."""
     return type(value) is str and <str>value == text
@@ -96,11 +103,35 @@ cdef inline void *data(object x) noexcept:
     return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
 
 
+cdef inline bint is_vector(object v, cnp.ndarray x, Py_ssize_t n, object out) noexcept:
+    """v is None, or a plain vector of n elements of x's dtype, apart from out."""
+    if v is None:
+        return True
+    return (is_plain(v) and cnp.PyArray_TYPE(<cnp.ndarray>v) == cnp.PyArray_TYPE(x)
+            and cnp.PyArray_NDIM(<cnp.ndarray>v) == 1 and cnp.PyArray_DIM(<cnp.ndarray>v, 0) == n
+            and apart(<cnp.ndarray>v, out))
+
+
+cdef inline cnp.ndarray vector_like(cnp.ndarray x, Py_ssize_t n):
+    """A new vector of n elements of x's dtype."""
+    cdef cnp.npy_intp size = n
+    return PyArray_EMPTY(1, &size, cnp.PyArray_TYPE(x), 0)
+
+
 cdef inline cnp.ndarray result_like(cnp.ndarray x, object out):
     """out, or a new array of x's shape and dtype."""
     if out is not None:
         return <cnp.ndarray>out
     return PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+
+
+cdef inline bint is_axis(object axis, cnp.ndarray x) noexcept:
+    """axis is an int that names one of x's axes."""
+    cdef Py_ssize_t a
+    if type(axis) is not int:
+        return False
+    a = <Py_ssize_t>axis if -64 <= axis < 64 else 64
+    return -cnp.PyArray_NDIM(x) <= a < cnp.PyArray_NDIM(x)
 
 
 cdef inline bint lay(cnp.ndarray x, object axis, Layout *at) except -1:

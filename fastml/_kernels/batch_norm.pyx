@@ -1,7 +1,7 @@
 """Batch normalisation and its gradient: the gate, scratch and the running statistics.
 
-batch_norm_phases.pyx does the work. A call that a team shares, or that leaves the second-level cache, walks memoryviews of its arrays. Those cost half a
-microsecond, so a smaller call on one thread does without.
+batch_norm_phases.pyx does the work. A call that a team shares, or that leaves the second-level cache, walks
+memoryviews of its arrays. Those cost half a microsecond, so a smaller call on one thread does without.
 """
 
 import numpy as np
@@ -11,10 +11,11 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from .. import _check
+from .. import _check, _norms
 
 from .._check cimport (
-    Layout, PyArray_EMPTY, PyArray_ISCARRAY, alike, fits, flag, is_plain, lay, result_like
+    Layout, PyArray_ISCARRAY, alike, data, fits, flag, is_axis, is_plain, is_vector, lay, real_number, result_like,
+    vector_like
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport team, team_done
@@ -35,11 +36,6 @@ cdef double BACKWARD_COST = 0.25
 
 
 # ---- one call -------------------------------------------------------------------------------------------------
-
-
-cdef inline void *data(cnp.ndarray a) noexcept:
-    """Where a's elements are; NULL for None."""
-    return NULL if a is None else cnp.PyArray_DATA(a)
 
 
 cdef void prepare(Norm *job, Purpose purpose, cnp.ndarray x, bint backward, bint training, double eps) noexcept:
@@ -101,37 +97,7 @@ cdef void update(cnp.ndarray running, const double *total, double n, double mome
                                                              cnp.PyArray_SIZE(running))
 
 
-cdef inline object vector_like(cnp.ndarray x, Py_ssize_t n):
-    cdef cnp.npy_intp size = n
-    return PyArray_EMPTY(1, &size, cnp.PyArray_TYPE(x), 0)
-
-
-# ---- the gate ---------------------------------------------------------------------------------------------
-
-
-cdef inline bint is_axis(object axis, cnp.ndarray x) noexcept:
-    cdef Py_ssize_t a
-    if type(axis) is not int:
-        return False
-    a = <Py_ssize_t>axis if -64 <= axis < 64 else 64
-    return -cnp.PyArray_NDIM(x) <= a < cnp.PyArray_NDIM(x)
-
-
-cdef inline bint is_vector(object v, cnp.ndarray x, Py_ssize_t n, object out) noexcept:
-    """v is None, or a plain vector of n elements of x's dtype that shares no memory with out."""
-    if v is None:
-        return True
-    if not (is_plain(v) and cnp.PyArray_TYPE(<cnp.ndarray>v) == cnp.PyArray_TYPE(x)
-            and cnp.PyArray_NDIM(<cnp.ndarray>v) == 1 and cnp.PyArray_DIM(<cnp.ndarray>v, 0) == n):
-        return False
-    return out is None or disjoint(<cnp.ndarray>v, <cnp.ndarray>out)
-
-
-cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Two contiguous arrays share no memory."""
-    cdef const char *p = cnp.PyArray_BYTES(a)
-    cdef const char *q = cnp.PyArray_BYTES(b)
-    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+# ---- the ops ----------------------------------------------------------------------------------------------
 
 
 cdef inline bint is_running(object v, cnp.ndarray x, Py_ssize_t n, object out, bint training) noexcept:
@@ -139,63 +105,18 @@ cdef inline bint is_running(object v, cnp.ndarray x, Py_ssize_t n, object out, b
     return is_vector(v, x, n, out) and (v is None or not training or PyArray_ISCARRAY(<cnp.ndarray>v))
 
 
-cdef double number(object value, str name, double high) except? -1:
-    """A real number from 0 to `high` as a double."""
-    if type(value) is float and 0 <= <double>value <= high:
-        return value
-    return _check.number(value, name, 0, high)
-
-
-def channel_index(axis, ndim, name="x"):
-    """channel_axis as an index from the front."""
-    try:
-        index = _check.axis_index(axis)
-    except TypeError:
-        raise TypeError(f"channel_axis must be an integer, not {_check.shown(axis)}") from None
-    if not -ndim <= index < ndim:
-        raise ValueError(f"channel_axis {index} is out of range for {name} with {ndim} dimension(s)")
-    return index % ndim
-
-
-def part(value, name, shape, dtype, out):
-    """An argument of this shape as a plain array (dtype None: its own), or None."""
-    if value is None:
-        return None
-    a = _check.as_real(value, name, dtype)
-    if a.shape != shape:
-        per = "one value per channel, shape " if len(shape) == 1 else "shape "
-        raise ValueError(f"{name} must have {per}{shape}, not {a.shape}")
-    if out is not None and isinstance(value, np.ndarray) and _check.overlap(out, value):
-        raise ValueError(f"out overlaps {name}; it may be the first input itself or separate memory")
-    return _check.plain(a)
-
-
-def running_vector(value, name, channels, out):
-    """A plain stand-in for a running statistic that will be updated, or itself."""
-    if value is None:
-        return None
-    if value.dtype.kind != "f" or value.dtype.itemsize not in (4, 8):
-        raise TypeError(f"{name} must be float32 or float64, not {value.dtype}")
-    if not value.flags.writeable:
-        raise ValueError(f"{name} is read-only")
-    return part(value, name, (channels,), None, out)
-
-
-# ---- batch_norm and batch_norm_backward -------------------------------------------------------------------
-
-
 def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps, axis, unbiased,
                out):
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
     cdef Norm job
-    cdef double rate = number(momentum, "momentum", 1), epsilon = number(eps, "eps", INFINITY)
+    cdef double rate = real_number(momentum, "momentum", 1), epsilon = real_number(eps, "eps", INFINITY)
     training, unbiased = flag(training, "training"), flag(unbiased, "unbiased")
     cdef bint plain
     call = None
     updated = ()
     if not training and (running_mean is None or running_var is None):
-        raise ValueError("training=False needs running_mean and running_var, not None")
+        _norms.refuse_untrained()
     plain = is_plain(x) and fits(<cnp.ndarray>x, out) and is_axis(axis, <cnp.ndarray>x)
     if plain:
         lay(<cnp.ndarray>x, axis, &at)
@@ -204,23 +125,21 @@ def batch_norm(x, weight, bias, running_mean, running_var, training, momentum, e
                  and is_running(running_var, x, at.n, out, training))
     if not plain:
         x = _check.as_real(x, "x")
-        call = _check.arrange(("x",), (x,), channel_index(axis, x.ndim), out)
+        call = _check.arrange(("x",), (x,), _norms.channel_index(axis, x.ndim), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         x = call.arrays[0]
-        weight = part(weight, "weight", (at.n,), x.dtype, out)
-        bias = part(bias, "bias", (at.n,), x.dtype, out)
+        weight = _norms.vector(weight, "weight", (at.n,), x.dtype, out)
+        bias = _norms.vector(bias, "bias", (at.n,), x.dtype, out)
         if training:
-            running_mean = None if running_mean is None else _check.memory(running_mean, "running_mean")
-            running_var = None if running_var is None else _check.memory(running_var, "running_var")
-            updated = running_mean, running_var
-            running_mean = running_vector(running_mean, "running_mean", at.n, out)
-            running_var = running_vector(running_var, "running_var", at.n, out)
+            mean_memory, running_mean = _norms.running(running_mean, "running_mean", at.n, out)
+            var_memory, running_var = _norms.running(running_var, "running_var", at.n, out)
+            updated = mean_memory, var_memory
         else:
-            running_mean = part(running_mean, "running_mean", (at.n,), None, out)
-            running_var = part(running_var, "running_var", (at.n,), None, out)
+            running_mean = _norms.vector(running_mean, "running_mean", (at.n,), None, out)
+            running_var = _norms.vector(running_var, "running_var", (at.n,), None, out)
         out = call.out
     if training and at.n > 0 and at.outer * at.inner == 1:
-        raise ValueError(f"x must have more than one value per channel in training, not {x.shape}")
+        _norms.refuse_single(x.shape)
     y = result_like(<cnp.ndarray>x, out)
     mean = vector_like(<cnp.ndarray>x, at.n)
     inv_std = vector_like(<cnp.ndarray>x, at.n)
@@ -253,18 +172,15 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
                  and is_vector(inv_std, grad, at.n, out))
     if not plain:
         grad = _check.as_real(grad, "grad")
-        call = _check.arrange(("grad", "x"), (grad, x), channel_index(axis, grad.ndim, "grad"), out)
+        call = _check.arrange(("grad", "x"), (grad, x), _norms.channel_index(axis, grad.ndim, "grad"), out)
         lay(<cnp.ndarray>call.arrays[0], call.axis, &at)
         grad, x = call.arrays
-        weight = part(weight, "weight", (at.n,), grad.dtype, out)
-        for name, value in (("mean", mean), ("inv_std", inv_std)):
-            if value is None:
-                raise TypeError(f"{name} must be an array of one value per channel, not None")
-        mean = part(mean, "mean", (at.n,), grad.dtype, out)
-        inv_std = part(inv_std, "inv_std", (at.n,), grad.dtype, out)
+        weight = _norms.vector(weight, "weight", (at.n,), grad.dtype, out)
+        mean = _norms.given(mean, "mean", (at.n,), grad.dtype, out)
+        inv_std = _norms.given(inv_std, "inv_std", (at.n,), grad.dtype, out)
         out = call.out
     if training and at.n > 0 and at.outer * at.inner == 1:
-        raise ValueError(f"x must have more than one value per channel in training, not {x.shape}")
+        _norms.refuse_single(x.shape)
     dx = result_like(<cnp.ndarray>grad, out)
     dweight = vector_like(<cnp.ndarray>grad, at.n)
     dbias = vector_like(<cnp.ndarray>grad, at.n)
@@ -279,11 +195,11 @@ def batch_norm_backward(grad, x, weight, mean, inv_std, training, axis, out):
     return dx if call is None else call.finish(dx), dweight, dbias
 
 
-# ---- statistics that pieces of a batch have in common -----------------------------------------------------
+# ---- statistics that parts of a batch have in common -----------------------------------------------------
 
 
-cdef tuple on_piece(Purpose purpose, grad, x, weight, bias, mean, inv_std, str first_name, first, str second_name, second,
-                    double count, axis, out):
+cdef tuple on_part(Purpose purpose, grad, x, weight, bias, mean, inv_std, str first_name, first, str second_name,
+                   second, double count, axis, out):
     """(y or dx or None, first, second, values per channel): what a call for SUMS or a RESULT does."""
     cdef fm_scope _scope = fm_switch(FM_FULL if grad is None else FM_FLUSH)
     cdef Layout at
@@ -295,21 +211,23 @@ cdef tuple on_piece(Purpose purpose, grad, x, weight, bias, mean, inv_std, str f
         names = ("x",) if grad is None else ("grad", "x")
         lead = _check.as_real(lead, names[0])
         given_arrays = (lead,) if grad is None else (lead, x)
-        call = _check.arrange(names, given_arrays, channel_index(axis, lead.ndim), out)
+        call = _check.arrange(names, given_arrays, _norms.channel_index(axis, lead.ndim), out)
         if grad is None:
             x, = call.arrays
         else:
             grad, x = call.arrays
-    lay(<cnp.ndarray>x, channel_index(axis, x.ndim) if call is None else call.axis, &at)
+    lay(<cnp.ndarray>x, _norms.channel_index(axis, x.ndim) if call is None else call.axis, &at)
     dtype, shape = x.dtype, (at.n,)
-    weight, bias = part(weight, "weight", shape, dtype, out), part(bias, "bias", shape, dtype, out)
+    weight, bias = _norms.vector(weight, "weight", shape, dtype, out), _norms.vector(bias, "bias", shape, dtype, out)
     if grad is not None:
-        mean, inv_std = given(mean, "mean", shape, dtype, out), given(inv_std, "inv_std", shape, dtype, out)
+        mean = _norms.given(mean, "mean", shape, dtype, out)
+        inv_std = _norms.given(inv_std, "inv_std", shape, dtype, out)
     if purpose == SUMS:
         first, second = np.zeros(shape), np.zeros(shape)
         y = None
     else:
-        first, second = given(first, first_name, shape, None, out), given(second, second_name, shape, None, out)
+        first = _norms.given(first, first_name, shape, None, out)
+        second = _norms.given(second, second_name, shape, None, out)
         y = result_like(<cnp.ndarray>x, out if call is None else call.out)
     dweight, dbias = vector_like(<cnp.ndarray>x, at.n), vector_like(<cnp.ndarray>x, at.n)
     if at.outer * at.inner:
@@ -323,29 +241,22 @@ cdef tuple on_piece(Purpose purpose, grad, x, weight, bias, mean, inv_std, str f
     return y, first, second, at.outer * at.inner
 
 
-def given(value, name, shape, dtype, out):
-    """As part, but there must be one."""
-    if value is None:
-        raise TypeError(f"{name} must be an array of one value per channel, not None")
-    return part(value, name, shape, dtype, out)
-
-
 def batch_norm_stats(x, axis):
     cdef fm_scope _scope = fm_switch(FM_FULL)
-    _, mean, m2, count = on_piece(SUMS, None, x, None, None, None, None, "", None, "", None, 0, axis, None)
+    _, mean, m2, count = on_part(SUMS, None, x, None, None, None, None, "", None, "", None, 0, axis, None)
     return count, mean, m2
 
 
 def batch_norm_apply(x, mean, inv_std, weight, bias, axis, out):
-    return on_piece(RESULT, None, x, weight, bias, None, None, "mean", mean, "inv_std", inv_std, 0, axis, out)[0]
+    return on_part(RESULT, None, x, weight, bias, None, None, "mean", mean, "inv_std", inv_std, 0, axis, out)[0]
 
 
 def batch_norm_backward_stats(grad, x, mean, inv_std, axis):
-    _, dbias, dweight, _ = on_piece(SUMS, grad, x, None, None, mean, inv_std, "", None, "", None, 0, axis, None)
+    _, dbias, dweight, _ = on_part(SUMS, grad, x, None, None, mean, inv_std, "", None, "", None, 0, axis, None)
     return dweight, dbias
 
 
 def batch_norm_backward_apply(grad, x, weight, mean, inv_std, dweight, dbias, count, axis, out):
     count = _check.number(count, "count", 1)
-    return on_piece(RESULT, grad, x, weight, None, mean, inv_std, "dbias", dbias, "dweight", dweight, count, axis,
-                    out)[0]
+    return on_part(RESULT, grad, x, weight, None, mean, inv_std, "dbias", dbias, "dweight", dweight, count, axis,
+                   out)[0]

@@ -12,12 +12,14 @@ import numpy as np
 from cython.parallel import parallel, prange, threadid
 
 cimport numpy as cnp
+from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 
-from .. import _check
-from .batch_norm import part
+from .. import _check, _norms
 
-from .._check cimport PyArray_EMPTY, alike, fits, is_plain, result_like
+from .._check cimport (
+    PyArray_EMPTY, alike, apart, ceil_div, fits, is_plain, is_vector, real_number, result_like, vector_like
+)
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
@@ -55,10 +57,6 @@ cdef struct Job:
     size_t itemsize, room_bytes
     double eps
     bint stream
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef inline char *from_group(const Job *job, char *v, Py_ssize_t group) noexcept nogil:
@@ -197,26 +195,18 @@ cdef int run(Job *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, cnp.ndarray 
 # ---- the gate ---------------------------------------------------------------------------------------------
 
 
-cdef inline bint is_matrix(object v, cnp.ndarray x, Py_ssize_t rows, Py_ssize_t n, object out) noexcept:
-    """v is a plain array of x's dtype and this shape, a vector of n where rows is 0, that shares no memory with out."""
-    cdef int ndim = 2 if rows else 1
-    cdef char *p
-    cdef char *q
-    if not (is_plain(v) and cnp.PyArray_TYPE(<cnp.ndarray>v) == cnp.PyArray_TYPE(x)
-            and cnp.PyArray_NDIM(<cnp.ndarray>v) == ndim and cnp.PyArray_DIM(<cnp.ndarray>v, ndim - 1) == n
-            and (rows == 0 or cnp.PyArray_DIM(<cnp.ndarray>v, 0) == rows)):
-        return False
-    if out is None:
-        return True
-    p, q = cnp.PyArray_BYTES(<cnp.ndarray>v), cnp.PyArray_BYTES(<cnp.ndarray>out)
-    return p + cnp.PyArray_NBYTES(<cnp.ndarray>v) <= q or q + cnp.PyArray_NBYTES(<cnp.ndarray>out) <= p
+cdef inline bint is_statistic(object v, cnp.ndarray x, const Job *job, object out) noexcept:
+    """v is a plain array (samples, groups) of x's dtype, apart from out."""
+    return (is_plain(v) and cnp.PyArray_TYPE(<cnp.ndarray>v) == cnp.PyArray_TYPE(x)
+            and cnp.PyArray_NDIM(<cnp.ndarray>v) == 2 and cnp.PyArray_DIM(<cnp.ndarray>v, 0) == job.samples
+            and cnp.PyArray_DIM(<cnp.ndarray>v, 1) == job.groups and apart(<cnp.ndarray>v, out))
 
 
-cdef inline cnp.ndarray new(cnp.ndarray x, int ndim, Py_ssize_t rows, Py_ssize_t n):
-    """An uninitialised array of x's dtype, (rows, n), or (n,)."""
-    cdef cnp.npy_intp shape[2]
-    shape[0], shape[ndim - 1] = rows, n
-    return PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
+cdef inline cnp.ndarray statistic_like(cnp.ndarray x, const Job *job):
+    """A new array (samples, groups) of x's dtype."""
+    cdef cnp.npy_intp[2] shape
+    shape[0], shape[1] = job.samples, job.groups
+    return PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(x), 0)
 
 
 cdef int lay_out(Job *job, cnp.ndarray x, object num_groups, bint instance) except -1:
@@ -225,7 +215,7 @@ cdef int lay_out(Job *job, cnp.ndarray x, object num_groups, bint instance) exce
     cdef int ndim = cnp.PyArray_NDIM(x)
     shape = (<object>x).shape
     if ndim < 2:
-        raise ValueError(f"x must have the shape (N, C, ...), not {shape}")
+        _norms.refuse_groups(shape)
     channels = cnp.PyArray_DIM(x, 1)
     job.samples, job.n = cnp.PyArray_DIM(x, 0), 1
     for i in range(2, ndim):
@@ -233,13 +223,11 @@ cdef int lay_out(Job *job, cnp.ndarray x, object num_groups, bint instance) exce
     if instance:
         groups = channels
         if job.n == 1:
-            raise ValueError(f"x must have more than one spatial element, not the shape {shape}")
+            _norms.refuse_groups(shape)
     else:
         groups = _check.integer(num_groups, "num_groups", 1, sys.maxsize)
-        if channels % groups:
-            raise ValueError(f"num_groups must divide the channels of x, not {groups} groups of {channels} channels")
-        if job.samples * channels * job.n == groups:
-            raise ValueError(f"x must have more than one value per group, not {shape} in {groups} groups")
+        if channels % groups or job.samples * channels * job.n == groups:
+            _norms.refuse_groups(shape, groups)
     job.groups, job.channels = groups, channels // max(1, groups)
     return 0
 
@@ -250,20 +238,19 @@ def group_norm(x, num_groups, weight, bias, eps, out, bint instance=False):
     cdef Job job
     cdef Py_ssize_t channels
     call = None
-    job.eps = _check.number(eps, "eps", 0)
+    job.eps = real_number(eps, "eps", INFINITY)
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
         call = _check.arrange(("x",), (x,), None, out, True)
         x = call.arrays[0]
     lay_out(&job, <cnp.ndarray>x, num_groups, instance)
     channels = job.groups * job.channels
-    if not (call is None and (weight is None or is_matrix(weight, <cnp.ndarray>x, 0, channels, out))
-            and (bias is None or is_matrix(bias, <cnp.ndarray>x, 0, channels, out))):
+    if not (call is None and is_vector(weight, <cnp.ndarray>x, channels, out)
+            and is_vector(bias, <cnp.ndarray>x, channels, out)):
         dtype = (<cnp.ndarray>x).dtype
-        weight = part(weight, "weight", (channels,), dtype, out)
-        bias = part(bias, "bias", (channels,), dtype, out)
+        weight = _norms.vector(weight, "weight", (channels,), dtype, out)
+        bias = _norms.vector(bias, "bias", (channels,), dtype, out)
     y = result_like(<cnp.ndarray>x, out if call is None else call.out)
-    mean = new(<cnp.ndarray>x, 2, job.samples, job.groups)
-    inv_std = new(<cnp.ndarray>x, 2, job.samples, job.groups)
+    mean, inv_std = statistic_like(<cnp.ndarray>x, &job), statistic_like(<cnp.ndarray>x, &job)
     if cnp.PyArray_SIZE(<cnp.ndarray>x):
         run(&job, y, None, <cnp.ndarray>x, weight, bias, mean, inv_std, None, None)
     else:
@@ -283,17 +270,14 @@ def group_norm_backward(grad, x, num_groups, weight, mean, inv_std, out, bint in
         grad, x = call.arrays
     lay_out(&job, <cnp.ndarray>x, num_groups, instance)
     channels = job.groups * job.channels
-    if not (call is None and (weight is None or is_matrix(weight, <cnp.ndarray>x, 0, channels, out))
-            and job.samples and is_matrix(mean, <cnp.ndarray>x, job.samples, job.groups, out)
-            and is_matrix(inv_std, <cnp.ndarray>x, job.samples, job.groups, out)):
+    if not (call is None and is_vector(weight, <cnp.ndarray>x, channels, out)
+            and is_statistic(mean, <cnp.ndarray>x, &job, out) and is_statistic(inv_std, <cnp.ndarray>x, &job, out)):
         dtype, shape = (<cnp.ndarray>x).dtype, (job.samples, job.groups)
-        weight = part(weight, "weight", (channels,), dtype, out)
-        for name, value in (("mean", mean), ("inv_std", inv_std)):
-            if value is None:
-                raise TypeError(f"{name} must be an array of one value per group, not None")
-        mean, inv_std = part(mean, "mean", shape, dtype, out), part(inv_std, "inv_std", shape, dtype, out)
+        weight = _norms.vector(weight, "weight", (channels,), dtype, out)
+        mean = _norms.given(mean, "mean", shape, dtype, out, "group")
+        inv_std = _norms.given(inv_std, "inv_std", shape, dtype, out, "group")
     dx = result_like(<cnp.ndarray>grad, out if call is None else call.out)
-    dweight, dbias = new(<cnp.ndarray>x, 1, 0, channels), new(<cnp.ndarray>x, 1, 0, channels)
+    dweight, dbias = vector_like(<cnp.ndarray>x, channels), vector_like(<cnp.ndarray>x, channels)
     if cnp.PyArray_SIZE(<cnp.ndarray>x):
         run(&job, dx, <cnp.ndarray>grad, <cnp.ndarray>x, weight, None, mean, inv_std, dweight, dbias)
     else:

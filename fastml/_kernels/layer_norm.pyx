@@ -10,12 +10,15 @@ import numpy as np
 from cython.parallel import parallel, prange
 
 cimport numpy as cnp
+from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .. import _check
+from .. import _norms
 
-from .._check cimport PyArray_EMPTY, alike, fits, is_plain, result_like
+from .._check cimport (
+    PyArray_EMPTY, alike, apart, ceil_div, data, fits, is_plain, is_vector, real_number, result_like, vector_like
+)
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm32, fm64
@@ -36,10 +39,6 @@ cdef enum:
 # Nanoseconds an element on one thread.
 cdef double FORWARD_COST = 0.15
 cdef double BACKWARD_COST = 0.25
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef inline void rows_forward(real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias,
@@ -64,8 +63,8 @@ cdef void forward(real *y, real *mean, real *inv_std, const real *x, const real 
             join_team(me)
             for i in prange(ceil_div(outer, step), schedule="static"):
                 r = i * step
-                rows_forward(y + r * n, mean + r if mean else NULL, inv_std + r, x + r * n, weight, bias, min(step, outer - r), n, eps,
-                             stream)
+                rows_forward(y + r * n, mean + r if mean else NULL, inv_std + r, x + r * n, weight, bias,
+                             min(step, outer - r), n, eps, stream)
             leave_team()
     team_done()
 
@@ -165,11 +164,6 @@ cdef void backward(const Gradient *job, real *dweight, real *dbias) noexcept nog
     team_done()
 
 
-cdef inline void *data(cnp.ndarray a) noexcept:
-    """Where a's elements are; NULL for None."""
-    return NULL if a is None else cnp.PyArray_DATA(a)
-
-
 cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray mean,
                       cnp.ndarray inv_std, cnp.ndarray dweight, cnp.ndarray dbias, Py_ssize_t outer,
                       Py_ssize_t n) except -1:
@@ -240,25 +234,6 @@ cdef inline bint is_last(object axis, cnp.ndarray x) noexcept:
     return type(axis) is int and ndim > 0 and (axis == -1 or axis == ndim - 1)
 
 
-cdef inline bint disjoint(cnp.ndarray a, object out) noexcept:
-    """out is None or, contiguous as a is, shares no memory with it."""
-    cdef const char *p = cnp.PyArray_BYTES(a)
-    cdef const char *q
-    if out is None:
-        return True
-    q = cnp.PyArray_BYTES(<cnp.ndarray>out)
-    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(<cnp.ndarray>out) <= p
-
-
-cdef inline bint is_vector(object v, cnp.ndarray x, Py_ssize_t n, object out) noexcept:
-    """v is None, or a plain vector of n elements of x's dtype that shares no memory with out."""
-    if v is None:
-        return True
-    return (is_plain(v) and cnp.PyArray_TYPE(<cnp.ndarray>v) == cnp.PyArray_TYPE(x)
-            and cnp.PyArray_NDIM(<cnp.ndarray>v) == 1 and cnp.PyArray_DIM(<cnp.ndarray>v, 0) == n
-            and disjoint(<cnp.ndarray>v, out))
-
-
 cdef inline bint is_statistic(object v, cnp.ndarray x, object out) noexcept:
     """v is a plain array of x's dtype, of x's shape but 1 in the end, that shares no memory with out."""
     cdef int i, last = cnp.PyArray_NDIM(x) - 1
@@ -268,7 +243,7 @@ cdef inline bint is_statistic(object v, cnp.ndarray x, object out) noexcept:
     for i in range(last):
         if cnp.PyArray_DIM(<cnp.ndarray>v, i) != cnp.PyArray_DIM(x, i):
             return False
-    return disjoint(<cnp.ndarray>v, out)
+    return apart(<cnp.ndarray>v, out)
 
 
 cdef inline cnp.ndarray statistic_like(cnp.ndarray x):
@@ -281,71 +256,6 @@ cdef inline cnp.ndarray statistic_like(cnp.ndarray x):
     return PyArray_EMPTY(last + 1, shape, cnp.PyArray_TYPE(x), 0)
 
 
-cdef inline cnp.ndarray vector_like(cnp.ndarray x, Py_ssize_t n):
-    cdef cnp.npy_intp size = n
-    return PyArray_EMPTY(1, &size, cnp.PyArray_TYPE(x), 0)
-
-
-def normalised_axes(axis, ndim):
-    """An int or a tuple of trailing axes as a tuple counted from the front."""
-    if axis is None:
-        raise TypeError("axis must be an integer or a tuple of integers, not NoneType")
-    if ndim == 0:
-        raise ValueError(f"axis {axis} is out of bounds for an array of 0 dimension(s)")
-    axes = _check.axis_tuple(axis, ndim)
-    if isinstance(axis, (tuple, list)) and axes != tuple(range(ndim - len(axes), ndim)):
-        raise ValueError(f"axis {axis} must name the last axes of an array of {ndim} dimension(s), in order")
-    if not axes:
-        raise ValueError("axis must name at least one axis, not ()")
-    return axes
-
-
-def part(value, name, shape, dtype, out):
-    """An argument of this shape as a plain array, or None."""
-    if value is None:
-        return None
-    a = _check.as_real(value, name, dtype)
-    if a.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, not {a.shape}")
-    if out is not None and isinstance(value, np.ndarray) and _check.overlap(out, value):
-        raise ValueError(f"out overlaps {name}; it may be the first input itself or separate memory")
-    return _check.plain(a)
-
-
-class Plain:
-    """Plain stand-ins of (outer, n) for one call on arrays of any layout; `finish` delivers the result."""
-
-    def __init__(self, names, given, axis, out):
-        arrays = _check.as_reals(list(zip(names, given, strict=True)))
-        _check.same_shapes(names, arrays)
-        self.shape = shape = arrays[0].shape
-        self.axes = axes = normalised_axes(axis, len(shape))
-        self.dtype, self.asked = arrays[0].dtype, out
-        if out is not None:
-            out = _check.check_out(out, shape, self.dtype, arrays)
-        self.normalised = tuple([shape[i] for i in axes])
-        self.kept = _check.reduced_shape(arrays[0], axes)
-        self.trailing = max(axes) == len(shape) - 1
-        self.n = int(np.prod(self.normalised, dtype=np.int64))
-        self.outer = int(np.prod(self.kept, dtype=np.int64))
-        self.arrays = [_check.plain(self.turned(a)) for a in arrays]
-        self.direct = out is not None and self.trailing and out.flags.c_contiguous and out.flags.aligned
-        self.memory = out
-        self.out = out if self.direct else np.empty(self.arrays[0].shape, self.dtype)
-
-    def turned(self, a):
-        """The one axis that is not the last, last."""
-        return a if self.trailing else np.moveaxis(a, self.axes[0], -1)
-
-    def finish(self, y):
-        y = y if self.trailing else np.moveaxis(y, -1, self.axes[0])
-        if self.asked is None:
-            return y
-        if not self.direct:
-            self.memory[...] = y
-        return self.asked
-
-
 # ---- the ops ----------------------------------------------------------------------------------------------
 
 
@@ -353,11 +263,8 @@ cdef tuple forward_call(object x, object weight, object bias, object axis, objec
     """(y, mean, inv_std); mean is None for RMS norm."""
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Py_ssize_t outer, n
-    cdef double epsilon
+    cdef double epsilon = real_number(eps, "eps", INFINITY)
     cdef bint plain
-    if type(eps) is not float or not eps >= 0:
-        eps = _check.number(eps, "eps", 0)
-    epsilon = eps
     call = mean = None
     plain = is_plain(x) and is_last(axis, <cnp.ndarray>x) and fits(<cnp.ndarray>x, out)
     if plain:
@@ -366,10 +273,9 @@ cdef tuple forward_call(object x, object weight, object bias, object axis, objec
     if plain:
         inv_std = statistic_like(<cnp.ndarray>x)
     else:
-        call = Plain(("x",), (x,), axis, out)
+        call = _norms.Rows(("x",), (x,), axis, out)
         n, (x,), out = call.n, call.arrays, call.out
-        weight = part(weight, "weight", call.normalised, call.dtype, call.asked)
-        bias = part(bias, "bias", call.normalised, call.dtype, call.asked)
+        weight, bias = call.weight(weight, "weight"), call.weight(bias, "bias")
         inv_std = np.empty(call.kept, call.dtype)
     if not rms:
         mean = statistic_like(<cnp.ndarray>x) if call is None else np.empty(call.kept, call.dtype)
@@ -400,15 +306,11 @@ cdef tuple backward_call(object grad, object x, object weight, object mean, obje
     if plain:
         dweight = vector_like(<cnp.ndarray>grad, n)
     else:
-        call = Plain(("grad", "x"), (grad, x), axis, out)
+        call = _norms.Rows(("grad", "x"), (grad, x), axis, out)
         n, (grad, x), out = call.n, call.arrays, call.out
-        weight = part(weight, "weight", call.normalised, call.dtype, call.asked)
-        inv_name = "inv_rms" if rms else "inv_std"
-        for name, value in ((inv_name, inv_std),) if rms else (("mean", mean), (inv_name, inv_std)):
-            if value is None:
-                raise TypeError(f"{name} must be an array of one value per row, not None")
-        mean = part(mean, "mean", call.kept, call.dtype, call.asked)
-        inv_std = part(inv_std, inv_name, call.kept, call.dtype, call.asked)
+        weight = call.weight(weight, "weight")
+        mean = None if rms else call.statistic(mean, "mean")
+        inv_std = call.statistic(inv_std, "inv_rms" if rms else "inv_std")
         dweight = np.empty(call.normalised, call.dtype)
     if not rms:
         dbias = vector_like(<cnp.ndarray>grad, n) if call is None else np.empty(call.normalised, call.dtype)
