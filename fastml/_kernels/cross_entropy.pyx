@@ -1,10 +1,10 @@
 """Cross-entropy of logits and of log-probabilities, and the gradients: the gate, layout, blocks and threads.
 
-The logits are (outer, n, inner) along the class axis, the labels and losses (outer, inner). Rows and columns
-are cut as in softmax.pyx; a unit is a block of rows or a panel of columns. The units are dealt to at most SLOTS
-runs of neighbours, each of which adds its losses into a place of its own on the stack, and the places are added
-in order: the cut depends on the shape alone. The labels are checked, and their weights added for the mean,
-before anything is written. A call of at most SMALL elements goes straight to the primitive.
+The logits are (outer, n, inner) along the class axis, the labels and losses (outer, inner). They are cut into blocks as
+in softmax.pyx, of rows or of a panel of columns. Neighbouring blocks make a chunk, at most CHUNKS of them. Each chunk
+adds its losses in a place of its own on the stack, and the places are added in order: the cut depends on the shape
+alone. The labels are checked, and their weights added for the mean, before anything is written. A call of at most
+SMALL_ELEMENTS goes straight to the primitive.
 """
 
 import math
@@ -19,11 +19,13 @@ from libc.stdint cimport int64_t
 from .. import _check
 
 from .._check cimport (
-    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, data, fits, is_plain, is_text, lay, result_like
+    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, ceil_div, data, fits, is_plain, is_text, lay, result_like
 )
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
+from .._simd cimport (
+    cache_bytes, fm_labels, fm_table, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
+)
 
 cnp.import_array()
 
@@ -32,127 +34,96 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef double MOST = np.finfo(np.float64).max
 
+ctypedef fused real:
+    float
+    double
+
 cdef enum:
-    PANEL = 512       # bytes
-    LONG_ROW = 1024   # bytes: shorter rows are not worth a store past the caches
+    PANEL_BYTES = 512
+    LONG_ROW_BYTES = 1024   # shorter rows are not worth a store past the caches
 
 cdef double COST = 0.5      # nanoseconds an element on one thread
 cdef double ROW_COST = 6.0  # nanoseconds a sample
 cdef double FILL_COST = 0.1 # nanoseconds an element that is only set to zero
 
 
-cdef inline double cols(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                        const real *weight, size_t n, size_t stride, size_t width, const Options *o) noexcept nogil:
-    """The same for `width` columns of n steps of `stride`."""
-    if real is float:
-        if o.nll:
-            return fm32.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.labels, o.smoothing, o.scale)
-        if target == NULL:
-            return fm32.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.labels, o.smoothing,
-                                           o.z_loss, o.weight_sum, o.scale)
-        return fm32.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.z_loss,
-                                            o.scale)
-    else:
-        if o.nll:
-            return fm64.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.labels, o.smoothing, o.scale)
-        if target == NULL:
-            return fm64.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.labels, o.smoothing,
-                                           o.z_loss, o.weight_sum, o.scale)
-        return fm64.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.z_loss,
-                                            o.scale)
+cdef inline double cols(const fm_table *table, void *dx, void *loss, const void *x, const int64_t *label,
+                        const void *target, const void *weight, size_t n, size_t stride, size_t width,
+                        const Options *o) noexcept nogil:
+    """The same as `rows` for `width` columns of n steps of `stride`."""
+    if o.nll:
+        return table.nll_cols(dx, loss, x, label, target, weight, n, stride, width, o.labels, o.smoothing, o.scale)
+    if target == NULL:
+        return table.cross_entropy_cols(dx, loss, x, label, weight, n, stride, width, o.labels, o.smoothing, o.z_loss,
+                                        o.weight_sum, o.scale)
+    return table.cross_entropy_soft_cols(dx, loss, x, target, weight, n, stride, width, o.smoothing, o.z_loss, o.scale)
 
 
-cdef inline real *after(real *p, Py_ssize_t k) noexcept nogil:
-    """p + k, NULL staying NULL."""
-    return NULL if p == NULL else p + k
-
-
-cdef inline double unit(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                        const real *weight, Py_ssize_t u, const Layout *at, const Options *o,
-                        bint stream) noexcept nogil:
-    """Unit u of arrays that begin at these pointers: a block of rows, or a panel of columns."""
-    cdef Py_ssize_t row, column = 0, n = at.n, inner = at.inner
-    cdef Py_ssize_t step = unit_rows(n), width = PANEL // sizeof(real)
-    cdef Py_ssize_t panels = (inner + width - 1) // width
+cdef double block(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, const int64_t[:, ::1] label,
+                  const real[:, :, ::1] target, const real[::1] weight, Py_ssize_t k, const Options *o,
+                  bint stream) noexcept nogil:
+    """The sum of the losses of block k: of some rows, or of a panel of columns."""
+    cdef const fm_table *table = table_of(sizeof(real))
+    cdef Py_ssize_t n = x.shape[1], inner = x.shape[2], step = block_rows(n), width = PANEL_BYTES // sizeof(real)
+    cdef Py_ssize_t panels = ceil_div(inner, width)
+    cdef Py_ssize_t i = k * step if inner == 1 else k // panels, j = 0 if inner == 1 else k % panels * width
+    cdef real *dx0 = NULL if dx is None else &dx[i, 0, j]
+    cdef real *loss0 = NULL if loss is None else &loss[i, j]
+    cdef const int64_t *label0 = NULL if label is None else &label[i, j]
+    cdef const real *target0 = NULL if target is None else &target[i, 0, j]
+    cdef const real *weight0 = NULL if weight is None else &weight[0]
     if inner == 1:
-        row = u * step
-    else:
-        row = u // panels
-        column = u % panels * width
-    cdef Py_ssize_t k = row * n * inner + column, sample = row * inner + column
-    dx = after(dx, k)
-    loss = after(loss, sample)
-    if label != NULL:
-        label += sample
-    if inner == 1:
-        return rows(dx, loss, x + k, label, after(<real *>target, k), weight, min(step, at.outer - row), n, o, stream)
-    return cols(dx, loss, x + k, label, after(<real *>target, k), weight, n, inner, min(width, inner - column), o)
+        return rows(table, dx0, loss0, &x[i, 0, 0], label0, target0, weight0, min(step, x.shape[0] - i), n, o, stream)
+    return cols(table, dx0, loss0, &x[i, 0, j], label0, target0, weight0, n, inner, min(width, inner - j), o)
 
 
-cdef inline void slot(double *sum, real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                      const real *weight, Py_ssize_t first, Py_ssize_t last, const Layout *at, const Options *o,
-                      bint stream) noexcept nogil:
-    """sum (OUT): of the losses of the units from `first` on."""
-    cdef Py_ssize_t u
-    cdef fm_tally units = fm_tally(0, 0)
-    for u in range(first, last):
-        fm_tally_add(&units, unit(dx, loss, x, label, target, weight, u, at, o, stream))
-    sum[0] = fm_tally_sum(&units)
+cdef void chunk(double *sum, real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x,
+                const int64_t[:, ::1] label, const real[:, :, ::1] target, const real[::1] weight, Py_ssize_t first,
+                Py_ssize_t last, const Options *o, bint stream) noexcept nogil:
+    """sum (OUT): of the losses of the blocks from `first` on."""
+    cdef Py_ssize_t k
+    cdef fm_tally blocks = fm_tally(0, 0)
+    for k in range(first, last):
+        fm_tally_add(&blocks, block(dx, loss, x, label, target, weight, k, o, stream))
+    sum[0] = fm_tally_sum(&blocks)
 
 
-cdef double run(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, const int64_t[:, ::1] label,
-                const real[:, :, ::1] target, const real[::1] weight, const Options *o):
+cdef double in_chunks(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x, const int64_t[:, ::1] label,
+                      const real[:, :, ::1] target, const real[::1] weight, const Options *o) noexcept:
     """dx (OUT or None), x, target (IN or None): (outer, n, inner); loss (OUT or None), label (IN or None):
     (outer, inner); weight (IN or None): (n,). Returns the sum of the losses."""
-    cdef Layout at
-    at.outer, at.n, at.inner = x.shape[0], x.shape[1], x.shape[2]
-    cdef Py_ssize_t size = at.outer * at.n * at.inner, step = unit_rows(at.n)
-    cdef Py_ssize_t panel = PANEL // sizeof(real)
-    cdef Py_ssize_t units = ((at.outer + step - 1) // step if at.inner == 1
-                             else at.outer * ((at.inner + panel - 1) // panel))
-    cdef Py_ssize_t each = slot_units(units)
-    cdef Py_ssize_t slots = (units + each - 1) // each
-    cdef Py_ssize_t i
-    cdef bint stream = at.n * sizeof(real) >= LONG_ROW and size * sizeof(real) > cache_bytes
-    cdef const real *x0 = &x[0, 0, 0]
-    cdef const real *target0 = NULL
-    cdef const real *weight0 = NULL
-    cdef const int64_t *label0 = NULL
-    cdef real *dx0 = NULL
-    cdef real *loss0 = NULL
-    cdef double[SLOTS] sums
+    cdef Py_ssize_t outer = x.shape[0], n = x.shape[1], inner = x.shape[2], size = outer * n * inner
+    cdef Py_ssize_t blocks = (ceil_div(outer, block_rows(n)) if inner == 1
+                              else outer * ceil_div(inner, PANEL_BYTES // sizeof(real)))
+    cdef Py_ssize_t each = chunk_blocks(blocks), chunks = ceil_div(blocks, each), k
+    cdef bint stream = n * sizeof(real) >= LONG_ROW_BYTES and size * sizeof(real) > cache_bytes
+    cdef double[CHUNKS] sums
     cdef double cost = FILL_COST * (dx is not None) if o.nll and target is None and o.smoothing == 0 else COST
-    cdef int me = caller(), threads = team(cost * size + ROW_COST * at.outer * at.inner)
-    if target is not None:
-        target0 = &target[0, 0, 0]
-    if weight is not None:
-        weight0 = &weight[0]
-    if label is not None:
-        label0 = &label[0, 0]
-    if dx is not None:
-        dx0 = &dx[0, 0, 0]
-    if loss is not None:
-        loss0 = &loss[0, 0]
+    cdef int me = caller(), threads = team(cost * size + ROW_COST * outer * inner)
     with nogil, parallel(num_threads=threads):
         join_team(me)
-        for i in prange(slots, schedule="static"):
-            slot(&sums[i], dx0, loss0, x0, label0, target0, weight0, i * each, min(units, (i + 1) * each), &at, o,
-                 stream)
+        for k in prange(chunks, schedule="static"):
+            chunk(&sums[k], dx, loss, x, label, target, weight, k * each, min(blocks, (k + 1) * each), o, stream)
         leave_team()
     team_done()
-    return fm_tally_of(sums, slots, 1)
+    return fm_tally_of(sums, chunks, 1)
 
 
-cdef double small(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                  const real *weight, const Layout *at, const Options *o) noexcept nogil:
-    """The whole of a small call, here and now."""
-    cdef Py_ssize_t row, k = at.n * at.inner, m = at.inner
+cdef inline char *after(void *p, Py_ssize_t bytes) noexcept nogil:
+    """p + bytes, NULL staying NULL."""
+    return NULL if p == NULL else <char *>p + bytes
+
+
+cdef double at_once(const fm_table *table, void *dx, void *loss, void *x, const int64_t *label, void *target,
+                    void *weight, const Layout *at, size_t itemsize, const Options *o) noexcept nogil:
+    """The whole of a small call, on the caller's thread."""
+    cdef Py_ssize_t i, m = at.inner, step = at.n * m * itemsize, out_step = m * itemsize
     cdef fm_tally total = fm_tally(0, 0)
     if m == 1:
-        return rows(dx, loss, x, label, target, weight, at.outer, at.n, o, False)
-    for row in range(at.outer):
-        fm_tally_add(&total, cols(after(dx, row * k), after(loss, row * m), x + row * k, label,
-                                  after(<real *>target, row * k), weight, at.n, m, m, o))
+        return rows(table, dx, loss, x, label, target, weight, at.outer, at.n, o, False)
+    for i in range(at.outer):
+        fm_tally_add(&total, cols(table, after(dx, i * step), after(loss, i * out_step), after(x, i * step), label,
+                                  after(target, i * step), weight, at.n, m, m, o))
         if label != NULL:
             label += m
     return fm_tally_sum(&total)
@@ -171,18 +142,17 @@ cdef double launch(object dx, object loss, cnp.ndarray x, object label, object t
                    const Layout *at, const Options *o) except? -1:
     """Run plain arrays of one precision (label: int64); all but x may be None."""
     cdef Layout one = at[0]
+    cdef size_t itemsize = cnp.PyArray_ITEMSIZE(x)
     one.n = 1
     if cnp.PyArray_SIZE(x) == 0:
         return 0
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        if cnp.PyArray_SIZE(x) <= SMALL:
-            return small[float](<float *>data(dx), <float *>data(loss), <float *>data(x), <int64_t *>data(label),
-                                <float *>data(target), <float *>data(weight), at, o)
-        return run[float](cube(dx, at), flat(loss, &one), as3d(x, at), flat(label, &one), cube(target, at), weight, o)
-    if cnp.PyArray_SIZE(x) <= SMALL:
-        return small[double](<double *>data(dx), <double *>data(loss), <double *>data(x), <int64_t *>data(label),
-                             <double *>data(target), <double *>data(weight), at, o)
-    return run[double](cube(dx, at), flat(loss, &one), as3d(x, at), flat(label, &one), cube(target, at), weight, o)
+    if cnp.PyArray_SIZE(x) <= SMALL_ELEMENTS:
+        return at_once(table_of(itemsize), data(dx), data(loss), data(x), <int64_t *>data(label), data(target),
+                       data(weight), at, itemsize, o)
+    loss, label = flat(loss, &one), flat(label, &one)
+    if itemsize == sizeof(float):
+        return in_chunks[float](cube(dx, at), loss, as3d(x, at), label, cube(target, at), weight, o)
+    return in_chunks[double](cube(dx, at), loss, as3d(x, at), label, cube(target, at), weight, o)
 
 
 cdef inline bint labels_fit(cnp.ndarray x, object target, object axis) noexcept:
@@ -334,12 +304,8 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     check_classes(name, at.n, count)
     total_weight = <double>count
     if hard:
-        if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-            checked = fm32.label_weights(&total_weight, <int64_t *>data(labels), <float *>data(weight), count, at.n,
-                                         &labels_rule)
-        else:
-            checked = fm64.label_weights(&total_weight, <int64_t *>data(labels), <double *>data(weight), count, at.n,
-                                         &labels_rule)
+        checked = table_of(cnp.PyArray_ITEMSIZE(x)).label_weights(
+            &total_weight, <int64_t *>data(labels), data(weight), count, at.n, &labels_rule)
         if checked < count or labels_rule.changed:
             raise wrong_label(target, at.n, ignore_index)
     o.weight_sum = <double>at.n if weight is None else weight.sum(dtype=np.float64)

@@ -75,7 +75,7 @@ cdef int step_all(const Step *s, tuple names, tuple p, tuple g, tuple v) except 
     """Check the lists of arrays and run."""
     cdef Places here
     held = place(&here, CUT_BYTES, names, p, g, v, None, None)
-    if here.bytes <= LARGE_BYTES * here.count:
+    if here.bytes <= LARGE_BYTES * <size_t>here.count:
         with nogil:
             run(&here, COST, update, s)
     else:

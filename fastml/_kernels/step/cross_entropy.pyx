@@ -12,7 +12,7 @@ from ... import _check
 from ..._check cimport PyArray_ISCARRAY_RO
 from ..._environment cimport FM_FULL, fm_scope, fm_switch
 from ..._simd cimport fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
-from ..cross_entropy cimport GROUP_ROWS, SMALL, Options, rows as loss_rows, slot_units, take_rule, unit_rows
+from ..cross_entropy cimport SMALL_ELEMENTS, SUM_ROWS, Options, block_rows, chunk_blocks, rows as loss_rows, take_rule
 from .card cimport Arguments, Tile, View, at, ruler
 from .program cimport Program
 
@@ -35,7 +35,7 @@ cdef enum:
 
 def group_rows(Py_ssize_t classes):
     """Rows of a group: a tile has a multiple of them."""
-    return GROUP_ROWS if classes <= LONG else 1
+    return SUM_ROWS if classes <= LONG else 1
 
 
 cdef struct CrossEntropy:
@@ -55,7 +55,7 @@ cdef struct CrossEntropy:
 
 
 cdef inline void rows_tile(const CrossEntropy *p, const Tile *t, bint nll) noexcept nogil:
-    cdef Py_ssize_t i, count, n = p.x.cols, group = GROUP_ROWS if n <= LONG else 1
+    cdef Py_ssize_t i, count, n = p.x.cols, group = SUM_ROWS if n <= LONG else 1
     cdef double *sums = <double *>at(&p.sums, t, 0, 0)
     cdef void *label
     cdef void *target
@@ -68,14 +68,9 @@ cdef inline void rows_tile(const CrossEntropy *p, const Tile *t, bint nll) noexc
         count = min(group, t.hi - i)
         label = NULL if p.soft else at(&p.target, t, i, 0)
         target = at(&p.target, t, i, 0) if p.soft else NULL
-        if t.size == sizeof(float):
-            sums[i // group] = loss_rows[float](
-                <float *>at(&p.dx, t, i, 0), <float *>at(&p.losses, t, i, 0), <float *>at(&p.x, t, i, 0),
-                <int64_t *>label, <float *>target, <float *>at(&p.weight, t, 0, 0), count, n, &o, False)
-        else:
-            sums[i // group] = loss_rows[double](
-                <double *>at(&p.dx, t, i, 0), <double *>at(&p.losses, t, i, 0), <double *>at(&p.x, t, i, 0),
-                <int64_t *>label, <double *>target, <double *>at(&p.weight, t, 0, 0), count, n, &o, False)
+        sums[i // group] = loss_rows(
+            table_of(t.size), at(&p.dx, t, i, 0), at(&p.losses, t, i, 0), at(&p.x, t, i, 0), <int64_t *>label, target,
+            at(&p.weight, t, 0, 0), count, n, &o, False)
         i += group
 
 
@@ -99,20 +94,20 @@ nll_loss = card(
 
 cdef double total(const double *sums, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
     """The sum of all losses from the groups' sums, joined as cross_entropy.pyx joins its own."""
-    cdef Py_ssize_t group = GROUP_ROWS if n <= LONG else 1, step = rows, each = 1, units, i, first, last
-    cdef fm_tally sum = fm_tally(0, 0), slot = sum
-    if rows * n <= SMALL:
+    cdef Py_ssize_t group = SUM_ROWS if n <= LONG else 1, step = rows, each = 1, blocks, i, first, last
+    cdef fm_tally sum = fm_tally(0, 0), chunk = sum
+    if rows * n <= SMALL_ELEMENTS:
         return fm_tally_of(sums, (rows + group - 1) // group, 1)
-    step = unit_rows(n)
-    units = (rows + step - 1) // step
-    each = slot_units(units)
-    for i in range(units):
+    step = block_rows(n)
+    blocks = (rows + step - 1) // step
+    each = chunk_blocks(blocks)
+    for i in range(blocks):
         first = i * step
         last = min(rows, first + step)
-        fm_tally_add(&slot, fm_tally_of(sums + first // group, (last + group - 1) // group - first // group, 1))
-        if (i + 1) % each == 0 or i + 1 == units:
-            fm_tally_add(&sum, fm_tally_sum(&slot))
-            slot = fm_tally(0, 0)
+        fm_tally_add(&chunk, fm_tally_of(sums + first // group, (last + group - 1) // group - first // group, 1))
+        if (i + 1) % each == 0 or i + 1 == blocks:
+            fm_tally_add(&sum, fm_tally_sum(&chunk))
+            chunk = fm_tally(0, 0)
     return fm_tally_sum(&sum)
 
 
