@@ -14,10 +14,10 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport PyArray_EMPTY, alike, apart, data, fits, flag, is_plain, is_text, result_like
+from .._check cimport PyArray_EMPTY, alike, apart, ceil_div, data, fits, flag, is_plain, is_text, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64, fm_tally, fm_tally_add, fm_tally_sum
+from .._simd cimport cache_bytes, fm_table, fm_tally, fm_tally_add, fm_tally_sum, table_of
 
 cnp.import_array()
 
@@ -35,12 +35,8 @@ cdef extern from "losses.h":
         FM_LOSS_KL
         FM_LOSS_KL_LOG
 
-ctypedef fused real:
-    float
-    double
-
 cdef enum:
-    SLOTS = 1024      # blocks
+    LOCAL_BLOCKS = 1024  # whose sums fit on the stack
 
 # Nanoseconds on one thread: a byte read or written, and a vector of terms, 64 bytes, with exp or log.
 cdef double BYTE_COST = 0.0135
@@ -52,48 +48,48 @@ cdef struct Beside:
     size_t period
 
 
-cdef inline double block(int kind, real *dx, real *loss, const real *x, const real *t, const Beside *a,
-                         const Beside *b, Py_ssize_t start, Py_ssize_t n, double scale, bint stream) noexcept nogil:
+cdef inline char *after(const void *p, Py_ssize_t bytes) noexcept nogil:
+    """p + bytes, NULL staying NULL."""
+    return NULL if p == NULL else <char *>p + bytes
+
+
+cdef inline double block(const fm_table *table, size_t itemsize, int kind, void *dx, void *loss, const void *x,
+                         const void *t, const Beside *a, const Beside *b, Py_ssize_t start, Py_ssize_t n, double scale,
+                         bint stream) noexcept nogil:
     """dx, loss (OUT or NULL), x, t (IN): n elements each, of which this block begins at `start`."""
-    cdef const real *pa = <const real *>a.data
-    cdef const real *pb = <const real *>b.data
-    cdef size_t m = min(<Py_ssize_t>FM_LOSS_BLOCK, n - start)
-    x, t = x + start, t + start
-    dx = NULL if dx == NULL else dx + start
-    loss = NULL if loss == NULL else loss + start
-    pa = pa + start if pa != NULL and a.period == 0 else pa
-    pb = pb + start if pb != NULL and b.period == 0 else pb
-    if real is float:
-        return fm32.loss_run(kind, dx, loss, x, t, pa, a.period, pb, b.period, start, m, <float>scale, stream)
-    else:
-        return fm64.loss_run(kind, dx, loss, x, t, pa, a.period, pb, b.period, start, m, scale, stream)
+    cdef size_t m = min(<Py_ssize_t>FM_LOSS_BLOCK, n - start), first = start * itemsize
+    return table.loss_run(kind, after(dx, first), after(loss, first), after(x, first), after(t, first),
+                          after(a.data, 0 if a.period else first), a.period,
+                          after(b.data, 0 if b.period else first), b.period, start, m, scale, stream)
 
 
-cdef double run(int kind, real *dx, real *loss, const real *x, const real *t, const Beside *a, const Beside *b,
-                Py_ssize_t n, double scale) noexcept:
+cdef double in_blocks(size_t itemsize, int kind, void *dx, void *loss, const void *x, const void *t, const Beside *a,
+                      const Beside *b, Py_ssize_t n, double scale) noexcept:
     """dx, loss (OUT or NULL), x, t (IN): n elements. Returns the sum of the losses."""
-    cdef Py_ssize_t i, first, count, blocks = (n + FM_LOSS_BLOCK - 1) // FM_LOSS_BLOCK
-    cdef Py_ssize_t nbytes = min(n, SLOTS * FM_LOSS_BLOCK) * sizeof(real)
-    cdef bint stream = dx != NULL and n * sizeof(real) > cache_bytes
+    cdef const fm_table *table = table_of(itemsize)
+    cdef Py_ssize_t k, first, count, blocks = ceil_div(n, FM_LOSS_BLOCK)
+    cdef Py_ssize_t nbytes = min(n, LOCAL_BLOCKS * FM_LOSS_BLOCK) * itemsize
+    cdef bint stream = dx != NULL and n * itemsize > cache_bytes
     cdef double cost = BYTE_COST * nbytes * (2 if dx == NULL else 3)
     cdef fm_tally total = fm_tally(0, 0)
     cdef int me, threads
-    cdef double[SLOTS] sums
+    cdef double[LOCAL_BLOCKS] sums
     if kind >= FM_LOSS_BCE:
         cost += EXP_COST * nbytes / 64
     if blocks <= 1:
-        return block(kind, dx, loss, x, t, a, b, 0, n, scale, False)
-    for first in range(0, blocks, SLOTS):
-        count = min(SLOTS, blocks - first)
+        return block(table, itemsize, kind, dx, loss, x, t, a, b, 0, n, scale, False)
+    for first in range(0, blocks, LOCAL_BLOCKS):
+        count = min(LOCAL_BLOCKS, blocks - first)
         me, threads = caller(), team(cost)
         with nogil, parallel(num_threads=threads):
             join_team(me)
-            for i in prange(count, schedule="static"):
-                sums[i] = block(kind, dx, loss, x, t, a, b, (first + i) * FM_LOSS_BLOCK, n, scale, stream)
+            for k in prange(count, schedule="static"):
+                sums[k] = block(table, itemsize, kind, dx, loss, x, t, a, b, (first + k) * FM_LOSS_BLOCK, n, scale,
+                                stream)
             leave_team()
         team_done()
-        for i in range(count):
-            fm_tally_add(&total, sums[i])
+        for k in range(count):
+            fm_tally_add(&total, sums[k])
     return fm_tally_sum(&total)
 
 
@@ -199,12 +195,8 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
         divisor = cnp.PyArray_DIM(x, 0)
     loss = result_like(x, None) if listed else None
     dx = result_like(x, out) if with_grad else None
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        total = run[float](kind, <float *>data(dx), <float *>data(loss), <float *>data(x), <float *>data(target),
-                           &beside_a, &beside_b, n, 1 / divisor)
-    else:
-        total = run[double](kind, <double *>data(dx), <double *>data(loss), <double *>data(x), <double *>data(target),
-                            &beside_a, &beside_b, n, 1 / divisor)
+    total = in_blocks(cnp.PyArray_ITEMSIZE(x), kind, data(dx), data(loss), data(x), data(target), &beside_a, &beside_b,
+                      n, 1 / divisor)
     if listed:
         loss = loss if call is None else loss.transpose(call.back)
     elif cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
