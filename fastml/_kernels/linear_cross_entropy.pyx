@@ -2,11 +2,11 @@
 
 The logits of a block are made, turned into their gradient in place and used up, for dx of these rows and for a
 further piece of every sum in dweight and dbias, before the next block takes their memory. A block has as many rows as
-WORKSPACE holds (one at least), and no more than ROWS, from where on nothing is gained; it is whole parts of a sum
-(src_c/gemm.c) where WORKSPACE holds one, and a number of blocks is a span, whose sum is added to dweight. So dx and
-dweight have the bits of linear, cross_entropy_with_grad and linear_backward in a row; where a part's logits are more
-than WORKSPACE, dweight is cut at each block. The cut depends on the shape alone. Three phases, a barrier after each:
-logits, losses, gradients.
+WORKSPACE_BYTES hold (one at least), and no more than BLOCK_ROWS, from where on nothing is gained. It is whole parts of
+a sum (src_c/gemm.c) where WORKSPACE_BYTES hold one. A number of blocks is a span, whose sum is added to dweight. So dx
+and dweight have the bits of linear, cross_entropy_with_grad and linear_backward in a row; where a part's logits are
+more than WORKSPACE_BYTES, dweight is cut at each block. The cut depends on the shape alone. Three phases, a barrier
+after each: logits, losses, gradients.
 
 Rejected: tiles of the classes with an online log-sum-exp, where the logits are made twice. That is a fourth product
 (+ 33 %), where a block costs one more reading of weight, and one reading and writing of dweight: at 1024 features and
@@ -24,14 +24,18 @@ from libc.stdint cimport int64_t
 from .. import _check
 from .cross_entropy import wrong_label
 
-from .._check cimport PyArray_ISCARRAY_RO, data
+from .._check cimport PyArray_ISCARRAY_RO, ceil_div, data
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport fm32, fm64, fm_labels
-from .cross_entropy cimport Options, rows, smoothing_of, take_rule, unit_rows
+from .._simd cimport fm_labels, table_of
+from .cross_entropy cimport Options, rows, smoothing_of, take_rule, block_rows
 from .linear cimport Matrix, Product, at, cost, matrix, share, takes, transposed
 
 cnp.import_array()
+
+ctypedef fused real:
+    float
+    double
 
 cdef extern from "gemm.h" nogil:
     enum:
@@ -39,26 +43,27 @@ cdef extern from "gemm.h" nogil:
         FM_GEMM_SPAN
 
 cdef enum:
-    WORKSPACE = 52 << 20  # bytes of logits: with the packed panels of 16 threads less than 64 MB
-    ROWS = 512            # of a block: FM_GEMM_PART times a power of two
-    SPAN = 512            # columns that are summed in a go
-    GROUP = 512           # classes: longer rows are worked on one at a time
+    WORKSPACE_BYTES = 52 << 20  # of logits: with the packed panels of 16 threads less than 64 MB
+    BLOCK_ROWS = 512            # FM_GEMM_PART times a power of two
+    PANEL_COLUMNS = 512         # that are summed in a go
+    LONG_COLUMNS = 512          # longer rows are worked on one at a time
 
 cdef double COST = 0.5    # nanoseconds a logit on one thread, besides the products
 
-# Samples and blocks: `step` samples and `units` losses a block, `span` blocks whose gradients are added in a row.
+# A block has `step` samples; `chunks` sums of losses, each of chunk_rows samples; the gradients of `span` blocks are
+# added in a row.
 cdef struct Cut:
     Py_ssize_t blocks
     Py_ssize_t step
     Py_ssize_t span
-    Py_ssize_t unit    # samples
-    Py_ssize_t units
+    Py_ssize_t chunk_rows
+    Py_ssize_t chunks
 
-# (OUT) dx, dweight, dbias, loss (NULL: not asked for), sums: of the losses of each unit
+# (OUT) dx, dweight, dbias, loss (NULL: not asked for), sums: of the losses of each chunk
 # (IN) x, weight, bias, label or target, class_weight (NULL: none)
 # (workspace) logits: of one block; span: of dweight's sums, from the second span on; total: of the columns of all
 # gradients by the logits so far
-cdef struct Task:
+cdef struct Operands:
     Matrix dx
     Matrix dweight
     void *dbias
@@ -80,22 +85,22 @@ cdef struct Task:
 cdef Py_ssize_t pitch(Py_ssize_t classes, size_t size) noexcept:
     """Elements from one row of logits to the next: an odd number of cache lines, to lie in different cache sets."""
     cdef Py_ssize_t line = 64 // size
-    return classes if classes <= GROUP else ((classes + line - 1) // line | 1) * line
+    return classes if classes <= LONG_COLUMNS else (ceil_div(classes, line) | 1) * line
 
 
 cdef Cut cut_samples(Py_ssize_t samples, Py_ssize_t classes, size_t size) noexcept:
     cdef Cut c
-    cdef Py_ssize_t most = max(1, WORKSPACE // max(1, pitch(classes, size) * <Py_ssize_t>size))
-    c.step = ROWS
+    cdef Py_ssize_t most = max(1, WORKSPACE_BYTES // max(1, pitch(classes, size) * <Py_ssize_t>size))
+    c.step = BLOCK_ROWS
     while c.step > most:
         c.step //= 2
     if c.step < FM_GEMM_PART:
         c.step = most
-    c.blocks = max(1, (samples + c.step - 1) // c.step)
+    c.blocks = max(1, ceil_div(samples, c.step))
     c.step = min(c.step, samples)
     c.span = FM_GEMM_SPAN // max(1, c.step)
-    c.unit = unit_rows(classes)
-    c.units = (c.step + c.unit - 1) // c.unit
+    c.chunk_rows = block_rows(classes)
+    c.chunks = ceil_div(c.step, c.chunk_rows)
     return c
 
 
@@ -108,12 +113,12 @@ cdef inline Matrix some_rows(const Matrix *a, Py_ssize_t i, Py_ssize_t count, si
     return Matrix(at(a, i, 0, size), count, a.cols, a.row, a.col)
 
 
-cdef inline Py_ssize_t height(const Task *k, Py_ssize_t block) noexcept nogil:
+cdef inline Py_ssize_t height(const Operands *k, Py_ssize_t block) noexcept nogil:
     """The number of samples in a block."""
     return max(0, min(k.cut.step, k.x.rows - block * k.cut.step))
 
 
-cdef Product logits(const Task *k, Py_ssize_t block, size_t size) noexcept nogil:
+cdef Product logits(const Operands *k, Py_ssize_t block, size_t size) noexcept nogil:
     cdef Product p
     p.c = some_rows(&k.logits, 0, height(k, block), size)
     p.a = some_rows(&k.x, block * k.cut.step, p.c.rows, size)
@@ -123,7 +128,7 @@ cdef Product logits(const Task *k, Py_ssize_t block, size_t size) noexcept nogil
     return p
 
 
-cdef Product gradient_of_x(const Task *k, Py_ssize_t block, size_t size) noexcept nogil:
+cdef Product gradient_of_x(const Operands *k, Py_ssize_t block, size_t size) noexcept nogil:
     cdef Product p
     p.a = some_rows(&k.logits, 0, height(k, block), size)
     p.b = k.weight
@@ -133,7 +138,7 @@ cdef Product gradient_of_x(const Task *k, Py_ssize_t block, size_t size) noexcep
     return p
 
 
-cdef Product gradient_of_weight(const Task *k, Py_ssize_t block, size_t size) noexcept nogil:
+cdef Product gradient_of_weight(const Operands *k, Py_ssize_t block, size_t size) noexcept nogil:
     cdef Product p
     cdef Matrix z = some_rows(&k.logits, 0, height(k, block), size)
     p.a = transposed(&z)
@@ -145,9 +150,9 @@ cdef Product gradient_of_weight(const Task *k, Py_ssize_t block, size_t size) no
     return p
 
 
-cdef double losses(const Task *k, Py_ssize_t block, Py_ssize_t u, size_t size) noexcept nogil:
-    """The losses of unit u of a block; its logits become their gradient. Returns the sum."""
-    cdef Py_ssize_t row = u * k.cut.unit, n = k.logits.cols, count = min(k.cut.unit, height(k, block) - row)
+cdef double losses(const Operands *k, Py_ssize_t block, Py_ssize_t chunk, size_t size) noexcept nogil:
+    """The losses of a chunk of a block; its logits become their gradient. Returns the sum."""
+    cdef Py_ssize_t row = chunk * k.cut.chunk_rows, n = k.logits.cols, count = min(k.cut.chunk_rows, height(k, block) - row)
     cdef Py_ssize_t calls = 1 if k.logits.row == n else count, each = count // calls, call, sample
     cdef double total = 0
     cdef void *x
@@ -160,60 +165,46 @@ cdef double losses(const Task *k, Py_ssize_t block, Py_ssize_t u, size_t size) n
         loss = plus(k.loss, sample * size)
         target = plus(k.target, sample * n * size)
         label = <int64_t *>plus(k.label, sample * sizeof(int64_t))
-        if size == sizeof(float):
-            total += rows[float](<float *>x, <float *>loss, <float *>x, label, <float *>target, <float *>k.class_weight,
-                          each, n, &k.options, False)
-        else:
-            total += rows[double](<double *>x, <double *>loss, <double *>x, label, <double *>target,
-                          <double *>k.class_weight, each, n, &k.options, False)
+        total += rows(table_of(size), x, loss, x, label, target, k.class_weight, each, n, &k.options, False)
     return total
 
 
-cdef void bias_gradient(const Task *k, Py_ssize_t block, Py_ssize_t span, size_t size) noexcept nogil:
-    """The sums of SPAN columns of a block's gradient join their totals, which the last block leaves in dbias."""
-    cdef double[SPAN] part
-    cdef Py_ssize_t from_ = span * SPAN, width = min(SPAN, k.logits.cols - from_), samples = height(k, block), j
-    cdef void *z = at(&k.logits, 0, from_, size)
-    if size == sizeof(float):
-        fm32.column_sums(<float *>part, <float *>z, samples, k.logits.row, width)
-    else:
-        fm64.column_sums(part, <double *>z, samples, k.logits.row, width)
+cdef void bias_gradient(real *dbias, const Operands *k, Py_ssize_t block, Py_ssize_t panel) noexcept nogil:
+    """The sums of PANEL_COLUMNS of a block's gradient join their totals, which the last block leaves in dbias."""
+    cdef real[PANEL_COLUMNS] sums
+    cdef Py_ssize_t first = panel * PANEL_COLUMNS, width = min(PANEL_COLUMNS, k.logits.cols - first), j
+    table_of(sizeof(real)).column_sums(sums, at(&k.logits, 0, first, sizeof(real)), height(k, block), k.logits.row,
+                                       width)
     for j in range(width):
-        k.total[from_ + j] = ((k.total[from_ + j] if block else 0)
-                              + ((<float *>part)[j] if size == sizeof(float) else part[j]))
-    if block + 1 < k.cut.blocks:
-        return
-    for j in range(from_, from_ + width):
-        if size == sizeof(float):
-            (<float *>k.dbias)[j] = <float>k.total[j]
-        else:
-            (<double *>k.dbias)[j] = k.total[j]
+        k.total[first + j] = (k.total[first + j] if block else 0) + sums[j]
+        if block + 1 == k.cut.blocks:
+            dbias[first + j] = <real>k.total[first + j]
 
 
-cdef void gradients(const Task *k, Py_ssize_t block, int t, int threads, size_t size) noexcept nogil:
+cdef void gradients(const Operands *k, Py_ssize_t block, int t, int threads, size_t size) noexcept nogil:
     """Thread t's part of what follows from a block's gradient by the logits."""
     cdef Product dx = gradient_of_x(k, block, size), dweight = gradient_of_weight(k, block, size)
-    cdef Py_ssize_t spans = (k.logits.cols + SPAN - 1) // SPAN, span
+    cdef Py_ssize_t panels = ceil_div(k.logits.cols, PANEL_COLUMNS), j
     share(&dx, t, threads, size)
     share(&dweight, t, threads, size)
-    for span in range(spans * t // threads, spans * (t + 1) // threads):
-        bias_gradient(k, block, span, size)
+    for j in range(panels * t // threads, panels * (t + 1) // threads):
+        if size == sizeof(float):
+            bias_gradient(<float *>k.dbias, k, block, j)
+        else:
+            bias_gradient(<double *>k.dbias, k, block, j)
 
 
-cdef void fold(const Task *k, int t, int threads, size_t size) noexcept nogil:
+cdef void fold(const Operands *k, int t, int threads, size_t size) noexcept nogil:
     """Thread t's part of dweight += span."""
     cdef Py_ssize_t i = k.span.rows * t // threads, count = k.span.rows * (t + 1) // threads - i, n = k.span.cols
     cdef void *whole = at(&k.dweight, i, 0, size)
     cdef void *part = at(&k.span, i, 0, size)
-    if size == sizeof(float):
-        fm32.gemm_fold(<float *>whole, n, <float *>part, n, NULL, False, count, n)
-    else:
-        fm64.gemm_fold(<double *>whole, n, <double *>part, n, NULL, False, count, n)
+    table_of(size).gemm_fold(whole, n, part, n, NULL, False, count, n)
 
 
-cdef void run(const Task *k, size_t size) noexcept:
+cdef void in_blocks(const Operands *k, size_t size) noexcept:
     cdef Product whole = gradient_of_weight(k, 0, size), p
-    cdef Py_ssize_t block = 0, u
+    cdef Py_ssize_t block = 0, chunk
     cdef int t, me, threads = team(k.cut.blocks * 3 * cost(&whole, size) + COST * k.x.rows * k.logits.cols)
     me = caller()
     with nogil, parallel(num_threads=threads):
@@ -223,9 +214,9 @@ cdef void run(const Task *k, size_t size) noexcept:
                 fm_switch(FM_FLUSH)
                 p = logits(k, block, size)
                 share(&p, t, threads, size)
-            for u in prange((height(k, block) + k.cut.unit - 1) // k.cut.unit, schedule="static"):
+            for chunk in prange(ceil_div(height(k, block), k.cut.chunk_rows), schedule="static"):
                 fm_switch(FM_FULL)
-                k.sums[block * k.cut.units + u] = losses(k, block, u, size)
+                k.sums[block * k.cut.chunks + chunk] = losses(k, block, chunk, size)
             for t in prange(threads, schedule="static"):
                 fm_switch(FM_FLUSH)
                 gradients(k, block, t, threads, size)
@@ -288,7 +279,7 @@ def checked_target(target, shape, classes, dtype, ignoring):
 
 def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore_index, label_smoothing, reduction):
     cdef fm_scope _scope = fm_switch(FM_FULL)
-    cdef Task k
+    cdef Operands k
     cdef size_t count, checked, size
     cdef double total_weight, total
     cdef fm_labels rule
@@ -318,12 +309,8 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
         class_weight = plain_vector(class_weight, "class_weight", classes, dtype)
     total_weight = <double>count
     if labels is not None:
-        if size == sizeof(float):
-            checked = fm32.label_weights(&total_weight, <int64_t *>data(labels), <float *>data(class_weight), count,
-                                         classes, &rule)
-        else:
-            checked = fm64.label_weights(&total_weight, <int64_t *>data(labels), <double *>data(class_weight), count,
-                                         classes, &rule)
+        checked = table_of(size).label_weights(&total_weight, <int64_t *>data(labels), data(class_weight), count,
+                                               classes, &rule)
         if checked < count or rule.changed:
             raise wrong_label(target, classes, ignore_index)
     k.options.weight_sum = classes if class_weight is None else class_weight.sum(dtype=np.float64)
@@ -333,7 +320,7 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     loss = np.empty(shape, dtype) if reduction == "none" else None
     k.cut = cut_samples(count, classes, size)
     workspace = np.empty((k.cut.step, pitch(classes, size)), dtype)
-    totals, sums = np.empty(classes), np.zeros(k.cut.blocks * k.cut.units)
+    totals, sums = np.empty(classes), np.zeros(k.cut.blocks * k.cut.chunks)
     k.dx, k.dweight, k.dbias = matrix(dx), matrix(dweight), data(dbias)
     k.x, k.weight, k.bias = matrix(x), matrix(weight), data(bias)
     k.label, k.target, k.class_weight = <int64_t *>data(labels), data(probabilities), data(class_weight)
@@ -341,7 +328,7 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     span = np.empty_like(dweight) if k.cut.blocks > k.cut.span else dweight
     k.logits, k.span = matrix(workspace), matrix(span)
     k.logits.cols = classes
-    run(&k, size)
+    in_blocks(&k, size)
     if rule.changed:
         raise wrong_label(target, classes, ignore_index)
     if loss is None:
