@@ -23,7 +23,7 @@ except ImportError:
 #: What y is called by the functions that a step, a loss or a display hands it on to.
 HANDED_ON = ("target", "input", "logits", "log_probs", "y_true")
 #: What only compile_step calls, with a plan that it makes, and what scikit-learn writes into its estimators.
-NOT_OURS = ("lower", "lower_each", "set_fit_request", "set_partial_fit_request", "set_score_request")
+NOT_OURS = ("lower", "lower_each", "sample_shape", "set_fit_request", "set_partial_fit_request", "set_score_request")
 
 
 def public_classes():

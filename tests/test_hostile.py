@@ -103,7 +103,18 @@ OS_ERRORS = "(FileNotFound|FileExists|Permission|IsADirectory|OS)Error"
 NOT_FOR_USERS = r"between \S+ and (inf|\S{13,})|(Key|Type|Value)Error\(|: $"
 SIMPLE = (bool, int, float, str, bytes, type(None))
 #: What a layer keeps of its last call, and caches.
-KEPT = ("_saved", "_results", "_gradients", "_ties", "_schedule", "_signature", "_sample", "_rows", "_outside")
+KEPT = (
+    "_saved",
+    "_results",
+    "_gradients",
+    "_ties",
+    "_schedule",
+    "_signature",
+    "_sample",
+    "_parts",
+    "_rows",
+    "_outside",
+)
 
 
 def facts_of(value, seen=None):

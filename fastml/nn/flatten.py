@@ -33,6 +33,9 @@ class Flatten(Module):
             raise ValueError(f"grad must have the result's shape {(shape[0], math.prod(shape[1:]))}, not {grad.shape}")
         return grad.reshape(shape)
 
+    def sample_shape(self, shape):
+        return None
+
     def lower(self, plan, x, name):
         x.shape = (x.cols,)
         return x, lambda dy, wanted: dy

@@ -63,6 +63,9 @@ class Linear(Module):
             self.bias.grad = dbias
         return dx
 
+    def sample_shape(self, shape):
+        return (self.in_features,)
+
     def lower(self, plan, x, name):
         if x.shape != (self.in_features,):
             shape = x.cols if len(x.shape) == 1 else f"{x.shape}: put nn.Flatten() between them"

@@ -79,6 +79,15 @@ class Module(Tracked):
         """Gradient with respect to the last input, from the gradient with respect to its result."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
+    def sample_shape(self, shape):
+        """The shape of a sample whose result has this shape, None where only a batch tells.
+
+        :func:`compile_step` plans for it before it has seen a batch. A layer keeps the shape unless it says otherwise.
+        """
+        for _, child in reversed(self.named_children()):
+            shape = child.sample_shape(shape)
+        return shape
+
     def lower(self, plan, x, name):
         """Write this layer into a compiled step's plan: ``(y, backward)``; see :func:`compile_step`.
 

@@ -1,18 +1,15 @@
 """compile_step: forward, loss, backward and optimizer as one native program."""
 
-import math
 from collections import Counter
 
 import numpy as np
 
 from .._check import as_array, number, shown
 from .._kernels.step.caller import Caller, facts
-from .._kernels.step.program import Program
-from ..step.plan import GIVEN, Plan
+from .._kernels.step.program import Stale
+from ..step.compile import Parts, build, write
 from ..step.schedule import Schedule
 from ..step.signature import Signature, check_program
-from .flatten import Flatten
-from .linear import Linear
 from .module import Module, Parameter
 from .sequential import check_once
 
@@ -87,12 +84,7 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
 class Step(Caller):
     """What :func:`compile_step` returns."""
 
-    _live = frozenset(
-        {
-            "_bounds", "_dtype", "_least_rows", "_modes", "_outside", "_parameters", "_rows", "_sample", "_schedule",
-            "_signature",
-        }
-    )  # fmt: skip
+    _live = frozenset({"_least_rows", "_modes", "_outside", "_parts", "_rows", "_sample", "_schedule", "_signature"})
 
     def __init__(self, model, loss_fn, optimizer, max_norm=None, clip_value=None, ema=None):
         self.model = model
@@ -122,20 +114,23 @@ class Step(Caller):
         check_once([module for _, module in modules])
         for name, module in modules[1:]:
             check_program(module, f"layer {name},", Module)
-        self._bounds = [
+        max_norm, clip_value = (
             None if bound is None else number(bound, name, 0)
             for bound, name in ((self.max_norm, "max_norm"), (self.clip_value, "clip_value"))
-        ]
-        parameters = self.model.named_parameters()
-        if not parameters:
+        )
+        named = self.model.named_parameters()
+        if not named:
             raise ValueError("the model has no parameters: there is nothing to train")
-        self._dtype = _dtype(*parameters[0])
-        self._parameters = [parameter for _, parameter in parameters]
-        self._sample = _sample(self.model)
+        parameters, dtype = [parameter for _, parameter in named], _dtype(*named[0])
+        strangers = [p for p in _parameters_of(self.optimizer) if p not in parameters]
+        self._parts = Parts(
+            self.model, self.loss_fn, self.optimizer, self.ema, max_norm, clip_value, parameters, _shared(self.model),
+            strangers, dtype,
+        )  # fmt: skip
+        self._sample = self.model.sample_shape(None)
         self._least_rows, self._modes = 1, [self.model]
         parts = [part for part in (self.loss_fn, self.optimizer, self.ema) if part is not None]
-        others = [p for part in parts for p in getattr(part, "_params", ()) if isinstance(p, Parameter)]
-        parameters = dict.fromkeys([*self._parameters, *others])
+        parameters = dict.fromkeys([*parameters, *(p for part in parts for p in _parameters_of(part))])
         self._signature = Signature([self, *parts, *(module for _, module in modules), *parameters])
         self._watch(self._signature)
         self._as_it_was(now)
@@ -148,26 +143,30 @@ class Step(Caller):
         else:
             self._as_it_was(now)
         array = as_array(x, "x")
-        if array.dtype != self._dtype:
-            raise ValueError(f"x must be {self._dtype} as the model's parameters are, not {array.dtype}")
+        if array.dtype != self._parts.dtype:
+            raise ValueError(f"x must be {self._parts.dtype} as the model's parameters are, not {array.dtype}")
         self._check_shape(array)
         plain = np.require(array, requirements="CA")
-        loss = self._quick(plain, y) if self._armed() and self._all_training() else None
-        if loss is None:
-            rows = self._rows
-            if len(array) > rows:  # room for more where batches keep growing
-                rows = max(len(array), 3 * rows // 2)
-            self._make(rows, array.shape[1:])
-            self._check_shape(array)
-            self._all_training()
-            now = self._count()
-            if not self._untouched() and self._signature.holds():  # a lower may set attributes of objects that it makes
-                self._as_it_was(now)
-            loss = self._quick(plain, y)
-        if loss is None:
+        if self._armed():
+            self._check_training()
+            try:
+                return self._quick(plain, y)
+            except Stale:
+                pass
+        rows = self._rows
+        if len(array) > rows:  # room for more where batches keep growing
+            rows = max(len(array), 3 * rows // 2)
+        self._make(rows, array.shape[1:])
+        self._check_shape(array)
+        self._check_training()
+        now = self._count()
+        if not self._untouched() and self._signature.holds():  # a lower may set attributes of objects that it makes
+            self._as_it_was(now)
+        try:
+            return self._quick(plain, y)
+        except Stale:
             self._refuse_shared(x=plain, target=y)
-            raise RuntimeError("the model, the loss or the optimizer was changed while the step was called")
-        return loss
+            raise RuntimeError("the model, the loss or the optimizer was changed while the step was called") from None
 
     def _check_shape(self, array):
         least = self._least_rows
@@ -176,13 +175,12 @@ class Step(Caller):
             sample = "…" if self._sample is None else ", ".join(map(str, self._sample))
             raise ValueError(f"x must have the shape ({rows}, {sample}), not {array.shape}")
 
-    def _all_training(self):
-        """True; ValueError where a module that does something else then is in evaluation mode."""
+    def _check_training(self):
+        """ValueError where a module that does something else then is in evaluation mode."""
         for module in self._modes:
             if not module.training:
                 what = "the model" if module is self.model else f"its {type(module).__name__}"
                 raise ValueError(f"{what} is in evaluation mode: call model.train() first")
-        return True
 
     def _refuse_shared(self, **given):
         for what, array in given.items():
@@ -198,28 +196,7 @@ class Step(Caller):
 
     def _plan(self, rows, sample):
         """The plan for batches of up to ``rows`` samples, and what makes the loss's part of it."""
-        plan = Plan(rows, self._dtype, *self._bounds, shared=_shared(self.model))
-        x = plan.matrix("x", math.prod(sample), array=GIVEN, shape=sample)
-        updates = [part.lower(plan) for part in (self.optimizer, self.ema) if part is not None]
-        plan.update_with(*updates)
-        if not any(map(plan.learns, self._parameters)):
-            raise ValueError("the optimizer holds none of the model's parameters")
-        if self.ema is not None and not any(map(self.ema.holds, self._parameters)):
-            raise ValueError("ema holds none of the model's parameters")
-        strangers = [p for p in getattr(self.optimizer, "_params", ()) if isinstance(p, Parameter)]
-        strangers = [p for p in strangers if p not in self._parameters]
-        if strangers:
-            plan.prepare.append(lambda rows: _refuse_gradients(strangers))
-        y, backward = self.model.lower(plan, x, "")
-        if len(y.shape) > 1:
-            shape = f"(n, {str(y.shape)[1:]}"
-            raise ValueError(
-                f"compile_step needs a model that gives (n, features), not {shape}: end it in nn.Flatten()"
-            )
-        dy, bind = self.loss_fn.lower(plan, y)
-        backward(dy, False)
-        plan.finish(self._parameters)
-        plan.close()
+        plan, bind = write(self._parts, rows, sample)
         self._least_rows = plan.least_rows
         self._modes = [self.model, *plan.modes]
         return plan, bind
@@ -227,14 +204,10 @@ class Step(Caller):
     def _make(self, rows, sample):
         self._disarm()
         plan, bind = self._plan(rows, sample)
-        schedule = Schedule(plan)
-        program = Program(*schedule.lists())
-        for m in plan.matrices:
-            if m.array is not None and m.array is not GIVEN:
-                program.bind(m.index, m.array)
+        schedule, program, target = build(plan, bind)
         self._schedule, self._rows, self._sample = schedule, rows, sample
         self._outside = plan.bound
-        self._arm(program, bind(program), plan, rows, sample, schedule.nanoseconds / rows)
+        self._arm(program, target, plan, rows, sample, schedule.nanoseconds / rows)
 
     def __reduce__(self):
         # Copies and pickles make a program of their own.
@@ -244,13 +217,9 @@ class Step(Caller):
         return f"Step({self.model!r}, {self.loss_fn!r}, {self.optimizer!r})"
 
 
-def _refuse_gradients(strangers):
-    """Explicit steps would use these gradients, which no backward of the model has made."""
-    for parameter in strangers:
-        if parameter.grad is not None:
-            raise ValueError(
-                f"{parameter!r} of the optimizer has a gradient but is not in the model: set its grad to None"
-            )
+def _parameters_of(part):
+    """The parameters that an optimizer or an EMA holds; they may hold plain arrays, too."""
+    return [p for p in getattr(part, "_params", ()) if isinstance(p, Parameter)]
 
 
 def _dtype(name, parameter):
@@ -261,16 +230,6 @@ def _dtype(name, parameter):
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"{name} must be float32 or float64, not {dtype}")
     return dtype
-
-
-def _sample(model):
-    """The shape of a sample, or None where only the first batch tells: a Linear takes plain rows."""
-    for module in model.modules():
-        if isinstance(module, Flatten):
-            return None
-        if isinstance(module, Linear):
-            return (module.in_features,)
-    return None
 
 
 def _named_modules(module, name=""):

@@ -17,7 +17,7 @@ _PLAIN = (int, float, complex, str, bytes, bool, np.generic, np.dtype)
 #: What a subclass may change without changing what its objects compute.
 _HARMLESS = {
     "_live", "buffer_names", "extra_repr", "load_state_dict", "lower", "modules", "named_children", "named_parameters",
-    "parameters", "place_names", "state_dict", "training",
+    "parameters", "place_names", "sample_shape", "state_dict", "training",
 }  # fmt: skip
 _TELLING = {"__call__", "__getattribute__", "__setattr__", "__delattr__"}
 

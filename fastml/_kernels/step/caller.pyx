@@ -9,7 +9,8 @@ things tell, in some tens of nanoseconds, that nothing of it has changed since:
   was given another shape, that was made read-only, whose memory went elsewhere;
 - the bytes of arrays that the program has copied: class weights.
 
-Where one of them differs the call does nothing, and nn/step.py finds out what it was.
+Where one of them differs the call writes nothing and raises Stale: nn/step.py finds out what it was, makes another
+program and calls again.
 """
 
 cimport cython
@@ -140,8 +141,11 @@ cdef class Caller(Tracked):
         if not fm_claim(&self.taken):
             raise RuntimeError("this step is running already: a step belongs to one thread at a time")
         try:
-            loss = self._quick(x, y)
-            return self._anew(x, y) if loss is None else loss
+            try:
+                return self._quick(x, y)
+            except Stale:
+                pass
+            return self._anew(x, y)
         finally:
             fm_release(&self.taken)
 
@@ -245,30 +249,25 @@ cdef class Caller(Tracked):
         return True
 
     cpdef object _quick(self, x, y):
-        """One step: the loss; None, and nothing written, where something is not what the program was made for."""
+        """One step: the loss. Stale, and nothing written, where something is not what the program was made for."""
         cdef Py_ssize_t rows
         cdef cnp.ndarray batch
         if (self.program is None or fm_count(&changes) != self.seen or not self.classes_hold()
                 or type(x) is not cnp.ndarray or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0):
-            return None
+            raise Stale
         batch = <cnp.ndarray>x
         rows = cnp.PyArray_DIM(batch, 0)
-        if not self.fits(batch, rows):
-            return None
-        if self.signature is not None and not self.signature.holds():
-            return None
+        if not self.fits(batch, rows) or (self.signature is not None and not self.signature.holds()):
+            raise Stale
         for source, copied in self.copied:
             if not same_bytes(source, copied):
-                return None
+                raise Stale
         self.target.bind(y, rows)
         # To become an array y may have run anything: the last look comes after that.
         if fm_count(&changes) != self.seen or not self.fits(batch, rows) or not self.clear(batch):
-            return None
-        try:
-            for prepare in self.prepare:
-                prepare(rows)
-        except Stale:
-            return None
+            raise Stale
+        for prepare in self.prepare:
+            prepare(rows)
         self.program.bind(0, batch)
         self.program.execute(rows, self.nanoseconds * rows)
         for commit in self.commit:

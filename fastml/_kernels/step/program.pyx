@@ -31,7 +31,7 @@ cdef double LEAST_NS = 30e3  # below, phases are too short to be shared
 
 
 class Stale(Exception):
-    """A program no longer fits what it was made from: it must be made again."""
+    """A program does not fit, or no longer, what it is to do: another must be made. Nothing has been written."""
 
 
 cdef bint team_may_run(const TeamRecord *record, double now, bint after_pause) noexcept:
