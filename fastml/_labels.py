@@ -31,7 +31,7 @@ def classes_of(labels, given, strict):
     """The number of classes where none is given: one more than the largest label."""
     labels, given = np.array(labels), np.array(given)  # one look: they may change
     if not labels.size:
-        raise ValueError("num_classes is needed where there are no labels")
+        raise ValueError("num_classes must be given where there are no labels")
     if strict and labels.min() < 0:
         raise IndexError(f"labels must not be negative, not {_first(given, labels < 0)}")
     return max(int(given.max()) + 1, 0)

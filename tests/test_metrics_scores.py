@@ -322,9 +322,9 @@ def test_bools_keep_their_names_in_the_report():
 def test_multilabel_is_refused():
     indicator = np.array([[1, 0], [0, 1], [1, 1]])
     for name in ("precision_recall_fscore", "matthews_corrcoef", "classification_report", "balanced_accuracy_score"):
-        with pytest.raises(ValueError, match="multilabel-indicator targets are not supported"):
+        with pytest.raises(ValueError, match="must be classes, not multilabel-indicator"):
             getattr(metrics, name)(indicator, indicator)
-    with pytest.raises(ValueError, match="not supported"):
+    with pytest.raises(ValueError, match="must be classes"):
         metrics.log_loss(indicator, indicator / 2)
 
 

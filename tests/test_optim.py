@@ -179,7 +179,7 @@ def test_options_refused(options, error, text):
 @pytest.mark.parametrize(
     ("params", "error", "text"),
     [
-        ([], ValueError, "empty"),
+        ([], ValueError, "at least one parameter"),
         (np.zeros((2, 2)), TypeError, "list"),
         (nn.Parameter(np.zeros(2)), TypeError, "list"),
         ([[1.0, 2.0]], TypeError, r"params\[0\].*list"),

@@ -103,5 +103,5 @@ def test_refused():
     for decay, error in ((1.1, ValueError), (-1, ValueError), ("1", TypeError)):
         with pytest.raises(error, match="decay"):
             optim.EMA([np.zeros(2)], decay)
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="at least one parameter"):
         optim.EMA([])

@@ -145,7 +145,7 @@ def test_attributes_are_those_of_all_groups():
 @pytest.mark.parametrize(
     ("params", "error", "text"),
     [
-        ([{"params": []}, {"params": []}], ValueError, "empty"),
+        ([{"params": []}, {"params": []}], ValueError, "at least one parameter"),
         ([{"lr": 1.0}], ValueError, r"params\[0\] must have 'params'"),
         ([{"params": [np.zeros(2)]}, np.zeros(2)], TypeError, r"params\[1\] must be a parameter group"),
         ([{"params": [np.zeros(2)], "rate": 1.0}], ValueError, r"params\[0\] must have options of SGD, not 'rate'"),

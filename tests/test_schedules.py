@@ -257,7 +257,7 @@ def test_refused_partners():
         with pytest.raises(error, match=text):
             optim.SequentialLR(opt, parts, milestones)
     for schedule in (part, plateau, optim.SequentialLR(opt, [part], [])):
-        with pytest.raises(ValueError, match="not the state"):
+        with pytest.raises(ValueError, match="state must be that of"):
             schedule.load_state_dict({"last_epoch": 3})
         assert type(schedule).__name__ in repr(schedule)
     schedule = optim.OneCycleLR(opt, 1.0, total_steps=2)

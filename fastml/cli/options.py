@@ -18,7 +18,7 @@ def integer(low, high=None):
         except ValueError:
             value = None
         if value is None or value < low or (high is not None and value > high):
-            raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be {wanted}, not {text!r}")
         return value
 
     return convert
@@ -42,7 +42,7 @@ def real(low, high=math.inf, *, open_low=False):
             value = math.nan
         # A nan fails every comparison.
         if not ((low < value if open_low else low <= value) and value < high):
-            raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be {wanted}, not {text!r}")
         return value
 
     return convert
@@ -60,6 +60,6 @@ def layers(text):
         widths = ()
     if not widths or not all(1 <= width <= 65536 for width in widths):
         raise argparse.ArgumentTypeError(
-            f"must be widths from 1 to 65536, separated by commas, as in 128,64; got {text!r}"
+            f"must be widths from 1 to 65536, separated by commas, as in 128,64, not {text!r}"
         )
     return widths

@@ -229,7 +229,7 @@ def _read_npz(path, label):
             raise CommandError(f"{path}: {key!r} is no array")
 
     if X.ndim < 2 or X.dtype.kind not in "biuf":
-        raise CommandError(f"{path}: array {features!r} must be rows and columns of numbers, got {X.dtype} {X.shape}")
+        raise CommandError(f"{path}: array {features!r} must be rows and columns of numbers, not {X.dtype} {X.shape}")
     one_unit = X.ndim > 2
     X = X.reshape(len(X), math.prod(X.shape[1:]))
     if y.ndim == 2 and y.shape[1] == 1:
@@ -237,7 +237,7 @@ def _read_npz(path, label):
     if y.ndim != 1 or len(y) != len(X):
         raise CommandError(
             f"{path}: array {target!r} must have one label for each of the {len(X)} rows of {features!r}, "
-            f"got shape {y.shape}"
+            f"not the shape {y.shape}"
         )
     if X.dtype.kind in "biu":
         X = X.astype(np.float32 if X.dtype.itemsize <= 2 else np.float64)
@@ -260,7 +260,7 @@ def _npz_labels(path, key, y):
     elif y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8", "backslashreplace")
     elif y.dtype.kind not in "biuU":
-        raise CommandError(f"{path}: array {key!r} must be integers or text, got {y.dtype}")
+        raise CommandError(f"{path}: array {key!r} must be integers or text, not {y.dtype}")
     if y.dtype.kind == "U" and not (present := np.char.str_len(np.char.strip(y)) > 0).all():
         raise CommandError(f"{path}: row {np.argmin(present)} of {key!r}: the label is missing")
     classes, y = np.unique(y, return_inverse=True)

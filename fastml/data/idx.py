@@ -113,7 +113,7 @@ def write_idx(path, array):
         names = ", ".join(np.dtype(name).name for name in TYPES.values())
         raise TypeError(f"array must be one of {names}, not {array.dtype}: convert it with astype")
     if max(array.shape, default=0) >= 2**32:
-        raise ValueError(f"an axis of an IDX file has less than 2**32 elements, got shape {array.shape}")
+        raise ValueError(f"array must have less than 2**32 elements along an axis, not the shape {array.shape}")
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(replacing(path))
         if os.fsdecode(path).endswith(".gz"):

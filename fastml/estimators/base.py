@@ -83,7 +83,7 @@ class BaseMLP(BaseEstimator, ABC):
         target = self._encode(y, X.dtype, fresh, once, classes)
         weight = self._class_weighted(y, _weights(sample_weight, X), o, once)
         if weight is not None and not weight.any():
-            raise ValueError("sample_weight (times class_weight) is zero for every row")
+            raise ValueError("sample_weight (times class_weight) must not be zero for every row")
         o.unit = 1.0  # of the rows' weights
         if weight is not None:
             if not weight.all():
@@ -135,7 +135,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _train(self, X, target, weight, held_out, o, rng, once):
         batch_size = _batch_size(o.batch_size, X.shape[0])
         if o.batch_norm and batch_size == 1:
-            raise ValueError("batch_norm=True needs at least two rows, not 1")
+            raise ValueError("X must have at least two rows with batch_norm=True, not 1")
         solver, step, shown = self._program(o, weight is not None, once)
         # A batch of one row has no variance to normalise by: that row waits for another epoch.
         rows = Rows(X, target, weight, batch_size, 2 if o.batch_norm else 1, o.shuffle, rng)

@@ -189,7 +189,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 raise ValueError(f"classes must be those of the first fit, {self.classes_}, not {classes}")
         if not fresh and not once and not np.array_equal(self.classes_, np.unique(y)):
             raise ValueError(
-                f"warm_start=True needs the classes of the previous fit, {self.classes_}, got {np.unique(y)}"
+                f"y must have the classes of the previous fit with warm_start=True, {self.classes_}, not {np.unique(y)}"
             )
         labels = self._encoder.transform(y)
         return labels if self.out_activation_ == "softmax" else labels.astype(dtype)[:, None]
@@ -204,14 +204,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.n_outputs_ = y.shape[1]
             self.out_activation_ = "logistic"
         elif self._encoder is not None or y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y does not fit the {self.n_outputs_} outputs of the first fit: shape {y.shape}")
+            raise ValueError(f"y must fit the {self.n_outputs_} outputs of the first fit, not have the shape {y.shape}")
         return y.astype(dtype)
 
     def _class_weighted(self, y, weight, o, once):
         if o.class_weight is None:
             return weight
         if once and isinstance(o.class_weight, str):
-            raise ValueError(f"class_weight={o.class_weight!r} needs all rows at once: give partial_fit a dict instead")
+            raise ValueError(
+                f"class_weight must be a dict or None in partial_fit, not {o.class_weight!r}, which is of all rows"
+            )
         by_class = class_weights(o.class_weight, y, None if self._encoder is None else self.classes_)
         return by_class if weight is None else weight * by_class
 

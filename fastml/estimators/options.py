@@ -60,7 +60,7 @@ def resolve(estimator):
     if not (o.batch_size is None or (isinstance(o.batch_size, str) and o.batch_size == "auto")):
         size(o.batch_size, "batch_size", ", 'auto' or None")
     if o.batch_norm and o.batch_size == 1:
-        raise ValueError("batch_norm=True needs at least two rows in a batch, not batch_size=1")
+        raise ValueError("batch_size must be at least two rows with batch_norm=True, not 1")
     return o
 
 

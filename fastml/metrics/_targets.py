@@ -28,26 +28,27 @@ def check_targets(y_true, y_pred, sample_weight, zeros=False, names=("y_true", "
             raise TypeError(f"sample_weight must be an array, not {sample_weight.item()!r}")
         lengths["sample_weight"] = len(sample_weight)
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"inconsistent numbers of samples: {lengths}")
+        raise ValueError(f"{' and '.join(lengths)} must have the same number of samples, not {list(lengths.values())}")
     if len(y_true) == 0:
-        raise ValueError(f"{names[0]} and {names[1]} are empty, at least 1 sample is needed")
+        raise ValueError(f"{names[0]} and {names[1]} must have at least one sample, not 0")
     if sample_weight is not None:
         sample_weight = _weights(sample_weight, zeros)
 
     kinds = _kind(y_true, names[0]), _kind(y_pred, names[1])
     if kinds[0] != kinds[1]:
         kinds = tuple(_named(kind, y) for kind, y in zip(kinds, (y_true, y_pred), strict=True))
-        raise ValueError(f"cannot handle a mix of {kinds[0]} ({names[0]}) and {kinds[1]} ({names[1]}) targets")
+        raise ValueError(f"{names[0]} and {names[1]} must be of one kind, not {kinds[0]} and {kinds[1]}")
     if kinds[0] not in ("labels", "multilabel-indicator"):
-        raise ValueError(f"{kinds[0]} targets are not supported: {names[0]}, {names[1]}")
+        raise ValueError(f"{names[0]} and {names[1]} must be classes or label indicators, not {kinds[0]}")
     if kinds[0] == "labels":
         y_true, y_pred = y_true.reshape(-1), y_pred.reshape(-1)
         if is_text(y_true) != is_text(y_pred):
             raise ValueError(
-                f"{names[0]} and {names[1]} mix strings and numbers: {y_true[:3].tolist()}, {y_pred[:3].tolist()}"
+                f"{names[0]} and {names[1]} must be both strings or both numbers, "
+                f"not {y_true[:3].tolist()} and {y_pred[:3].tolist()}"
             )
     elif y_true.shape != y_pred.shape:
-        raise ValueError(f"{names[0]} has shape {y_true.shape} and {names[1]} {y_pred.shape}")
+        raise ValueError(f"{names[1]} must have the shape of {names[0]}, {y_true.shape}, not {y_pred.shape}")
     return kinds[0] == "multilabel-indicator", y_true, y_pred, sample_weight
 
 
@@ -118,10 +119,10 @@ def classes_of(y, name):
     """Checked labels of one array: the sorted values that occur, and each label's place among them (int64)."""
     y = _labels(y, name)
     if len(y) == 0:
-        raise ValueError(f"{name} is empty, at least 1 sample is needed")
+        raise ValueError(f"{name} must have at least one sample, not 0")
     kind = _kind(y, name)
     if kind != "labels":
-        raise ValueError(f"{kind} targets are not supported: {name}")
+        raise ValueError(f"{name} must be classes, not {kind}")
     y = y.reshape(-1)
     counted = count(y, y, None)
     if counted is None:
@@ -144,7 +145,7 @@ def label_list(labels):
     if labels.ndim != 1:
         raise ValueError(f"labels must be 1-dimensional, not the shape {labels.shape}")
     if labels.size == 0:
-        raise ValueError("labels should contain at least one label")
+        raise ValueError("labels must be at least one label, not []")
     return labels
 
 
@@ -166,7 +167,7 @@ def check_classes(y_true, y_pred, sample_weight, zeros=False, names=("y_true", "
     """Two vectors of labels of one class each, and the weights as int64 or float64 (or None)."""
     multilabel, y_true, y_pred, weight = check_targets(y_true, y_pred, sample_weight, zeros, names)
     if multilabel:
-        raise ValueError(f"multilabel-indicator targets are not supported: {names[0]}, {names[1]}")
+        raise ValueError(f"{names[0]} and {names[1]} must be classes, not multilabel-indicator")
     return y_true, y_pred, weight
 
 
@@ -178,7 +179,7 @@ def check_weights(sample_weight, n):
     if sample_weight.ndim == 0:
         raise TypeError(f"sample_weight must be an array, not {sample_weight.item()!r}")
     if len(sample_weight) != n:
-        raise ValueError(f"inconsistent numbers of samples: {n} and {len(sample_weight)} in sample_weight")
+        raise ValueError(f"sample_weight must have one weight for each of {n} samples, not {len(sample_weight)}")
     return _weights(sample_weight, False)
 
 
@@ -198,9 +199,9 @@ def _labels(y, name):
     if y.ndim == 0:
         raise TypeError(f"{name} must be an array, not {y.item()!r}")
     if y.dtype.kind == "c":
-        raise ValueError(f"{name} holds complex numbers")
+        raise ValueError(f"{name} must be classes, not complex numbers")
     if y.dtype.kind == "S" or (y.dtype == object and y.size and isinstance(y.flat[0], bytes)):
-        raise TypeError(f"{name} holds bytes: convert the labels to strings or integers")
+        raise TypeError(f"{name} must be strings or numbers, not bytes")
     return y
 
 
@@ -211,14 +212,14 @@ def _weights(weight, zeros):
     if weight.dtype.kind not in "fiub":
         raise ValueError(f"sample_weight must hold real numbers, not {weight.dtype}")
     if weight.dtype.kind == "f" and not np.isfinite(weight).all():
-        raise ValueError("sample_weight contains NaN or infinity")
+        raise ValueError("sample_weight must be finite, not NaN or infinity")
     if not zeros and not weight.any():
-        raise ValueError("sample_weight must contain at least one non-zero number")
+        raise ValueError("sample_weight must have a number other than 0")
     wide = weight.astype(np.float64)
     with np.errstate(over="ignore"):
         total = np.abs(wide).sum()
     if not total < np.inf:
-        raise ValueError("the sum of sample_weight must be finite")
+        raise ValueError("sample_weight must have a finite sum, not inf")
     return wide if weight.dtype.kind == "f" or total >= INT64_SAFE else weight.astype(np.int64)
 
 
@@ -230,7 +231,7 @@ def _kind(y, name):
     columns = y.ndim == 2 and y.shape[1] > 1
     if y.dtype.kind == "f":
         if not np.isfinite(y).all():
-            raise ValueError(f"{name} contains NaN or infinity")
+            raise ValueError(f"{name} must be finite, not NaN or infinity")
         if (y != np.trunc(y)).any():
             return "continuous-multioutput" if columns else "continuous"
     if not columns:

@@ -153,7 +153,7 @@ def _chosen(y_true, y_pred, sample_weight, labels, names=("y_true", "y_pred")):
     place = places(values, labels)
     known = place >= 0
     if not table[known].any() and not np.isin(values[known], y_true).any():
-        raise ValueError(f"at least one of labels must occur in {names[0]}")
+        raise ValueError(f"labels must have one that occurs in {names[0]}, not {labels.tolist()} alone")
     chosen = np.zeros((len(labels),) * 2, table.dtype)
     chosen[np.ix_(place[known], place[known])] = table[np.ix_(known, known)]
     return chosen

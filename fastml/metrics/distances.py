@@ -158,7 +158,7 @@ def wasserstein_distance_histogram(u_counts, v_counts, support=None, axis=-1, *,
     p = _check.number(p, "p", 1, np.finfo(np.float64).max)
     (u, v), deliver = _rows({"u_counts": u_counts, "v_counts": v_counts}, axis, np.float64)
     if u.shape[1] == 0:
-        raise ValueError("u_counts and v_counts must have at least one bin")
+        raise ValueError("u_counts and v_counts must have at least one bin, not 0")
     u, v = _check_weights(u, "u_counts"), _check_weights(v, "v_counts")
     if support is None:
         support = np.arange(u.shape[1], dtype=np.float64)
@@ -212,10 +212,10 @@ def _rows(named, axis, dtype=None):
         shapes = " and ".join(str(a.shape) for a in arrays)
         raise ValueError(f"{' and '.join(named)} must have shapes that broadcast, not {shapes}") from None
     if not shape:
-        raise ValueError(f"{' and '.join(named)} must have at least one dimension")
+        raise ValueError(f"{' and '.join(named)} must have at least one dimension, not 0")
     axis = _check.axis_index(axis)
     if not -len(shape) <= axis < len(shape):
-        raise ValueError(f"axis {axis} is out of bounds for an array of {len(shape)} dimension(s)")
+        _check.raise_axis(axis, len(shape))
     turned = [np.moveaxis(np.broadcast_to(a, shape), axis, -1) for a in arrays]
     *outer, n = turned[0].shape
     rows = [_check.plain(a.astype(result, copy=False)).reshape(math.prod(outer), n) for a in turned]
@@ -288,12 +288,13 @@ def _weights(weights, values, name):
 def _check_weights(weights, name):
     """The weights, in which a row whose sum would overflow is divided by a power of two."""
     if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative, saw {weights.min()}")
+        raise ValueError(f"{name} must be at least 0, not {weights.min()}")
     with np.errstate(over="ignore"):
         totals = weights.sum(axis=-1, keepdims=True)
     top = weights.max(axis=-1, keepdims=True)
-    if not ((totals > 0) & (top < np.inf)).all():
-        raise ValueError(f"the sum of {name} must be positive and finite")
+    good = (totals > 0) & (top < np.inf)
+    if not good.all():
+        raise ValueError(f"{name} must have a positive, finite sum, not {totals[~good][0]}")
     return weights if np.isfinite(totals).all() else np.where(totals < np.inf, weights, np.ldexp(weights, -64))
 
 

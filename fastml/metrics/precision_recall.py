@@ -195,13 +195,15 @@ def report(found, sums, labels, target_names, digits, output_dict, zero_division
 def select(found, sums, labels, pos_label, average, depth):
     """The sums of the classes that labels, average and pos_label ask for."""
     if isinstance(average, str) and average == "samples":
-        raise ValueError("average='samples' needs label indicators, which are not supported")
+        raise ValueError("average must be of classes, not 'samples', which is of label indicators")
     choice(average, "average", _scores.AVERAGES)
     if not np.isscalar(pos_label) and pos_label is not None:
         raise TypeError(f"pos_label must be one label, not {type(pos_label).__name__}")
     if average == "binary":
         if len(found) > 2:
-            raise ValueError(f"average='binary' is for two classes, here are {len(found)}: choose another average")
+            raise ValueError(
+                f"average must be another than 'binary' for more than two classes, not 'binary' for {len(found)}"
+            )
         if pos_label not in found.tolist() and len(found) == 2:
             raise ValueError(f"pos_label must be one of {found.tolist()}, not {pos_label!r}")
         return _select(found, sums, np.array([pos_label]))

@@ -43,7 +43,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
             f"y_score must have one column for each of {len(values)} classes, not the shape {y_score.shape}"
         )
     if len(y_score) != len(codes):
-        raise ValueError(f"inconsistent numbers of samples: {len(codes)} in y_true, {len(y_score)} in y_score")
+        raise ValueError(f"y_score must have one row for each of {len(codes)} samples, not {len(y_score)}")
     weight = check_weights(sample_weight, len(codes))
     n_classes = 2 if binary else y_score.shape[1]
     if labels is not None:
@@ -53,7 +53,10 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
         codes = _recode(values, codes, labels)
         values = labels
     if len(values) != n_classes:
-        raise ValueError(f"{len(values)} classes, but y_score has {n_classes}: pass all of them as labels")
+        raise ValueError(
+            f"y_score must have one column for each of {len(values)} classes, not {n_classes}: "
+            "pass all classes as labels"
+        )
     if k >= n_classes:
         warn_undefined(f"k={k} takes in all {n_classes} classes: the score is always 1", 3)
     if not binary:
@@ -64,7 +67,7 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
         strange = not np.isfinite(high - low)
         hits = (y_score > (0.5 if low >= 0 and high <= 1 else 0)) == codes if k == 1 else np.ones(len(codes), bool)
     if strange:
-        raise ValueError("y_score contains NaN or infinity")
+        raise ValueError("y_score must be finite, not NaN or infinity")
     return _average(hits, weight, normalize)
 
 
@@ -88,7 +91,7 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
     values, codes = classes_of(y_true, "y_true")
     y_proba = _scores_array(y_proba, "y_proba")
     if len(y_proba) != len(codes):
-        raise ValueError(f"inconsistent numbers of samples: {len(codes)} in y_true, {len(y_proba)} in y_proba")
+        raise ValueError(f"y_proba must have one row for each of {len(codes)} samples, not {len(y_proba)}")
     weight = check_weights(sample_weight, len(codes))
     if labels is not None:
         labels = label_list(labels)
@@ -98,11 +101,13 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
         codes = _recode(values, codes, ordered)
         values = ordered
     if len(values) < 2:
-        raise ValueError(f"at least two classes are needed, here is {values.tolist()}: pass all of them as labels")
+        raise ValueError(f"y_true must have at least two classes, not {values.tolist()}: pass all classes as labels")
     eps = float(np.finfo(y_proba.dtype).eps)
     columns = y_proba.shape[1] if y_proba.ndim == 2 and y_proba.shape[1] > 1 else 2
     if columns != len(values):
-        raise ValueError(f"{len(values)} classes, but y_proba has {columns}: pass all of them as labels")
+        raise ValueError(
+            f"y_proba must have one column for each of {len(values)} classes, not {columns}: pass all classes as labels"
+        )
     if y_proba.size == len(codes):
         y_proba, uneven = y_proba.reshape(-1), 0
         own = np.where(codes == 1, y_proba, 1 - y_proba)
@@ -110,7 +115,7 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
     else:
         own, outside, uneven = _kernel.pick(y_proba, codes, np.sqrt(eps))
     if outside:
-        raise ValueError(f"y_proba must lie in [0, 1], here it is from {y_proba.min()} to {y_proba.max()}")
+        raise ValueError(f"y_proba must lie in [0, 1], not in [{y_proba.min()}, {y_proba.max()}]")
     if uneven:
         warnings.warn("the rows of y_proba do not sum to 1", UserWarning, stacklevel=2)
     loss = own.astype(np.float64, copy=False)
@@ -138,7 +143,7 @@ def _recode(values, codes, labels):
         raise TypeError(f"labels must be of the kind of y_true, {values.dtype}, not {labels.dtype}") from None
     missing = values[labels[place] != values]
     if len(missing):
-        raise ValueError(f"y_true contains {missing.tolist()}, which labels do not: {labels.tolist()}")
+        raise ValueError(f"labels must have all classes of y_true, {missing.tolist()} too, not {labels.tolist()}")
     return codes if np.array_equal(place, np.arange(len(values))) else place[codes]
 
 

@@ -36,7 +36,7 @@ class ConfusionMatrix:
     def __init__(self, num_classes=None, *, labels=None):
         if num_classes is not None:
             if labels is not None:
-                raise ValueError("num_classes and labels say the same thing: pass one of them")
+                raise ValueError("num_classes must be None where labels are given: pass one of them")
             num_classes = integer(num_classes, "num_classes", 1, sys.maxsize)
             if num_classes**2 * 8 > sys.maxsize:
                 raise ValueError(f"num_classes must be a number whose square has a place, not {num_classes}")
@@ -68,7 +68,7 @@ class ConfusionMatrix:
         if not isinstance(other, ConfusionMatrix):
             raise TypeError(f"other must be a ConfusionMatrix, not {shown(other)}")
         if not self._open and not np.array_equal(self.labels, other.labels):
-            raise ValueError(f"the classes differ: {self.labels.tolist()} and {other.labels.tolist()}")
+            raise ValueError(f"other must have the classes {self.labels.tolist()}, not {other.labels.tolist()}")
         self._add(other.labels, other._table)
 
     @in_full_mode
@@ -117,7 +117,9 @@ class ConfusionMatrix:
     def _add(self, labels, table):
         if self._open:
             if len(self.labels) and is_text(self.labels) != is_text(labels):
-                raise ValueError(f"labels mix strings and numbers: {self.labels.tolist()} and {labels.tolist()}")
+                raise ValueError(
+                    f"labels must be all strings or all numbers, not {self.labels.tolist()} and {labels.tolist()}"
+                )
             everything = np.union1d(self.labels, labels) if len(self.labels) else labels
             if len(everything) > len(self.labels):
                 grown = np.zeros((len(everything),) * 2, self._table.dtype)
@@ -126,7 +128,7 @@ class ConfusionMatrix:
                 self.labels, self._table = everything, grown
         at = places(labels, self.labels)
         if (at < 0).any():
-            raise IndexError(f"labels {labels[at < 0].tolist()} are none of the classes {self.labels.tolist()}")
+            raise IndexError(f"labels must be among the classes {self.labels.tolist()}, not {labels[at < 0].tolist()}")
         if table.dtype != self._table.dtype or (
             table.dtype == np.int64
             and sum(np.abs(t, dtype=np.float64).sum() for t in (table, self._table)) >= INT64_SAFE

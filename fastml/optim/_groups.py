@@ -88,14 +88,14 @@ def _objects(params, name):
         value = getattr(p, "value", p)
         _check.check_parameter(value, f"{name}[{i}]")
         if not value.flags.writeable:
-            raise ValueError(f"{name}[{i}] is read-only")
+            raise ValueError(f"{name}[{i}] must be writable, not read-only")
         found.append(PlainArray(p) if p is value else p)
     return tuple(found)
 
 
 def _check_all(params, names):
     if not params:
-        raise ValueError("params is empty: there is nothing to optimize")
+        raise ValueError("params must have at least one parameter, not 0")
     _check.check_apart([(name, p.value, True) for name, p in zip(names, params, strict=True)])
 
 
@@ -109,4 +109,4 @@ class PlainArray:
 
     @property
     def grad(self):
-        raise TypeError("step() needs grads where the parameters are plain arrays")
+        raise TypeError("grads must be given where the parameters are plain arrays, not None")

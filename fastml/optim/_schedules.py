@@ -26,7 +26,9 @@ class Schedule:
         for group in optimizer.param_groups:
             if group["initial_lr"] is None:
                 if self.last_epoch != -1:
-                    raise ValueError("last_epoch needs an optimizer whose state tells its initial_lr")
+                    raise ValueError(
+                        f"last_epoch must be -1 where the optimizer has no initial_lr, not {self.last_epoch}"
+                    )
                 group["initial_lr"] = group["lr"]
         self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self._initial_step()
@@ -65,7 +67,7 @@ class Schedule:
         mine = {name: own for name, own in vars(self).items() if name not in ("_is_initial", *self._PARTS)}
         missing = [name for name in mine if name not in state]
         if missing:
-            raise ValueError(f"not the state of a {type(self).__name__}: {', '.join(missing)} missing")
+            raise ValueError(f"state must be that of a {type(self).__name__}: {', '.join(missing)} missing")
         return {name: like(own, state[name], name) for name, own in mine.items()}
 
     def _initial_step(self):

@@ -56,7 +56,7 @@ class OneCycleLR(Schedule):
         if total_steps is not None:
             self.total_steps = integer(total_steps, "total_steps", 1, MOST)
         elif epochs is None or steps_per_epoch is None:
-            raise ValueError("total_steps is needed, or epochs and steps_per_epoch, not None")
+            raise ValueError("total_steps must be given, or epochs and steps_per_epoch, not None")
         else:
             self.total_steps = integer(epochs, "epochs", 1, MOST)
             self.total_steps *= integer(steps_per_epoch, "steps_per_epoch", 1, MOST)
@@ -81,7 +81,10 @@ class OneCycleLR(Schedule):
         self.momenta = None
         if cycle_momentum:
             if not {"momentum", "betas"} & optimizer.param_groups[0].keys():
-                raise ValueError(f"cycle_momentum needs momentum or betas, {type(optimizer).__name__} has none")
+                name = type(optimizer).__name__
+                raise ValueError(
+                    f"cycle_momentum must be False for {name}, which has no momentum and no betas, not True"
+                )
             self.momenta = {
                 "base": number(base_momentum, "base_momentum", 0, 1),
                 "max": number(max_momentum, "max_momentum", 0, 1),
@@ -110,7 +113,7 @@ class OneCycleLR(Schedule):
         """At ``last_epoch``: the names of the rates and of the momenta between which they are, and how far between."""
         t, start = self.last_epoch, 0.0
         if t > self.total_steps:
-            raise ValueError(f"step {t} of a schedule of total_steps={self.total_steps}")
+            raise ValueError(f"step() must be called no more than total_steps={self.total_steps} times, not {t}")
         for phase in self.phases:
             end, lr_from, lr_to, momentum_from, momentum_to = phase
             if t <= end or phase is self.phases[-1]:

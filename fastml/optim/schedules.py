@@ -175,7 +175,7 @@ class SequentialLR(Schedule):
             if not isinstance(schedule, Schedule) or isinstance(schedule, SequentialLR):
                 raise TypeError(f"schedulers must be schedules of one part each, not {shown(schedule)}")
             if schedule.optimizer is not optimizer:
-                raise ValueError(f"schedulers must be made with the same optimizer, {schedule!r} is not")
+                raise ValueError(f"schedulers must be made with the same optimizer, not as {schedule!r}")
         if not self._schedulers or len(self._milestones) != len(self._schedulers) - 1:
             raise ValueError(
                 f"milestones must be one fewer than schedulers, {len(self._schedulers) - 1}, "
@@ -213,7 +213,7 @@ class SequentialLR(Schedule):
         """
         mine, saved = self._checked(state), state.get("_schedulers")
         if not isinstance(saved, list) or len(saved) != len(self._schedulers):
-            raise ValueError(f"not the state of a SequentialLR of {len(self._schedulers)} schedules")
+            raise ValueError(f"state must be that of a SequentialLR of {len(self._schedulers)} schedules")
         theirs = [schedule._checked(part) for schedule, part in zip(self._schedulers, saved, strict=True)]
         for schedule, part in zip(self._schedulers, theirs, strict=True):
             vars(schedule).update(part)

@@ -18,7 +18,7 @@ def as_float64(x, name):
     elif array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         dtype = array.dtype.newbyteorder("=")
     else:
-        raise TypeError(f"{name} must be float32, float64, integer or bool, got dtype {array.dtype}")
+        raise TypeError(f"{name} must be float32, float64, integer or bool, not dtype {array.dtype}")
     return array.astype(dtype).astype(np.float64, order="C"), dtype
 
 
@@ -34,7 +34,7 @@ def _refuse_mask(x, name):
         for item in x:
             _refuse_mask(item, name)
     elif isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} must be an array without a mask, got a {type(x).__name__}")
+        raise TypeError(f"{name} must be an array without a mask, not a {type(x).__name__}")
 
 
 def as_float64s(**arrays):
@@ -47,28 +47,28 @@ def as_vector(x, name, length):
     """Return x as a float64 array of shape (length,): one number per class or per channel."""
     array, _ = as_float64(x, name)
     if array.shape != (length,):
-        raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
+        raise ValueError(f"{name} must have shape ({length},), not {array.shape}")
     return array
 
 
 def check_same_shape(x, x_name, y, y_name):
     if x.shape != y.shape:
-        raise ValueError(f"{x_name} must have the shape of {y_name}, got {x.shape} and {y.shape}")
+        raise ValueError(f"{x_name} must have the shape of {y_name}, {y.shape}, not {x.shape}")
 
 
 def check_axis(axis, ndim, name="axis"):
     """Return axis counted from the front; ndim is the number of dimensions it may point into."""
     if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {axis!r}")
+        raise TypeError(f"{name} must be an integer, not {axis!r}")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"{name} {axis} is out of range for an array with {ndim} dimensions")
+        raise ValueError(f"{name} must be an axis of an array of {ndim} dimension(s), not {axis}")
     return int(axis) % ndim
 
 
 def check_number(value, name):
     """Return a real number as a float."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a real number, got {value!r}")
+        raise TypeError(f"{name} must be a real number, not {value!r}")
     return float(value)
 
 
@@ -76,7 +76,7 @@ def check_range(value, name, low, high=np.inf):
     """Return a real number in [low, high] as a float; NaN lies in no range."""
     value = check_number(value, name)
     if not low <= value <= high:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], not {value}")
     return value
 
 
@@ -84,17 +84,17 @@ def check_positive(value, name):
     """Return a real number above 0 as a float."""
     value = check_range(value, name, 0)
     if value == 0:
-        raise ValueError(f"{name} must be greater than 0, got {value}")
+        raise ValueError(f"{name} must be greater than 0, not {value}")
     return value
 
 
 def check_integer(value, name, low, high):
     """Return an integer in low .. high as an int; a bool is none."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, not {value!r}")
     value = int(value)
     if not low <= value <= high:
-        raise ValueError(f"{name} must lie in {low} .. {high}, got {value}")
+        raise ValueError(f"{name} must lie in {low} .. {high}, not {value}")
     return value
 
 
@@ -102,22 +102,22 @@ def check_target_array(array, name, shape, *dtypes):
     """Check an array that will be written: kind, dtype, shape, permission."""
     _refuse_mask(array, name)
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+        raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
     if array.dtype not in dtypes:
-        raise TypeError(f"{name} must have dtype {' or '.join(map(str, dtypes))}, got {array.dtype}")
+        raise TypeError(f"{name} must have dtype {' or '.join(map(str, dtypes))}, not {array.dtype}")
     if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+        raise ValueError(f"{name} must have shape {shape}, not {array.shape}")
     if not array.flags.writeable:
-        raise ValueError(f"{name} is read-only")
+        raise ValueError(f"{name} must be writable, not read-only")
 
 
 def check_updated(array, name):
     """Check an array that is updated in place."""
     _refuse_mask(array, name)
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+        raise TypeError(f"{name} must be a NumPy array, not {type(array).__name__}")
     if array.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}")
+        raise TypeError(f"{name} must be float32 or float64, not {array.dtype}")
     check_target_array(array, name, array.shape, array.dtype)
 
 
@@ -126,14 +126,14 @@ def check_update_lists(params, grads, **states):
     lists = {"params": params, "grads": grads, **states}
     for name, arrays in lists.items():
         if not isinstance(arrays, (list, tuple)):
-            raise TypeError(f"{name} must be a list of arrays, got {type(arrays).__name__}")
+            raise TypeError(f"{name} must be a list of arrays, not {type(arrays).__name__}")
         if len(arrays) != len(params):
-            raise ValueError(f"{name} must have one array per parameter, got {len(arrays)} for {len(params)}")
+            raise ValueError(f"{name} must have one array for each of params, {len(params)}, not {len(arrays)}")
     for i, p in enumerate(params):
         check_updated(p, f"params[{i}]")
         g, _ = as_float64(grads[i], f"grads[{i}]")
         if g.shape != p.shape:
-            raise ValueError(f"grads[{i}] must have the shape of params[{i}], got {g.shape} and {p.shape}")
+            raise ValueError(f"grads[{i}] must have the shape of params[{i}], {p.shape}, not {g.shape}")
         for name, arrays in states.items():
             check_target_array(arrays[i], f"{name}[{i}]", p.shape, p.dtype)
 
@@ -145,7 +145,7 @@ def check_out(out, shape, dtype, **inputs):
     check_target_array(out, "out", shape, dtype)
     for name, value in inputs.items():
         if isinstance(value, np.ndarray) and np.shares_memory(out, value) and not same_elements(out, value):
-            raise ValueError(f"out overlaps {name} without being the same array")
+            raise ValueError(f"out must be {name} itself or separate memory, out overlaps {name}")
 
 
 def same_elements(a, b):

@@ -33,9 +33,9 @@ def relu_backward(grad, x, *, out=None):
 
 def _check_approximate(approximate):
     if not isinstance(approximate, str):
-        raise TypeError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
+        raise TypeError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
     if approximate not in ("none", "tanh"):
-        raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
+        raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
 
 
 def _share(x, approximate):
@@ -148,7 +148,7 @@ def tanh_backward(grad, x, *, out=None):
 def _check_softplus(beta, threshold):
     beta = check_range(beta, "beta", -np.inf)
     if beta == 0:
-        raise ValueError("beta must be other than 0, got 0")
+        raise ValueError("beta must be other than 0")
     return beta, check_range(threshold, "threshold", -np.inf)
 
 

@@ -38,9 +38,9 @@ def adam_step(
     step = check_integer(step, "step", 1, 2**53)
     lr = check_range(lr, "lr", 0, LARGEST)
     if not isinstance(betas, (tuple, list)):
-        raise TypeError(f"betas must be a pair of numbers, got {type(betas).__name__}")
+        raise TypeError(f"betas must be a pair of numbers, not {type(betas).__name__}")
     if len(betas) != 2:
-        raise ValueError(f"betas must be a pair of numbers, got {len(betas)}")
+        raise ValueError(f"betas must be a pair of numbers, not {len(betas)} of them")
     beta1, beta2 = (check_range(beta, "betas", 0, np.nextafter(1, 0)) for beta in betas)
     eps = check_range(eps, "eps", 0, LARGEST)
     weight_decay = check_range(weight_decay, "weight_decay", 0, LARGEST)

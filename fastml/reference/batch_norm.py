@@ -23,7 +23,7 @@ def _by_channel(x, axis):
 
 def _check_values(count, channels):
     if count == 1 and channels > 0:
-        raise ValueError("x must have more than one value per channel in training, got 1")
+        raise ValueError("x must have more than one value per channel in training, not 1")
 
 
 def batch_norm(
@@ -62,7 +62,7 @@ def batch_norm(
             if statistic is not None:
                 check_target_array(statistic, name, (channels,), np.float32, np.float64)
     elif running_mean is None or running_var is None:
-        raise ValueError("running_mean and running_var are needed with training=False, got None")
+        raise ValueError("running_mean and running_var must be arrays with training=False, not None")
     else:
         mean = as_vector(running_mean, "running_mean", channels)
         var = as_vector(running_var, "running_var", channels)

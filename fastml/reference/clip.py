@@ -48,6 +48,6 @@ def unscale_grads(grads, scale):
 def check_grads(grads):
     """Check a list of arrays that are updated in place."""
     if not isinstance(grads, (list, tuple)):
-        raise TypeError(f"grads must be a list of arrays, got {type(grads).__name__}")
+        raise TypeError(f"grads must be a list of arrays, not {type(grads).__name__}")
     for i, g in enumerate(grads):
         check_updated(g, f"grads[{i}]")

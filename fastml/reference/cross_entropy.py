@@ -26,11 +26,11 @@ from .softmax import _exp_shifted
 def _check_labels(target, shape, classes, ignore_index, name):
     """Return the labels as int64 (0 where ignored) and the mask of the samples that count."""
     if target.shape != shape:
-        raise ValueError(f"target must have shape {shape} ({name} without the class axis), got {target.shape}")
+        raise ValueError(f"target must have the shape of {name} without the class axis, {shape}, not {target.shape}")
     counted = np.ones(shape, bool) if ignore_index is None else target != ignore_index
     wrong = counted & ((target < 0) | (target >= classes))
     if wrong.any():
-        raise IndexError(f"target must lie in 0 .. {classes - 1}, got {target[wrong].flat[0]}")
+        raise IndexError(f"target must lie in 0 .. {classes - 1}, not {target[wrong].flat[0]}")
     return np.where(counted, target, 0).astype(np.int64), counted
 
 
@@ -42,10 +42,10 @@ def _check_target(target, logits, axis, ignore_index, name):
         labels, counted = _check_labels(labels, samples, logits.shape[axis], ignore_index, name)
         return labels, None, counted
     if labels.dtype.kind != "f":
-        raise TypeError(f"target must be integers or floating point, got dtype {labels.dtype}")
+        raise TypeError(f"target must be integers or floating point, not dtype {labels.dtype}")
     probabilities, _ = as_float64(target, "target")
     if ignore_index is not None:
-        raise ValueError("ignore_index needs integer targets, got class probabilities")
+        raise ValueError("ignore_index must be None where target holds class probabilities")
     check_same_shape(probabilities, "target", logits, name)
     return None, np.ascontiguousarray(np.moveaxis(probabilities, axis, -1)), np.ones(samples, bool)
 
@@ -57,15 +57,15 @@ def loss_and_grad(logits, target, axis, weight, ignore_index, label_smoothing, z
     z = np.ascontiguousarray(np.moveaxis(logits64, axis, -1))
     classes = z.shape[-1]
     if classes == 0 and np.prod(z.shape[:-1]) > 0:
-        raise ValueError(f"{name} must have at least one class along axis {axis}, got {logits64.shape}")
+        raise ValueError(f"{name} must have at least one class along axis {axis}, not {logits64.shape}")
     smoothing = check_range(label_smoothing, "label_smoothing", 0, 1)
     z_loss = check_range(z_loss, "z_loss", 0, LARGEST)
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     if ignore_index is not None and (
         isinstance(ignore_index, (bool, np.bool_)) or not isinstance(ignore_index, (int, np.integer))
     ):
-        raise TypeError(f"ignore_index must be an integer or None, got {ignore_index!r}")
+        raise TypeError(f"ignore_index must be an integer or None, not {ignore_index!r}")
     w = np.ones(classes) if weight is None else as_vector(weight, "weight", classes)
     labels, q, counted = _check_target(target, logits64, axis, ignore_index, name)
     check_out(out, logits64.shape, dtype, target=target, weight=weight, **{name: logits})

@@ -61,9 +61,9 @@ def dropout_mask(shape, p=0.5, *, seed, offset=0):
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     for n in shape:
         if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
-            raise TypeError(f"shape must be an integer or a tuple of integers, got {shape!r}")
+            raise TypeError(f"shape must be an integer or a tuple of integers, not {shape!r}")
         if n < 0:
-            raise ValueError(f"shape must not be negative, got {shape!r}")
+            raise ValueError(f"shape must be at least 0 along each axis, not {shape!r}")
     p = check_range(p, "p", 0, 1)
     return _kept(shape, p, _check_uint64(seed, "seed"), _check_uint64(offset, "offset"))
 

@@ -14,9 +14,9 @@ def ema_step(averages, params, *, decay=0.999):
     decay = check_range(decay, "decay", 0, 1)
     for name, arrays in (("averages", averages), ("params", params)):
         if not isinstance(arrays, (list, tuple)):
-            raise TypeError(f"{name} must be a list of arrays, got {type(arrays).__name__}")
+            raise TypeError(f"{name} must be a list of arrays, not {type(arrays).__name__}")
     if len(params) != len(averages):
-        raise ValueError(f"params must have one array per average, got {len(params)} for {len(averages)}")
+        raise ValueError(f"params must have one array for each of averages, {len(averages)}, not {len(params)}")
     arrays = []
     for i, e in enumerate(averages):
         check_updated(e, f"averages[{i}]")

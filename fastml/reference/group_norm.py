@@ -11,21 +11,21 @@ EACH = object()  # as num_groups: every channel
 def _check_groups(x, num_groups):
     """Return the number of groups, after the checks that PyTorch makes."""
     if x.ndim < 2:
-        raise ValueError(f"x must have the shape (N, C, ...), got {x.shape}")
+        raise ValueError(f"x must have the shape (N, C, ...), not {x.shape}")
     groups = check_integer(num_groups, "num_groups", 1, np.inf)
     if x.shape[1] % groups:
-        raise ValueError(f"num_groups must divide the channels of x, got {groups} groups of {x.shape[1]} channels")
+        raise ValueError(f"num_groups must divide the channels of x, not {groups} groups of {x.shape[1]} channels")
     if x.size == groups:
-        raise ValueError(f"x must have more than one value per group, got shape {x.shape} in {groups} groups")
+        raise ValueError(f"x must have more than one value per group, not shape {x.shape} in {groups} groups")
     return groups
 
 
 def _check_spatial(x):
     """Return the number of channels, each a group."""
     if x.ndim < 2:
-        raise ValueError(f"x must have the shape (N, C, ...), got {x.shape}")
+        raise ValueError(f"x must have the shape (N, C, ...), not {x.shape}")
     if np.prod(x.shape[2:]) == 1:
-        raise ValueError(f"x must have more than one spatial element, got shape {x.shape}")
+        raise ValueError(f"x must have more than one spatial element, not shape {x.shape}")
     return x.shape[1]
 
 
@@ -62,7 +62,7 @@ def _backward(grad, x, groups, weight, mean, inv_std, out):
     for name, value in (("mean", mean), ("inv_std", inv_std)):
         statistic, _ = as_float64(value, name)
         if statistic.shape != (len(x64), groups):
-            raise ValueError(f"{name} must have shape {(len(x64), groups)}, got {statistic.shape}")
+            raise ValueError(f"{name} must have shape {(len(x64), groups)}, not {statistic.shape}")
         statistics.append(statistic[..., None, None])
     check_out(out, grad64.shape, dtype, grad=grad, x=x, weight=weight, mean=mean, inv_std=inv_std)
 

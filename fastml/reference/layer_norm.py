@@ -11,7 +11,7 @@ def _check_axes(axis, ndim):
         return (check_axis(axis, ndim),)
     axes = tuple(check_axis(a, ndim) for a in axis)
     if not axes or axes != tuple(range(ndim - len(axes), ndim)):
-        raise ValueError(f"axis must name the last axes of {ndim}, in order, got {axis}")
+        raise ValueError(f"axis must name the last axes of {ndim}, in order, not {axis}")
     return axes
 
 
@@ -19,7 +19,7 @@ def _as_shape(array, name, shape, spread=None):
     """Return an array of this shape as float64, in the shape `spread`, in which it broadcasts along x."""
     array, _ = as_float64(array, name)
     if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+        raise ValueError(f"{name} must have shape {shape}, not {array.shape}")
     return array if spread is None else array.reshape(spread)
 
 

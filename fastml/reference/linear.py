@@ -18,9 +18,9 @@ _ACTIVATIONS["gelu_tanh"] = lambda y: activations.gelu(y, approximate="tanh")
 
 def _check_features(x, weight):
     if weight.ndim != 2:
-        raise ValueError(f"weight must have shape (out, in), got {weight.shape}")
+        raise ValueError(f"weight must have shape (out, in), not {weight.shape}")
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"x must have shape (..., {weight.shape[1]}) for weight {weight.shape}, got {x.shape}")
+        raise ValueError(f"x must have shape (..., {weight.shape[1]}) for weight {weight.shape}, not {x.shape}")
 
 
 def linear(x, weight, bias=None, *, activation=None, out=None):
@@ -29,7 +29,7 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     _check_features(x64, w)
     b = np.zeros(len(w)) if bias is None else as_vector(bias, "bias", len(w))
     if activation is not None and not (isinstance(activation, str) and activation in _ACTIVATIONS):
-        raise ValueError(f"activation must be None or one of {list(_ACTIVATIONS)}, got {activation!r}")
+        raise ValueError(f"activation must be None or one of {list(_ACTIVATIONS)}, not {activation!r}")
     check_out(out, (*x64.shape[:-1], len(w)), dtype, x=x, weight=weight, bias=bias)
     with np.errstate(all="ignore"):
         y = x64 @ w.T + b
@@ -43,7 +43,7 @@ def linear_backward(grad, x, weight, *, input_grad=True):
     grad64, x64, w, dtype = as_float64s(grad=grad, x=x, weight=weight)
     _check_features(x64, w)
     if grad64.shape != (*x64.shape[:-1], len(w)):
-        raise ValueError(f"grad must have shape {(*x64.shape[:-1], len(w))}, got {grad64.shape}")
+        raise ValueError(f"grad must have shape {(*x64.shape[:-1], len(w))}, not {grad64.shape}")
     rows = int(np.prod(x64.shape[:-1]))
     g, a = grad64.reshape(rows, len(w)), x64.reshape(rows, w.shape[1])
     with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ def linear_cross_entropy_with_grad(
     """Return the loss of z = x W^T + b, and with dz its gradient dx = dz W, dW = dz^T x and db = sum dz."""
     x64, w, dtype = as_float64s(x=x, weight=weight)
     if w.ndim == 2 and len(w) == 0 and x64.size > 0:
-        raise ValueError(f"weight must have at least one class, got shape {w.shape}")
+        raise ValueError(f"weight must have at least one class, not shape {w.shape}")
     if class_weight is not None and w.ndim == 2:
         class_weight = as_vector(class_weight, "class_weight", len(w))
     z = linear(x64, w, bias)

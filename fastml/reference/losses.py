@@ -13,7 +13,7 @@ from ._arrays import as_float64, check_out, check_positive, check_same_shape, fi
 def _arrays(input, target, reduction, reductions=("mean", "sum", "none")):
     """Return input and target in double precision and the dtype of the results."""
     if reduction not in reductions:
-        raise ValueError(f"reduction must be one of {reductions}, got {reduction!r}")
+        raise ValueError(f"reduction must be one of {reductions}, not {reduction!r}")
     x, dtype = as_float64(input, "input")
     t, _ = as_float64(target, "target")
     check_same_shape(t, "target", x, "input")
@@ -87,7 +87,7 @@ def _beside(x, name, shape):
     try:
         return np.broadcast_to(array, shape)
     except ValueError:
-        raise ValueError(f"{name} must broadcast to {shape}, got {array.shape}") from None
+        raise ValueError(f"{name} must broadcast to {shape}, not {array.shape}") from None
 
 
 def binary_cross_entropy_with_logits(input, target, *, weight=None, pos_weight=None, reduction="mean"):

@@ -41,9 +41,9 @@ def rmsprop_step(
     weight_decay = check_range(weight_decay, "weight_decay", 0, LARGEST)
     momentum = check_range(momentum, "momentum", 0, LARGEST)
     if centered and grad_avgs is None:
-        raise ValueError("grad_avgs are needed with centered, got None")
+        raise ValueError("grad_avgs must be given with centered, not None")
     if momentum != 0 and momentum_buffers is None:
-        raise ValueError("momentum_buffers are needed with momentum, got None")
+        raise ValueError("momentum_buffers must be given with momentum, not None")
     states = {"square_avgs": square_avgs, "grad_avgs": grad_avgs, "momentum_buffers": momentum_buffers}
     optional = ("grad_avgs", "momentum_buffers")
     check_update_lists(params, grads, **{k: v for k, v in states.items() if v is not None or k not in optional})

@@ -24,9 +24,9 @@ def sgd_step(
     dampening = check_number(dampening, "dampening")
     weight_decay = check_range(weight_decay, "weight_decay", 0)
     if nesterov and (momentum == 0 or dampening != 0):
-        raise ValueError("nesterov needs momentum > 0 and dampening = 0")
+        raise ValueError("nesterov must be False without momentum or with dampening, not True")
     if momentum != 0 and velocities is None:
-        raise ValueError("velocities are needed with momentum, got None")
+        raise ValueError("velocities must be given with momentum, not None")
     check_update_lists(params, grads, **({} if velocities is None else {"velocities": velocities}))
 
     for i, p in enumerate(params):

@@ -93,7 +93,7 @@ def logsumexp(x, axis=-1, *, keepdims=False):
     named = range(x64.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(check_axis(a, max(x64.ndim, 1)) for a in named)
     if len(set(axes)) != len(axes):
-        raise ValueError(f"axis {axis} names an axis twice")
+        raise ValueError(f"axis must name each axis once, not {axis}")
     if x64.ndim == 0:
         axes = ()
     kept = tuple(a for a in range(x64.ndim) if a not in axes)
