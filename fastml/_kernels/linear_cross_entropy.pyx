@@ -152,7 +152,8 @@ cdef Product gradient_of_weight(const Operands *k, Py_ssize_t block, size_t size
 
 cdef double losses(const Operands *k, Py_ssize_t block, Py_ssize_t chunk, size_t size) noexcept nogil:
     """The losses of a chunk of a block; its logits become their gradient. Returns the sum."""
-    cdef Py_ssize_t row = chunk * k.cut.chunk_rows, n = k.logits.cols, count = min(k.cut.chunk_rows, height(k, block) - row)
+    cdef Py_ssize_t row = chunk * k.cut.chunk_rows, n = k.logits.cols
+    cdef Py_ssize_t count = min(k.cut.chunk_rows, height(k, block) - row)
     cdef Py_ssize_t calls = 1 if k.logits.row == n else count, each = count // calls, call, sample
     cdef double total = 0
     cdef void *x
