@@ -9,7 +9,6 @@ ALLOWED = {
         "src_c/norm.c": 1,
         "src_c/softmax.c": 1,
         "src_c/unary.c": 1,
-        "tests/test_step.py": 1,
     },
     "long_functions": {
         "fastml/_kernels/classification.pyx": 1,

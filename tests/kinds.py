@@ -1,6 +1,6 @@
 """Every activation, element-wise loss and optimizer, with some of their options: a new class gets a row here.
 
-Tests draw models and training from them (test_step.py, step_changes.py), go over them (test_checkpoint.py,
+Tests draw models and training from them (steps.py, step_changes.py), go over them (test_checkpoint.py,
 test_environment.py, test_scaler.py, test_schedules.py), and call each class (calls.py).
 """
 

@@ -6,7 +6,7 @@ import pytest
 from fastml import nn, optim
 
 from .common import DTYPES, THREADS, normal
-from .test_step import CLASSES, assert_same_training
+from .steps import CLASSES, assert_same_training
 
 
 @pytest.mark.parametrize("momentum", ["default", 0.3, None])

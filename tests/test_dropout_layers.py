@@ -8,7 +8,7 @@ import pytest
 from fastml import nn, optim, reference
 
 from .common import DTYPES, assert_same_bits, normal, with_threads
-from .test_step import CLASSES, assert_same_training
+from .steps import CLASSES, assert_same_training
 
 ALPHA = -1.7580993408473766
 CHANNELS = [

@@ -6,7 +6,7 @@ import pytest
 from fastml import nn, optim
 
 from .common import DTYPES, THREADS, with_threads
-from .test_step import CLASSES, assert_same_training, explicit, twins
+from .steps import CLASSES, assert_same_training, explicit, twins
 
 
 def images(dtype, sizes=(20, 7, 45, 2), shape=(3, 4, 5)):

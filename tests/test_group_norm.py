@@ -16,7 +16,7 @@ from .common import (
     normal,
 )
 from .gradients import assert_gradients
-from .test_step import CLASSES, assert_same_training, assert_twins, explicit, twins
+from .steps import CLASSES, assert_same_training, assert_twins, explicit, twins
 
 # (shape, groups): runs shorter and longer than two vectors, groups beyond a batch, blocks of one to many samples
 CASES = [

@@ -17,7 +17,7 @@ from .common import (
     normal,
 )
 from .gradients import assert_gradients
-from .test_step import assert_same_training
+from .steps import assert_same_training
 
 # (shape, axis): rows of every tail length, several groups and blocks of rows, long rows, several and other axes
 CASES = [

@@ -8,8 +8,8 @@ from fastml import nn
 
 from .common import assert_same_bits
 from .kinds import LOSSES
+from .steps import assert_same_training, sgd
 from .test_losses import BCE, REDUCTIONS, every_dtype, every_way, make, with_grad
-from .test_step import assert_same_training, sgd
 
 MODULES = {
     "mse_loss": nn.MSELoss,

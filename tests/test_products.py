@@ -7,7 +7,7 @@ import fastml
 from fastml import _simd, nn
 
 from .common import DTYPES, THREADS, assert_same_bits, normal, run_on_target, with_threads
-from .test_step import assert_same_training
+from .steps import assert_same_training
 
 # (rows, columns, length); the last one takes four million of each row.
 SHAPES = (

@@ -7,7 +7,7 @@ import pytest
 
 from fastml import nn, optim
 
-from .test_step import CLASSES, assert_twins, batches, explicit, sgd, twins
+from .steps import CLASSES, assert_twins, batches, explicit, sgd, twins
 
 
 def model_of(dtype=np.float32):

@@ -5,7 +5,7 @@ import pytest
 
 from fastml import nn
 
-from .test_step import CLASSES, assert_same_training, batches
+from .steps import CLASSES, assert_same_training, batches
 
 
 def calls(step, kernel):

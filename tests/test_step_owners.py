@@ -9,7 +9,7 @@ import pytest
 
 from fastml import nn, optim
 
-from .test_step import CLASSES, assert_same_training, assert_twins, batches, sgd
+from .steps import CLASSES, assert_same_training, assert_twins, batches, sgd
 from .test_step_changes import compiled, model_of
 
 

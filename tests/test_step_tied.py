@@ -7,7 +7,7 @@ import pytest
 
 from fastml import nn
 
-from .test_step import CLASSES, assert_same_training, assert_twins, batches, explicit, sgd, twins
+from .steps import CLASSES, assert_same_training, assert_twins, batches, explicit, sgd, twins
 from .test_step_changes import compiled
 
 

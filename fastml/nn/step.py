@@ -137,6 +137,8 @@ class Step(Caller):
 
     def _anew(self, x, y):
         """The call where something stood in its way: an array of another kind, a larger batch, another model."""
+        if y is None:
+            raise TypeError("y must be what the loss takes, not None: step(x, y)")
         now = self._count()
         if self._signature is None or not (self._untouched() or self._same_classes() and self._signature.holds()):
             self._look()

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from .._kernels.step.caller import MOST_AXES
 from .._kernels.step.program import Program
 from .plan import GIVEN, Plan
 from .schedule import Schedule
@@ -27,6 +28,8 @@ class Parts:
 
 def write(parts, rows, sample):
     """The plan for batches of up to ``rows`` samples, and what makes the loss's part of a program."""
+    if 1 + len(sample) > MOST_AXES:
+        raise ValueError(f"x must have at most {MOST_AXES} axes, not {1 + len(sample)}")
     plan = Plan(rows, parts.dtype, parts.max_norm, parts.clip_value, parts.shared)
     x = plan.matrix("x", math.prod(sample), array=GIVEN, shape=sample)
     plan.update_with(*[part.lower(plan) for part in (parts.optimizer, parts.ema) if part is not None])

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._check import shown
 from .._kernels.step import update as tiles
-from .._kernels.step.caller import facts
+from .._kernels.step.caller import MOST_AXES, facts
 from .fuse import fuse
 from .stage import Matrix, Spacing, Stage
 
@@ -120,7 +120,9 @@ class Plan:
         self.bound = [*((m.array, m.name, m.index in written) for m in outside), *self.beside]
         spans = []
         for array, name, writes in self.bound:
-            first, size, *_, writeable = facts(array)
+            first, size, shape, *_, writeable = facts(array)
+            if len(shape) > MOST_AXES:
+                raise ValueError(f"{name} must have at most {MOST_AXES} axes, not {len(shape)}")
             if writes and not writeable:
                 raise ValueError(f"{name} is read-only")
             spans.append((first, first + size, name, writes))

@@ -44,10 +44,12 @@ cdef extern from "numpy/arrayobject.h":
     PyArray_Descr *PyArray_DESCR(cnp.ndarray) noexcept
 
 cdef enum:
-    AXES = 8
+    AXES = 8   # at most, of an array
     GIVEN = 4  # arrays that a call brings along: the batch, its target
     PLAIN = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED
     FLAGS = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE
+
+MOST_AXES = AXES
 
 # An array outside the program, as it was when it was bound.
 cdef struct Bound:
@@ -80,7 +82,7 @@ cdef int remember(Bound *b, cnp.ndarray array, bint written) except -1:
     b.data, b.bytes, b.descr = cnp.PyArray_BYTES(array), cnp.PyArray_NBYTES(array), PyArray_DESCR(array)
     b.flags, b.ndim, b.written = cnp.PyArray_FLAGS(array) & FLAGS, cnp.PyArray_NDIM(array), written
     if b.ndim > AXES:
-        raise ValueError(f"compile_step takes arrays of at most {AXES} axes, not {b.ndim}")
+        raise SystemError(f"{b.ndim} axes")  # step/plan.py has refused them
     for i in range(b.ndim):
         b.shape[i] = cnp.PyArray_DIM(array, i)
     return 0
@@ -136,8 +138,6 @@ cdef class Caller(Tracked):
 
     def __call__(self, x, y=None):
         """One step on the batch (x, y); returns its loss, taken before the update."""
-        if y is None:
-            raise TypeError("y must be what the loss takes, not None: step(x, y)")
         if not fm_claim(&self.taken):
             raise RuntimeError("this step is running already: a step belongs to one thread at a time")
         try:
@@ -152,8 +152,6 @@ cdef class Caller(Tracked):
     def _arm(self, Program program, target, plan, Py_ssize_t capacity, tuple sample, double nanoseconds):
         """Take a program, and what a plan says about its calls."""
         cdef int i
-        if 1 + len(sample) > AXES:
-            raise ValueError(f"compile_step takes batches of at most {AXES} axes, not {1 + len(sample)}")
         self._disarm()
         free(self.bounds)
         self.bounds = NULL
@@ -252,7 +250,7 @@ cdef class Caller(Tracked):
         """One step: the loss. Stale, and nothing written, where something is not what the program was made for."""
         cdef Py_ssize_t rows
         cdef cnp.ndarray batch
-        if (self.program is None or fm_count(&changes) != self.seen or not self.classes_hold()
+        if (y is None or self.program is None or fm_count(&changes) != self.seen or not self.classes_hold()
                 or type(x) is not cnp.ndarray or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0):
             raise Stale
         batch = <cnp.ndarray>x
