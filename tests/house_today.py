@@ -20,7 +20,6 @@ ALLOWED = {
         "fastml/_check.py": 4,
         "fastml/_environment.pyx": 1,
         "fastml/_kernels/adaptive.pyx": 1,
-        "fastml/_kernels/cross_entropy.pyx": 1,
         "fastml/_kernels/losses.pyx": 1,
         "fastml/_kernels/scaling.pyx": 2,
         "fastml/_kernels/step/cross_entropy.pyx": 3,

@@ -19,7 +19,8 @@ from libc.stdint cimport int64_t
 from .. import _check
 
 from .._check cimport (
-    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, ceil_div, data, fits, is_plain, is_text, lay, result_like
+    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, ceil_div, data, fits, is_plain, is_text, lay,
+    result_like,
 )
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
