@@ -105,8 +105,10 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
             if (!counted)
                 FM_ROW_STORE(dx, n, stream, v_set1(0))
             else if (share != 0)
-                FM_RUN_STORE(dx, n, stream, const vec e_ = stream ? v_scaled(AT(row), s) : AT(e);
-                             value_ = v_fma(e_, slope, v_fma(e_, rest, weight ? v_mul(AT(weight), base) : base));)
+                FM_RUN(dx, n, stream) {
+                    const vec e_ = stream ? v_scaled(AT(row), s) : AT(e);
+                    FM_RUN_PUT(dx, stream, v_fma(e_, slope, v_fma(e_, rest, weight ? v_mul(AT(weight), base) : base)));
+                }
             else if (stream)
                 FM_ROW_STORE(dx, n, 1, FM(share)(v_scaled(AT(row), s), slope, rest))
             else
@@ -117,6 +119,8 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
         }
         fm_tally_add(&sum, v64_sum(v64_load(l.loss)));
     }
+    if (stream)
+        fm_stream_end();
     return fm_tally_sum(&sum);
 }
 
@@ -159,12 +163,16 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
             const v_scale s = FM(scale_row)(&g, r);
             const double whole = (all[r] + 2 * pull) * scale / (g.count[r] * g.top[r] + g.below[r]);
             const vec slope = v_set1((real)whole), rest = v_set1((real)(whole - (real)whole));
-            FM_RUN_STORE(dx, n, stream, const vec e_ = v_scaled(AT(x), s), q_ = FM_SHARES(target, weight);
-                         value_ = v_fnma(q_, vscale, v_fma(e_, slope, v_fma(e_, rest, v_mul(q_, less))));)
+            FM_RUN(dx, n, stream) {
+                const vec e_ = v_scaled(AT(x), s), q_ = FM_SHARES(target, weight);
+                FM_RUN_PUT(dx, stream, v_fnma(q_, vscale, v_fma(e_, slope, v_fma(e_, rest, v_mul(q_, less)))));
+            }
             dx += n;
         }
         fm_tally_add(&sum, v64_sum(v64_load(values)));
     }
+    if (stream)
+        fm_stream_end();
     return fm_tally_sum(&sum);
 }
 
@@ -190,7 +198,10 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         const real *fix_ = (const real *)fix, *value_ = (const real *)value;
         size_t class[FM_PANEL * LANES];
         int some_ignored = 0;
-        FM_PANEL_WHOLE(wide_w[j] = wide_x[j] = keep[j] = zero;)
+        FM_PANEL_WHOLE(j)
+        {
+            wide_w[j] = wide_x[j] = keep[j] = zero;
+        }
         for (size_t c = 0; c < w; c++) {
             const size_t k = class[c] = fm_class(label + at_ + c, n, rule);
             if (k == FM_NO_CLASS) {
@@ -210,7 +221,8 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         else
             FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, count, below, low, )
         /* A name and its _low are one number in two halves, so that each loss and slope is rounded about once. */
-        FM_PANEL_WHOLE(
+        FM_PANEL_WHOLE(j)
+        {
             vec top_low; const vec top = FM(top)(max[j], sc[j], &top_low);
             vec log_low; const vec log = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
             vec own_low; const vec own_e = FM(top)(wide_x[j], sc[j], &own_low);
@@ -227,9 +239,9 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             vec all = mine; vec rest = zero; vec more = zero;
             value[j] = v_mul(mine, nll);
             if (share != 0) {
-                all = v_add(mine, shares);
-                value[j] = v_add(value[j], v_fma(shares, log, v_mul(vshare, spread[j])));
-                rest = v_sub(shares, v_mul(wide_w[j], vshare));
+            all = v_add(mine, shares);
+            value[j] = v_add(value[j], v_fma(shares, log, v_mul(vshare, spread[j])));
+            rest = v_sub(shares, v_mul(wide_w[j], vshare));
             }
             const vec pull_all = v_mul(all, vscale);
             slope[j] = v_div(pull_all, total);
@@ -237,16 +249,17 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             const vec left = v_fnma(slope[j], total_low, v_fnma(slope[j], total, pull_all));
             slope_low[j] = v_div(v_add(slope_low[j], left), total);
             if (z_loss != 0) {
-                const vec lse = v_add(max[j], log), pull = v_mul(v_mul(wide_w[j], v_set1((real)z_loss)), lse);
-                value[j] = v_fma(pull, lse, value[j]);
-                more = v_div(v_add(pull, pull), total);
-                rest = v_fma(more, own_e, rest);
-                more = v_mul(more, vscale);
+            const vec lse = v_add(max[j], log), pull = v_mul(v_mul(wide_w[j], v_set1((real)z_loss)), lse);
+            value[j] = v_fma(pull, lse, value[j]);
+            more = v_div(v_add(pull, pull), total);
+            rest = v_fma(more, own_e, rest);
+            more = v_mul(more, vscale);
             }
             value[j] = v_if_eq(keep[j], zero, zero, value[j]);
             const vec small = v_fma(slope_low[j], others, v_mul(slope[j], others_low));
             fix[j] = v_fnma(slope[j], others, v_sub(v_mul(rest, vscale), small));
-            slope[j] = v_add(slope[j], more);)
+            slope[j] = v_add(slope[j], more);
+        }
         for (size_t c = 0; c < w; c++)
             fm_tally_add(&sum, value_[c]);
         if (loss)
@@ -259,7 +272,10 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
                          const vec e_ = AT(terms + i * step);
                          PUT(dx + i * stride, v_fma(e_, a, v_fma(e_, b, part_)));, )
         else {
-            FM_PANEL_WHOLE(slope[j] = v_mul(slope[j], raised); slope_low[j] = v_mul(slope_low[j], raised);)
+            FM_PANEL_WHOLE(j)
+            {
+                slope[j] = v_mul(slope[j], raised); slope_low[j] = v_mul(slope_low[j], raised);
+            }
             for (size_t i = 0; i < n; i++)
                 FM_PANEL_EACH(PUT(dx + i * stride, FM(share)(AT(terms + i * step), slope[j], slope_low[j]));)
         }
@@ -294,15 +310,18 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
                     , , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
         FM_COLS_SUM(n, all, , , FM_SHARES_DOWN(target))
         FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, count, below, low, )
-        FM_PANEL_WHOLE(vec top_low; vec log_low; const vec top = FM(top)(max[j], sc[j], &top_low);
-                       const vec log_sum = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
-                       value[j] = v_fma(all[j], log_sum, v_fma(all[j], log_low, spread[j]));
-                       if (z_loss != 0) {
-                           const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
-                           value[j] = v_fma(pull, lse, value[j]);
-                           all[j] = v_add(all[j], v_add(pull, pull));
-                       }
-                       slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top, below[j]));)
+        FM_PANEL_WHOLE(j)
+        {
+            vec top_low; vec log_low; const vec top = FM(top)(max[j], sc[j], &top_low);
+            const vec log_sum = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
+            value[j] = v_fma(all[j], log_sum, v_fma(all[j], log_low, spread[j]));
+            if (z_loss != 0) {
+            const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
+            value[j] = v_fma(pull, lse, value[j]);
+            all[j] = v_add(all[j], v_add(pull, pull));
+            }
+            slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top, below[j]));
+        }
         for (size_t c = 0; c < w; c++)
             fm_tally_add(&sum, value_[c]);
         if (loss)
@@ -328,7 +347,7 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
 {
     const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
-    const size_t most = n <= FM_RUN ? FM_GROUP : 1;
+    const size_t most = n <= FM_RUN_ELEMENTS ? FM_GROUP : 1;
     const double at_label = 1 - smoothing + smoothing / (double)n;
     fm_tally sum = {0, 0};
     double part = 0; /* of a group */
@@ -434,8 +453,8 @@ static size_t FM(label_weights)(double *total, const int64_t *label, const real 
     *total = (double)counted;
     if (weight) {
         fm_tally sum = {0, 0};
-        for (size_t from = 0; from < count; from += FM_RUN) {
-            const size_t to = count - from < FM_RUN ? count : from + FM_RUN;
+        for (size_t from = 0; from < count; from += FM_RUN_ELEMENTS) {
+            const size_t to = count - from < FM_RUN_ELEMENTS ? count : from + FM_RUN_ELEMENTS;
             double part[8] = {0};
             for (size_t i = from; i < to; i++) {
                 const size_t k = fm_class(label + i, n, rule);

@@ -92,51 +92,51 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
 {
     vec sum[FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
     const size_t tail = stage->width - (size_t)(vecs - 1) * LANES; /* columns in the last vector */
-#define ROWS_ _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
-#define VECS_ _Pragma("GCC unroll 8") for (int j = 0; j < vecs; j++)
-#define WHOLE_ (j + 1 < vecs || tail == LANES)
+#define EACH_ROW(i) _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
+#define EACH_VEC(j) _Pragma("GCC unroll 8") for (int j = 0; j < vecs; j++)
+#define WHOLE(j) (j + 1 < vecs || tail == LANES)
     const ptrdiff_t a_row = stage->a_row, a_col = stage->a_col, b_row = stage->b_row;
     const real *b = stage->b, *lower = a + 4 * a_row; /* from row 4 on: fewer strides to keep in registers */
     size_t left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     for (int later = 0;; later = 1) {
         left -= k;
-        ROWS_ VECS_ sum[i][j] = v_set1(0);
+        EACH_ROW(i) EACH_VEC(j) sum[i][j] = v_set1(0);
         for (; k; k--, a += a_col, lower += a_col, b += b_row) {
-            VECS_ v[j] = v_load(b + (size_t)j * LANES);
-            ROWS_ {
+            EACH_VEC(j) v[j] = v_load(b + (size_t)j * LANES);
+            EACH_ROW(i) {
                 const vec x = v_set1((i < 4 ? a : lower)[i % 4 * a_row]);
-                VECS_ sum[i][j] = v_fma(x, v[j], sum[i][j]);
+                EACH_VEC(j) sum[i][j] = v_fma(x, v[j], sum[i][j]);
             }
         }
         if (later)
-            ROWS_ VECS_ sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
+            EACH_ROW(i) EACH_VEC(j) sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
         else if (!stage->first)
-            ROWS_ VECS_ {
+            EACH_ROW(i) EACH_VEC(j) {
                 const real *at = c + (size_t)i * stage->c_row + (size_t)j * LANES;
-                sum[i][j] = v_add(WHOLE_ ? v_load(at) : v_load_n(at, tail, 0), sum[i][j]);
+                sum[i][j] = v_add(WHOLE(j) ? v_load(at) : v_load_n(at, tail, 0), sum[i][j]);
             }
         if (!left)
             break;
-        ROWS_ VECS_ v_store(stage->before + (i * FM_TILE_VECS + j) * LANES, sum[i][j]);
+        EACH_ROW(i) EACH_VEC(j) v_store(stage->before + (i * FM_TILE_VECS + j) * LANES, sum[i][j]);
         k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     }
     if (stage->last && (stage->bias || stage->relu))
-        VECS_ {
+        EACH_VEC(j) {
             vec bias = v_set1(0);
             if (stage->bias)
-                bias = WHOLE_ ? v_load(stage->bias + j * LANES) : v_load_n(stage->bias + j * LANES, tail, 0);
-            ROWS_ sum[i][j] = FM(gemm_epilogue)(sum[i][j], bias, stage->relu);
+                bias = WHOLE(j) ? v_load(stage->bias + j * LANES) : v_load_n(stage->bias + j * LANES, tail, 0);
+            EACH_ROW(i) sum[i][j] = FM(gemm_epilogue)(sum[i][j], bias, stage->relu);
         }
-    ROWS_ VECS_ {
+    EACH_ROW(i) EACH_VEC(j) {
         real *to = c + (size_t)i * stage->c_row + (size_t)j * LANES;
-        if (WHOLE_)
+        if (WHOLE(j))
             v_store(to, sum[i][j]);
         else
             v_store_n(to, tail, sum[i][j]);
     }
-#undef ROWS_
-#undef VECS_
-#undef WHOLE_
+#undef EACH_ROW
+#undef EACH_VEC
+#undef WHOLE
 }
 
 /* The same with the number of rows as a value. Kept out of line: inlined among the loops around it, the tile loses
@@ -185,35 +185,37 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
 {
     _Alignas(64) real steps[2][LANES * PANEL];
     vec part[FM_TILE_VECS], sum[FM_TILE_VECS];
-#define VECS_ for (int j = 0; j < FM_TILE_VECS; j++)
-    VECS_ sum[j] = part[j] = v_set1(0);
+#define EACH_VEC(j) for (int j = 0; j < FM_TILE_VECS; j++)
+    EACH_VEC(j) sum[j] = part[j] = v_set1(0);
     for (size_t p = 0, packed = 0, turn = 0; p < k; turn ^= 1, packed += LANES) {
         if (packed < k) {
             const size_t from = packed + LANES <= k ? packed : k - LANES; /* the last step reaches back */
-            _Pragma("GCC unroll 1") for (size_t j = 0; j < PANEL; j += v_square)
-                _Pragma("GCC unroll 1") for (size_t q = 0; q < LANES; q += v_square)
+#pragma GCC unroll 1
+            for (size_t j = 0; j < PANEL; j += v_square)
+#pragma GCC unroll 1
+                for (size_t q = 0; q < LANES; q += v_square)
                     v_transpose(steps[turn] + q * PANEL + j, PANEL, b + (ptrdiff_t)j * b_col + (ptrdiff_t)(from + q),
                                 b_col);
         }
         if (packed) {
             const size_t end = packed < k ? packed : k;
             const real *step = steps[turn ^ 1] + (LANES - (end - p)) * PANEL;
-            _Pragma("GCC unroll 4") for (; p < end; p++, a += a_col, step += PANEL)
-            {
+#pragma GCC unroll 4
+            for (; p < end; p++, a += a_col, step += PANEL) {
                 const vec x = v_set1(*a);
-                VECS_ part[j] = v_fma(x, v_load(step + j * LANES), part[j]);
+                EACH_VEC(j) part[j] = v_fma(x, v_load(step + j * LANES), part[j]);
             }
             if (p % FM_GEMM_PART == 0 || p == k)
-                VECS_ {
+                EACH_VEC(j) {
                     sum[j] = p <= FM_GEMM_PART ? part[j] : v_add(sum[j], part[j]);
                     part[j] = v_set1(0);
                 }
         }
     }
     if (bias || relu)
-        VECS_ sum[j] = FM(gemm_epilogue)(sum[j], bias ? v_load(bias + j * LANES) : v_set1(0), relu);
-    VECS_ v_store(c + j * LANES, sum[j]);
-#undef VECS_
+        EACH_VEC(j) sum[j] = FM(gemm_epilogue)(sum[j], bias ? v_load(bias + j * LANES) : v_set1(0), relu);
+    EACH_VEC(j) v_store(c + j * LANES, sum[j]);
+#undef EACH_VEC
 }
 
 /* ---- loop ----------------------------------------------------------------------------------------------- */
@@ -315,8 +317,10 @@ static void FM(gemm_fold)(real *c, size_t c_row, const real *part, size_t part_r
                           size_t m, size_t n)
 {
     for (; m; m--, c += c_row, part += part_row)
-        FM_RUN_STORE(c, n, 0, value_ = v_add(AT(c), AT(part));
-                     if (bias || relu) value_ = FM(gemm_epilogue)(value_, bias ? AT(bias) : v_set1(0), relu););
+        FM_RUN(c, n, 0) {
+            const vec sum = v_add(AT(c), AT(part));
+            FM_RUN_PUT(c, 0, bias || relu ? FM(gemm_epilogue)(sum, bias ? AT(bias) : v_set1(0), relu) : sum);
+        }
 }
 
 /* Pieces of C, each over all of k: as large as there is room for their sums over a span, behind the packed strips in

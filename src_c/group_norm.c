@@ -16,7 +16,7 @@ static const real *FM(spread)(real *room, const real *v, real value, size_t chan
     if (v && n == 1)
         return v;
     for (size_t c = 0; c < channels; c++)
-        NORM_EACH(0, n, PUT(room + c * n, v_set1(v ? v[c] : value));)
+        FM_EACH(0, n, PUT(room + c * n, v_set1(v ? v[c] : value));)
     return room;
 }
 

@@ -15,22 +15,6 @@
 #define LAYER_NEAR 65536  /* beyond which the second pass would not find two of them in cache */
 #define LAYER_AHEAD 16384 /* up to which four are fetched ahead */
 
-/* For the vectors of n elements, the first of `head` elements: AT() and PUT() at the loop's place. One piece of code
- * for both ends. */
-#define LAYER_EACH(head, n, ...)                                                                             \
-    for (size_t i_ = 0, part_ = head;; part_ = (n)-i_) {                                                     \
-        if (part_) {                                                                                         \
-            const size_t k_ = part_ % LANES;                                                                 \
-            __VA_ARGS__                                                                                      \
-            i_ += k_;                                                                                        \
-        }                                                                                                    \
-        for (; i_ + LANES <= (n); i_ += LANES) {                                                             \
-            const size_t k_ = LANES;                                                                         \
-            __VA_ARGS__                                                                                      \
-        }                                                                                                    \
-        if (i_ == (n))                                                                                       \
-            break;                                                                                           \
-    }
 #define LAYER_PUT(y, value)                                                                                  \
     if (k_ == LANES && past)                                                                                 \
         v_stream((y) + i_, value);                                                                           \
@@ -62,11 +46,11 @@ static void FM(layer_norm_rows)(real *y, real *mean, real *inv_std, const real *
         const vec c = v_set1(middle), a = v_set1(inv_std[r]), b = v_set1((real)((middle - m) * s));
         const int past = stream && n >= 8 * LANES;
         if (weight)
-            LAYER_EACH(FM(head)(y, n), n,
+            FM_EACH(FM(head)(y, n), n,
                        const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), AT(weight), bias ? AT(bias) : zero);
                        LAYER_PUT(y, value))
         else
-            LAYER_EACH(FM(head)(y, n), n,
+            FM_EACH(FM(head)(y, n), n,
                        const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), one, bias ? AT(bias) : zero);
                        LAYER_PUT(y, value))
     }
@@ -81,8 +65,8 @@ FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, cons
     const vec one = v_set1(1), zero = v_set1(0);
     fm_tally sums = {0, 0}, dots = sums;
     double sum = 0, dot = 0;
-    for (size_t from = 0; from < n; from += FM_RUN) {
-        const size_t to = n - from < FM_RUN ? n : from + FM_RUN;
+    for (size_t from = 0; from < n; from += FM_RUN_ELEMENTS) {
+        const size_t to = n - from < FM_RUN_ELEMENTS ? n : from + FM_RUN_ELEMENTS;
         vec a = zero, b = zero, p = zero, q = zero;
         size_t i = from;
         for (; i + 2 * LANES <= to; i += 2 * LANES) {
@@ -106,12 +90,12 @@ FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, cons
         }
         sum = v_sum(v_add(a, b));
         dot = v_sum(v_add(p, q));
-        if (n > FM_RUN) {
+        if (n > FM_RUN_ELEMENTS) {
             fm_tally_add(&sums, sum);
             fm_tally_add(&dots, dot);
         }
     }
-    if (n > FM_RUN) {
+    if (n > FM_RUN_ELEMENTS) {
         sum = fm_tally_sum(&sums);
         dot = fm_tally_sum(&dots);
     }
@@ -158,7 +142,7 @@ static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, c
     __builtin_prefetch(x + ((k) + ahead) * x_stride + i_, 0, 2);
 #define LAYER_STORE(k) PUT(dx + (k) * dx_stride, d##k);
 #define LAYER_COLUMNS(EACH_ROW, far)                                                                         \
-    LAYER_EACH(head, n, const vec w = weight ? AT(weight) : one; vec total = AT(dbias), product = AT(dweight); \
+    FM_EACH(head, n, const vec w = weight ? AT(weight) : one; vec total = AT(dbias), product = AT(dweight); \
                EACH_ROW(LAYER_ROW)                                                                           \
                if (k_ == LANES && far) {                                                                     \
                    EACH_ROW(LAYER_FAR)                                                                       \

@@ -97,8 +97,7 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
         const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
         real *d = dx && !stream ? dx + from : piece;
         v64 part = v64_set1(0);
-        for (size_t i_ = 0; i_ < m; i_ += LANES) {
-            const size_t k_ = m - i_ < LANES ? m - i_ : LANES;
+        FM_VECTORS(m) {
             const vec pa = FM(factor_next)(&as, k_), pb = FM(factor_next)(&bs, k_);
             FM(point) p = FM(loss_point)(kind, AT(x + from), AT(t + from), pa, pb);
             if (dx)
@@ -131,10 +130,7 @@ static double FM(loss_sum)(const real *terms, size_t n)
     for (size_t from = 0; from < n; from += FM_PIECE) {
         const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
         v64 part = v64_set1(0);
-        for (size_t i_ = 0; i_ < m; i_ += LANES) {
-            const size_t k_ = m - i_ < LANES ? m - i_ : LANES;
-            part = v64_add(part, v_folded(AT(terms + from)));
-        }
+        FM_VECTORS(m) part = v64_add(part, v_folded(AT(terms + from)));
         total = v64_add(total, part);
     }
     return v64_sum(total);

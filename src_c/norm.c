@@ -24,32 +24,12 @@
 /* The sum of squares from which on deviations from the mean may be no floats; of doubles, `norm_far` says it. */
 #define NORM_LARGE (sizeof(real) == 4 ? 0x1p252 : (double)INFINITY)
 
-/* For the vectors of `width` columns, the first of `head` columns: AT() and PUT() at the loop's place. */
-#define NORM_EACH(head, width, ...)                                                                          \
-    {                                                                                                        \
-        size_t i_ = head;                                                                                    \
-        if (i_) {                                                                                            \
-            const size_t k_ = i_;                                                                            \
-            i_ = 0;                                                                                          \
-            __VA_ARGS__                                                                                      \
-            i_ = k_;                                                                                         \
-        }                                                                                                    \
-        for (; i_ + LANES <= (width); i_ += LANES) {                                                         \
-            const size_t k_ = LANES;                                                                         \
-            __VA_ARGS__                                                                                      \
-        }                                                                                                    \
-        if (i_ < (width)) {                                                                                  \
-            const size_t k_ = (width)-i_;                                                                    \
-            __VA_ARGS__                                                                                      \
-        }                                                                                                    \
-    }
-
 /* y[i] = value for i < n as FM_ROW_STORE, whose stores begin on a line of the cache in long rows. */
 #define NORM_ROW_STORE(y, n, stream, value)                                                                  \
     if (stream)                                                                                              \
         FM_ROW_STORE(y, n, 1, value)                                                                         \
     else                                                                                                     \
-        NORM_EACH(FM(head)(y, n), n, PUT(y, value);)
+        FM_EACH_APART(FM(head)(y, n), n, PUT(y, value);)
 
 /* How many of n elements lie before the first line of the cache that begins in them; 0 for short runs. */
 FM_INLINE size_t FM(head)(const real *x, size_t n)
@@ -145,24 +125,24 @@ FM_INLINE void FM(column_deviations)(real *center, real *deviations, real *squar
     const vec eighth = v_set1((real)0.125), inv = v_set1((real)1 / (real)n), zero = v_set1(0);
     size_t r = 0;
     if (n >= 8) {
-        NORM_EACH(head, width, const vec x0 = NORM_ROW(0), x1 = NORM_ROW(1), x2 = NORM_ROW(2), x3 = NORM_ROW(3);
+        FM_EACH(head, width, const vec x0 = NORM_ROW(0), x1 = NORM_ROW(1), x2 = NORM_ROW(2), x3 = NORM_ROW(3);
                   const vec x4 = NORM_ROW(4), x5 = NORM_ROW(5), x6 = NORM_ROW(6), x7 = NORM_ROW(7);
                   const vec a = v_add(v_add(x0, x1), v_add(x2, x3)), b = v_add(v_add(x4, x5), v_add(x6, x7));
                   const vec c = v_mul(v_add(a, b), eighth); NORM_STEP(x0, x1, x2, x3, x4, x5, x6, x7)
                   PUT(center, c); PUT(deviations, v_add(d0, d1)); PUT(squares, v_add(s0, s1));)
         for (r = 8, x += 8 * stride; r + 8 <= n; r += 8, x += 8 * stride)
-            NORM_EACH(head, width, const vec c = AT(center);
+            FM_EACH(head, width, const vec c = AT(center);
                       NORM_STEP(NORM_ROW(0), NORM_ROW(1), NORM_ROW(2), NORM_ROW(3), NORM_ROW(4), NORM_ROW(5),
                                 NORM_ROW(6), NORM_ROW(7))
                       PUT(deviations, v_add(AT(deviations), v_add(d0, d1)));
                       PUT(squares, v_add(AT(squares), v_add(s0, s1)));)
     } else {
-        NORM_EACH(head, width, vec sum = AT(x);
+        FM_EACH(head, width, vec sum = AT(x);
                   for (size_t k = 1; k < n; k++) sum = v_add(sum, NORM_ROW(k));
                   PUT(center, v_mul(sum, inv)); PUT(deviations, zero); PUT(squares, zero);)
     }
     for (; r < n; r++, x += stride)
-        NORM_EACH(head, width, const vec u = v_sub(AT(x), AT(center)); PUT(deviations, v_add(AT(deviations), u));
+        FM_EACH(head, width, const vec u = v_sub(AT(x), AT(center)); PUT(deviations, v_add(AT(deviations), u));
                   PUT(squares, v_fma(u, u, AT(squares)));)
 }
 
@@ -331,7 +311,7 @@ static void FM(norm_cols)(real *y, const real *x, size_t n, size_t stride, size_
         size_t r = 0;
 #define VALUE(k) v_fma(v_sub(AT(xr + (k) * stride), cv), av, bv)
         for (; near && r + 4 <= n; r += 4, xr += 4 * stride, yr += 4 * stride)
-            NORM_EACH(0, w, const vec cv = AT(c), av = AT(a), bv = AT(b);
+            FM_EACH(0, w, const vec cv = AT(c), av = AT(a), bv = AT(b);
                       NORM_PUT4(yr, VALUE(0), VALUE(1), VALUE(2), VALUE(3)))
 #undef VALUE
         for (; r < n; r++, xr += stride, yr += stride)
@@ -363,18 +343,18 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
             sum[c] = dot[c] = sum_s[c] = dot_s[c] = 0;
         for (size_t from = 0; from < n; from += NORM_BLOCK) {
             const size_t to = n - from < NORM_BLOCK ? n : from + NORM_BLOCK;
-            NORM_EACH(head, w, PUT(sum_b, zero); PUT(dot_b, zero);)
+            FM_EACH_APART(head, w, PUT(sum_b, zero); PUT(dot_b, zero);)
             size_t r = from;
 #define GAIN(k)                                                                                              \
     const vec g##k = AT(g + (r + k) * stride);                                                               \
     total = v_add(total, g##k);                                                                              \
     product = v_fma(g##k, v_mul(v_sub(AT(x + (r + k) * x_stride), mv), sv), product);
             for (; near && r + 4 <= to; r += 4)
-                NORM_EACH(head, w, const vec mv = AT(m), sv = AT(s); vec total = AT(sum_b), product = AT(dot_b);
+                FM_EACH_APART(head, w, const vec mv = AT(m), sv = AT(s); vec total = AT(sum_b), product = AT(dot_b);
                           GAIN(0) GAIN(1) GAIN(2) GAIN(3) PUT(sum_b, total); PUT(dot_b, product);)
 #undef GAIN
             for (; r < to; r++)
-                NORM_EACH(head, w, const vec g0 = AT(g + r * stride);
+                FM_EACH_APART(head, w, const vec g0 = AT(g + r * stride);
                           const vec xhat = v_mul(v_sub(AT(x + r * x_stride), AT(m)), AT(s));
                           PUT(sum_b, v_add(AT(sum_b), g0)); PUT(dot_b, v_fma(g0, xhat, AT(dot_b)));)
             for (size_t c = 0; c < w; c++) {
@@ -468,7 +448,7 @@ static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_
         size_t r = 0;
 #define VALUE(k) NORM_DX(AT(gr + (k) * stride), AT(xr + (k) * x_stride), mv, sv, cv, qv, av, bv)
         for (; near && r + 4 <= n; r += 4, dr += 4 * stride, gr += 4 * stride, xr += 4 * x_stride)
-            NORM_EACH(0, w, const vec mv = AT(m), sv = AT(s), cv = AT(c), qv = AT(q), av = AT(a), bv = AT(b);
+            FM_EACH(0, w, const vec mv = AT(m), sv = AT(s), cv = AT(c), qv = AT(q), av = AT(a), bv = AT(b);
                       NORM_PUT4(dr, VALUE(0), VALUE(1), VALUE(2), VALUE(3)))
 #undef VALUE
         for (; r < n; r++, dr += stride, gr += stride, xr += x_stride)

@@ -10,13 +10,6 @@
 #define SCALE_STRIP 64 /* rows of columns that stay in the first cache */
 #define SCALE_RUN 512  /* elements of a row that are added before they join the rest */
 
-/* The vectors of n elements: AT() and PUT() at the loop's place. */
-#define SCALE_EACH(n, ...)                                                                                   \
-    for (size_t i_ = 0; i_ < (n); i_ += LANES) {                                                             \
-        const size_t k_ = (n)-i_;                                                                            \
-        __VA_ARGS__                                                                                          \
-    }
-
 /* The first k lanes of v as double. */
 FM_INLINE void FM(widen)(double *y, size_t k, vec v)
 {
@@ -39,21 +32,27 @@ FM_INLINE void FM(widen)(double *y, size_t k, vec v)
 static void FM(widen_rows)(double *y, const real *x, size_t rows, size_t n, size_t stride)
 {
     for (; rows; rows--, x += stride, y += n)
-        SCALE_EACH(n, FM(widen)(y + i_, k_, AT(x));)
+        FM_VECTORS(n) FM(widen)(y + i_, k_, AT(x));
 }
 
 static void FM(extremes_cols)(real *low, real *high, const real *x, size_t n, size_t stride, size_t width)
 {
-    SCALE_EACH(width, PUT(low, v_set1(INFINITY)); PUT(high, v_set1(-INFINITY));)
+    FM_VECTORS(width) {
+        PUT(low, v_set1(INFINITY));
+        PUT(high, v_set1(-INFINITY));
+    }
     for (size_t rows; n; n -= rows, x += rows * stride) {
         rows = n < SCALE_STRIP ? n : SCALE_STRIP;
-        SCALE_EACH(width, vec a = AT(low); vec b = AT(high);
-                   for (size_t r = 0; r < rows; r++) {
-                       const vec v = AT(x + r * stride);
-                       a = v_min(v, a);
-                       b = v_max(v, b);
-                   }
-                   PUT(low, a); PUT(high, b);)
+        FM_VECTORS(width) {
+            vec a = AT(low), b = AT(high);
+            for (size_t r = 0; r < rows; r++) {
+                const vec v = AT(x + r * stride);
+                a = v_min(v, a);
+                b = v_max(v, b);
+            }
+            PUT(low, a);
+            PUT(high, b);
+        }
     }
 }
 
@@ -100,12 +99,15 @@ FM_INLINE v64 FM(squares)(vec v, v64 sum)
 FM_INLINE double FM(norm_run)(vec *most, const real *x, size_t n, vec unit, int norm)
 {
     v64 sum = v64_set1(0);
-    SCALE_EACH(n, const vec v = v_mul(AT(x), unit);
-               if (norm == 2) sum = FM(squares)(v, sum); else {
-                   const vec size = v_abs(v);
-                   *most = v_max(size, *most);
-                   sum = v64_add(sum, v_folded(size));
-               })
+    FM_VECTORS(n) {
+        const vec v = v_mul(AT(x), unit), size = v_abs(v);
+        if (norm == 2)
+            sum = FM(squares)(v, sum);
+        else {
+            *most = v_max(size, *most);
+            sum = v64_add(sum, v_folded(size));
+        }
+    }
     return v64_sum(sum);
 }
 
@@ -140,7 +142,7 @@ static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int
         }
         bad |= !(length < INFINITY && sum == sum); /* of a NaN that no maximum sees, the sum knows */
         if (y) {
-            SCALE_EACH(n, PUT(y, v_div(v_mul(AT(x), unit), scale));)
+            FM_VECTORS(n) PUT(y, v_div(v_mul(AT(x), unit), scale));
             y += n;
         }
     }

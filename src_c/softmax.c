@@ -182,7 +182,7 @@ typedef struct {
 /* How many rows of n to take together: as many as stay in the first cache. */
 FM_INLINE size_t FM(group_rows)(size_t rows, size_t n)
 {
-    const size_t most = n <= FM_RUN ? FM_GROUP : 1;
+    const size_t most = n <= FM_RUN_ELEMENTS ? FM_GROUP : 1;
     return rows < most ? rows : most;
 }
 
@@ -369,7 +369,10 @@ static void FM(softmax_cols)(real *y, const real *x, size_t n, size_t stride, si
         v_scale scale[FM_PANEL];
         FM_COLS_COPY(src, terms, step, x, y, n, stride)
         if (n <= FM_FEW) {
-            FM_PANEL_WHOLE(FM(share_column)(copy_ + j, n);)
+            FM_PANEL_WHOLE(j)
+            {
+                FM(share_column)(copy_ + j, n);
+            }
             for (size_t i = 0; i < n; i++)
                 FM_PANEL_EACH(PUT(y + i * stride, copy_[i * FM_PANEL + j]);)
             continue;
@@ -443,9 +446,12 @@ FM_INLINE vec FM(log_sum_exp)(vec max, vec log, vec *low)
         v_scale scale[FM_PANEL];                                                                             \
         FM_COLS_MAX(x, n, stride, max)                                                                       \
         FM_COLS_EXP_SUM_BELOW(x, n, stride, max, scale, count, below, low, )                         \
-        FM_PANEL_WHOLE(vec top_low; const vec top = FM(top)(max[j], scale[j], &top_low);                     \
-                       const vec log = FM(log_sum)(count[j], below[j], low[j], top, top_low, &low[j]);       \
-                       lse[j] = FM(log_sum_exp)(max[j], log, &low[j]);)                                      \
+        FM_PANEL_WHOLE(j) \
+        { \
+            vec top_low; const vec top = FM(top)(max[j], scale[j], &top_low); \
+            const vec log = FM(log_sum)(count[j], below[j], low[j], top, top_low, &low[j]); \
+            lse[j] = FM(log_sum_exp)(max[j], log, &low[j]); \
+        }                                      \
     }
 
 static void FM(log_softmax_cols)(real *y, const real *x, size_t n, size_t stride, size_t width)

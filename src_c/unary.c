@@ -42,7 +42,7 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
     const vec zero = v_set1(0), one = v_set1(1), scale = v_set1(alpha), limit = v_set1(threshold);
     const vec end = v_set1(FM(unary_end)[kind % FM_UNARY_KINDS]);
     const vec least = v_set1(sizeof(real) == 4 ? -64 : -128); /* so small an e beside 1 is nothing, and no underflow */
-    FM_RUN_STORE(y, n, stream, {
+    FM_RUN(y, n, stream) {
         const vec v = AT(x), a = v_abs(v), b = v_min(end, a);
         vec t = v_sub(zero, b), low = zero, k, r;
         switch (kind) { /* e^(t + low) = (1 + p) 2^k */
@@ -122,8 +122,10 @@ static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, siz
         default:
             __builtin_trap(); /* a kind that has no case yet */
         }
-        value_ = g ? v_mul(AT(g), r) : r;
-    })
+        FM_RUN_PUT(y, stream, g ? v_mul(AT(g), r) : r);
+    }
+    if (stream)
+        fm_stream_end();
 }
 
 static void FM(unary)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold, int stream)
@@ -378,20 +380,22 @@ static void unary_32(int kind, float *y, const float *g, const float *x, size_t 
 /* Softplus of z + low = beta x: the function moves by low times its slope, which for a tiny result is the result. */
 static void FM(softplus)(int kind, real *y, const real *g, const real *x, size_t n, real beta, real threshold, int stream)
 {
-    real z[FM_RUN], r[FM_RUN];
+    real z[FM_RUN_ELEMENTS], r[FM_RUN_ELEMENTS];
     const vec b = v_set1(beta), zero = v_set1(0), one = v_set1(1), limit = v_set1(threshold);
-    for (size_t from = 0; from < n; from += FM_RUN) {
-        const size_t m = n - from < FM_RUN ? n - from : FM_RUN;
+    for (size_t from = 0; from < n; from += FM_RUN_ELEMENTS) {
+        const size_t m = n - from < FM_RUN_ELEMENTS ? n - from : FM_RUN_ELEMENTS;
         FM_ROW_STORE(z, m, 0, v_mul(b, AT(x + from)))
         FM(unary)(kind, r, NULL, z, m, 1, INFINITY, 0);
-        FM_RUN_STORE(y + from, m, stream, {
+        FM_RUN(y + from, m, stream) {
             const vec v = AT(x + from), s = AT(z), low = v_fma(b, v, v_sub(zero, s));
             vec f = AT(r);
             f = v_if_lt(s, zero, v_if_eq(f, zero, f, v_fma(f, low, f)), f); /* at -infinity low is NaN */
             f = kind == FM_SOFTPLUS ? v_if_lt(limit, s, v, v_div(f, b)) : v_if_lt(limit, s, one, f);
-            value_ = g ? v_mul(AT(g + from), f) : f;
-        })
+            FM_RUN_PUT(y + from, stream, g ? v_mul(AT(g + from), f) : f);
+        }
     }
+    if (stream)
+        fm_stream_end();
 }
 
 static void FM(unary_any)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold, int stream)

@@ -1,26 +1,5 @@
 /* Optimizer updates: one pass over parameter, gradient and state. */
 
-/* `step`, written with AT() and PUT(), for n elements beginning with p's next cache line: NumPy's arrays all lie 16
- * bytes off one. */
-#define FM_UPDATE(p, n, ...)                                                                                 \
-    {                                                                                                        \
-        size_t i_ = 0;                                                                                       \
-        if ((n) >= 32 * LANES) {                                                                             \
-            const size_t k_ = (64 - ((uintptr_t)(p)&63)) % 64 / sizeof(real);                                \
-            if (k_)                                                                                          \
-                __VA_ARGS__                                                                                  \
-            i_ = k_;                                                                                         \
-        }                                                                                                    \
-        for (; i_ + LANES <= (n); i_ += LANES) {                                                             \
-            const size_t k_ = LANES;                                                                         \
-            __VA_ARGS__                                                                                      \
-        }                                                                                                    \
-        if (i_ < (n)) {                                                                                      \
-            const size_t k_ = (n)-i_;                                                                        \
-            __VA_ARGS__                                                                                      \
-        }                                                                                                    \
-    }
-
 /* Which arrays there are and which options are in force is asked in the loops: they wait for memory. */
 static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov)
@@ -28,7 +7,7 @@ static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, double lr, do
     const int has_decay = (real)decay != 0; /* without decay p must not be read into g: 0 times infinity is NaN */
     const vec vlr = v_set1(lr), vmomentum = v_set1(momentum), vdamp = v_set1(damp), vdecay = v_set1(decay),
               vsign = v_set1(sign);
-    FM_UPDATE(p, n, {
+    FM_EACH(FM_HEAD(p, n), n, {
         const vec w = AT(p);
         vec d = v_mul(AT(g), vsign);
         if (has_decay)
@@ -56,7 +35,7 @@ static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, si
     const int has_decay = (real)decay != 0;
     const vec vrate = v_set1(rate), vbeta2 = v_set1(beta2), vweight2 = v_set1(weight2), vroot = v_set1(inv_root),
               veps = v_set1(eps), vdecay = v_set1(decay), vkeep = v_set1(keep), vsign = v_set1(sign);
-    FM_UPDATE(p, n, {
+    FM_EACH(FM_HEAD(p, n), n, {
         const vec w = AT(p);
         vec d = v_mul(AT(g), vsign);
         if (has_decay)
@@ -82,7 +61,7 @@ static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_
               vdecay = v_set1(decay), vmomentum = v_set1(momentum), vsign = v_set1(sign);
     /* What the roundings of s and m leave of s - m^2 where the gradients hardly vary: no variance is below it. */
     const vec vnoise = v_set1(sizeof(real) == 4 ? (real)0x1p-20 : (real)0x1p-49);
-    FM_UPDATE(p, n, {
+    FM_EACH(FM_HEAD(p, n), n, {
         const vec w = AT(p);
         vec d = v_mul(AT(g), vsign);
         if (has_decay)
@@ -107,14 +86,13 @@ static int FM(unscale_run)(real *x, size_t n, double factor)
 {
     const vec vfactor = v_set1(factor), zero = v_set1(0);
     vec seen = zero; /* 0 times infinity is NaN */
-    FM_UPDATE(x, n, {
+    FM_EACH(FM_HEAD(x, n), n, {
         const vec a = AT(x);
         seen = v_fma(a, zero, seen);
         PUT(x, v_mul(a, vfactor));
     })
     return v_sum(seen) == 0;
 }
-#undef FM_UPDATE
 
 /* Sixteen elements as two vectors of doubles. */
 #if FM_BITS == 32
