@@ -1,4 +1,4 @@
-"""Every activation, element-wise loss and optimizer, with some of their options: a new class gets a row here.
+"""Every activation, element-wise loss and optimizer, with some options: a new class gets a row here.
 
 Tests draw models and training from them (steps.py, step_changes.py), go over them (test_checkpoint.py,
 test_environment.py, test_scaler.py, test_schedules.py), and call each class (calls.py).
@@ -6,21 +6,23 @@ test_environment.py, test_scaler.py, test_schedules.py), and call each class (ca
 
 from functools import partial
 
+import pytest
+
 from fastml import nn, optim
 
 ACTIVATIONS = (
     nn.ReLU,
     nn.GELU,
-    partial(nn.GELU, "tanh"),
+    partial(nn.GELU, approximate="tanh"),
     nn.SiLU,
     nn.Sigmoid,
     nn.Tanh,
     nn.Softplus,
-    partial(nn.Softplus, 2.0, 1.5),
+    partial(nn.Softplus, beta=2.0, threshold=1.5),
     nn.ELU,
-    partial(nn.ELU, 0.5),
+    partial(nn.ELU, alpha=0.5),
     nn.LeakyReLU,
-    partial(nn.LeakyReLU, 0.1),
+    partial(nn.LeakyReLU, negative_slope=0.1),
 )
 
 #: Of one term an element; weights that need to know the width are left to the tests.
@@ -55,3 +57,15 @@ def class_of(make):
 ACTIVATION_CLASSES, LOSS_CLASSES, OPTIMIZER_CLASSES = (
     tuple(dict.fromkeys(map(class_of, rows))) for rows in (ACTIVATIONS, LOSSES, OPTIMIZERS.values())
 )
+#: The losses by the names of their functions.
+MODULES = {cls._with_grad.__name__.removesuffix("_with_grad"): cls for cls in LOSS_CLASSES}
+
+
+def of_torch(name, home="functional"):
+    """PyTorch's function (class: ``home="nn"``) of this name, or nearly so; the test is skipped where it has none."""
+    torch = pytest.importorskip("torch")
+    home = torch.nn if home == "nn" else torch.nn.functional
+    for known in (name, name.replace("_", ""), name.removesuffix("_loss"), name.capitalize()):
+        if hasattr(home, known):
+            return getattr(home, known)
+    pytest.skip(f"PyTorch has no {name}")

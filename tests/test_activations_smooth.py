@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import _simd, nn, reference
+from fastml import _simd, reference
 
 from .common import DTYPES, LENGTHS, assert_same_bits, normal, run_python, ulp_error
+from .kinds import ACTIVATIONS, class_of, of_torch
 
 BIG = 300_007
 TANH_FORM = {"approximate": "tanh"}
@@ -193,18 +194,17 @@ def test_as_pytorch(name, options):
     torch = pytest.importorskip("torch")
     x, grad = normal((50, 67), np.float64, 5, 3), normal((50, 67), np.float64, 6)
     tensor = torch.tensor(x, requires_grad=True)
-    want = getattr(torch.nn.functional, name)(tensor, **options)
+    want = of_torch(name)(tensor, **options)
     want.backward(torch.tensor(grad))
     y, dx = both(name, options, grad, x)
     np.testing.assert_allclose(y, want.detach().numpy(), rtol=1e-10, atol=1e-15)
     np.testing.assert_allclose(dx, tensor.grad.numpy(), rtol=1e-9, atol=1e-14)
 
 
-@pytest.mark.parametrize("layer", ["SiLU", "Sigmoid", "Tanh", "Softplus", "ELU", "LeakyReLU", "GELU"])
-def test_layers_as_pytorchs(layer):
+@pytest.mark.parametrize("make", ACTIVATIONS)
+def test_layers_as_pytorchs(make):
     torch = pytest.importorskip("torch")
-    options = {"Softplus": {"beta": 2.0, "threshold": 3.0}, "ELU": {"alpha": 0.5}, "LeakyReLU": {"negative_slope": 0.2}}
-    ours, theirs = (getattr(m, layer)(**options.get(layer, {})) for m in (nn, torch.nn))
+    ours, theirs = make(), of_torch(class_of(make).__name__, "nn")(**getattr(make, "keywords", {}))
     x, grad = normal((4, 9), np.float64, 8), normal((4, 9), np.float64, 9)
     t = torch.tensor(x, requires_grad=True)
     want = theirs(t)

@@ -20,12 +20,14 @@ from .common import (
     normal,
     ulp_error,
 )
+from .kinds import MODULES, of_torch
 
 REDUCTIONS = ("mean", "sum", "none")
 SHAPES = ((), (1,), (7,), (3, 5), (33, 17), (0, 3), (2, 3, 4), (5, 1), (9001,), (4099, 3))
 BLOCK = 4096  # elements; src_c/losses.h
 BCE = "binary_cross_entropy_with_logits"
-LOSSES = ("mse_loss", BCE, "l1_loss", "huber_loss", "kl_div_loss")
+LOSSES = tuple(MODULES)
+OTHERS = tuple(name for name in LOSSES if name != "kl_div_loss")
 # Every loss in every way of calling it.
 WAYS = [(name, {}) for name in LOSSES] + [("huber_loss", {"delta": 0.7}), ("kl_div_loss", {"log_target": True})]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
@@ -114,7 +116,7 @@ def test_weights(dtype, shape):
 @pytest.mark.filterwarnings("ignore:reduction")
 def test_as_torch(dtype, name, way):
     torch = pytest.importorskip("torch")
-    function = getattr(torch.nn.functional, name.replace("kl_div_loss", "kl_div"))
+    function = of_torch(name)
     eps, rng = np.finfo(dtype).eps, np.random.default_rng(4)
     reductions = (*REDUCTIONS, "batchmean") if name == "kl_div_loss" else REDUCTIONS
     for shape, reduction in itertools.product([(), (6, 5), (40, 7, 3)], reductions):
@@ -187,7 +189,7 @@ def test_sure_answers_keep_their_digits(dtype):
         assert (loss >= 0).all()
 
 
-@pytest.mark.parametrize("name", LOSSES[:-1])
+@pytest.mark.parametrize("name", OTHERS)
 def test_extremes(name):
     """NaN stays in its place; infinite logits cost infinity where they are wrong."""
     x = np.array([np.nan, np.inf, -np.inf, 1.0, 1e30, -1e30], np.float32)
@@ -362,7 +364,7 @@ WRONG_WEIGHTS = [
     "name, error, match, wrong",
     [(name, *row) for name in LOSSES for row in WRONG]
     + [(BCE, *row) for row in WRONG_WEIGHTS]
-    + [(name, *BATCHMEAN) for name in LOSSES[:-1]]
+    + [(name, *BATCHMEAN) for name in OTHERS]
     + [("huber_loss", *row) for row in WRONG_DELTA]
     + [("kl_div_loss", *AVERAGE)],
 )
