@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from fastml._kernels.step.card import Live
 
 from fastml import nn
+from fastml._kernels.step import elementwise, linear
+from fastml.step.fuse import fuse
+from fastml.step.plan import Plan
 
 from .steps import CLASSES, assert_same_training, batches
 
@@ -63,3 +67,39 @@ def test_a_rectifier_and_a_dropout_at_the_end():
 
 def test_two_dropouts_of_one_seed_have_places_of_their_own():
     trained(nn.ReLU(), nn.Dropout(0.2, seed=3), nn.Linear(9, 9), nn.ReLU(), nn.Dropout(0.5, seed=3))
+
+
+def stages_of(emit):
+    """The names of the kernels after the pass, where ``emit`` writes a plan of a product and its rectifier."""
+    plan = Plan(8, np.float32)
+    x, weight = plan.activation(4), plan.vector("weight", 4, 4)
+    y = plan.activation(4)
+    plan.emit(linear.linear, y=y, x=x, weight=weight, bias=None)
+    emit(plan, y)
+    return [stage.kernel.name for stage in fuse(plan.stages)]
+
+
+def test_a_product_that_something_read_before_its_rectifier_stays_as_it_was():
+    def read_between(plan, y):
+        plan.emit(elementwise.activation, y=plan.like(y), x=y, kind=0, alpha=1.0, threshold=1.0)
+        plan.emit(elementwise.relu, y=y, x=y)
+
+    assert stages_of(lambda plan, y: plan.emit(elementwise.relu, y=y, x=y)) == ["linear"]
+    assert stages_of(lambda plan, y: plan.emit(elementwise.relu, y=plan.like(y), x=y)) == ["linear", "relu"]
+    assert stages_of(read_between) == ["linear", "activation", "relu"]
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_gradient_that_something_changes_between_mask_and_rectifier_keeps_both(between):
+    def write(plan, x):
+        y, z, dz = plan.like(x), plan.like(x), plan.like(x)
+        drawn = {"seed": 1, "offset": Live(), "threshold": 2**31, "scale": 2.0}
+        plan.emit(elementwise.relu, y=y, x=x)
+        plan.emit(elementwise.dropout, y=z, x=y, **drawn)
+        plan.emit(elementwise.dropout, y=dz, x=dz, **drawn)
+        if between:
+            plan.emit(elementwise.activation, y=dz, x=dz, kind=0, alpha=1.0, threshold=1.0)
+        plan.emit(elementwise.relu_backward, dx=dz, dy=dz, y=y, scale=1.0)
+
+    kept = ["dropout", "activation", "relu_backward"] if between else ["relu_backward"]
+    assert stages_of(write) == ["linear", "relu", "dropout", *kept]
