@@ -1,5 +1,7 @@
 """What all optimizers share: their parameters and options, which gradients a step has, and saved states."""
 
+import inspect
+
 from .. import _check
 from .._kernels.updates import takes_as_they_are
 from .._tracked import Tracked
@@ -31,7 +33,8 @@ class Optimizer(Tracked):
             setattr(cls, name, option(name))
 
     def __init__(self, params, options):
-        self._groups = grouped(params, options, type(self).__name__)
+        """``options`` has at least those of ``_options``: the ``locals()`` of an ``__init__`` that takes them."""
+        self._groups = grouped(params, {name: options[name] for name in self._options}, type(self).__name__)
         self._params = [p for group in self._groups for p in group["params"]]
         for group in self._groups:
             self._check_options(self._options_of(group))
@@ -143,6 +146,11 @@ class Optimizer(Tracked):
             for group in self._groups
         ]
         return f"{type(self).__name__}({'; '.join(groups)})"
+
+
+def options_of(init):
+    """The names of an optimizer's options: what its ``__init__`` takes beside the parameters."""
+    return tuple(inspect.signature(init).parameters)[2:]
 
 
 def like_parameter(value, array, i, name):

@@ -7,8 +7,8 @@ from .._kernels.adaptive import adagrad_options
 from .._kernels.step import update as tiles
 from ..ops.adagrad import adagrad_step
 from ._counted import Counted
+from ._optimizer import options_of
 
-_OPTIONS = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize")
 _read = itemgetter("lr", "lr_decay", "weight_decay", "eps", "maximize")  # what the op takes of a group
 
 
@@ -19,14 +19,9 @@ class Adagrad(Counted):
         s ← s + g²                               (from initial_accumulator_value)
         p ← p − lr / (1 + (t − 1) · lr_decay) · g / (√s + eps)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
-    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
-    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
-    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
-    ``opt.param_groups[0]["lr"] = 0.01``.
+    ``params``, groups of them, ``step()`` and options between steps: as of every optimizer (`fastml.optim`).
 
-    Raises ValueError for no parameters, one that stands twice and a negative option; TypeError for anything that is no
-    parameter or array.
+    Raises ValueError for a negative option.
 
     Source: ``torch.optim.Adagrad``; Duchi, Hazan and Singer, JMLR 12, 2011.
 
@@ -41,7 +36,6 @@ class Adagrad(Counted):
 
     __slots__ = ()
 
-    _options = _OPTIONS
     _names = ("sum",)
     _asked_for_by = (None,)
     _operands = ("square_avg", "grad_avg", "momentum_buffer")
@@ -51,17 +45,9 @@ class Adagrad(Counted):
     def __init__(
         self, params, lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, maximize=False
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "lr_decay": lr_decay,
-                "weight_decay": weight_decay,
-                "initial_accumulator_value": initial_accumulator_value,
-                "eps": eps,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, locals())
+
+    _options = options_of(__init__)
 
     def _start(self, options):
         return options["initial_accumulator_value"]

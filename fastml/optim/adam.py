@@ -7,8 +7,8 @@ from .._kernels.adaptive import adam_options
 from .._kernels.step import update as tiles
 from ..ops.adam import adam_step
 from ._counted import Counted
+from ._optimizer import options_of
 
-_OPTIONS = ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize")
 _read = itemgetter("lr", "betas", "eps", "weight_decay", "maximize")  # what the op takes of a group
 
 
@@ -21,14 +21,9 @@ class Adam(Counted):
         v̂ ← max(v̂, v)                        (amsgrad; v̂ then stands in for v in the next line)
         p ← p − lr · m / (1 − β₁ᵗ) / (√v / √(1 − β₂ᵗ) + eps)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
-    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
-    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
-    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
-    ``opt.param_groups[0]["lr"] = 0.01``.
+    ``params``, groups of them, ``step()`` and options between steps: as of every optimizer (`fastml.optim`).
 
-    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps or
-    weight decay, and betas outside [0, 1); TypeError for anything that is no parameter or array.
+    Raises ValueError for a negative lr, eps or weight decay, and betas outside [0, 1).
 
     Source: ``torch.optim.Adam``; Kingma and Ba, ICLR 2015; amsgrad: Reddi, Kale and Kumar, ICLR 2018.
 
@@ -43,7 +38,6 @@ class Adam(Counted):
 
     __slots__ = ()
 
-    _options = _OPTIONS
     _names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _asked_for_by = (None, None, "amsgrad")
     _operands = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
@@ -51,17 +45,9 @@ class Adam(Counted):
     _decoupled = False
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, locals())
+
+    _options = options_of(__init__)
 
     def _check_options(self, options):
         flag(options["amsgrad"], "amsgrad")

@@ -6,9 +6,7 @@ from .._kernels.adaptive import rmsprop_options
 from .._kernels.step import update as tiles
 from ..ops.rmsprop import rmsprop_step
 from ._counted import Counted
-
-_OPTIONS = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
-_read = itemgetter(*_OPTIONS)  # all of a group's options
+from ._optimizer import options_of
 
 
 class RMSprop(Counted):
@@ -23,14 +21,9 @@ class RMSprop(Counted):
 
     A variance s − m² below what rounding makes of none counts as that (`fastml.rmsprop_step`).
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
-    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
-    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
-    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
-    ``opt.param_groups[0]["lr"] = 0.01``.
+    ``params``, groups of them, ``step()`` and options between steps: as of every optimizer (`fastml.optim`).
 
-    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, eps, weight
-    decay or momentum, and alpha outside [0, 1]; TypeError for anything that is no parameter or array.
+    Raises ValueError for a negative lr, eps, weight decay or momentum, and alpha outside [0, 1].
 
     Source: ``torch.optim.RMSprop``; Tieleman and Hinton, Neural networks for machine learning, lecture 6e, 2012;
     centered: Graves, arXiv 1308.0850, 2013.
@@ -46,7 +39,6 @@ class RMSprop(Counted):
 
     __slots__ = ()
 
-    _options = _OPTIONS
     _names = ("square_avg", "grad_avg", "momentum_buffer")
     _asked_for_by = (None, "centered", "momentum")
     _operands = ("square_avg", "grad_avg", "momentum_buffer")
@@ -55,18 +47,9 @@ class RMSprop(Counted):
     def __init__(
         self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False, maximize=False
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "alpha": alpha,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "momentum": momentum,
-                "centered": centered,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, locals())
+
+    _options = options_of(__init__)
 
     def _check_options(self, options):
         # With empty lists the op does nothing but check its options.
@@ -91,3 +74,6 @@ class RMSprop(Counted):
 
     def _step_options(self, group, step):
         return rmsprop_options(*_read(group))
+
+
+_read = itemgetter(*RMSprop._options)  # all of a group's options

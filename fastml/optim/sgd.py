@@ -9,10 +9,7 @@ from .._kernels.step import update as tiles
 from .._kernels.step.card import Live
 from .._kernels.step.program import Stale
 from ..ops.sgd import sgd_step
-from ._optimizer import Optimizer, check_update
-
-_OPTIONS = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
-_read = itemgetter(*_OPTIONS)  # all of a group's options
+from ._optimizer import Optimizer, check_update, options_of
 
 
 class SGD(Optimizer):
@@ -22,14 +19,9 @@ class SGD(Optimizer):
         v ← momentum · v + (1 − dampening) · g          (first step: v ← g, undamped, as in PyTorch)
         p ← p − lr · (g + momentum · v if nesterov else v)
 
-    ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of them with options
-    of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each parameter's
-    ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per parameter.
-    The options are attributes that may be set between steps, ``opt.lr = 0.01``, or of one group
-    ``opt.param_groups[0]["lr"] = 0.01``.
+    ``params``, groups of them, ``step()`` and options between steps: as of every optimizer (`fastml.optim`).
 
-    Raises ValueError for no parameters, one that stands twice or shares memory with another, a negative lr, momentum or
-    weight decay, and Nesterov without momentum or with dampening; TypeError for anything that is no parameter or array.
+    Raises ValueError for a negative lr, momentum or weight decay, and Nesterov without momentum or with dampening.
 
     Source: ``torch.optim.SGD``.
 
@@ -43,21 +35,11 @@ class SGD(Optimizer):
 
     __slots__ = ("_running", "_velocities")
 
-    _options = _OPTIONS
-
     def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "dampening": dampening,
-                "weight_decay": weight_decay,
-                "nesterov": nesterov,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, locals())
         self._take_states({}, {})
+
+    _options = options_of(__init__)
 
     def _check_options(self, options):
         # With empty lists the op does nothing but check its options.
@@ -143,6 +125,9 @@ class SGD(Optimizer):
         plan.prepare.append(prepare)
         plan.commit.append(commit)
         return update
+
+
+_read = itemgetter(*SGD._options)  # all of a group's options
 
 
 class _Part:
