@@ -30,6 +30,10 @@ from .training import Plateau, Rows, Solver
 class BaseMLP(BaseEstimator, ABC):
     """Base of the two estimators; constructors store their arguments and do nothing else."""
 
+    def _store(self, arguments):
+        """Keep a constructor's arguments, its ``locals()``, as attributes."""
+        vars(self).update((name, value) for name, value in arguments.items() if name != "self")
+
     @in_full_mode
     def fit(self, X, y, sample_weight=None):
         """Train on X (n, features), dense or sparse, and y; returns self.

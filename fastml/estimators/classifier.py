@@ -101,33 +101,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         optimizer=None,
         epochs=None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.batch_norm = batch_norm
-        self.dropout = dropout
-        self.class_weight = class_weight
-        self.optimizer = optimizer
-        self.epochs = epochs
+        self._store(locals())
 
     @in_full_mode
     def partial_fit(self, X, y, classes=None, sample_weight=None):

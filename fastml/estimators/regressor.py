@@ -26,35 +26,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     loss : "squared_error" (half of it), "absolute_error" or "huber" (with delta 1, in the units of y; both bear
         outliers), summed over the columns of y.
-    hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
-    activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu" or "softplus", of the
-        hidden layers.
-    solver : "adam", "adamw", "rmsprop", "adagrad" or "sgd". ``optimizer`` is another name for it and wins where it is
-        not None.
-    alpha : the penalty alpha / 2 · Σ W² of the layers' weights (not of biases, nor of batch normalisation), divided by
-        the rows of each batch, or the sum of their weights. With "adamw" the decoupled decay of these weights.
-    batch_size : rows of a batch; "auto" is min(200, n), None is n.
-    learning_rate : how the rate runs from ``learning_rate_init`` (a number stands for both): "constant";
-        "cosine", to zero over all epochs; and with "sgd" alone "invscaling", divided by t^power_t after t rows,
-        and "adaptive", divided by 5 where training would stop.
-    max_iter : epochs at most. ``epochs`` is another name for it and wins where it is not None; then, and with
-        "cosine", nothing warns that training has not converged.
-    tol, n_iter_no_change : training stops once more than ``n_iter_no_change`` epochs in a row have not
-        improved the loss (with early stopping: the score) by ``tol``.
     early_stopping, validation_fraction : hold out that share of the rows (at random), score it after each
         epoch (R²), and keep the weights of the best epoch.
-    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam" and "adamw". epsilon : of all but "sgd"; with
-        "adam" and "adamw" added before the averages are corrected for their start, as in scikit-learn.
-    batch_norm : batch normalisation between each hidden layer and its activation.
-    dropout : probability of dropping a hidden value in training.
-    shuffle : whether each epoch has an order of its own. random_state : an int, RandomState or None; the same
-        int gives the same bits, and begins with scikit-learn's weights and batches.
-    warm_start : whether fit goes on from the last fit. verbose : whether to show progress on standard error.
 
-    Attributes after fit: ``coefs_`` and ``intercepts_`` (each layer's (in, out) and (out,)), ``loss_curve_``,
-    ``loss_``, ``best_loss_``, ``validation_scores_``, ``best_validation_score_`` (None without early
-    stopping), ``n_iter_`` (epochs), ``t_`` (rows seen), ``n_features_in_``, ``feature_names_in_``,
-    ``n_layers_``, ``n_outputs_``, ``out_activation_``.
+    All other parameters and the attributes after fit are those of :class:`MLPClassifier`, but for its ``class_weight``
+    and ``classes_``.
 
     Source: ``sklearn.neural_network.MLPRegressor``; G. Hinton, Connectionist learning procedures, Artificial
     Intelligence 40, 1989.
@@ -97,33 +73,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epochs=None,
         loss="squared_error",
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.batch_norm = batch_norm
-        self.dropout = dropout
-        self.optimizer = optimizer
-        self.epochs = epochs
-        self.loss = loss
+        self._store(locals())
 
     _numeric = True
 

@@ -1,9 +1,9 @@
 """Optimizers, their schedules and what goes with them: state between steps, arithmetic in ``fastml.ops``.
 
 Every optimizer takes ``params``: ``model.parameters()`` or arrays (float32 or float64, written in place), or groups of
-them with options of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes each
-parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None) per
-parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01`` of all groups,
+them with options of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes
+each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None)
+per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01`` of all groups,
 ``opt.param_groups[0]["lr"] = 0.01`` of one.
 
 An optimizer raises ValueError for no parameters, one that stands twice, that shares memory with another or is
