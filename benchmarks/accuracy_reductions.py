@@ -49,8 +49,11 @@ OPTIONAL = {name: importlib.util.find_spec(name) is not None for name in ("torch
 
 @dataclass(frozen=True)
 class Reduction:
-    """One reduction: what is drawn (arrays of one length), fastml's way, the peers' and the exact one, which all return
-    an array or a number; the dtypes; the magnitudes that make sense; the size of the terms whose ulp counts."""
+    """One reduction: the arrays that are drawn, fastml's way, the peers' and the exact one.
+
+    All ways return an array or a number. ``magnitudes`` are those that make sense; ``terms`` is the size of the terms
+    whose ulp counts.
+    """
 
     name: str
     draw: Callable[..., tuple]

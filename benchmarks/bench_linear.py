@@ -1,8 +1,8 @@
 """Linear layers of the MLP 784-256-128-10 at batch 128, and the eight matrix products of its training step.
 
-The products are forward x Wᵀ for three layers, dW = dZᵀ X for three and dX = dZ W for two; each is timed on
-its own and all in a row ("8 products"), and so are two square ones, on one thread and on the run's number of
-threads, against np.matmul with out=. The first layer is also timed for a single row.
+The products are forward x Wᵀ for three layers, dW = dZᵀ X for three and dX = dZ W for two. Each is timed on its own
+and all in a row ("8 products"), and so are two square ones: on one thread and on the run's number of threads, against
+np.matmul with out=. The first layer is also timed for a single row.
 """
 
 import numpy as np

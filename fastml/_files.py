@@ -19,10 +19,10 @@ except ImportError:  # no POSIX
 def replacing(path):
     """A binary file to write, which takes the place of ``path`` at the end of the block, and only if nothing is raised.
 
-    It is written beside it under a name of its own, ``<name>.<16 hex digits>.tmp``, synced and moved, so whoever opens
+    It is written beside it under a name of its own, ``<name>.<16 hex digits>.tmp``, synced and moved. So whoever opens
     ``path``, in any thread or process, finds the old file or the new one. A killed process leaves the other name
-    behind; the next one that writes to ``path`` removes it: a lock, which ends with its process, tells what is being
-    written. A symlink stays and the file that it leads to is replaced; a file keeps its mode and owner; a FIFO or a
+    behind, and the next one that writes to ``path`` removes it. What is being written has a lock, which ends with its
+    process. A symlink stays, and the file that it leads to is replaced. A file keeps its mode and owner. A FIFO or a
     device is written to as it is.
 
     Raises OSError that names ``path``; PermissionError also for a file that is read-only.

@@ -15,9 +15,9 @@ from .processes import ROOT
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 FULL = 0x1F80 if X86 else 0
-#: MXCSR's and FPCR's: the default, which some kernels leave; flush-to-zero and denormals-are-zero; the other ways of
-#: rounding; on x86 also the two by themselves and all exceptions but "inexact", which Python's own arithmetic raises,
-#: unmasked.
+#: MXCSR's and FPCR's: the default, which some kernels leave; flush-to-zero with denormals-are-zero; the other ways of
+#: rounding. On x86 also each of the two by itself, and all exceptions unmasked but "inexact", which Python's own
+#: arithmetic raises.
 MODES = (
     {"full": FULL, "flush": 0x9FC0, "up": 0x5F80, "down": 0x3F80, "to zero": 0x7F80}
     | {"ftz": 0x9F80, "daz": 0x1FC0, "traps": 0x1000}

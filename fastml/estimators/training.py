@@ -60,9 +60,9 @@ class Solver:
     """The optimizer of an estimator (``optimizer``): what scikit-learn's is, on fastml's.
 
     The objective of a batch is Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ + alpha / 2 · |W|² / Σᵢ wᵢ, where W are the weights of the Linear
-    layers and nothing else; so these are a group of their own, with a decay that each batch sets. (AdamW's decay is
-    alpha itself.) Its gradient is ``scale`` times that of the loss that is trained. Scaling gradients is scaling SGD's
-    learning rate; the steps of the others do not see it, their eps does.
+    layers and nothing else. So these are a group of their own, whose decay each batch sets. (AdamW's decay is alpha
+    itself.) The objective's gradient is ``scale`` times that of the loss that is trained. To scale gradients is to
+    scale SGD's learning rate. The steps of the others do not depend on it, but their eps does.
     """
 
     def __init__(self, model, o, scale):

@@ -45,14 +45,14 @@ def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
 def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normalize=None):
     """Confusion matrix C (k, k): C[i, j] = Σ of the weights of samples of class i predicted as class j.
 
-    ``labels`` (k,) chooses and orders the classes, samples with any other label are left out; None takes
-    the sorted labels that occur. int64 counts without weights or with integer ones whose sums it holds, float64
-    otherwise; ``normalize="true"`` divides by the row sums, ``"pred"`` by the column sums, ``"all"`` by the total,
-    and 0/0 is 0. One single class gives a UserWarning.
+    ``labels`` (k,) chooses and orders the classes; samples with any other label are left out. None takes the sorted
+    labels that occur. The counts are int64 without weights, or with integer ones whose sums it holds, float64
+    otherwise. ``normalize="true"`` divides by the row sums, ``"pred"`` by the column sums, ``"all"`` by the total;
+    0/0 is 0. One single class gives a UserWarning.
 
-    Raises ValueError and TypeError as :func:`accuracy_score` does, and ValueError for label indicators,
-    another ``normalize``, empty ``labels``, labels none of which occurs in ``y_true``, and texts for classes that are
-    numbers (scikit-learn compares them as texts to see whether any occurs, as numbers to count, and returns zeros).
+    Raises ValueError and TypeError as :func:`accuracy_score` does, and ValueError for label indicators, another
+    ``normalize``, empty ``labels``, labels none of which occurs in ``y_true``, and texts for classes that are numbers.
+    (scikit-learn compares those as texts to see whether any occurs, as numbers to count, and returns zeros.)
 
     Source: scikit-learn, ``sklearn.metrics.confusion_matrix``.
 

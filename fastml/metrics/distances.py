@@ -24,8 +24,8 @@ def kl_divergence(p, q, axis=-1):
     sums. Returns one number for each distribution, in the shape without ``axis``: float64, or float32 where both
     are. Sums are taken in double and the exact zero of equal distributions stays one.
 
-    Where p is 0, q may be; where q alone is 0 the divergence is infinite, also for a negative number; sums of 0, NaN
-    and infinities give NaN. ValueError for shapes and axis, TypeError for kinds of arrays.
+    Where p is 0, q may be. Where q alone is 0 the divergence is infinite, as it is for a negative number. Sums of 0,
+    NaN and infinities give NaN. ValueError for shapes and axis, TypeError for kinds of arrays.
 
     Source: S. Kullback and R. A. Leibler, On information and sufficiency, 1951; ``scipy.stats.entropy(p, q)``.
 

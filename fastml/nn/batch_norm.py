@@ -19,8 +19,8 @@ _DDOF = {"torch": 1, "onnx": 0}
 class BatchNorm(Module):
     """Batch normalisation y = (x − mean) / √(var + eps) · weight + bias, per channel.
 
-    x: any rank, channels on ``channel_axis`` (1: (N, C), (N, C, L), (N, C, H, W); −1: channels last);
-    ``weight``, ``bias``: (num_features,), ones and zeros at first, None with ``affine=False``.
+    x: any rank, channels on ``channel_axis`` (1: (N, C), (N, C, L), (N, C, H, W); −1: channels last). ``weight`` and
+    ``bias``: (num_features,), ones and zeros at first, None with ``affine=False``.
 
     Training takes mean and (biased) variance of the batch and moves ``running_mean`` and ``running_var`` towards them;
     ``momentum=None`` keeps the plain average over all batches. Evaluation uses the running ones, or the batch's where

@@ -74,8 +74,8 @@ class TrailingNorm(Module):
 class LayerNorm(TrailingNorm):
     """Layer normalisation y = (x − mean) / √(var + eps) · weight + bias, per sample over the last axes.
 
-    x: (..., *normalized_shape); ``normalized_shape``: an int or a tuple of ints; ``weight``, ``bias``: of that shape,
-    ones and zeros at first, both None with ``elementwise_affine=False``, ``bias`` None with ``bias=False``.
+    x: (..., *normalized_shape), where ``normalized_shape`` is an int or a tuple of ints. ``weight`` and ``bias``: of
+    that shape, ones and zeros at first. Both are None with ``elementwise_affine=False``, bias with ``bias=False``.
 
     Raises ValueError for a size under 1, no size, a negative eps, and an x that does not end in normalized_shape.
 

@@ -10,8 +10,8 @@ from .layer_norm import TrailingNorm
 class RMSNorm(TrailingNorm):
     """RMS normalisation y = x / √(mean(x²) + eps) · weight, per sample over the last axes.
 
-    x: (..., *normalized_shape); ``normalized_shape``: an int or a tuple of ints; ``weight``: of that shape, ones at
-    first, None with ``elementwise_affine=False``. ``eps`` is 1e-6; PyTorch's default, None, stands for
+    x: (..., *normalized_shape), where ``normalized_shape`` is an int or a tuple of ints. ``weight``: of that shape,
+    ones at first, None with ``elementwise_affine=False``. ``eps`` is 1e-6. PyTorch's default, None, stands for
     ``np.finfo(dtype).eps`` (1.2e-7 in float32): pass that for the same numbers.
 
     Raises ValueError for a size under 1, no size, a negative eps, and an x that does not end in normalized_shape.

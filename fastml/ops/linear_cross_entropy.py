@@ -16,8 +16,9 @@ def linear_cross_entropy_with_grad(
 
     as `linear`, `cross_entropy_with_grad` and `linear_backward` give them one after the other. Of the logits z only a
     block of samples is there at a time: 55 MB at most, or one sample's where that is more. From 4097 samples on the
-    sums of dW take a second array of its shape. dx and dW have the bits of the three functions in a row; only where the
-    logits of 64 samples are more than 55 MB, and the samples more than one block, dW is cut at other places.
+    sums of dW take a second array of its shape. dx and dW have the bits of the three functions in a row, with one
+    exception: where the logits of 64 samples are more than 55 MB, and the samples more than one block, the sums of dW
+    are cut at other places.
 
     Parameters
     ----------

@@ -14,9 +14,9 @@ def batch_norm_stats(x, *, channel_axis=1):
     .. math:: \mu_c = \tfrac{1}{m} \sum x, \quad m_2 = \sum (x - \mu_c)^2
 
     The variance is m2 / count. `merge_norm_stats` joins those of pieces of a batch to those of the batch, wherever the
-    pieces were: batch normalisation synchronised over processes is these statistics of each piece, sent by any
-    transport (count, mean and m2 are 2 C + 1 numbers), merged in one order everywhere, and `batch_norm_apply`; backward
-    it is `batch_norm_backward_stats`, summed over the pieces, and `batch_norm_backward_apply`.
+    pieces were. So batch normalisation synchronised over processes takes these statistics of each piece, sends them
+    (count, mean and m2 are 2 C + 1 numbers), merges them in one order everywhere, and calls `batch_norm_apply`.
+    Backward it takes `batch_norm_backward_stats`, adds those of the pieces, and calls `batch_norm_backward_apply`.
 
     Parameters
     ----------

@@ -11,11 +11,12 @@ from ._optimizer import Optimizer, check_update
 class Counted(Optimizer):
     """A subclass adds
 
-    ``_names``: PyTorch's names of the arrays that a parameter has, in the kernel's order; ``_asked_for_by``: for
-    each of them the option that asks for it when it is not 0, or None;
-    ``_update(group, values, grads, step, *states)``: the op, one list of arrays (or None) for each name;
-    ``_kernel``, ``_operands``, ``_step_options(group, step)``: its kernel in a compiled step, what that calls the
-    arrays of a parameter, and the options that it takes.
+    - ``_names``: PyTorch's names of the arrays that a parameter has, in the kernel's order;
+    - ``_asked_for_by``: for each of them the option that asks for it when it is not 0, or None;
+    - ``_update(group, values, grads, step, *states)``: the op, one list of arrays (or None) for each name;
+    - ``_kernel``: its kernel in a compiled step;
+    - ``_operands``: what that kernel calls the arrays of a parameter;
+    - ``_step_options(group, step)``: the options that it takes.
     """
 
     __slots__ = ("_arrays", "_steps")

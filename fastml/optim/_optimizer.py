@@ -11,13 +11,15 @@ from ._groups import grouped, option
 class Optimizer(Tracked):
     """The base of an optimizer, which adds
 
-    ``_options``: the names of its options, which are attributes; ``_check_options(options)`` refuses wrong ones;
-    ``_advance(group, values, grads)``: one step of all parameters, which are of one group;
-    ``_advance_some(group, chosen, values, grads)``: of those that ``chosen`` counts;
-    ``_states()``: what is saved of each parameter, as a dict from its index; ``_take_states(states, options)``, of
-    which ``options`` are those of each group; ``lower(plan)``.
+    - ``_options``: the names of its options;
+    - ``_check_options(options)``: refuses wrong ones;
+    - ``_advance(group, values, grads)``: one step of all parameters, which are of one group;
+    - ``_advance_some(group, chosen, values, grads)``: one step of those that ``chosen`` counts;
+    - ``_states()``: what is saved of each parameter, as a dict from its index;
+    - ``_take_states(states, options)``: the way back, with the options of each group;
+    - ``lower(plan)``: its place in a compiled step.
 
-    Each group has options of its own; to read and to set an attribute is to read and set that of all groups.
+    Each group has options of its own. An option is an attribute too: to read or set it is to do so for all groups.
     """
 
     __slots__ = ("_groups", "_params")

@@ -24,13 +24,13 @@ class GradScaler:
         scaler.update()
 
     The scale is multiplied by ``backoff_factor`` after a step that was passed over, and by ``growth_factor`` after
-    ``growth_interval`` others in a row; it is a float32 number, as PyTorch's, and stays within 2⁻¹²⁶ … 2¹²⁶, where its
-    reciprocal is one too: however many bad steps come in a row, the next good one is taken. With init_scale,
-    growth_factor and backoff_factor of 1.0 it only passes over bad steps; ``enabled=False`` takes no part. The options
+    ``growth_interval`` others in a row. It is a float32 number, as PyTorch's, within 2⁻¹²⁶ … 2¹²⁶, where its reciprocal
+    is one too: however many bad steps come in a row, the next good one is taken. With init_scale, growth_factor and
+    backoff_factor of 1.0 the scaler only passes over bad steps. With ``enabled=False`` it takes no part. The options
     are attributes that may be set between steps.
 
-    Raises ValueError for factors out of range, TypeError for other kinds; RuntimeError where ``unscale_``, ``step`` and
-    ``update`` come in another order.
+    Raises ValueError for factors out of range, TypeError for other kinds, and RuntimeError where ``unscale_``, ``step``
+    and ``update`` come in another order.
 
     Source: ``torch.amp.GradScaler``; P. Micikevicius et al., Mixed precision training, ICLR 2018.
 

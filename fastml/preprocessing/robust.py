@@ -25,9 +25,9 @@ class RobustScaler(Scaler):
     :math:`Q_p` interpolates linearly between the order statistics on either side of place p (n - 1) / 100.
 
     Parameters, methods and attributes are those of ``sklearn.preprocessing.RobustScaler``, of which it is a drop-in
-    replacement for dense data; neither scikit-learn nor SciPy is needed. float32 stays float32 (float16 becomes it),
-    with quantiles interpolated in float64; float64 stays, everything else becomes float64. NaN is left out in fit and
-    stays in transform.
+    replacement for dense data. Neither scikit-learn nor SciPy is needed. float32 and float64 stay, float16 becomes
+    float32, everything else float64. Quantiles are interpolated in float64. NaN is left out in fit and stays in
+    transform.
 
     Parameters
     ----------

@@ -15,8 +15,8 @@ class StandardScaler(Scaler):
     .. math:: z = \frac{x - \mu}{\sigma}, \quad \sigma^2 = \frac{1}{n} \sum (x - \mu)^2
 
     Parameters, methods and attributes are those of ``sklearn.preprocessing.StandardScaler``, of which it is a
-    drop-in replacement for dense data; scikit-learn is not needed. float32 stays float32 (float16 becomes it), with
-    sums in float64; float64 stays, everything else becomes float64. NaN is left out in fit and stays in transform.
+    drop-in replacement for dense data. scikit-learn is not needed. float32 and float64 stay, float16 becomes float32,
+    everything else float64. Sums are in float64. NaN is left out in fit and stays in transform.
 
     Parameters
     ----------
