@@ -14,7 +14,7 @@ from fastml._simd import available_targets
 import fastml
 from fastml import _openmp
 
-from .arrays import assert_all_same_bits
+from .arrays import assert_all_same_bits, assert_close
 
 #: Whether tests that draw at random may take minutes instead of seconds.
 NIGHTLY = bool(os.environ.get("FASTML_NIGHTLY"))
@@ -37,7 +37,7 @@ def assert_same_for_any_threads(function, *args, **kwargs):
     """The results of the call, one or several, have the same bits with teams of any number of threads."""
     want, *others = (with_threads(n, function, *args, **kwargs) for n in THREADS)
     for n, got in zip(THREADS[1:], others, strict=True):
-        several = isinstance(want, tuple)
+        several = isinstance(want, (tuple, list))
         assert_all_same_bits(got if several else [got], want if several else [want], f"{n} threads")
 
 
@@ -66,14 +66,21 @@ def run_on_target(target, code, timeout=120):
     return run_python(code, timeout, FASTML_ISA=target)
 
 
-def assert_same_on_fma_targets(code):
-    """The arrays of the code's dict `result` have the same bits on every target of this CPU but the baseline."""
+def assert_same_on_fma_targets(code, baseline_ulp=None):
+    """The arrays of the code's dict `result` have the same bits on every target of this CPU but the baseline.
+
+    Where ``baseline_ulp`` is given, those of the baseline are so close to them, in units of at least 1's.
+    """
     targets = [target for target in available_targets() if target != "baseline"]
-    if len(targets) < 2:
+    baseline = baseline_ulp is not None and "baseline" in available_targets()
+    if len(targets) + baseline < 2:
         pytest.skip("this CPU runs one target with FMA")
     first, *others = (run_on_target(target, code) for target in targets)
     for target, other in zip(targets[1:], others, strict=True):
         assert_all_same_bits(other, first, target)
+    if baseline:
+        for name, value in run_on_target("baseline", code).items():
+            assert_close(value, first[name], baseline_ulp, scale=1.0, what=name)
 
 
 def assert_same_past_the_caches(code):

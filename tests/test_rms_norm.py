@@ -15,6 +15,7 @@ from .common import (
     normal,
 )
 from .gradients import assert_gradients
+from .pytorch import assert_layer_as_pytorchs
 from .test_layer_norm import BIG, every_case, every_dtype, make
 
 
@@ -177,23 +178,8 @@ def test_backward_errors(module):
 @pytest.mark.parametrize("options", [{"eps": 1e-6}, {"eps": 0.1, "elementwise_affine": False}])
 @pytest.mark.parametrize("shape", [5, (5,), (3, 5)])
 def test_layer_as_pytorchs(shape, options):
-    torch = pytest.importorskip("torch")
-    layer, theirs = (
-        nn.RMSNorm(shape, dtype=np.float64, **options),
-        torch.nn.RMSNorm(shape, dtype=torch.float64, **options),
-    )
-    assert list(layer.state_dict()) == list(theirs.state_dict()) and repr(layer) == repr(theirs)
-    for seed, parameter in enumerate(layer.parameters()):
-        parameter.value[...] = normal(parameter.value.shape, np.float64, seed)
-    theirs.load_state_dict({name: torch.from_numpy(value) for name, value in layer.state_dict().items()})
-    x, grad = normal((4, 3, 5), np.float64, 8), normal((4, 3, 5), np.float64, 9)
-    t = torch.tensor(x, requires_grad=True)
-    want = theirs(t)
-    want.backward(torch.from_numpy(grad))
-    np.testing.assert_allclose(layer(x), want.detach(), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(layer.backward(grad), t.grad, rtol=1e-9, atol=1e-12)
-    for ours, parameter in zip(layer.parameters(), theirs.parameters(), strict=True):
-        np.testing.assert_allclose(ours.grad, parameter.grad, rtol=1e-9, atol=1e-12)
+    layer, theirs = assert_layer_as_pytorchs("RMSNorm", (4, 3, 5), shape, **options)
+    assert repr(layer) == repr(theirs)
 
 
 def test_wrong_layers():

@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import _simd, reference
+from fastml import reference
 
-from .common import DTYPES, LAYOUTS, LENGTHS, assert_close, assert_same_bits, normal, relayout, run_python, with_threads
+from .common import (
+    DTYPES,
+    LAYOUTS,
+    LENGTHS,
+    assert_close,
+    assert_same_bits,
+    assert_same_for_any_threads,
+    assert_same_on_fma_targets,
+    normal,
+    relayout,
+)
 
 OPTIONS = [
     {"momentum": m, "dampening": d, "weight_decay": w, "nesterov": n, "maximize": x}
@@ -89,10 +99,7 @@ def test_threads():
             fastml.sgd_step(p, g, v, lr=0.01, momentum=0.9, nesterov=True)
         return p + v
 
-    want = with_threads(1, steps)
-    for threads in (2, 3, 7):
-        for g, w in zip(with_threads(threads, steps), want, strict=True):
-            assert_same_bits(g, w)
+    assert_same_for_any_threads(steps)
 
 
 def test_targets():
@@ -107,13 +114,7 @@ def test_targets():
             fastml.sgd_step(p, g, lr=0.1)
             result |= {f"{t} {i}": a for i, a in enumerate(p + v)}
     """
-    fused = [run_python(code, FASTML_ISA=t) for t in _simd.available_targets() if t != "baseline"]
-    for other in fused[1:]:
-        for name, value in fused[0].items():
-            assert_same_bits(other[name], value, name)
-    if "baseline" in _simd.available_targets() and fused:
-        for name, value in run_python(code, FASTML_ISA="baseline").items():
-            assert_close(value, fused[0][name], ulp=4, scale=1.0, what=name)
+    assert_same_on_fma_targets(code, baseline_ulp=4)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -39,7 +39,7 @@ def _of_output(class_weight, y, classes, name):
         with np.errstate(divide="ignore"):
             return (len(y) / (np.count_nonzero(counts) * counts))[place]
     if not isinstance(class_weight, dict):
-        raise ValueError(f"{name} must be 'balanced', a dict or None, not {class_weight!r}")  # noqa: TRY004 - as scikit-learn's parameters
+        raise ValueError(f"{name} must be 'balanced', a dict or None, not {class_weight!r}")  # noqa: TRY004
     for label, weight in class_weight.items():
         if not isinstance(weight, Real) or not 0 <= weight < math.inf:
             raise ValueError(f"{name} must hold finite numbers of at least 0, not {weight!r} for class {label!r}")

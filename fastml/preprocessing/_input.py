@@ -51,7 +51,7 @@ def check_shape(a, owner):
     if ndim != 2:
         kind = {0: "scalar", 1: "1D"}.get(ndim, f"{ndim}D")
         raise ValueError(
-            f"X must have two axes: Expected 2D array, got {kind} array instead of shape {a.shape}. "
+            f"Expected 2D array, got {kind} array instead of shape {a.shape}: X must have two axes. "
             "Reshape your data: (-1, 1) for a single feature, (1, -1) for a single sample."
         )
     if a.shape[0] == 0:
