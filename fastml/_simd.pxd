@@ -167,5 +167,10 @@ cdef inline const fm_table *table_of(size_t itemsize) noexcept nogil:
     return fm32 if itemsize == 4 else fm64
 
 
+cdef inline void *element(void *memory, Py_ssize_t i, size_t itemsize) noexcept nogil:
+    """Where element i of untyped memory is; NULL of NULL."""
+    return NULL if memory == NULL else <char *>memory + i * <Py_ssize_t>itemsize
+
+
 # The size of the last-level cache in bytes: larger results are stored past the caches.
 cdef size_t cache_bytes

@@ -1,9 +1,9 @@
 """Layer and RMS normalisation and their gradients: the gate, blocks of rows and threads.
 
-The array is (outer, n), n elements being normalised together. Rows are independent but for dweight and dbias, whose
-partial sums are cut by the shape alone: blocks of ROWS rows are summed in their own precision and added in order in
-double, a chunk of blocks into a place of its own; chunks are added in order. Up to CHUNKS blocks a chunk is a block,
-and its sums need no totals. RMS norm is layer norm without mean, bias and dbias: they are NULL and None here.
+The array is (outer, n), n elements being normalised together. Rows are independent but for dweight and dbias. The shape
+alone cuts their partial sums. A block of BLOCK_ROWS rows is summed in its own precision. A chunk adds its blocks in
+order in double, in a place of its own, and chunks are added in order. Up to CHUNKS blocks a chunk is a block, and its
+sums need no totals. RMS norm is layer norm without mean, bias and dbias: they are NULL and None here.
 """
 
 import numpy as np
@@ -21,103 +21,105 @@ from .._check cimport (
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
+from .._simd cimport cache_bytes, element, table_of
+from .layer_norm cimport BLOCK_ROWS, CHUNKS
 
 cnp.import_array()
 
-ctypedef fused real:
-    float
-    double
-
 cdef enum:
-    ROWS = 32         # rows of a block of the gradient
-    CHUNKS = 64       # at most
-    BLOCK = 16384     # elements of a block forward
-    PANEL = 256       # columns whose chunks are joined at once
-    SMALL = 8192      # elements: the GIL is kept
+    BLOCK_ELEMENTS = 16384     # forward
+    PANEL_COLUMNS = 256        # whose chunks are joined at once
+    LOCKED_ELEMENTS = 8192     # the GIL is kept
 
 # Nanoseconds an element on one thread.
 cdef double FORWARD_COST = 0.15
 cdef double BACKWARD_COST = 0.25
 
 
-cdef inline void rows_forward(real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias,
-                              size_t rows, size_t n, double eps, bint stream) noexcept nogil:
-    """y, inv_std, mean (OUT, may be NULL), x (IN): `rows` rows of n; weight, bias (IN, may be NULL): (n,)."""
-    if real is float:
-        fm32.layer_norm_rows(y, mean, inv_std, x, weight, bias, rows, n, n, n, eps, stream)
-    else:
-        fm64.layer_norm_rows(y, mean, inv_std, x, weight, bias, rows, n, n, n, eps, stream)
+# One call forward. y (OUT), x (IN): (outer, n); mean, inv_std (OUT): (outer,); weight, bias (IN): (n,). mean, weight
+# and bias may be NULL.
+cdef struct Forward:
+    void *y
+    void *mean
+    void *inv_std
+    void *x
+    void *weight
+    void *bias
+    Py_ssize_t outer
+    Py_ssize_t n
+    size_t itemsize
+    double eps
+    bint stream        # y goes past the caches
 
 
-cdef void forward(real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias,
-                  Py_ssize_t outer, Py_ssize_t n, double eps) noexcept nogil:
-    """y (OUT), x (IN): (outer, n); inv_std, mean (OUT, may be NULL): (outer,); weight, bias (IN, may be NULL): (n,)."""
-    cdef Py_ssize_t step = max(1, BLOCK // n), i, r
-    cdef bint stream = outer * n * sizeof(real) > cache_bytes
-    cdef int me = caller(), threads = team(FORWARD_COST * outer * n)
+cdef inline void forward_rows(const Forward *job, Py_ssize_t r, Py_ssize_t rows) noexcept nogil:
+    """`rows` rows from row r on."""
+    cdef size_t n = job.n, size = job.itemsize
+    table_of(size).layer_norm_rows(
+        element(job.y, r * n, size), element(job.mean, r, size), element(job.inv_std, r, size),
+        element(job.x, r * n, size), job.weight, job.bias, rows, n, n, n, job.eps, job.stream)
+
+
+cdef void forward(const Forward *job) noexcept nogil:
+    cdef Py_ssize_t step = max(1, BLOCK_ELEMENTS // job.n), i
+    cdef int me = caller(), threads = team(FORWARD_COST * job.outer * job.n)
     if threads == 1:
-        rows_forward(y, mean, inv_std, x, weight, bias, outer, n, eps, stream)
+        forward_rows(job, 0, job.outer)
     else:
         with parallel(num_threads=threads):
             join_team(me)
-            for i in prange(ceil_div(outer, step), schedule="static"):
-                r = i * step
-                rows_forward(y + r * n, mean + r if mean else NULL, inv_std + r, x + r * n, weight, bias,
-                             min(step, outer - r), n, eps, stream)
+            for i in prange(ceil_div(job.outer, step), schedule="static"):
+                forward_rows(job, i * step, min(step, job.outer - i * step))
             leave_team()
     team_done()
 
 
-# The gradient of one call. dx (OUT); g, x, weight, mean, inv_std (IN, weight and mean may be NULL); for each chunk
-# 2 n totals (dweight, dbias; NULL where a chunk is a block) and 2 n sums of its current block.
-cdef struct Gradient:
+# The gradient of one call. dx (OUT); g, x, weight, mean, inv_std (IN, weight and mean may be NULL); dweight, dbias
+# (OUT, dbias may be NULL): (n,). totals: 2 n of each chunk (dweight, dbias), NULL where a chunk is a block. sums: 2 n of
+# each chunk's current block.
+cdef struct Backward:
     void *dx
-    const void *g
-    const void *x
-    const void *weight
-    const void *mean
-    const void *inv_std
+    void *g
+    void *x
+    void *weight
+    void *mean
+    void *inv_std
+    void *dweight
+    void *dbias
     double *totals
-    void *sums
-    Py_ssize_t outer, n
+    char *sums
+    Py_ssize_t outer
+    Py_ssize_t n
     Py_ssize_t rows    # of a chunk
+    Py_ssize_t chunks
+    size_t itemsize
     bint stream        # dx goes past the caches
 
 
-cdef inline void chunk(const Gradient *job, Py_ssize_t k, const real *x) noexcept nogil:
+cdef void backward_chunk(const Backward *job, Py_ssize_t k) noexcept nogil:
     """dx and the totals of chunk k."""
-    cdef Py_ssize_t n = job.n, i, r, rows, first = k * job.rows, end = min(job.outer, first + job.rows)
+    cdef Py_ssize_t n = job.n, r = k * job.rows, end = min(job.outer, r + job.rows)
+    cdef size_t size = job.itemsize
     cdef double *totals = job.totals + 2 * n * k if job.totals else NULL
-    cdef real *sums = <real *>job.sums + 2 * n * k
-    cdef real *mean
+    cdef void *sums = element(job.sums, 2 * n * k, size)
     if totals:
         memset(totals, 0, 2 * n * sizeof(double))
-    for i in range(ceil_div(end - first, ROWS)):
-        r = first + i * ROWS
-        rows = min(ROWS, end - r)
-        mean = <real *>job.mean + r if job.mean else NULL
-        if real is float:
-            fm32.layer_norm_backward_rows(
-                <float *>job.dx + r * n, sums, sums + n, <const float *>job.g + r * n, <const float *>job.x + r * n,
-                <const float *>job.weight, mean, <const float *>job.inv_std + r, rows, n, n, n, n, job.stream)
-            if totals:
-                fm32.sums_gain(totals, sums, 2 * n)
-        else:
-            fm64.layer_norm_backward_rows(
-                <double *>job.dx + r * n, sums, sums + n, <const double *>job.g + r * n,
-                <const double *>job.x + r * n, <const double *>job.weight, mean, <const double *>job.inv_std + r,
-                rows, n, n, n, n, job.stream)
-            if totals:
-                fm64.sums_gain(totals, sums, 2 * n)
+    while r < end:
+        table_of(size).layer_norm_backward_rows(
+            element(job.dx, r * n, size), sums, element(sums, n, size), element(job.g, r * n, size),
+            element(job.x, r * n, size), job.weight, element(job.mean, r, size), element(job.inv_std, r, size),
+            min(<Py_ssize_t>BLOCK_ROWS, end - r), n, n, n, n, job.stream)
+        if totals:
+            table_of(size).sums_gain(totals, sums, 2 * n)
+        r += BLOCK_ROWS
 
 
-cdef inline void join(const Gradient *job, real *total, Py_ssize_t chunks, Py_ssize_t at, Py_ssize_t j,
-                      Py_ssize_t width) noexcept nogil:
+cdef void join(const Backward *job, void *total, Py_ssize_t at, Py_ssize_t j, Py_ssize_t width) noexcept nogil:
     """dweight (at = 0) or dbias (at = n) of `width` columns from column j; no dbias, nothing to do."""
-    cdef double joint[PANEL]
+    cdef double joint[PANEL_COLUMNS]
     cdef double *first = joint
-    cdef Py_ssize_t n = job.n, k
+    cdef Py_ssize_t n = job.n, chunks = job.chunks, k
+    cdef size_t size = job.itemsize
     if total == NULL:
         return
     if job.totals:
@@ -125,103 +127,81 @@ cdef inline void join(const Gradient *job, real *total, Py_ssize_t chunks, Py_ss
     else:
         memset(joint, 0, width * sizeof(double))
         for k in range(chunks):
-            if real is float:
-                fm32.sums_gain(joint, <float *>job.sums + 2 * n * k + at + j, width)
-            else:
-                fm64.sums_gain(joint, <double *>job.sums + 2 * n * k + at + j, width)
+            table_of(size).sums_gain(joint, element(job.sums, 2 * n * k + at + j, size), width)
         chunks = 1
-    if real is float:
-        fm32.sums_join(total + j, first, chunks, 2 * n, width)
-    else:
-        fm64.sums_join(total + j, first, chunks, 2 * n, width)
+    table_of(size).sums_join(element(total, j, size), first, chunks, 2 * n, width)
 
 
-cdef inline void join_panel(const Gradient *job, real *dweight, real *dbias, Py_ssize_t chunks,
-                            Py_ssize_t j) noexcept nogil:
-    """The columns of the panel that begins at column j."""
-    cdef Py_ssize_t width = min(PANEL, job.n - j)
-    join(job, dweight, chunks, 0, j, width)
-    join(job, dbias, chunks, job.n, j, width)
+cdef void join_panel(const Backward *job, Py_ssize_t j) noexcept nogil:
+    """dweight and dbias of the panel that begins at column j."""
+    cdef Py_ssize_t width = min(PANEL_COLUMNS, job.n - j)
+    join(job, job.dweight, 0, j, width)
+    join(job, job.dbias, job.n, j, width)
 
 
-cdef void backward(const Gradient *job, real *dweight, real *dbias) noexcept nogil:
-    """The whole gradient; dweight, dbias (OUT, dbias may be NULL): (n,)."""
-    cdef Py_ssize_t k, n = job.n, chunks = ceil_div(job.outer, job.rows), panels = ceil_div(n, PANEL)
-    cdef int me = caller(), threads = team(BACKWARD_COST * job.outer * n)
+cdef void backward(const Backward *job) noexcept nogil:
+    cdef Py_ssize_t k, panels = ceil_div(job.n, PANEL_COLUMNS)
+    cdef int me = caller(), threads = team(BACKWARD_COST * job.outer * job.n)
     if threads == 1:
-        for k in range(chunks):
-            chunk(job, k, dweight)
+        for k in range(job.chunks):
+            backward_chunk(job, k)
         for k in range(panels):
-            join_panel(job, dweight, dbias, chunks, k * PANEL)
+            join_panel(job, k * PANEL_COLUMNS)
     else:
         with parallel(num_threads=threads):
             join_team(me)
-            for k in prange(chunks, schedule="static"):
-                chunk(job, k, dweight)
+            for k in prange(job.chunks, schedule="static"):
+                backward_chunk(job, k)
             for k in prange(panels, schedule="static"):
-                join_panel(job, dweight, dbias, chunks, k * PANEL)
+                join_panel(job, k * PANEL_COLUMNS)
             leave_team()
     team_done()
 
 
-cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray mean,
-                      cnp.ndarray inv_std, cnp.ndarray dweight, cnp.ndarray dbias, Py_ssize_t outer,
-                      Py_ssize_t n) except -1:
+cdef void run_forward(cnp.ndarray y, object mean, cnp.ndarray inv_std, cnp.ndarray x, object weight, object bias,
+                      Py_ssize_t outer, Py_ssize_t n, double eps) noexcept:
+    """All arrays are plain and of one dtype."""
+    cdef Forward job
+    job.y, job.mean, job.inv_std, job.x, job.weight, job.bias = (
+        data(y), data(mean), data(inv_std), data(x), data(weight), data(bias)
+    )
+    job.outer, job.n, job.itemsize, job.eps = outer, n, cnp.PyArray_ITEMSIZE(x), eps
+    job.stream = <size_t>cnp.PyArray_NBYTES(y) > cache_bytes
+    if outer * n <= LOCKED_ELEMENTS:
+        forward(&job)
+    else:
+        with nogil:
+            forward(&job)
+
+
+cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, object weight, object mean, cnp.ndarray inv_std,
+                      cnp.ndarray dweight, object dbias, Py_ssize_t outer, Py_ssize_t n) except -1:
     """Cut the rows into chunks, find scratch and run; all arrays are plain and of one dtype."""
-    cdef Gradient job
-    cdef Py_ssize_t chunks, totals, size = cnp.PyArray_ITEMSIZE(dx)
-    cdef void *dw = data(dweight)
-    cdef void *db = data(dbias)
+    cdef Backward job
+    cdef Py_ssize_t totals, size = cnp.PyArray_ITEMSIZE(dx)
     cdef char *scratch
     job.dx, job.g, job.x, job.weight, job.mean, job.inv_std = (
         data(dx), data(grad), data(x), data(weight), data(mean), data(inv_std)
     )
-    job.outer, job.n = outer, n
+    job.dweight, job.dbias = data(dweight), data(dbias)
+    job.outer, job.n, job.itemsize = outer, n, size
     # From half the cache on (dx, g and x together) a quarter faster: what others leave of it is less than the whole.
     job.stream = job.dx != job.g and job.dx != job.x and 6 * <size_t>cnp.PyArray_NBYTES(dx) > cache_bytes
-    job.rows = ceil_div(ceil_div(outer, ROWS), CHUNKS) * ROWS
-    chunks = ceil_div(outer, job.rows)
-    totals = 0 if job.rows == ROWS else 2 * n * chunks * <Py_ssize_t>sizeof(double)
-    scratch = <char *>malloc(totals + 2 * n * chunks * size + 128)
+    job.rows = ceil_div(ceil_div(outer, BLOCK_ROWS), CHUNKS) * BLOCK_ROWS
+    job.chunks = ceil_div(outer, job.rows)
+    totals = 0 if job.rows == BLOCK_ROWS else 2 * n * job.chunks * <Py_ssize_t>sizeof(double)
+    scratch = <char *>malloc(totals + 2 * n * job.chunks * size + 128)
     if scratch == NULL:
         raise MemoryError("no memory for the partial sums")
     job.totals = <double *>scratch if totals else NULL
     # As far from a line of the cache as dx: a kernel's stores to both begin lines together.
     job.sums = scratch + totals + 63 - (<size_t>scratch + totals + 63) % 64 + <size_t>job.dx % 64
-    if size == sizeof(float):
-        if outer * n <= SMALL:
-            backward[float](&job, <float *>dw, <float *>db)
-        else:
-            with nogil:
-                backward[float](&job, <float *>dw, <float *>db)
+    if outer * n <= LOCKED_ELEMENTS:
+        backward(&job)
     else:
         with nogil:
-            backward[double](&job, <double *>dw, <double *>db)
+            backward(&job)
     free(scratch)
-    return 0
-
-
-cdef int run_forward(cnp.ndarray y, cnp.ndarray mean, cnp.ndarray inv_std, cnp.ndarray x, cnp.ndarray weight,
-                     cnp.ndarray bias, Py_ssize_t outer, Py_ssize_t n, double eps) except -1:
-    """All arrays are plain and of one dtype."""
-    cdef void *to = data(y)
-    cdef void *m = data(mean)
-    cdef void *s = data(inv_std)
-    cdef void *of = data(x)
-    cdef void *w = data(weight)
-    cdef void *b = data(bias)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
-        if outer * n <= SMALL:
-            forward(<float *>to, <float *>m, <float *>s, <const float *>of, <const float *>w, <const float *>b, outer,
-                    n, eps)
-        else:
-            with nogil:
-                forward(<float *>to, <float *>m, <float *>s, <const float *>of, <const float *>w, <const float *>b,
-                        outer, n, eps)
-    else:
-        with nogil:
-            forward(<double *>to, <double *>m, <double *>s, <const double *>of, <const double *>w, <const double *>b,
-                    outer, n, eps)
     return 0
 
 

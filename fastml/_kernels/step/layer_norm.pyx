@@ -10,13 +10,13 @@ from libc.string cimport memset
 
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
+from ..layer_norm cimport BLOCK_ROWS as ROWS
+from ..layer_norm cimport CHUNKS
 from .card cimport Tile, View, at, given, ruler
 
 from .card import card
 
 cdef enum:
-    ROWS = 32               # of a block, and
-    CHUNKS = 64             # at most: layer_norm.pyx's
     PANEL_COLUMNS = 32      # joined at once
 
 BLOCK_ROWS = ROWS
