@@ -1,9 +1,9 @@
 """Group normalisation and its gradient: the gate, blocks of samples and threads.
 
 The array is (samples, groups, channels, n), the last two being normalised together. Groups of samples are independent
-but for dweight and dbias, whose partial sums are cut by the shape alone: blocks of samples are summed on their own and
-added in order in double, a chunk of blocks into a place of its own; chunks are added in order. A task is some groups in
-one block, or in the gradient in one chunk. Instance normalisation is a group for every channel.
+but for dweight and dbias. The shape alone cuts their partial sums. A block of samples is summed on its own. A chunk
+adds its blocks in order in double, in a place of its own, and chunks are added in order. A task is some groups in one
+block, or in the gradient in one chunk. Instance normalisation is a group for every channel.
 """
 
 import sys
@@ -14,22 +14,23 @@ from cython.parallel import parallel, prange, threadid
 cimport numpy as cnp
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from .. import _check, _norms
 
 from .._check cimport (
-    PyArray_EMPTY, alike, apart, ceil_div, fits, is_plain, is_vector, real_number, result_like, vector_like
+    PyArray_EMPTY, alike, apart, ceil_div, data, fits, is_plain, is_vector, real_number, result_like, vector_like
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm64
-from .group_norm cimport CHUNKS, ELEMENTS, block_rows, is_short, room_elements
+from .._simd cimport cache_bytes, element, table_of
+from .group_norm cimport CHUNKS, TASK_ELEMENTS, block_rows, is_short, room_elements
 
 cnp.import_array()
 
 cdef enum:
-    LONG = 512        # elements from which a run may go past the caches
-    PANEL = 256       # channels whose chunks are joined at once
+    LONG_ELEMENTS = 512        # from which a run may go past the caches
+    PANEL_CHANNELS = 256       # whose chunks are joined at once
 
 # Nanoseconds an element on one thread.
 cdef double FORWARD_COST = 0.15
@@ -39,81 +40,69 @@ cdef double BACKWARD_COST = 0.25
 # One call. y (OUT): result or dx; g, x, weight, bias (IN; g NULL forward, weight and bias may be NULL); mean, inv_std
 # (OUT forward, IN backward); totals and sums: for each chunk dweight and dbias, and those of its current block; room:
 # each thread's scratch, or NULL.
-cdef struct Job:
-    char *y
-    char *g
-    char *x
-    char *weight
-    char *bias
-    char *mean
-    char *inv_std
+cdef struct GroupNorm:
+    void *y
+    void *g
+    void *x
+    void *weight
+    void *bias
+    void *mean
+    void *inv_std
+    void *dweight
+    void *dbias
     double *totals
     double *sums
     char *room
-    Py_ssize_t samples, groups, channels, n
-    Py_ssize_t rows, row_parts      # a task: `rows` samples ...
-    Py_ssize_t width, width_parts   # ... by `width` groups
-    Py_ssize_t block                # samples of a block
-    size_t itemsize, room_bytes
+    Py_ssize_t samples
+    Py_ssize_t groups
+    Py_ssize_t channels
+    Py_ssize_t n
+    Py_ssize_t rows             # a task: `rows` samples ...
+    Py_ssize_t chunks
+    Py_ssize_t width            # ... by `width` groups
+    Py_ssize_t width_tasks
+    Py_ssize_t block            # samples of a block
+    size_t itemsize
+    size_t room_bytes
     double eps
     bint stream
 
 
-cdef inline char *from_group(const Job *job, char *v, Py_ssize_t group) noexcept nogil:
-    """A vector per channel from this group on; NULL of None."""
-    return NULL if v == NULL else v + group * job.channels * job.itemsize
-
-
-cdef void forward(const Job *job, Py_ssize_t first, Py_ssize_t group, char *room) noexcept nogil:
+cdef void forward(const GroupNorm *job, Py_ssize_t first, Py_ssize_t group, char *room) noexcept nogil:
     """y, mean and inv_std of the task that begins at this sample and group."""
     cdef Py_ssize_t rows = min(job.rows, job.samples - first), groups = min(job.width, job.groups - group)
-    cdef Py_ssize_t sample = job.groups * job.channels * job.n
-    cdef size_t at = (first * sample + group * job.channels * job.n) * job.itemsize
-    cdef size_t k = (first * job.groups + group) * job.itemsize
-    if job.itemsize == sizeof(float):
-        fm32.group_norm_rows(
-            <float *>(job.y + at), <float *>(job.mean + k), <float *>(job.inv_std + k), <const float *>(job.x + at),
-            <const float *>from_group(job, job.weight, group), <const float *>from_group(job, job.bias, group), rows,
-            groups, job.channels, job.n, sample, sample, job.groups, job.eps, job.stream, <float *>room)
-    else:
-        fm64.group_norm_rows(
-            <double *>(job.y + at), <double *>(job.mean + k), <double *>(job.inv_std + k), <const double *>(job.x + at),
-            <const double *>from_group(job, job.weight, group), <const double *>from_group(job, job.bias, group), rows,
-            groups, job.channels, job.n, sample, sample, job.groups, job.eps, job.stream, <double *>room)
+    cdef Py_ssize_t c = group * job.channels, sample = job.groups * job.channels * job.n
+    cdef Py_ssize_t i = first * sample + c * job.n, k = first * job.groups + group
+    cdef size_t size = job.itemsize
+    table_of(size).group_norm_rows(
+        element(job.y, i, size), element(job.mean, k, size), element(job.inv_std, k, size), element(job.x, i, size),
+        element(job.weight, c, size), element(job.bias, c, size), rows, groups, job.channels, job.n, sample, sample,
+        job.groups, job.eps, job.stream, room)
 
 
-cdef void backward(const Job *job, Py_ssize_t first, Py_ssize_t group, char *room) noexcept nogil:
+cdef void backward(const GroupNorm *job, Py_ssize_t first, Py_ssize_t group, char *room) noexcept nogil:
     """dx and the totals of the task that begins at this sample and group."""
-    cdef Py_ssize_t end = min(job.samples, first + job.rows), groups = min(job.width, job.groups - group), rows, i
-    cdef Py_ssize_t c = job.channels, width = job.groups * c, sample = width * job.n
-    cdef double *totals = job.totals + 2 * width * (first // job.rows) + group * c
-    cdef double *sums = job.sums + 2 * width * (first // job.rows) + group * c
-    cdef size_t at, k
-    for i in range(groups * c):
-        totals[i] = totals[width + i] = 0
+    cdef Py_ssize_t end = min(job.samples, first + job.rows), groups = min(job.width, job.groups - group), i, k
+    cdef Py_ssize_t c = group * job.channels, width = job.groups * job.channels, sample = width * job.n
+    cdef size_t size = job.itemsize, n = groups * job.channels
+    cdef double *totals = job.totals + 2 * width * (first // job.rows) + c
+    cdef double *sums = job.sums + 2 * width * (first // job.rows) + c
+    memset(totals, 0, n * sizeof(double))
+    memset(totals + width, 0, n * sizeof(double))
     while first < end:
-        rows = min(job.block, end - first)
-        at = (first * sample + group * c * job.n) * job.itemsize
-        k = (first * job.groups + group) * job.itemsize
-        if job.itemsize == sizeof(float):
-            fm32.group_norm_backward_rows(
-                <float *>(job.y + at), sums, sums + width, <const float *>(job.g + at), <const float *>(job.x + at),
-                <const float *>from_group(job, job.weight, group), <const float *>(job.mean + k),
-                <const float *>(job.inv_std + k), rows, groups, c, job.n, sample, sample, sample, job.groups,
-                job.stream, <float *>room)
-        else:
-            fm64.group_norm_backward_rows(
-                <double *>(job.y + at), sums, sums + width, <const double *>(job.g + at), <const double *>(job.x + at),
-                <const double *>from_group(job, job.weight, group), <const double *>(job.mean + k),
-                <const double *>(job.inv_std + k), rows, groups, c, job.n, sample, sample, sample, job.groups,
-                job.stream, <double *>room)
-        fm64.sums_gain(totals, sums, groups * c)
-        fm64.sums_gain(totals + width, sums + width, groups * c)
+        i, k = first * sample + c * job.n, first * job.groups + group
+        table_of(size).group_norm_backward_rows(
+            element(job.y, i, size), sums, sums + width, element(job.g, i, size), element(job.x, i, size),
+            element(job.weight, c, size), element(job.mean, k, size), element(job.inv_std, k, size),
+            min(job.block, end - first), groups, job.channels, job.n, sample, sample, sample, job.groups, job.stream,
+            room)
+        table_of(sizeof(double)).sums_gain(totals, sums, n)
+        table_of(sizeof(double)).sums_gain(totals + width, sums + width, n)
         first += job.block
 
 
-cdef void run_task(const Job *job, Py_ssize_t task, int thread) noexcept nogil:
-    cdef Py_ssize_t first = task // job.width_parts * job.rows, group = task % job.width_parts * job.width
+cdef void run_task(const GroupNorm *job, Py_ssize_t task, int thread) noexcept nogil:
+    cdef Py_ssize_t first = task // job.width_tasks * job.rows, group = task % job.width_tasks * job.width
     cdef char *room = NULL if job.room == NULL else job.room + thread * job.room_bytes
     if job.g == NULL:
         forward(job, first, group, room)
@@ -121,28 +110,25 @@ cdef void run_task(const Job *job, Py_ssize_t task, int thread) noexcept nogil:
         backward(job, first, group, room)
 
 
-cdef void join(const Job *job, char *dweight, char *dbias, Py_ssize_t at) noexcept nogil:
-    """dweight and dbias of a panel of channels from channel `at` on."""
-    cdef Py_ssize_t width = job.groups * job.channels, w = min(<Py_ssize_t>PANEL, width - at)
-    cdef const double *totals = job.totals + at
-    if job.itemsize == sizeof(float):
-        fm32.sums_join(<float *>dweight + at, totals, job.row_parts, 2 * width, w)
-        fm32.sums_join(<float *>dbias + at, totals + width, job.row_parts, 2 * width, w)
-    else:
-        fm64.sums_join(<double *>dweight + at, totals, job.row_parts, 2 * width, w)
-        fm64.sums_join(<double *>dbias + at, totals + width, job.row_parts, 2 * width, w)
+cdef void join(const GroupNorm *job, Py_ssize_t c) noexcept nogil:
+    """dweight and dbias of the panel that begins at channel c."""
+    cdef Py_ssize_t width = job.groups * job.channels, w = min(<Py_ssize_t>PANEL_CHANNELS, width - c)
+    cdef const double *totals = job.totals + c
+    cdef size_t size = job.itemsize
+    table_of(size).sums_join(element(job.dweight, c, size), totals, job.chunks, 2 * width, w)
+    table_of(size).sums_join(element(job.dbias, c, size), totals + width, job.chunks, 2 * width, w)
 
 
-cdef void work(const Job *job, char *dweight, char *dbias, int threads) noexcept nogil:
+cdef void work(const GroupNorm *job, int threads) noexcept nogil:
     """All tasks; then dweight and dbias."""
-    cdef Py_ssize_t i, tasks = job.row_parts * job.width_parts
-    cdef Py_ssize_t panels = 0 if job.g == NULL else ceil_div(job.groups * job.channels, PANEL)
+    cdef Py_ssize_t i, tasks = job.chunks * job.width_tasks
+    cdef Py_ssize_t panels = 0 if job.g == NULL else ceil_div(job.groups * job.channels, PANEL_CHANNELS)
     cdef int me
     if threads == 1:
         for i in range(tasks):
             run_task(job, i, 0)
         for i in range(panels):
-            join(job, dweight, dbias, i * PANEL)
+            join(job, i * PANEL_CHANNELS)
         return
     me = caller()
     with parallel(num_threads=threads):
@@ -150,33 +136,30 @@ cdef void work(const Job *job, char *dweight, char *dbias, int threads) noexcept
         for i in prange(tasks, schedule="static"):
             run_task(job, i, threadid())
         for i in prange(panels, schedule="static"):
-            join(job, dweight, dbias, i * PANEL)
+            join(job, i * PANEL_CHANNELS)
         leave_team()
 
 
-cdef int run(Job *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias,
-             cnp.ndarray mean, cnp.ndarray inv_std, cnp.ndarray dweight, cnp.ndarray dbias) except -1:
+cdef int run(GroupNorm *job, cnp.ndarray y, object g, cnp.ndarray x, object weight, object bias, cnp.ndarray mean,
+             cnp.ndarray inv_std, object dweight, object dbias) except -1:
     """Cut the samples, find scratch and run; all arrays are plain and of one dtype, and none is empty."""
     cdef Py_ssize_t group = job.channels * job.n, sample = job.groups * group, totals = 0
     cdef bint short = is_short(job.channels, job.n)
-    cdef int threads = team((BACKWARD_COST if job.g else FORWARD_COST) * job.samples * sample)
+    cdef int threads = team((FORWARD_COST if g is None else BACKWARD_COST) * job.samples * sample)
     cdef char *scratch
-    job.y, job.x = cnp.PyArray_BYTES(y), cnp.PyArray_BYTES(x)
-    job.g = NULL if g is None else cnp.PyArray_BYTES(g)
-    job.weight = NULL if weight is None else cnp.PyArray_BYTES(weight)
-    job.bias = NULL if bias is None else cnp.PyArray_BYTES(bias)
-    job.mean, job.inv_std = cnp.PyArray_BYTES(mean), cnp.PyArray_BYTES(inv_std)
+    job.y, job.g, job.x, job.weight, job.bias = data(y), data(g), data(x), data(weight), data(bias)
+    job.mean, job.inv_std, job.dweight, job.dbias = data(mean), data(inv_std), data(dweight), data(dbias)
     job.itemsize = cnp.PyArray_ITEMSIZE(x)
-    job.stream = ((group if short else job.n) >= LONG and job.y != job.x and job.y != job.g
+    job.stream = ((group if short else job.n) >= LONG_ELEMENTS and job.y != job.x and job.y != job.g
                   and (1 if g is None else 3) * <size_t>cnp.PyArray_NBYTES(y) > cache_bytes)
     job.block = job.rows = block_rows(sample, short)
     if g is not None:
         job.rows *= ceil_div(ceil_div(job.samples, job.block), CHUNKS)
-    job.row_parts = ceil_div(job.samples, job.rows)
-    job.width = max(1, min(job.groups, ELEMENTS // group))
-    job.width_parts = ceil_div(job.groups, job.width)
+    job.chunks = ceil_div(job.samples, job.rows)
+    job.width = max(1, min(job.groups, TASK_ELEMENTS // group))
+    job.width_tasks = ceil_div(job.groups, job.width)
     if g is not None:
-        totals = 2 * job.groups * job.channels * job.row_parts
+        totals = 2 * job.groups * job.channels * job.chunks
     job.room_bytes = ceil_div(room_elements(job.width, group, short) * job.itemsize, 64) * 64
     scratch = <char *>malloc(2 * totals * sizeof(double) + threads * job.room_bytes + 1)
     if scratch == NULL:
@@ -185,8 +168,7 @@ cdef int run(Job *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, cnp.ndarray 
     job.sums = job.totals + totals
     job.room = <char *>(job.sums + totals) if short else NULL
     with nogil:
-        work(job, NULL if dweight is None else cnp.PyArray_BYTES(dweight),
-             NULL if dbias is None else cnp.PyArray_BYTES(dbias), threads)
+        work(job, threads)
         team_done()
     free(scratch)
     return 0
@@ -195,21 +177,21 @@ cdef int run(Job *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, cnp.ndarray 
 # ---- the gate ---------------------------------------------------------------------------------------------
 
 
-cdef inline bint is_statistic(object v, cnp.ndarray x, const Job *job, object out) noexcept:
+cdef inline bint is_statistic(object v, cnp.ndarray x, const GroupNorm *job, object out) noexcept:
     """v is a plain array (samples, groups) of x's dtype, apart from out."""
     return (is_plain(v) and cnp.PyArray_TYPE(<cnp.ndarray>v) == cnp.PyArray_TYPE(x)
             and cnp.PyArray_NDIM(<cnp.ndarray>v) == 2 and cnp.PyArray_DIM(<cnp.ndarray>v, 0) == job.samples
             and cnp.PyArray_DIM(<cnp.ndarray>v, 1) == job.groups and apart(<cnp.ndarray>v, out))
 
 
-cdef inline cnp.ndarray statistic_like(cnp.ndarray x, const Job *job):
+cdef inline cnp.ndarray statistic_like(cnp.ndarray x, const GroupNorm *job):
     """A new array (samples, groups) of x's dtype."""
     cdef cnp.npy_intp[2] shape
     shape[0], shape[1] = job.samples, job.groups
     return PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(x), 0)
 
 
-cdef int lay_out(Job *job, cnp.ndarray x, object num_groups, bint instance) except -1:
+cdef int lay_out(GroupNorm *job, cnp.ndarray x, object num_groups, bint instance) except -1:
     """The shape of a call; ValueError where it has none."""
     cdef Py_ssize_t i, channels, groups
     cdef int ndim = cnp.PyArray_NDIM(x)
@@ -235,7 +217,7 @@ cdef int lay_out(Job *job, cnp.ndarray x, object num_groups, bint instance) exce
 def group_norm(x, num_groups, weight, bias, eps, out, bint instance=False):
     """With instance, each channel is a group."""
     cdef fm_scope _scope = fm_switch(FM_FULL)
-    cdef Job job
+    cdef GroupNorm job
     cdef Py_ssize_t channels
     call = None
     job.eps = real_number(eps, "eps", INFINITY)
@@ -261,7 +243,7 @@ def group_norm(x, num_groups, weight, bias, eps, out, bint instance=False):
 
 def group_norm_backward(grad, x, num_groups, weight, mean, inv_std, out, bint instance=False):
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
-    cdef Job job
+    cdef GroupNorm job
     cdef Py_ssize_t channels
     call = None
     if not (is_plain(grad) and alike(<cnp.ndarray>grad, x) and fits(<cnp.ndarray>grad, out)
