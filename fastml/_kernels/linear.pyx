@@ -14,12 +14,12 @@ from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
 
-from .. import _check
+from .. import _check, _features
 
-from .._check cimport PyArray_EMPTY, apart, flag, is_real
+from .._check cimport PyArray_EMPTY, apart, ceil_div, data, flag, is_real, is_text
 from .._environment cimport FM_FLUSH, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport fm32, fm64
+from .._simd cimport element, table_of
 
 cnp.import_array()
 
@@ -34,8 +34,8 @@ cdef extern from "gemm.h" nogil:
         FM_GEMM_SCRATCH
 
 cdef enum:
-    BIG = 1 << 19     # bytes of A: larger ones are packed
-    WIDE = 8          # panels of C in one go that make packing A worthwhile
+    PACKED_BYTES = 1 << 19    # of A: larger ones are packed
+    PACKED_PANELS = 8         # of C in one go that make packing A worthwhile
 
 cdef double COST = 0.005      # nanoseconds a multiply-add on one thread, per byte of the element
 cdef double OVERHEAD = 0.05   # nanoseconds an element of B, per byte
@@ -47,19 +47,11 @@ cdef void rectangle(const Product *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t row
     cdef void *c = at(&p.c, i, j, size)
     cdef void *a = at(&p.a, i, 0, size)
     cdef void *b = at(&p.b, 0, j, size)
-    cdef void *bias = NULL if p.bias == NULL else <char *>p.bias + j * <Py_ssize_t>size
-    if p.add and size == sizeof(float):
-        fm32.gemm_add(<float *>c, p.c.row, <float *>a, p.a.row, p.a.col, <float *>b, p.b.row, p.b.col, rows, cols,
-                      p.a.cols, <float *>scratch)
-    elif p.add:
-        fm64.gemm_add(<double *>c, p.c.row, <double *>a, p.a.row, p.a.col, <double *>b, p.b.row, p.b.col, rows, cols,
-                      p.a.cols, <double *>scratch)
-    elif size == sizeof(float):
-        fm32.gemm(<float *>c, p.c.row, <float *>a, p.a.row, p.a.col, <float *>b, p.b.row, p.b.col, <float *>bias,
-                  p.relu, rows, cols, p.a.cols, <float *>scratch)
+    if p.add:
+        table_of(size).gemm_add(c, p.c.row, a, p.a.row, p.a.col, b, p.b.row, p.b.col, rows, cols, p.a.cols, scratch)
     else:
-        fm64.gemm(<double *>c, p.c.row, <double *>a, p.a.row, p.a.col, <double *>b, p.b.row, p.b.col,
-                  <double *>bias, p.relu, rows, cols, p.a.cols, <double *>scratch)
+        table_of(size).gemm(c, p.c.row, a, p.a.row, p.a.col, b, p.b.row, p.b.col, element(p.bias, j, size), p.relu,
+                            rows, cols, p.a.cols, scratch)
 
 
 cdef double cost(const Product *p, size_t size) noexcept nogil:
@@ -69,15 +61,16 @@ cdef double cost(const Product *p, size_t size) noexcept nogil:
 cdef void share(const Product *p, int t, int threads, size_t size) noexcept nogil:
     """Thread t's part of a product."""
     cdef Py_ssize_t width = FM_GEMM_PANEL // size, height = FM_GEMM_ROWS
-    cdef Py_ssize_t panels = (p.c.cols + width - 1) // width
-    while height > 32 and panels * ((p.c.rows + height - 1) // height) < 2 * threads and threads > 1:
+    cdef Py_ssize_t panels = ceil_div(p.c.cols, width)
+    while height > 32 and panels * ceil_div(p.c.rows, height) < 2 * threads and threads > 1:
         height //= 2
-    cdef Py_ssize_t strips = max(1, (p.c.rows + height - 1) // height)
-    height = max(1, ((p.c.rows + strips - 1) // strips + 7) // 8 * 8)  # even ones: 768 rows are not 512 and 256
-    cdef Py_ssize_t blocks = panels * ((p.c.rows + height - 1) // height)
+    cdef Py_ssize_t down = max(1, ceil_div(p.c.rows, height))
+    height = max(1, ceil_div(ceil_div(p.c.rows, down), 8) * 8)  # even ones: 768 rows are not 512 and 256
+    cdef Py_ssize_t blocks = panels * ceil_div(p.c.rows, height)
     cdef Py_ssize_t block = blocks * t // threads, end = blocks * (t + 1) // threads, i, j, count
     cdef void *scratch = NULL
-    if end - block >= WIDE and panels >= WIDE and p.a.rows * p.a.cols > BIG // <Py_ssize_t>size:
+    if (end - block >= PACKED_PANELS and panels >= PACKED_PANELS
+            and p.a.rows * p.a.cols > PACKED_BYTES // <Py_ssize_t>size):
         scratch = malloc(FM_GEMM_SCRATCH * size)  # without it A is read in place: slower, the same bits
     while block < end:
         i = block // panels
@@ -91,14 +84,11 @@ cdef void share(const Product *p, int t, int threads, size_t size) noexcept nogi
 
 cdef void share_sums(void *sums, const Matrix *x, int t, int threads, size_t size) noexcept nogil:
     """Thread t's part of the sums of x's columns (x.col = 1)."""
-    cdef Py_ssize_t width = FM_GEMM_PANEL // size, panels = (x.cols + width - 1) // width
+    cdef Py_ssize_t width = FM_GEMM_PANEL // size, panels = ceil_div(x.cols, width)
     cdef Py_ssize_t j = panels * t // threads * width, end = min(panels * (t + 1) // threads * width, x.cols)
     if j >= end:
         return
-    if size == sizeof(float):
-        fm32.column_sums(<float *>sums + j, <float *>at(x, 0, j, size), x.rows, x.row, end - j)
-    else:
-        fm64.column_sums(<double *>sums + j, <double *>at(x, 0, j, size), x.rows, x.row, end - j)
+    table_of(size).column_sums(element(sums, j, size), at(x, 0, j, size), x.rows, x.row, end - j)
 
 
 cdef void multiply(const Product *p, size_t size) noexcept:
@@ -181,9 +171,9 @@ cdef inline bint fits_rows(cnp.ndarray y, cnp.ndarray x, Py_ssize_t cols) noexce
     return True
 
 
-cdef inline bint clear(cnp.ndarray out, cnp.ndarray x) noexcept:
-    """Contiguous arrays that share no memory: the product cannot run in place."""
-    return contiguous(x) and cnp.PyArray_DATA(out) != cnp.PyArray_DATA(x) and apart(out, x)
+cdef inline bint beside(cnp.ndarray out, cnp.ndarray x) noexcept:
+    """x is contiguous, as out is, and apart from it: the product cannot run in place."""
+    return contiguous(x) and apart(out, x)
 
 
 cdef inline cnp.ndarray rows_like(cnp.ndarray x, Py_ssize_t cols):
@@ -196,13 +186,11 @@ cdef inline cnp.ndarray rows_like(cnp.ndarray x, Py_ssize_t cols):
     return PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
 
 
-cdef int check_features(cnp.ndarray x, cnp.ndarray weight) except -1:
+cdef inline int check_features(cnp.ndarray x, cnp.ndarray weight) except -1:
+    """x (..., in) and weight (out, in)."""
     cdef int ndim = cnp.PyArray_NDIM(x)
-    if cnp.PyArray_NDIM(weight) != 2:
-        raise ValueError(f"weight must have the shape (out, in), not {(<object>weight).shape}")
-    if ndim == 0 or cnp.PyArray_DIM(x, ndim - 1) != cnp.PyArray_DIM(weight, 1):
-        raise ValueError(f"x must have the shape (..., {(<object>weight).shape[1]}) for a weight of shape "
-                         f"{(<object>weight).shape}, not {(<object>x).shape}")
+    if cnp.PyArray_NDIM(weight) != 2 or ndim == 0 or cnp.PyArray_DIM(x, ndim - 1) != cnp.PyArray_DIM(weight, 1):
+        _features.refuse((<object>x).shape, (<object>weight).shape)
     return 0
 
 
@@ -231,16 +219,16 @@ def linear(x, weight, bias, activation, out):
                 and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>bias)):
             bias = _check.plain(_check.as_real(bias, "bias", x.dtype))
         if cnp.PyArray_NDIM(<cnp.ndarray>bias) != 1 or cnp.PyArray_DIM(<cnp.ndarray>bias, 0) != features:
-            raise ValueError(f"bias must have the shape ({features},), not {bias.shape}")
-    if activation is not None and not (isinstance(activation, str) and activation == "relu"):
-        raise ValueError(f"activation must be None or 'relu', not {activation!r}")
+            _features.refuse_shape("bias", (features,), bias.shape)
+    if activation is not None and not is_text(activation, "relu"):
+        _features.check_activation(activation)
 
     if out is None:
         y = rows_like(<cnp.ndarray>x, features)
     elif (takes(out) and PyArray_ISBEHAVED(<cnp.ndarray>out) and same_type(<cnp.ndarray>x, <cnp.ndarray>out)
             and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>out) and fits_rows(<cnp.ndarray>out, <cnp.ndarray>x, features)
-            and clear(<cnp.ndarray>out, <cnp.ndarray>x) and clear(<cnp.ndarray>out, <cnp.ndarray>weight)
-            and (bias is None or clear(<cnp.ndarray>out, <cnp.ndarray>bias)) and given[2] is bias):
+            and beside(<cnp.ndarray>out, <cnp.ndarray>x) and beside(<cnp.ndarray>out, <cnp.ndarray>weight)
+            and (bias is None or beside(<cnp.ndarray>out, <cnp.ndarray>bias)) and given[2] is bias):
         y = <cnp.ndarray>out
     else:
         out_memory = _check.check_out(out, _shape_like(x, features), x.dtype, given)
@@ -254,7 +242,7 @@ def linear(x, weight, bias, activation, out):
     p.a = matrix(<cnp.ndarray>x)
     p.b = matrix(<cnp.ndarray>weight)
     p.b = transposed(&p.b)
-    p.bias = NULL if bias is None else cnp.PyArray_DATA(<cnp.ndarray>bias)
+    p.bias = data(bias)
     p.relu = activation is not None
     p.add = False
     multiply(&p, cnp.PyArray_ITEMSIZE(y))
@@ -276,7 +264,7 @@ def linear_backward(grad, x, weight, input_grad):
     check_features(<cnp.ndarray>x, <cnp.ndarray>weight)
     features = cnp.PyArray_DIM(<cnp.ndarray>weight, 0)
     if cnp.PyArray_NDIM(<cnp.ndarray>grad) == 0 or not fits_rows(<cnp.ndarray>grad, <cnp.ndarray>x, features):
-        raise ValueError(f"grad must have the shape {_shape_like(x, features)}, not {grad.shape}")
+        _features.refuse_shape("grad", _shape_like(x, features), grad.shape)
     if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>grad):
         grad = _check.plain(grad)
 
