@@ -47,7 +47,8 @@ cdef extern from "dispatch.h" nogil:
         void (*relu_run)(void *y, const void *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(void *dx, const void *g, const void *x, size_t n, int stream) noexcept nogil
         void (*keep_run)(void *dx, const void *g, const void *y, size_t n, double scale) noexcept nogil
-        void (*unary_run)(int kind, void *y, const void *x, size_t n, double alpha, double threshold, int stream) noexcept nogil
+        void (*unary_run)(int kind, void *y, const void *x, size_t n, double alpha, double threshold,
+                          int stream) noexcept nogil
         void (*unary_backward_run)(int kind, void *dx, const void *g, const void *x, size_t n, double alpha,
                                    double threshold, int stream) noexcept nogil
         void (*sgd_run)(void *p, void *v, const void *g, size_t n, double lr, double momentum, double damp,
@@ -90,12 +91,12 @@ cdef extern from "dispatch.h" nogil:
                                            double n, const void *weight, const void *inv_std,
                                            size_t width) noexcept nogil
         void (*norm_backward_cols)(void *dx, const void *g, const void *x, size_t n, size_t stride,
-                                   size_t x_stride, size_t width, const void *mean, const void *inv_std, const void *center,
-                                   const void *slope, const void *scale, const void *shift, int near,
+                                   size_t x_stride, size_t width, const void *mean, const void *inv_std,
+                                   const void *center, const void *slope, const void *scale, const void *shift, int near,
                                    int stream) noexcept nogil
         void (*norm_backward_rows)(void *dx, const void *g, const void *x, size_t rows, size_t n,
-                                   size_t stride, size_t x_stride, double mean, double inv_std, double center, double slope,
-                                   double scale, double shift, int stream) noexcept nogil
+                                   size_t stride, size_t x_stride, double mean, double inv_std, double center,
+                                   double slope, double scale, double shift, int stream) noexcept nogil
         void (*layer_norm_rows)(void *y, void *mean, void *inv_std, const void *x, const void *weight,
                                 const void *bias, size_t rows, size_t n, size_t y_stride, size_t x_stride,
                                 double eps, int stream) noexcept nogil
@@ -107,7 +108,8 @@ cdef extern from "dispatch.h" nogil:
         void (*sums_join)(void *sum, const double *totals, size_t count, size_t stride, size_t width) noexcept nogil
         void (*group_norm_rows)(void *y, void *mean, void *inv_std, const void *x, const void *weight,
                                 const void *bias, size_t rows, size_t groups, size_t channels, size_t n,
-                                size_t y_stride, size_t x_stride, size_t step, double eps, int stream, void *room) noexcept nogil
+                                size_t y_stride, size_t x_stride, size_t step, double eps, int stream,
+                                void *room) noexcept nogil
         void (*group_norm_backward_rows)(void *dx, double *dweight, double *dbias, const void *g, const void *x,
                                          const void *weight, const void *mean, const void *inv_std, size_t rows,
                                          size_t groups, size_t channels, size_t n, size_t dx_stride,
@@ -119,8 +121,8 @@ cdef extern from "dispatch.h" nogil:
         void (*gemm_add)(void *c, size_t c_row, const void *a, ptrdiff_t a_row, ptrdiff_t a_col, const void *b,
                          ptrdiff_t b_row, ptrdiff_t b_col, size_t m, size_t n, size_t k,
                          void *scratch) noexcept nogil
-        void (*gemm_fold)(void *c, size_t c_row, const void *part, size_t part_row, const void *bias, int relu, size_t m,
-                          size_t n) noexcept nogil
+        void (*gemm_fold)(void *c, size_t c_row, const void *part, size_t part_row, const void *bias, int relu,
+                          size_t m, size_t n) noexcept nogil
         void (*column_sums)(void *sum, const void *x, size_t n, ptrdiff_t stride, size_t width) noexcept nogil
         size_t (*fma_chains)(void *x, size_t n) noexcept nogil
         double (*cross_entropy_rows)(void *dx, void *loss, const void *x, const int64_t *label, const void *weight,

@@ -75,8 +75,8 @@ cdef void forward(const Forward *job) noexcept nogil:
 
 
 # The gradient of one call. dx (OUT); g, x, weight, mean, inv_std (IN, weight and mean may be NULL); dweight, dbias
-# (OUT, dbias may be NULL): (n,). totals: 2 n of each chunk (dweight, dbias), NULL where a chunk is a block. sums: 2 n of
-# each chunk's current block.
+# (OUT, dbias may be NULL): (n,). totals: 2 n of each chunk (dweight, dbias), NULL where a chunk is a block. sums: 2 n
+# of each chunk's current block.
 cdef struct Backward:
     void *dx
     void *g
