@@ -8,7 +8,7 @@ and its rounding error, exact to about one place and free of the math library, w
 from libc.math cimport fma, sqrt
 from libc.stdint cimport int64_t
 
-from .. import _check
+from .. import _check, _updates
 
 from .._check cimport flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
@@ -37,19 +37,16 @@ cdef double bias_correction(double beta, int64_t step) noexcept nogil:
 
 cdef double decay_rate(object value, str name) except? -1:
     """A number in [0, 1)."""
-    cdef double beta = option(value, name, 0)
-    if beta >= 1:
-        raise ValueError(f"{name} must be less than 1, not {beta}")
-    return beta
+    if type(value) is float and 0 <= value < 1:
+        return value
+    return _check.number(value, name, 0, 1, "[)")
 
 
 cdef int prepare(Adam *s, object number, object lr_, object betas, object eps, object weight_decay,
                  object decoupled, object maximize) except -1:
     """The checked options, and what they come to in step `number`."""
-    if not isinstance(betas, (tuple, list)):
-        raise TypeError(f"betas must be a pair of numbers, not {type(betas).__name__}")
-    if len(betas) != 2:
-        raise ValueError(f"betas must be a pair of numbers, not {len(betas)} of them")
+    if type(betas) is not tuple or len(<tuple>betas) != 2:
+        betas = _updates.pair(betas)
     cdef int64_t step = _check.integer(number, "step", 1, 2**53)
     cdef double lr = option(lr_, "lr", 0), decay = option(weight_decay, "weight_decay", 0)
     cdef double beta1 = decay_rate(betas[0], "betas[0]"), beta2 = decay_rate(betas[1], "betas[1]")
@@ -100,7 +97,7 @@ def adam_options(step, lr, betas, eps, weight_decay, decoupled, maximize):
 
 
 cdef void rms_update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
-    """Parameter p, gradient g, mean or sum u of its squares, v its average and w the momentum, where they are in use."""
+    """Parameter p, gradient g, mean or sum u of its squares; its average v and the momentum w where in use."""
     cdef const Rms *s = <const Rms *>step
     cdef char *average = at.v + first if s.centered else NULL
     cdef char *buffer = at.w + first if s.momentum != 0 else NULL
@@ -127,9 +124,7 @@ cdef int rms_step(const Rms *s, tuple names, object params, object grads, object
 cdef int prepare_rmsprop(Rms *s, object lr, object alpha, object eps, object weight_decay, object momentum,
                          object centered, object maximize) except -1:
     s.rate = option(lr, "lr", 0)
-    s.keep = option(alpha, "alpha", 0)
-    if s.keep > 1:
-        raise ValueError(f"alpha must be at most 1, not {alpha}")
+    s.keep = option(alpha, "alpha", 0) if type(alpha) is float and alpha <= 1 else _check.number(alpha, "alpha", 0, 1)
     s.weight = 1 - s.keep
     s.eps = option(eps, "eps", 0)
     s.decay = option(weight_decay, "weight_decay", 0)
@@ -145,9 +140,9 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, momentum_buffers, lr, al
     cdef Rms s
     prepare_rmsprop(&s, lr, alpha, eps, weight_decay, momentum, centered, maximize)
     if s.centered and grad_avgs is None:
-        raise ValueError("grad_avgs are needed with centered, not None")
+        _updates.refuse_missing("grad_avgs", "centered")
     if s.momentum != 0 and momentum_buffers is None:
-        raise ValueError("momentum_buffers are needed with momentum, not None")
+        _updates.refuse_missing("momentum_buffers", "momentum")
     rms_step(&s, ("params", "grads", "square_avgs", "grad_avgs", "momentum_buffers"), params, grads, square_avgs,
              grad_avgs, momentum_buffers)
 

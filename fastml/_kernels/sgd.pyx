@@ -11,7 +11,7 @@ from cython.parallel import parallel, prange
 cimport numpy as cnp
 from libc.float cimport DBL_MAX
 
-from .. import _check
+from .. import _check, _updates
 
 from .._check cimport as1d, flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
@@ -95,12 +95,12 @@ def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, n
     s.sign = -1 if flag(maximize, "maximize") else 1
     s.nesterov = flag(nesterov, "nesterov")
     if s.nesterov and (s.momentum == 0 or s.damp != 1):
-        raise ValueError("nesterov needs momentum > 0 and dampening = 0")
+        _updates.refuse_nesterov()
     cdef tuple p = as_tuple(params, "params", -1)
     cdef tuple g = as_tuple(grads, "grads", len(p))
     cdef tuple v = maybe_tuple(velocities, "velocities", len(p))
     if s.momentum != 0 and v is None:
-        raise ValueError("velocities are needed with momentum, not None")
+        _updates.refuse_missing("velocities", "momentum")
     step_all(&s, ("params", "grads", "velocities", "", ""), p, g, v)
 
 

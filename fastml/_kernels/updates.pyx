@@ -6,7 +6,7 @@ cimport numpy as cnp
 from libc.float cimport DBL_MAX
 from libc.stdlib cimport free, malloc, qsort
 
-from .. import _check
+from .. import _check, _updates
 
 from .._check cimport PyArray_ISCARRAY, alike, is_plain, same_or_apart
 from .._openmp cimport caller, join_team, leave_team, team, team_done
@@ -57,11 +57,9 @@ cdef double option(object value, str name, double low) except? -1:
 
 
 cdef tuple as_tuple(object arrays, str name, Py_ssize_t count):
-    if not isinstance(arrays, (list, tuple)):
-        raise TypeError(f"{name} must be a list of arrays, not {type(arrays).__name__}")
-    cdef tuple given = tuple(arrays)
-    if count >= 0 and len(given) != count:
-        raise ValueError(f"{name} must have one array for each of params, {count}, not {len(given)}")
+    cdef tuple given = tuple(arrays) if isinstance(arrays, (list, tuple)) else None
+    if given is None or (count >= 0 and len(given) != count):
+        _updates.refuse_arrays(arrays if given is None else given, name, count)
     return given
 
 
@@ -218,7 +216,7 @@ cdef int finish(Places *here, object held) except -1:
 
 
 def takes_as_they_are(list params, list grads):
-    """Whether an update of the parameters can read and write all these arrays in place: else it looks closer, or refuses."""
+    """Whether an update can read and write all these arrays in place. Where not, it looks closer, or refuses."""
     cdef Places here
     begin(&here, len(params))
     taken = gather(&here, CUT_BYTES, tuple(params), tuple(grads), None, None, None) and all_apart(&here)
