@@ -126,10 +126,7 @@ cdef object backward(Op op, object grad, object x, object out):
 
 cdef int gelu_kind(object approximate) except -1:
     """Check approximate; the form it names."""
-    if not isinstance(approximate, str):
-        raise TypeError(f"approximate must be 'none' or 'tanh', not {type(approximate).__name__}")
-    if approximate != "none" and approximate != "tanh":
-        raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
+    _check.choice(_check.text(approximate, "approximate"), "approximate", ("none", "tanh"))
     return FM_GELU_TANH if approximate == "tanh" else FM_GELU
 
 
