@@ -156,6 +156,26 @@ cdef inline bint lay(cnp.ndarray x, object axis, Layout *at) except -1:
     return True
 
 
+cdef inline bint labels_fit(cnp.ndarray x, object target, object axis) noexcept:
+    """target is a plain int64 array of x's shape without the axis, which may be out of range."""
+    cdef Py_ssize_t i, a, ndim = cnp.PyArray_NDIM(x)
+    cdef int beyond = 0
+    if type(target) is not cnp.ndarray or type(axis) is not int:
+        return False
+    if (cnp.PyArray_TYPE(<cnp.ndarray>target) != cnp.NPY_INT64 or not PyArray_ISCARRAY_RO(<cnp.ndarray>target)
+            or cnp.PyArray_NDIM(<cnp.ndarray>target) != ndim - 1):
+        return False
+    a = PyLong_AsLongLongAndOverflow(axis, &beyond)
+    if a < 0:
+        a += ndim
+    if beyond or a < 0 or a >= ndim:
+        return False
+    for i in range(ndim - 1):
+        if cnp.PyArray_DIM(<cnp.ndarray>target, <int>i) != cnp.PyArray_DIM(x, <int>(i + (i >= a))):
+            return False
+    return True
+
+
 cdef inline cnp.ndarray as3d(cnp.ndarray x, const Layout *at):
     """A plain array's memory as (outer, n, inner); the caller keeps x alive."""
     cdef cnp.npy_intp shape[3]

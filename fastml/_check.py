@@ -46,16 +46,19 @@ def raise_axis(axis, ndim):
     raise ValueError(f"axis {axis} is out of bounds for an array of {ndim} dimension(s)")
 
 
+def axis_within(axis, ndim):
+    """An int as an axis >= 0 of an array; a single number has one axis, too."""
+    axis, axes = axis_index(axis), max(ndim, 1)
+    if not -axes <= axis < axes:
+        raise_axis(axis, ndim)
+    return axis % axes
+
+
 def axis_tuple(axis, ndim):
     """An int, a tuple of ints or None (all axes) as a tuple of distinct axes >= 0."""
     if axis is None:
         return tuple(range(ndim))
-    axes = []
-    for a in axis if isinstance(axis, (tuple, list)) else (axis,):
-        a = axis_index(a)
-        if not -max(ndim, 1) <= a < max(ndim, 1):
-            raise_axis(a, ndim)
-        axes.append(a % max(ndim, 1))
+    axes = [axis_within(a, ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))]
     if len(set(axes)) != len(axes):
         raise ValueError(f"axis {axis} names an axis twice")
     return tuple(axes) if ndim else ()
@@ -293,10 +296,7 @@ def arrange(names, arrays, axis=None, out=None, c_order=False):
     first = arrays[0]
     ndim = first.ndim
     if axis is not None:
-        axis = axis_index(axis)
-        if not -max(ndim, 1) <= axis < max(ndim, 1):
-            raise_axis(axis, ndim)
-        axis %= max(ndim, 1)
+        axis = axis_within(axis, ndim)
     asked = out
     if out is not None:
         out = check_out(out, first.shape, first.dtype, arrays)

@@ -323,7 +323,7 @@ WRONG = [
     (ValueError, "logits", {"logits": np.zeros((4, 0))}),
     (ValueError, "axis 2", {"axis": 2}),
     (TypeError, "axis", {"axis": 1.0}),
-    (ValueError, "weight must have shape", {"weight": np.ones(4)}),
+    (ValueError, "weight must have one value per class", {"weight": np.ones(4)}),
     (TypeError, "weight", {"weight": np.ones(5, complex)}),
     (ValueError, "label_smoothing", {"label_smoothing": 1.01}),
     (TypeError, "label_smoothing", {"label_smoothing": None}),

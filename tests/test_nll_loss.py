@@ -180,13 +180,13 @@ def test_same_bits_on_every_target_with_fma():
 
 WRONG = [
     (IndexError, r"target must lie in 0 .. 4, not 5 at index 2", {"target": [0, 1, 5, 9]}),
-    (ValueError, r"target must have the shape of log_probs without axis 1, \(4,\), not \(3,\)", {"target": [0, 1, 2]}),
-    (TypeError, "of the shape of log_probs", {"target": np.zeros(4, np.float32)}),
-    (ValueError, "log_probs have 4 sample", {"log_probs": np.zeros((4, 0))}),
+    (ValueError, r"the shape of log_probs without axis 1, \(4,\), where .*, not \(3,\)", {"target": [0, 1, 2]}),
+    (TypeError, "class probabilities of shape", {"target": np.zeros(4, np.float32)}),
+    (ValueError, "log_probs must have at least one class", {"log_probs": np.zeros((4, 0))}),
     (ValueError, "log_probs must have at least one dimension", {"log_probs": np.zeros(())}),
     (ValueError, "label_smoothing", {"label_smoothing": 2}),
     (ValueError, "ignore_index", {"target": np.zeros((4, 5)), "ignore_index": 1}),
-    (ValueError, "weight must have shape", {"weight": np.ones(4)}),
+    (ValueError, "weight must have one value per class", {"weight": np.ones(4)}),
 ]
 
 

@@ -255,7 +255,5 @@ def test_an_optimizer_of_ones_own_keeps_its_program():
 def test_labels_that_are_floats_are_named(loss):
     model = nn.Sequential(nn.Linear(6, CLASSES, seed=1))
     step = nn.compile_step(model, loss(), sgd(model))
-    with pytest.raises(
-        TypeError, match="target must be integer labels or floating-point class probabilities, not float64"
-    ):
+    with pytest.raises(TypeError, match=r"target must be integer labels .* class probabilities .*, not float64"):
         step(np.ones((8, 6), np.float32), np.zeros(8))

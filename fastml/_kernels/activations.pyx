@@ -11,7 +11,7 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport alike, as1d, data, fits, is_plain, result_like
+from .._check cimport alike, as1d, data, fits, is_plain, is_text, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
@@ -126,7 +126,8 @@ cdef object backward(Op op, object grad, object x, object out):
 
 cdef int gelu_kind(object approximate) except -1:
     """Check approximate; the form it names."""
-    _check.choice(_check.text(approximate, "approximate"), "approximate", ("none", "tanh"))
+    if not is_text(approximate, "none") and not is_text(approximate, "tanh"):
+        _check.choice(_check.text(approximate, "approximate"), "approximate", ("none", "tanh"))
     return FM_GELU_TANH if approximate == "tanh" else FM_GELU
 
 

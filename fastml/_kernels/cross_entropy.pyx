@@ -7,20 +7,16 @@ alone. The labels are checked, and their weights added for the mean, before anyt
 SMALL_ELEMENTS goes straight to the primitive.
 """
 
-import math
-import numbers
-
 import numpy as np
 from cython.parallel import parallel, prange
 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .. import _check
+from .. import _check, _targets
 
 from .._check cimport (
-    Layout, PyArray_EMPTY, PyArray_ISCARRAY_RO, alike, apart, as3d, ceil_div, data, fits, is_plain, is_text, lay,
-    result_like,
+    Layout, apart, as3d, ceil_div, data, fits, is_plain, is_text, labels_fit, lay, result_like,
 )
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
@@ -45,7 +41,7 @@ cdef enum:
 
 cdef double COST = 0.5      # nanoseconds an element on one thread
 cdef double ROW_COST = 6.0  # nanoseconds a sample
-cdef double FILL_COST = 0.1 # nanoseconds an element that is only set to zero
+cdef double FILL_COST = 0.1  # nanoseconds an element that is only set to zero
 
 
 cdef inline double cols(const fm_table *table, void *dx, void *loss, const void *x, const int64_t *label,
@@ -156,37 +152,12 @@ cdef double launch(object dx, object loss, cnp.ndarray x, object label, object t
     return in_chunks[double](cube(dx, at), loss, as3d(x, at), label, cube(target, at), weight, o)
 
 
-cdef inline bint labels_fit(cnp.ndarray x, object target, object axis) noexcept:
-    """target is a plain int64 array of x's shape without the axis, which may be out of range."""
-    cdef Py_ssize_t i, a, ndim = cnp.PyArray_NDIM(x)
-    if type(target) is not cnp.ndarray or type(axis) is not int:
-        return False
-    if (cnp.PyArray_TYPE(<cnp.ndarray>target) != cnp.NPY_INT64 or not PyArray_ISCARRAY_RO(<cnp.ndarray>target)
-            or cnp.PyArray_NDIM(<cnp.ndarray>target) != ndim - 1):
-        return False
-    try:
-        a = axis
-    except OverflowError:
-        return False
-    if a < 0:
-        a += ndim
-    if a < 0 or a >= ndim:
-        return False
-    for i in range(ndim - 1):
-        if cnp.PyArray_DIM(<cnp.ndarray>target, <int>i) != cnp.PyArray_DIM(x, <int>(i + (i >= a))):
-            return False
-    return True
-
-
 cdef int take_rule(fm_labels *rule, object ignore_index) except -1:
-    """The rule for labels: the one that does not count, if there is one; beyond int64 it is no label's."""
     rule.ignored = rule.ignores = rule.changed = 0
-    if ignore_index is None:
-        return 0
-    if isinstance(ignore_index, (bool, np.bool_)) or not isinstance(ignore_index, numbers.Integral):
-        raise TypeError(f"ignore_index must be an integer or None, not {_check.shown(ignore_index)}")
-    if -2**63 <= ignore_index < 2**63:
-        rule.ignored, rule.ignores = ignore_index, True
+    if ignore_index is not None:
+        ignore_index = _targets.ignored_label(ignore_index)
+        rule.ignores = ignore_index is not None
+        rule.ignored = ignore_index if rule.ignores else 0
     return 0
 
 
@@ -202,78 +173,6 @@ cdef double z_loss_of(object z_loss) except? -1:
     return _check.number(z_loss, "z_loss", 0, MOST)
 
 
-cdef int check_classes(str name, Py_ssize_t classes, Py_ssize_t samples) except -1:
-    if classes == 0 and samples:
-        raise ValueError(f"{name} have {samples} sample(s) but no class along axis")
-    return 0
-
-
-class Call:
-    """Plain stand-ins for a call that the fast path does not take: logits (which the caller knows by `name`), target,
-    axis, out; `losses` and `finish` put what was computed into the caller's order of axes."""
-
-    def __init__(self, logits, name, target, axis, weight, ignoring, out):
-        logits = _check.as_real(logits, name)
-        if logits.ndim == 0:
-            raise ValueError(f"{name} must have at least one dimension, the class axis")
-        axis = _check.axis_index(axis)
-        if not -logits.ndim <= axis < logits.ndim:
-            raise ValueError(f"axis {axis} is out of bounds for {name} of {logits.ndim} dimension(s)")
-        axis %= logits.ndim
-        shape = logits.shape[:axis] + logits.shape[axis + 1:]
-        check_classes(name, logits.shape[axis], math.prod(shape))
-        target = _check.as_array(target, "target")
-        self.hard = target.dtype.kind in "iu"
-        if self.hard and target.shape != shape:
-            raise ValueError(f"target must have the shape of {name} without axis {axis}, {shape}, not {target.shape}")
-        if not self.hard and (target.dtype.kind != "f" or target.shape == shape):
-            raise TypeError(f"target must be integer labels or floating-point class probabilities of the shape of "
-                            f"{name}, {logits.shape}, not {target.dtype} of shape {target.shape}")
-        if not self.hard and ignoring:
-            raise ValueError("ignore_index needs integer labels in target, not class probabilities")
-        self.weight = None
-        if weight is not None:
-            weight = _check.as_real(weight, "weight", logits.dtype)
-            if weight.shape != (logits.shape[axis],):
-                raise ValueError(f"weight must have shape ({logits.shape[axis]},), one for each class, "
-                                 f"not {weight.shape}")
-            self.weight = _check.plain(weight)
-        if out is not None:
-            _check.check_out(out, logits.shape, logits.dtype, (logits, target, weight))
-        if self.hard:
-            call = _check.arrange((name,), (logits,), axis, out)
-            (self.logits,) = call.arrays
-        else:
-            target = _check.as_real(target, "target", logits.dtype)
-            call = _check.arrange((name, "target"), (logits, target), axis, out)
-            self.logits, self.target = call.arrays
-        self.axis, self.out, self.finish = call.axis, call.out, call.finish
-        # The order of the samples' axes in memory, and the way back.
-        order = [a for a in sorted(range(logits.ndim), key=call.back.__getitem__) if a != axis]
-        order = [a - (a > axis) for a in order]
-        self.sample_shape = tuple([shape[a] for a in order])
-        self.order_back = sorted(range(len(order)), key=order.__getitem__)
-        if self.hard:
-            self.target = _check.as_int64(target.transpose(order))
-
-    def losses(self, loss):
-        return loss.transpose(self.order_back)
-
-
-def wrong_label(target, Py_ssize_t n, ignore_index):
-    """The error that names the first label that is wrong; the labels may have changed since they were looked at."""
-    target = np.array(target)
-    wrong = (target < 0) | (target >= n)
-    if ignore_index is not None:
-        wrong &= target != ignore_index
-    if not wrong.any():
-        return _check.changed_labels("target")
-    place = tuple(np.argwhere(wrong)[0].tolist())
-    where = f" at index {place[0] if len(place) == 1 else place}" if place else ""
-    besides = "" if ignore_index is None else f" or be ignore_index ({ignore_index})"
-    return IndexError(f"target must lie in 0 .. {n - 1}{besides}, not {target[place]}{where}")
-
-
 def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, reduction, bint with_grad, out,
                   z_loss=0.0, str name="logits", bint nll=False):
     """The loss, or (loss, dlogits) with_grad; with nll, of log-probabilities instead of logits."""
@@ -286,7 +185,8 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     cdef size_t checked, count
     cdef bint mean = is_text(reduction, "mean"), listed = is_text(reduction, "none")
     if not mean and not listed and not is_text(reduction, "sum"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {_check.shown(reduction)}")
+        reduction = _check.choice(reduction, "reduction", ("mean", "sum", "none"))
+        mean, listed = reduction == "mean", reduction == "none"
     take_rule(&labels_rule, ignore_index)
     o.labels = &labels_rule
     o.smoothing = smoothing_of(label_smoothing)
@@ -296,19 +196,20 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     labels = target
     if not (weight is None and is_plain(logits) and labels_fit(<cnp.ndarray>logits, target, axis)
             and fits(<cnp.ndarray>logits, out) and apart(<cnp.ndarray>target, out)):
-        call = Call(logits, name, target, axis, weight, ignore_index is not None, out)
+        call = _targets.Logits(logits, name, target, axis, weight, ignore_index, out)
         logits, labels, axis, weight, out = call.logits, call.target, call.axis, call.weight, call.out
     cdef cnp.ndarray x = <cnp.ndarray>logits
     cdef bint hard = call is None or call.hard
     lay(x, axis, &at)
     count = at.outer * at.inner
-    check_classes(name, at.n, count)
+    if at.n == 0 and count:
+        _targets.refuse_no_class(name, (<object>x).shape, count)
     total_weight = <double>count
     if hard:
         checked = table_of(cnp.PyArray_ITEMSIZE(x)).label_weights(
             &total_weight, <int64_t *>data(labels), data(weight), count, at.n, &labels_rule)
         if checked < count or labels_rule.changed:
-            raise wrong_label(target, at.n, ignore_index)
+            _targets.refuse_label(target, at.n, ignore_index)
     o.weight_sum = <double>at.n if weight is None else weight.sum(dtype=np.float64)
     o.scale = 1 / total_weight if mean else 1
     loss = None
@@ -317,7 +218,7 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     dx = result_like(x, out) if with_grad else None
     total = launch(dx, loss, x, labels if hard else None, None if hard else labels, weight, &at, &o)
     if labels_rule.changed:
-        raise wrong_label(target, at.n, ignore_index)
+        _targets.refuse_label(target, at.n, ignore_index)
     if not listed:
         if mean:
             total /= total_weight

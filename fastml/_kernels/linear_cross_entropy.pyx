@@ -21,10 +21,9 @@ from cython.parallel import parallel, prange
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .. import _check
-from .cross_entropy import wrong_label
+from .. import _check, _targets
 
-from .._check cimport PyArray_ISCARRAY_RO, ceil_div, data
+from .._check cimport ceil_div, data, labels_fit
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm_labels, table_of
@@ -238,44 +237,20 @@ cdef double folded(const double *sums, Py_ssize_t n) noexcept:
     return 0 if n == 0 else sums[0] if n == 1 else folded(sums, n // 2) + folded(sums + n // 2, n - n // 2)
 
 
-cdef inline cnp.ndarray plain_vector(object x, name, Py_ssize_t length, dtype):
-    x = _check.as_real(x, name, dtype)
-    if x.shape != (length,):
-        raise ValueError(f"{name} must have the shape ({length},), one for each class, not {x.shape}")
-    return _check.plain(x)
+cdef inline bint fits_weight(cnp.ndarray x, cnp.ndarray weight) noexcept:
+    """x has the features of a weight that has classes."""
+    cdef int last = cnp.PyArray_NDIM(x) - 1
+    return (cnp.PyArray_NDIM(weight) == 2 and cnp.PyArray_DIM(weight, 0) > 0 and last >= 0
+            and cnp.PyArray_DIM(x, last) == cnp.PyArray_DIM(weight, 1))
 
 
-cdef inline bint labels_fit(object target, cnp.ndarray x) noexcept:
-    """target is a plain int64 array of x's shape without the last axis."""
-    cdef int i, ndim = cnp.PyArray_NDIM(x) - 1
-    if type(target) is not cnp.ndarray:
-        return False
-    if (cnp.PyArray_TYPE(<cnp.ndarray>target) != cnp.NPY_INT64 or not PyArray_ISCARRAY_RO(<cnp.ndarray>target)
-            or cnp.PyArray_NDIM(<cnp.ndarray>target) != ndim):
-        return False
-    for i in range(ndim):
-        if cnp.PyArray_DIM(<cnp.ndarray>target, i) != cnp.PyArray_DIM(x, i):
-            return False
-    return True
-
-
-def checked_target(target, shape, classes, dtype, ignoring):
-    """(labels, None) as a plain int64 array, or (None, probabilities) as a plain array of dtype."""
-    target = _check.as_array(target, "target")
-    if target.dtype.kind in "iu":
-        if target.shape != shape:
-            raise ValueError(f"target must have the shape of x without its last axis, {shape}, not {target.shape}")
-        return _check.as_int64(target), None
-    if target.dtype.kind != "f" or target.shape == shape:
-        raise TypeError(f"target must be integer labels of shape {shape} or floating-point class probabilities of "
-                        f"shape {(*shape, classes)}, not {target.dtype} of shape {target.shape}")
-    if ignoring:
-        raise ValueError("ignore_index needs integer labels in target, not class probabilities")
-    target = _check.as_real(target, "target", dtype)
-    if target.shape != (*shape, classes):
-        raise ValueError(f"target must have the shape {(*shape, classes)} where it holds class probabilities, "
-                         f"not {target.shape}")
-    return None, _check.plain(target)
+cdef tuple labels_or_probabilities(object target, cnp.ndarray x, Py_ssize_t classes, object ignore_index):
+    """(labels, None) as a plain int64 array, or (None, probabilities) as a plain array of x's dtype."""
+    if labels_fit(x, target, -1):
+        return target, None
+    shape = np.shape(x)[:-1]
+    target, hard = _targets.class_target(target, shape, (*shape, classes), ignore_index, "x without its last axis")
+    return (_check.as_int64(target), None) if hard else (None, _check.plain(_check.as_real(target, "target", x.dtype)))
 
 
 def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore_index, label_smoothing, reduction):
@@ -291,29 +266,22 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     k.options.z_loss, k.options.nll = 0, False
     if not (takes(x) and takes(weight) and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.PyArray_TYPE(<cnp.ndarray>weight)):
         x, weight = [a if takes(a) else _check.plain(a) for a in _check.as_reals([("x", x), ("weight", weight)])]
-    if weight.ndim != 2:
-        raise ValueError(f"weight must have the shape (classes, features), not {weight.shape}")
-    if x.ndim == 0 or x.shape[x.ndim - 1] != weight.shape[1]:
-        raise ValueError(f"x must have the shape (..., {weight.shape[1]}) for a weight of shape {weight.shape}, "
-                         f"not {x.shape}")
+    if not fits_weight(<cnp.ndarray>x, <cnp.ndarray>weight):
+        _targets.check_classifier(x.shape, weight.shape)
     dtype, shape, classes = x.dtype, x.shape[: x.ndim - 1], weight.shape[0]
     count = math.prod(shape)
     size = dtype.itemsize
-    if classes == 0 and count:
-        raise ValueError(f"weight has no class, shape {weight.shape}, for {count} sample(s)")
     if bias is not None:
-        bias = plain_vector(bias, "bias", classes, dtype)
-    labels, probabilities = target, None
-    if not labels_fit(target, <cnp.ndarray>x):
-        labels, probabilities = checked_target(target, shape, classes, dtype, ignore_index is not None)
+        bias = _targets.class_vector(bias, "bias", classes, dtype)
+    labels, probabilities = labels_or_probabilities(target, <cnp.ndarray>x, classes, ignore_index)
     if class_weight is not None:
-        class_weight = plain_vector(class_weight, "class_weight", classes, dtype)
+        class_weight = _targets.class_vector(class_weight, "class_weight", classes, dtype)
     total_weight = <double>count
     if labels is not None:
         checked = table_of(size).label_weights(&total_weight, <int64_t *>data(labels), data(class_weight), count,
                                                classes, &rule)
         if checked < count or rule.changed:
-            raise wrong_label(target, classes, ignore_index)
+            _targets.refuse_label(target, classes, ignore_index)
     k.options.weight_sum = classes if class_weight is None else class_weight.sum(dtype=np.float64)
     k.options.scale = 1 / total_weight if reduction == "mean" else 1
 
@@ -331,7 +299,7 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     k.logits.cols = classes
     in_blocks(&k, size)
     if rule.changed:
-        raise wrong_label(target, classes, ignore_index)
+        _targets.refuse_label(target, classes, ignore_index)
     if loss is None:
         total = folded(k.sums, sums.shape[0])
         loss = dtype.type(total / total_weight if reduction == "mean" else total)

@@ -12,7 +12,7 @@ from cython.parallel import parallel, prange
 
 cimport numpy as cnp
 
-from .. import _check
+from .. import _check, _targets
 
 from .._check cimport PyArray_EMPTY, alike, apart, ceil_div, data, fits, flag, is_plain, is_text, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
@@ -107,12 +107,9 @@ cdef object beside(object w, str name, cnp.ndarray x, Beside *b):
     w = _check.as_real(w, name, x.dtype)
     ndim = cnp.PyArray_NDIM(<cnp.ndarray>w)
     shape = tuple([x.shape[i] for i in range(x.ndim)])
-    if ndim > x.ndim:
-        raise ValueError(f"{name} must broadcast to the shape of input, {shape}, not {w.shape}")
+    _targets.check_broadcast(name, w.shape, shape)
     for i in range(1, ndim + 1):
         d, n = cnp.PyArray_DIM(<cnp.ndarray>w, <int>(ndim - i)), cnp.PyArray_DIM(x, <int>(x.ndim - i))
-        if d != n and d != 1:
-            raise ValueError(f"{name} must broadcast to the shape of input, {shape}, not {w.shape}")
         ended = ended or d != n
         repeats = repeats and (d == 1 or not ended)
         size *= d
@@ -139,7 +136,7 @@ def repeating(w, str name, Py_ssize_t cols, dtype):
     cdef Beside b
     numbers = beside(w, name, np.empty((2, cols), dtype), &b)  # two rows stand for any number
     if b.period == 0:
-        raise ValueError(f"compile_step needs a {name} that is the same for all rows, not of shape {np.shape(w)}")
+        _targets.refuse_rows(name, np.shape(w))
     return numbers, b.period
 
 
@@ -166,8 +163,9 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
     cdef bint by_rows = kind >= FM_LOSS_KL and is_text(reduction, "batchmean")
     cdef int i
     if not mean and not listed and not by_rows and not is_text(reduction, "sum"):
-        batchmean = "'batchmean', " if kind >= FM_LOSS_KL else ""
-        raise ValueError(f"reduction must be {batchmean}'mean', 'sum' or 'none', not {_check.shown(reduction)}")
+        options = ("mean", "sum", "none")
+        reduction = _check.choice(reduction, "reduction", ("batchmean", *options) if kind >= FM_LOSS_KL else options)
+        mean, listed, by_rows = reduction == "mean", reduction == "none", reduction == "batchmean"
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)
             and fits(<cnp.ndarray>target, out) and kept(a, out) and kept(b, out)):
@@ -234,5 +232,5 @@ def binary_cross_entropy_with_logits(input, target, weight, pos_weight, reductio
 
 
 def kl_div(input, target, log_target, reduction, bint with_grad, out):
-    return losses(FM_LOSS_KL_LOG if flag(log_target, "log_target") else FM_LOSS_KL, input, target, None, "", None, "", reduction, with_grad,
-                  out)
+    kind = FM_LOSS_KL_LOG if flag(log_target, "log_target") else FM_LOSS_KL
+    return losses(kind, input, target, None, "", None, "", reduction, with_grad, out)

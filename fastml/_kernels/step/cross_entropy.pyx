@@ -8,7 +8,7 @@ loss has the same bits as there.
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from ... import _check
+from ... import _check, _targets
 from ..._check cimport PyArray_ISCARRAY_RO
 from ..._environment cimport FM_FULL, fm_scope, fm_switch
 from ..._simd cimport fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
@@ -17,8 +17,6 @@ from .card cimport Arguments, Tile, View, at, ruler
 from .program cimport Program
 
 from .card import card
-
-from ..cross_entropy import wrong_label
 
 import numpy as np
 
@@ -146,37 +144,32 @@ cdef class Labels:
         labels_given = target
         if not (type(target) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>target) == cnp.NPY_INT64
                 and PyArray_ISCARRAY_RO(<cnp.ndarray>target)):
-            labels_given = _check.as_array(target, "target")
-            if labels_given.dtype.kind == "f":
+            labels_given, hard = self.checked(target, rows)
+            if not hard:
                 return self.bind_probabilities(labels_given, rows)
-            if labels_given.dtype.kind not in "iu":
-                raise TypeError(f"target must be integer labels or floating-point class probabilities, not "
-                                f"{labels_given.dtype}")
             labels_given = _check.as_int64(labels_given)
         labels = <cnp.ndarray>labels_given
         if cnp.PyArray_NDIM(labels) != 1 or cnp.PyArray_DIM(labels, 0) != rows:
-            raise ValueError(f"target must have the shape ({rows},) for a batch of {rows} rows, not {labels_given.shape}")
+            self.checked(labels, rows)
         if cnp.PyArray_DIM(self.room, 0) < rows:
             self.room = np.empty(rows, np.int64)
         given, label = <const int64_t *>cnp.PyArray_DATA(labels), <int64_t *>cnp.PyArray_DATA(self.room)
         for i in range(rows):
             label[i] = fm_label(given + i)
-        checked = table_of(self.program.itemsize).label_weights(&weight, label, self.weights(), rows, self.n, &self.rule)
+        checked = table_of(self.program.itemsize).label_weights(
+            &weight, label, self.weights(), rows, self.n, &self.rule)
         if checked < <size_t>rows:
-            raise wrong_label(target, self.n, self.ignore_index)
+            _targets.refuse_label(target, self.n, self.ignore_index)
         self.given.soft, self.given.ignored, self.given.ignores = False, self.rule.ignored, self.rule.ignores
         self.start(self.room, weight)
+
+    cdef checked(self, target, Py_ssize_t rows):
+        return _targets.class_target(target, (rows,), (rows, self.n), self.ignore_index, "the rows of the batch")
 
     cdef void *weights(self) noexcept:
         return NULL if self.weight is None else cnp.PyArray_DATA(<cnp.ndarray>self.weight)
 
     cdef bind_probabilities(self, target, Py_ssize_t rows):
-        if target.shape == (rows,):
-            raise TypeError(f"target must be integer labels or floating-point class probabilities, not {target.dtype} labels")
-        if target.shape != (rows, self.n):
-            raise ValueError(f"target must have the shape ({rows},) or ({rows}, {self.n}), not {target.shape}")
-        if self.ignore_index is not None:
-            raise ValueError("ignore_index needs integer labels in target, not class probabilities")
         self.given.soft = True
         self.start(_check.plain(_check.as_real(target, "target", np.float64 if self.is_double else np.float32)), rows)
 
