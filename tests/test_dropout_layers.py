@@ -130,7 +130,7 @@ def test_errors(kind, shape):
         layer(np.ones(shape, complex))
     assert layer.offset == 0
     layer(normal(shape))
-    with pytest.raises(ValueError, match="grad has shape"):
+    with pytest.raises(ValueError, match="grad must have the shape"):
         layer.backward(normal(shape[1:]))
 
 

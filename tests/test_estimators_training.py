@@ -217,7 +217,7 @@ def test_validation_part_is_stratified(monkeypatch):
 
 def test_validation_part_too_small():
     X, y = digits(10)
-    with pytest.raises(ValueError, match="validation_fraction=0.1 of 10 rows"):
+    with pytest.raises(ValueError, match="validation_fraction must leave at least 2 of 10 rows"):
         make("MLPClassifier", early_stopping=True).fit(X, y)
 
 

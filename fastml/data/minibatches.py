@@ -271,5 +271,5 @@ def _test_samples(test_size, n):
     else:
         n_test = integer(test_size, "test_size", others=" or a share")
     if not 0 < n_test < n:
-        raise ValueError(f"test_size={test_size} of {n} samples leaves one of the two parts empty")
+        raise ValueError(f"test_size must leave rows of {n} for both parts, not {test_size}")
     return n_test

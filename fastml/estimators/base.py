@@ -128,7 +128,7 @@ class BaseMLP(BaseEstimator, ABC):
         n_val = math.ceil(share * n)
         if n_val < 2:
             raise ValueError(
-                f"validation_fraction={share} of {n} rows leaves {n_val} for validation; at least 2 are needed"
+                f"validation_fraction must leave at least 2 of {n} rows for validation, not {n_val} as {share}"
             )
         rows, rows_val = train_test_split(
             np.arange(n), test_size=n_val, random_state=rng, stratify=self._strata(target, n_val)

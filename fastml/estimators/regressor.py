@@ -93,7 +93,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         with np.errstate(over="ignore"):
             target = y.astype(dtype).reshape(len(y), -1)
         if not np.isfinite(target).all():
-            raise ValueError(f"y holds a value too large for {dtype}")
+            raise ValueError(f"y must hold no value too large for {dtype}")
         if fresh:
             self.n_outputs_ = target.shape[1]
             self.out_activation_ = "identity"

@@ -33,7 +33,7 @@ class _Dropping(Module):
     def _same_shape(self, grad, shape):
         # The mask depends on the place alone: only the shape tells another gradient apart.
         if getattr(grad, "shape", shape) != shape:
-            raise ValueError(f"grad has shape {grad.shape}, the last result has {shape}")
+            raise ValueError(f"grad must have the shape of the last result, {shape}, not {grad.shape}")
 
     def _advance(self, offset, words):
         """``words`` have been drawn from ``offset`` on; the stream is a ring of 2⁶⁴."""
