@@ -91,7 +91,8 @@ def plain(x):
 def as_array(x, name):
     """x as an exact ndarray, so that all who ask for its shape are told what C sees, whatever a subclass says.
 
-    ValueError or TypeError where x cannot be made one, also where its own __array__ fails; TypeError for a masked array.
+    ValueError or TypeError where x cannot be made one, also where its own __array__ fails; a masked array is a
+    TypeError.
     """
     if type(x) is np.ndarray:
         return x
@@ -209,8 +210,8 @@ def same_shapes(names, arrays):
 
 
 def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
-    """out's memory as an exact ndarray; raises unless it can take a result of this shape and dtype: writable, and one of
-    the inputs itself or without memory in common with them."""
+    """out's memory as an exact ndarray; raises unless it can take a result of this shape and dtype: writable, and one
+    of the inputs itself or without memory in common with them."""
     out = memory(out, name)
     if out.shape != tuple(shape):
         raise ValueError(f"{name} must have the result's shape {tuple(shape)}, not {out.shape}")
@@ -252,7 +253,7 @@ def overlap(a, b):
 
 
 def check_apart(arrays):
-    """ValueError where one of the arrays (name, array, whether it is written) that is written shares memory with another."""
+    """ValueError where one of the arrays (name, array, whether it is written) is written and shares memory."""
     spans = [(*span(array), i) for i, (_, array, _) in enumerate(arrays)]
     spans.sort()
     for k, (_, end, i) in enumerate(spans):
@@ -320,8 +321,8 @@ def arrange_update(written_names, written, read_names, read, numbers=None):
 
     `written` are tuples of one length (or None: not given) of ndarrays, the first one the parameters; `read`
     are tuples of array-likes, which are taken in their parameter's dtype. ``numbers``: what messages call them, unless
-    it is their places. Returns the stand-ins of both, and the pairs (array, stand-in) where a copy stands in for an array
-    that is written: the caller puts its values back.
+    it is their places. Returns the stand-ins of both, and the pairs (array, stand-in) where a copy stands in for an
+    array that is written: the caller puts its values back.
     """
     columns = [(n, a, True) for n, a in zip(written_names, written, strict=True) if a is not None]
     columns += [(n, a, False) for n, a in zip(read_names, read, strict=True)]

@@ -1,4 +1,4 @@
-"""How the house is measured: lengths of files and functions, and what a line may not say. test_house.py has the rules."""
+"""How the house is measured: lengths of files and functions, and what a line may not say; its rules: test_house.py."""
 
 import ast
 import re

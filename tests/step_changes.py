@@ -253,8 +253,9 @@ def strange_value(world, rng):
     a = p.value
     other = pick(
         [
-            lambda: a[:-1].copy(), lambda: np.concatenate([a, a]), lambda: a.reshape(1, *a.shape), lambda: a.astype("f2"),
-            lambda: a.astype("f8" if a.dtype == "f4" else "f4"), lambda: a.astype(a.dtype.newbyteorder()),
+            lambda: a[:-1].copy(), lambda: np.concatenate([a, a]), lambda: a.reshape(1, *a.shape),
+            lambda: a.astype("f2"), lambda: a.astype("f8" if a.dtype == "f4" else "f4"),
+            lambda: a.astype(a.dtype.newbyteorder()),
             lambda: np.repeat(a, 2, -1)[..., ::2], lambda: np.asfortranarray(a), lambda: a.tolist(), lambda: None,
             lambda: np.frombuffer(b"\0" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
             lambda: a.view(np.matrix) if a.ndim == 2 else a[None].view(np.matrix),

@@ -210,7 +210,7 @@ def test_functions_of_c():
 def test_rules_see_what_they_forbid():
     kernel = KERNELS + "new.pyx"
     seen = {
-        "errors_in_kernels": "    raise ValueError(1)\n    raise MemoryError\n    raise wrong_label(1)  # raise TypeError",
+        "errors_in_kernels": "    raise ValueError(1)\n    raise MemoryError\n    raise wrong_label(1)  # raise Error",
         "precisions_in_kernels": "fm32.x(fm64) # fm32\nfm320",
         "numbered_operands": "p.v[0] + numbers.n[12]; p.y[0]; p.v[i]",
         "errors_with_got": 'f"x must be {1}, "\n    f"got {2}"; "y must be, got"\n"z, got"',

@@ -1,4 +1,4 @@
-"""What may happen to a model between two compiled steps: the explicit calls' bits, or an error that names the object."""
+"""What may happen to a model between two compiled steps: the explicit calls' bits, or an error that names it."""
 
 import copy
 
@@ -61,7 +61,10 @@ def group_norm_of(groups):
 
 
 WRONG = {
-    "fewer rows": (set_value(0, "weight", lambda a: np.zeros((8, 6), "f4")), r"0\.weight must have the shape \(9, 6\), not \(8, 6\)"),
+    "fewer rows": (
+        set_value(0, "weight", lambda a: np.zeros((8, 6), "f4")),
+        r"0\.weight must have the shape \(9, 6\), not \(8, 6\)",
+    ),
     "short bias": (set_value(0, "bias", lambda a: a[:3].copy()), r"0\.bias must have the shape \(9,\), not \(3,\)"),
     "more features": (set_attribute(0, "out_features", lambda n: 40), r"0\.weight must have the shape \(40, 6\)"),
     "another dtype": (set_value(4, "bias", lambda a: a.astype("f8")), r"4\.bias must be float32 .* not float64"),
@@ -70,12 +73,24 @@ WRONG = {
     "misaligned": (set_value(0, "bias", misaligned), r"0\.bias C-contiguous and aligned"),
     "read-only": (set_value(0, "weight", read_only), r"0\.weight is read-only"),
     "made read-only": (lambda m: m.layers[0].weight.value.setflags(write=False), r"0\.weight is read-only"),
-    "shape in place": (lambda m: m.layers[0].weight.value.resize((6, 9), refcheck=False), r"0\.weight must have .* not \(6, 9\)"),
-    "smaller in place": (lambda m: m.layers[0].bias.value.resize((2,), refcheck=False), r"0\.bias must have .* not \(2,\)"),
+    "shape in place": (
+        lambda m: m.layers[0].weight.value.resize((6, 9), refcheck=False),
+        r"0\.weight must have .* not \(6, 9\)",
+    ),
+    "smaller in place": (
+        lambda m: m.layers[0].bias.value.resize((2,), refcheck=False),
+        r"0\.bias must have .* not \(2,\)",
+    ),
     "a list": (set_value(0, "bias", list), r"0\.bias must be a NumPy array, not list"),
     "no array": (set_value(0, "bias", lambda a: None), r"0\.bias must have an array"),
-    "an array as parameter": (set_attribute(0, "weight", lambda p: p.value), r"0\.weight must be a Parameter, not ndarray"),
-    "short statistics": (set_attribute(1, "running_mean", lambda a: a[:3].copy()), r"1\.running_mean must have the shape \(9,\), not \(3,\)"),
+    "an array as parameter": (
+        set_attribute(0, "weight", lambda p: p.value),
+        r"0\.weight must be a Parameter, not ndarray",
+    ),
+    "short statistics": (
+        set_attribute(1, "running_mean", lambda a: a[:3].copy()),
+        r"1\.running_mean must have the shape \(9,\), not \(3,\)",
+    ),
     "read-only statistics": (set_attribute(1, "running_var", read_only), r"1\.running_var is read-only"),
     "one array twice": (set_value(0, "bias", lambda a: a), None),
     "p": (set_attribute(3, "p", lambda p: 1.7), "p must be"),

@@ -1,8 +1,8 @@
 """Models, changes and batches drawn by Hypothesis: the compiled step and the explicit calls side by side.
 
-Both twins undergo the same changes. Where the compiled step takes a batch, the explicit calls take it too and everything
-has the same bits; where it refuses one, nothing of its twin has changed, and something did happen that it may refuse.
-FASTML_NIGHTLY=1 draws 20 000 rules instead of 500.
+Both twins undergo the same changes. Where the compiled step takes a batch, the explicit calls take it too and
+everything has the same bits; where it refuses one, nothing of its twin has changed, and something did happen that it
+may refuse. FASTML_NIGHTLY=1 draws 20 000 rules instead of 500.
 """
 
 import os
@@ -179,7 +179,12 @@ class StepMachine(RuleBasedStateMachine):
 
 NIGHTLY = os.environ.get("FASTML_NIGHTLY") == "1"
 StepMachine.TestCase.settings = settings(
-    max_examples=420 if NIGHTLY else 11, stateful_step_count=50, deadline=None, print_blob=True, report_multiple_bugs=False,
-    derandomize=not NIGHTLY, suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+    max_examples=420 if NIGHTLY else 11,
+    stateful_step_count=50,
+    deadline=None,
+    print_blob=True,
+    report_multiple_bugs=False,
+    derandomize=not NIGHTLY,
+    suppress_health_check=list(HealthCheck),
+)
 TestStepMachine = StepMachine.TestCase

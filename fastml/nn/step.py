@@ -31,11 +31,11 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
     update follows its gradient directly, and nothing of Python is touched in between. Parameters, running
     statistics and the optimizer's state are those of the objects themselves, so explicit steps, ``state_dict``
     and evaluation may come at any time. Whatever is changed between two steps (options, arrays, layers, what is tied or
-    frozen) is seen in the next: it does what the explicit calls would do, or raises an error that names the object before
-    anything is written. Only what is written past the attributes (``vars(layer)["p"] = …``) is not seen, and the
+    frozen) is seen in the next: it does what the explicit calls would do, or raises an error that names the object
+    before anything is written. Only what is written past the attributes (``vars(layer)["p"] = …``) is not seen, and the
     parameters' ``grad`` is not filled. A loss that is not finite is returned as it is, and the update that follows
-    from it is made: to pass over such updates (``optim.GradScaler``), or to add up gradients (``optim.Accumulate``), take
-    the explicit calls. A step belongs to one thread at a time; a copy of it trains a copy of the model.
+    from it is made: to pass over such updates (``optim.GradScaler``), or to add up gradients (``optim.Accumulate``),
+    take the explicit calls. A step belongs to one thread at a time; a copy of it trains a copy of the model.
 
     Parameters
     ----------
@@ -64,9 +64,10 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
     TypeError
         A layer, loss or optimizer that has no program, or that overrides what its program stands for, by name.
     ValueError
-        A layer that does not fit the one before; a loss with reduction "none"; a parameter or statistic of another shape,
-        not contiguous, read-only, or in memory that it shares. When called: all of these where something was changed, x of
-        another shape or dtype, a model in evaluation mode, and what the loss raises, before anything is written.
+        A layer that does not fit the one before; a loss with reduction "none"; a parameter or statistic of another
+        shape, not contiguous, read-only, or in memory that it shares. When called: all of these where something was
+        changed, x of another shape or dtype, a model in evaluation mode, and what the loss raises, before anything is
+        written.
     RuntimeError
         A call while another is running.
 

@@ -187,7 +187,8 @@ class Schedule:
         lines = [
             (
                 f"training step, batches of up to {plan.rows} rows, {plan.dtype}: {self.flops / 1e6:.3g} MFLOP in "
-                f"{len(self.levels)} phases, {self.bytes / 1e6:.3g} MB of operands, arena {self.arena_bytes / 1e6:.3g} MB"
+                f"{len(self.levels)} phases, {self.bytes / 1e6:.3g} MB of operands, "
+                f"arena {self.arena_bytes / 1e6:.3g} MB"
             )
         ]
         for k, level in enumerate(self.levels):
