@@ -10,7 +10,8 @@ static void FM(relu_run)(real *y, const real *x, size_t n, int stream)
 static void FM(relu_backward_run)(real *dx, const real *g, const real *x, size_t n, int stream)
 {
     real one = 1;
-    __asm__("" : "+m"(one)); /* times 1, which the compiler cannot leave out: where denormals count as zeros, so does g */
+    /* times 1, which the compiler cannot leave out: where denormals count as zeros, so does g */
+    __asm__("" : "+m"(one));
     const vec zero = v_set1(0), factor = v_set1(one);
     FM_ROW_STORE(dx, n, stream, v_if_eq(v_max(zero, AT(x)), zero, zero, v_mul(AT(g), factor)))
 }

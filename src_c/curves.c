@@ -1,4 +1,5 @@
-/* The curves of unary.h, made by tools/fit_curves.py, which says how. One copy for all targets. */
+/* The curves of unary.h, made by tools/fit_curves.py, which says how. One copy for all targets.
+ * Long because it has 13 curves of 16 pieces. */
 #include <math.h>
 
 #include "unary.h"

@@ -1,7 +1,7 @@
 /* The tables of chosen primitives, one per precision, as fm.h lists them.
  *
- * Cython sees one type for both, fm_table, whose elements are untyped, and calls a function of `const float *` through a
- * pointer to one of `const void *`. C leaves that undefined; every ABI that we build for passes pointers alike.
+ * Cython sees one type for both, fm_table, whose elements are untyped, and calls a function of `const float *` through
+ * a pointer to one of `const void *`. C leaves that undefined; every ABI that we build for passes pointers alike.
  */
 #ifndef FM_DISPATCH_H
 #define FM_DISPATCH_H

@@ -5,12 +5,12 @@
  * in the thread that loads it). Both modes round to nearest and trap nothing:
  *
  *     FM_FULL    IEEE 754, denormals included
- *     FM_FLUSH   denormal operands and results count as zeros: a vector with one of them is a microcode assist on Intel's
- *                processors
+ *     FM_FLUSH   denormal operands and results count as zeros: a vector with one of them is a microcode assist on
+ *                Intel's processors
  *
- * docs/numerics.md says which kernel runs in which. Reading the register takes 4 to 5 nanoseconds, changing it as much and
- * more (it waits for what is under way): it is read once, on the way in, and changed only where the mode differs. The
- * exceptions' sticky flags are nobody's promise. */
+ * docs/numerics.md says which kernel runs in which. Reading the register takes 4 to 5 nanoseconds. Changing it takes as
+ * much and more, as it waits for what is under way. So it is read once, on the way in, and changed only where the mode
+ * differs. The exceptions' sticky flags are nobody's promise. */
 #ifndef FM_ENVIRONMENT_H
 #define FM_ENVIRONMENT_H
 
@@ -51,7 +51,8 @@ static inline void fm_environment_set(fm_environment e) { (void)e; }
 
 #define FM_KEPT (~(fm_environment)0) /* no mode */
 
-/* Puts the thread into this mode; returns what fm_restore needs: the mode that it was in, or FM_KEPT where that was it. */
+/* Puts the thread into this mode; returns what fm_restore needs: the mode that it was in, or FM_KEPT where that was it.
+ */
 static inline fm_environment fm_switch(fm_environment mode)
 {
     const fm_environment before = fm_environment_get();

@@ -38,8 +38,8 @@ FM_INLINE v64 v64_exp_rest(v64 r)
     return v64_fma(q, r, v64_set1(0.5));
 }
 
-/* With n = round(x / ln 2): e^x as (1 + the result) 2^n; e^(x + low) likewise, low being the rounding error of x, which a
- * large x needs. */
+/* With n = round(x / ln 2): e^x as (1 + the result) 2^n; e^(x + low) likewise, low being the rounding error of x, which
+ * a large x needs. */
 #define FM_EXP_PARTS(B, MAGIC, LOG2E, LN2, LN2_LOW)                                                          \
     FM_INLINE v##B v##B##_exp_split(v##B *n, v##B x)                                                         \
     {                                                                                                        \
@@ -64,7 +64,8 @@ FM_INLINE v32 v32_exp_pair(v32 *n, v32 *low, v32 x)
 {
     const v32 magic = v32_set1(0x1.8p23f), one = v32_set1(1), ln2_low = v32_set1(0x1.7f7d1cp-20f);
     *n = v32_sub(v32_fma(x, v32_set1(0x1.715476p+0f), magic), magic);
-    const v32 exact = v32_fnma(*n, v32_set1(0x1.62e4p-1f), x), r = v32_fnma(*n, ln2_low, exact), sum = v32_add(one, exact);
+    const v32 exact = v32_fnma(*n, v32_set1(0x1.62e4p-1f), x), r = v32_fnma(*n, ln2_low, exact);
+    const v32 sum = v32_add(one, exact);
     v32 rest = v32_fnma(*n, ln2_low, v32_add(v32_sub(one, sum), exact));
     rest = v32_fma(v32_mul(r, r), v32_exp_rest(r), rest);
     const v32 e = v32_add(sum, rest);
@@ -85,15 +86,15 @@ FM_INLINE v64 v64_exp(v64 x)
     return v64_scale2(v64_add(p, v64_set1(1.0)), n);
 }
 
-/* The exponentials of entries x <= max relative to one power of two near e^max: e^x 2^-n0, which is between
- * 0.7 2^FM_RAISE and 1.5 2^FM_RAISE for max. No difference x - max is taken, whose rounding alone would be worth 64 ulp of
- * the result 80 below the maximum. Raised, every exponential that counts is a normal number, so that nothing underflows on
- * the way to a result; v_lowered takes the raise away. What is further down is taken for `floor`, whose power is 0. Where
- * |max| is large the origin is the maximum itself: there the difference is exact for every entry that counts. NaN in x or
- * max, and an infinite max, give NaN.
+/* The exponentials of entries x <= max relative to one power of two near e^max: e^x 2^-n0, which is between 0.7
+ * 2^FM_RAISE and 1.5 2^FM_RAISE for max. No difference x - max is taken, whose rounding alone would be worth 64 ulp of
+ * the result 80 below the maximum. Raised, every exponential that counts is a normal number, so that nothing underflows
+ * on the way to a result; v_lowered takes the raise away. What is further down is taken for `floor`, whose power is 0.
+ * Where |max| is large the origin is the maximum itself: there the difference is exact for every entry that counts. NaN
+ * in x or max, and an infinite max, give NaN.
  *
- * v_scaled_parts gives such an exponential as power (1 + main + rest), whose parts are exact but for rest's last digits,
- * v_scaled as one number within 1.2 units in 2^24 (2^53); sums take the parts. */
+ * v_scaled_parts gives such an exponential as power (1 + main + rest), whose parts are exact but for rest's last
+ * digits, v_scaled as one number within 1.2 units in 2^24 (2^53); sums take the parts. */
 #define FM_RAISE_32 27
 #define FM_RAISE_64 58
 #define FM_SCALED_EXP(B, FAR, MAGIC, BIAS, LN2, LN2_LOW)                                                     \

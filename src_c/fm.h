@@ -3,12 +3,12 @@
  *     FM_PRIMITIVE(result, name, (arguments))
  *
  * real is float or double; a number is double and rounded to real first. Rows are contiguous runs of n elements, one
- * after the other; columns are n steps of `stride` elements, `width` columns side by side. Pointers need the alignment of real only.
- * Unless a card says otherwise: one thread, nothing allocated, outputs may be an input itself but must not
- * overlap it in part, rows = 0 or width = 0 does nothing, n >= 1. ULP bounds are against the exact result.
- * The mode (environment.h) is the caller's, no primitive changes it: products, dropout, updates, and the gradients of
- * relu and of the norms run in FM_FLUSH, where denormals count as zeros, all else in FM_FULL. ULP bounds in FM_FLUSH are
- * for results that are not denormal, from numbers that are not.
+ * after the other; columns are n steps of `stride` elements, `width` columns side by side. Pointers need the alignment
+ * of real only. Unless a card says otherwise: one thread, nothing allocated, outputs may be an input itself but must
+ * not overlap it in part, rows = 0 or width = 0 does nothing, n >= 1. ULP bounds are against the exact result. The mode
+ * (environment.h) is the caller's, no primitive changes it: products, dropout, updates, and the gradients of relu and
+ * of the norms run in FM_FLUSH, where denormals count as zeros, all else in FM_FULL. ULP bounds in FM_FLUSH are for
+ * results that are not denormal, from numbers that are not.
  */
 
 /* Max errors of softmax.c and cross_entropy.c: without FMA (baseline x86-64) an ulp more. */
@@ -69,16 +69,15 @@ FM_PRIMITIVE(void, moments_cols,
 /* The moments (one each) of rows * n elements: `rows` runs of n, `stride` apart; rows >= 1. */
 FM_PRIMITIVE(void, moments_rows,
              (double *sum, double *m2, const real *x, double origin, size_t rows, size_t n, size_t stride))
-/* For double, where m2 has left the range: mean (NULL: 0 is meant) and inv_std of the same elements; unchanged where one
- * is not finite. Returns what to subtract from x: the mean, or 0 where the difference may be no number; without a mean the
- * root of the sum of squares. */
+/* For double, where m2 has left the range: mean (NULL: 0 is meant) and inv_std of the same elements; unchanged where
+ * one is not finite. Returns what to subtract from x: the mean, or 0 where the difference may be no number; without a
+ * mean the root of the sum of squares. */
 FM_PRIMITIVE(double, norm_far,
              (double *mean, double *inv_std, const real *x, size_t rows, size_t n, size_t stride, double m2, double eps))
 
-/* mean = exact_mean, inv_std = 1 / sqrt(m2 / n + eps), and center, scale and shift so that
- * (x - center) scale + shift = (x - exact_mean) inv_std weight + bias: shift carries the rounding of the center, which is
- * the mean, or 0 where x - mean may be no number.
- * weight, bias: NULL is 1, 0. Every output has memory of its own. */
+/* mean = exact_mean, inv_std = 1 / sqrt(m2 / n + eps), and center, scale and shift so that (x - center) scale + shift =
+ * (x - exact_mean) inv_std weight + bias: shift carries the rounding of the center, which is the mean, or 0 where x -
+ * mean may be no number. weight, bias: NULL is 1, 0. Every output has memory of its own. */
 FM_PRIMITIVE(void, norm_coefficients,
              (real *restrict mean, real *restrict inv_std, real *restrict center, real *restrict scale,
               real *restrict shift, const double *restrict exact_mean, const double *restrict m2, double n, double eps,
@@ -94,7 +93,8 @@ FM_PRIMITIVE(void, norm_rows,
              (real *y, const real *x, size_t rows, size_t n, size_t stride, double center, double scale, double shift,
               int stream))
 
-/* sum = sum(g), dot = sum(g xhat), xhat = (x - mean) inv_std, x having a stride of its own, in blocks of real lanes added in double. */
+/* sum = sum(g), dot = sum(g xhat), xhat = (x - mean) inv_std, x having a stride of its own, in blocks of real lanes
+ * added in double. */
 FM_PRIMITIVE(void, norm_sums_cols,
              (double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride, size_t x_stride,
               size_t width, const real *mean, const real *inv_std, int near))
@@ -118,7 +118,8 @@ FM_PRIMITIVE(void, norm_backward_rows,
 
 /* ---- layer_norm.c -------------------------------------------------------------------------------------
  * Rows of n elements, their strides in elements; weight, bias: n of them, or NULL for ones and zeros. mean = NULL: RMS
- * norm, where the mean is 0 and the mean of squares stands for the variance. A row's result depends on that row alone. */
+ * norm, where the mean is 0 and the mean of squares stands for the variance. A row's result depends on that row alone.
+ */
 
 /* y = (x - mean) inv_std weight + bias, mean and inv_std = 1 / sqrt(variance + eps) being each row's own, written for
  * each. Infinity or NaN in a row makes all of its y NaN. y may be x. stream: y is written past the caches. */
@@ -162,21 +163,23 @@ FM_PRIMITIVE(void, group_norm_backward_rows,
 /* ---- gemm.c -------------------------------------------------------------------------------------------
  * Strides are in elements and may be anything, also 0 or negative. */
 
-/* c[i][j] = act(sum over p of a(i, p) b(p, j) + bias[j]), i < m, j < n, p < k: chains of FMAs, cut as
- * gemm.c says, then the bias; relu is the activation (NaN stays). a(i, p) = a[i a_row + p a_col], likewise b. Rows of c are contiguous, c_row apart, and overlap no input. bias: n elements, or NULL. m, n, k >= 0; k = 0 sums
- * to 0. scratch: FM_GEMM_SCRATCH elements, or NULL; no bit depends on it. Error:
- * at most (128 + k / 4096) eps sum |a b|, and k eps of it. */
+/* c[i][j] = act(sum over p of a(i, p) b(p, j) + bias[j]), i < m, j < n, p < k: chains of FMAs, cut as gemm.c says, then
+ * the bias; relu is the activation (NaN stays). a(i, p) = a[i a_row + p a_col], likewise b. Rows of c are contiguous,
+ * c_row apart, and overlap no input. bias: n elements, or NULL. m, n, k >= 0; k = 0 sums to 0. scratch: FM_GEMM_SCRATCH
+ * elements, or NULL; no bit depends on it. Error: at most (128 + k / 4096) eps sum |a b|, and k eps of it. */
 FM_PRIMITIVE(void, gemm,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))
-/* c += a b, part by part, k <= FM_GEMM_SPAN: a product in pieces of whole parts has the bits of the whole up to a span. */
+/* c += a b, part by part, k <= FM_GEMM_SPAN: a product in pieces of whole parts has the bits of the whole up to a span.
+ */
 FM_PRIMITIVE(void, gemm_add,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch))
 /* c = act(c + part + bias), m rows of n: how spans are added. */
 FM_PRIMITIVE(void, gemm_fold,
              (real *c, size_t c_row, const real *part, size_t part_row, const real *bias, int relu, size_t m, size_t n))
-/* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 16 (of 64 doubles) added in double. n = 0 sums to 0. */
+/* sum[j] = sum over i < n of x[i stride + j], j < width, in runs of 16 (of 64 doubles) added in double. n = 0 sums to
+ * 0. */
 FM_PRIMITIVE(void, column_sums, (real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width))
 
 /* ---- peak.c ------------------------------------------------------------------------------------------ */
@@ -189,7 +192,8 @@ FM_PRIMITIVE(size_t, fma_chains, (real *x, size_t n))
 
 /* y[i] = x[i] < 0 ? 0 : x[i] (NaN and -0 stay), exact; stream: y is written past the caches. n >= 0. */
 FM_PRIMITIVE(void, relu_run, (real *y, const real *x, size_t n, int stream))
-/* dx[i] = x[i] <= 0 ? 0 : g[i], exact but for denormals, which count as zeros in FM_FLUSH. Any of dx, g, x may be the same. */
+/* dx[i] = x[i] <= 0 ? 0 : g[i], exact but for denormals, which count as zeros in FM_FLUSH. Any of dx, g, x may be the
+ * same. */
 FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, size_t n, int stream))
 /* dx[i] = y[i] == 0 ? 0 : scale g[i]. Any of dx, g, y may be the same. */
 FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, double scale))
@@ -197,11 +201,11 @@ FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, 
 /* ---- unary.c ------------------------------------------------------------------------------------------ */
 
 /* y[i] = f(x[i]), kind naming f (unary.h); alpha is ELU's alpha, softplus's beta or leaky ReLU's slope, threshold is
- * softplus's, beyond which it is x. NaN stays; GELU and SiLU of -inf give NaN. y may be x. stream: y is written past the
- * caches. n >= 0. Max error 1 ulp (4 in double, and without fused multiply-adds) everywhere, tiny results included;
- * measured in float (every 7th number) and double (4843 numbers): GELU 0.96 and 2.6, its tanh form 0.96 and 1.9, SiLU 0.99
- * and 2.2, sigmoid 0.89 and 1.8, tanh 0.95 and 2.3, softplus 0.97 (beta 1) and 1.7, ELU 0.86 (alpha 1) and 1.1; leaky ReLU
- * is exact. */
+ * softplus's, beyond which it is x. NaN stays; GELU and SiLU of -inf give NaN. y may be x. stream: y is written past
+ * the caches. n >= 0. Max error 1 ulp (4 in double, and without fused multiply-adds) everywhere, tiny results included;
+ * measured in float (every 7th number) and double (4843 numbers): GELU 0.96 and 2.6, its tanh form 0.96 and 1.9, SiLU
+ * 0.99 and 2.2, sigmoid 0.89 and 1.8, tanh 0.95 and 2.3, softplus 0.97 (beta 1) and 1.7, ELU 0.86 (alpha 1) and 1.1;
+ * leaky ReLU is exact. */
 FM_PRIMITIVE(void, unary_run, (int kind, real *y, const real *x, size_t n, double alpha, double threshold, int stream))
 /* dx[i] = g[i] f'(x[i]). An infinite x gives NaN for GELU and SiLU. Any of dx, g, x may be the same. Max error of f' 1
  * ulp (4 in double and without fused multiply-adds, the tanh form 6), for GELU and SiLU of it or its larger term (Phi
@@ -225,8 +229,8 @@ FM_PRIMITIVE(void, sgd_run,
 FM_PRIMITIVE(void, adam_run,
              (real *p, real *m, real *v, real *top, const real *g, size_t n, double rate, double weight1, double beta2,
               double weight2, double inv_root, double eps, double decay, double keep, double sign))
-/* d = sign g + decay p (as above); s = keep s + weight d d; u = d / (sqrt(s) + eps); p -= rate u. Unless m is NULL,
- * m = (1 - weight) m + weight d and s - m m, at least 8 eps s, stands in for s in u; unless b is NULL, b = momentum b + u
+/* d = sign g + decay p (as above); s = keep s + weight d d; u = d / (sqrt(s) + eps); p -= rate u. Unless m is NULL, m =
+ * (1 - weight) m + weight d and s - m m, at least 8 eps s, stands in for s in u; unless b is NULL, b = momentum b + u
  * stands in for u in p. g may be any of the others, which must not overlap. n >= 0. */
 FM_PRIMITIVE(void, rms_run,
              (real *p, real *s, real *m, real *b, const real *g, size_t n, double rate, double keep, double weight, double eps,
@@ -250,7 +254,8 @@ FM_PRIMITIVE(void, clear_lines, (void *y, size_t bytes))
  * itself. z_loss: so many times w log(sum(e^x))^2 is added to each loss, w being the label's weight, or 1 where there
  * is none. loss must not overlap any other. */
 
-/* Labels in 0 .. n - 1; others have loss and dx 0, and are marked if they are not rule->ignored (labels.h). weight_sum: sum of weight, or n. dx may be x. */
+/* Labels in 0 .. n - 1; others have loss and dx 0, and are marked if they are not rule->ignored (labels.h). weight_sum:
+ * sum of weight, or n. dx may be x. */
 FM_PRIMITIVE(double, cross_entropy_rows,
              (real *dx, real *loss, const real *x, const int64_t *label, const real *weight, size_t rows, size_t n,
               fm_labels *rule, double smoothing, double z_loss, double weight_sum, double scale, int stream))
@@ -307,7 +312,8 @@ FM_PRIMITIVE(void, widen_rows, (double *y, const real *x, size_t rows, size_t n,
 FM_PRIMITIVE(void, extremes_cols, (real *low, real *high, const real *x, size_t n, size_t stride, size_t width))
 /* y[i] = ((x[i] - center[j]) - rest[j]) / scale[j], j = i mod period, or with undo x[i] scale[j] + center[j] rounded
  * once; then low and high are its bounds (NaN stays). table: center, rest and scale, each of period + LANES elements
- * (one vector) that repeat it. Returns whether an x is infinite or NaN. stream: y is written past the caches. n >= 0. */
+ * (one vector) that repeat it. Returns whether an x is infinite or NaN. stream: y is written past the caches. n >= 0.
+ */
 FM_PRIMITIVE(int, scale_elements,
              (real *y, const real *x, size_t n, const real *table, size_t period, double low, double high, int undo,
               int stream))

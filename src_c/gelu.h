@@ -5,11 +5,11 @@
 
 #include "simd.h"
 
-/* M(a) = e^(a^2/2) Phi(-a), 0 <= a <= 15 (float) or 39 (double), Phi the normal distribution: (1 + a) M(a) lies
- * between 0.38 and 0.5 and is a polynomial in q = (a - K) / (a + K). It interpolates at Chebyshev's nodes, in degree 10
- * (K = 3) and 23 (K = 4). Both are half an ulp off with their rounded coefficients. Rejected: quotients of polynomials
- * in a, where every step of Horner's rule adds its rounding, and (K + a) M(a), which saves a division but varies fivefold
- * (3 ulp more). */
+/* M(a) = e^(a^2/2) Phi(-a), 0 <= a <= 15 (float) or 39 (double), Phi the normal distribution: (1 + a) M(a) lies between
+ * 0.38 and 0.5 and is a polynomial in q = (a - K) / (a + K). It interpolates at Chebyshev's nodes, in degree 10 (K = 3)
+ * and 23 (K = 4). Both are half an ulp off with their rounded coefficients. Rejected: quotients of polynomials in a,
+ * where every step of Horner's rule adds its rounding, and (K + a) M(a), which saves a division but varies fivefold (3
+ * ulp more). */
 FM_INLINE v32 v32_mills(v32 a)
 {
     const v32 k = v32_set1(3.0f), q = v32_div(v32_sub(a, k), v32_add(a, k));

@@ -1,4 +1,4 @@
-/* C = act(A B + bias) in pieces that stand alone: pack, epilogue, tile, row, loop; and the sums of columns.
+/* C = act(A B + bias) in pieces that stand alone: pack, epilogue, tile, row, loop, spans.
  *
  * k is cut at fixed places. A part, FM_GEMM_PART steps of it, is one chain of FMAs from 0 in the order of k; the parts
  * of a span, FM_GEMM_SPAN steps, are added one after the other, and so are the spans; the bias comes last. No tile, no
@@ -78,7 +78,7 @@ FM_INLINE vec FM(gemm_epilogue)(vec sum, vec bias, int relu)
     return relu ? v_max(v_set1(0), y) : y;
 }
 
-/* ---- tile: c[rows][width] = a[rows][k] b[k][width], part by part, from c on where the stage is not the first ---- */
+/* ---- tile: c[rows][width] = a[rows][k] b[k][width], part by part, from c on where the stage is not the first --- */
 
 typedef struct {
     const real *b, *bias; /* bias may be NULL */
@@ -109,7 +109,8 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
             }
         }
         if (later)
-            EACH_ROW(i) EACH_VEC(j) sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
+            EACH_ROW(i) EACH_VEC(j)
+                sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
         else if (!stage->first)
             EACH_ROW(i) EACH_VEC(j) {
                 const real *at = c + (size_t)i * stage->c_row + (size_t)j * LANES;
@@ -375,29 +376,3 @@ static void FM(gemm_add)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, 
 {
     FM(gemm_blocks)(c, c_row, a, a_row, a_col, b, b_row, b_col, NULL, ADD, m, n, k, scratch);
 }
-
-/* ---- sums of columns ------------------------------------------------------------------------------------ */
-
-/* Rows added in the lanes before they go to the double total, which rounds nothing that floats see. */
-#define SUM_RUN (sizeof(real) == 4 ? 16 : 64)
-static void FM(column_sums)(real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width)
-{
-    FM_PANELS(width)
-    {
-        vec run[FM_PANEL];
-        real lanes[FM_PANEL * LANES];
-        double total[FM_PANEL * LANES] = {0};
-        for (size_t from = 0; from < n; from += SUM_RUN) {
-            const size_t to = n - from < SUM_RUN ? n : from + SUM_RUN;
-            FM_PANEL_EACH(run[j] = v_set1(0);)
-            for (size_t i = from; i < to; i++)
-                FM_PANEL_EACH(run[j] = v_add(run[j], AT(x + (ptrdiff_t)i * stride));)
-            FM_PANEL_EACH(v_store(lanes + j * LANES, run[j]);)
-            for (size_t j = 0; j < w; j++)
-                total[j] += lanes[j];
-        }
-        for (size_t j = 0; j < w; j++)
-            sum[at_ + j] = (real)total[j];
-    }
-}
-#undef SUM_RUN

@@ -1,5 +1,5 @@
 /* Group normalisation: some neighbouring groups of channels in each of some samples. A group is one run of memory,
- * `channels` runs of n neighbours, each with a weight and a bias of its own; the moments are norm.c's.
+ * `channels` runs of n neighbours, each with a weight and a bias of its own; the moments are those of moments.c.
  *
  * A few groups at a time go through each pass, as the moments of a short group wait for themselves: folding lanes, a
  * root, divisions. Long runs go one by one. In short ones (room is given) most lanes would idle: there weight and bias

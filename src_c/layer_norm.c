@@ -1,14 +1,14 @@
-/* Layer and RMS normalisation, row by row while the row is in the first cache; the moments are norm.c's. RMS norm is
- * layer norm about 0: without a mean.
+/* Layer and RMS normalisation, row by row while the row is in the first cache; the moments are those of moments.c. RMS
+ * norm is layer norm about 0: without a mean.
  *
  * The gradient goes over a few rows at a time: first each row's two sums, then dx together with the rows' share of
  * dweight and dbias, which so are loaded and stored once for them all. Every column adds its rows in their order, so
- * the grouping shows in no bit. Four short rows stay in the first cache; of long ones two are better, because rows
- * a multiple of 4 KiB apart compete for the same lines. Where dx goes past the caches, g and x come from memory:
- * rows ahead are fetched all the time, g's in the first pass and x's in the second, or memory would rest in one of
- * them (a quarter slower); and the ends of dx's rows, lines that a store past the caches does not fill, are asked
- * for early. Rejected: panels of columns down the rows with dweight and dbias in registers (stores of one row hold
- * up loads of the next, 4 KiB on; a third slower at 1024 columns).
+ * the grouping shows in no bit. Four short rows stay in the first cache; of long ones two are better, because rows a
+ * multiple of 4 KiB apart compete for the same lines. Where dx goes past the caches, g and x come from memory: rows
+ * ahead are fetched all the time, g's in the first pass and x's in the second, or memory would rest in one of them (a
+ * quarter slower); and the ends of dx's rows, lines that a store past the caches does not fill, are asked for early.
+ * Rejected: panels of columns down the rows with dweight and dbias in registers (stores of one row hold up loads of the
+ * next, 4 KiB on; a third slower at 1024 columns).
  */
 
 #define LAYER_SHORT 2048  /* bytes of a row up to which four are taken at once */
@@ -46,13 +46,15 @@ static void FM(layer_norm_rows)(real *y, real *mean, real *inv_std, const real *
         const vec c = v_set1(middle), a = v_set1(inv_std[r]), b = v_set1((real)((middle - m) * s));
         const int past = stream && n >= 8 * LANES;
         if (weight)
-            FM_EACH(FM(head)(y, n), n,
-                       const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), AT(weight), bias ? AT(bias) : zero);
-                       LAYER_PUT(y, value))
+            FM_EACH(FM(head)(y, n), n, {
+const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), AT(weight), bias ? AT(bias) : zero);
+                       LAYER_PUT(y, value)
+})
         else
-            FM_EACH(FM(head)(y, n), n,
-                       const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), one, bias ? AT(bias) : zero);
-                       LAYER_PUT(y, value))
+            FM_EACH(FM(head)(y, n), n, {
+const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), one, bias ? AT(bias) : zero);
+                       LAYER_PUT(y, value)
+})
     }
     if (stream)
         fm_stream_end();
@@ -103,6 +105,7 @@ FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, cons
     *slope = v_set1((real)(dot / (double)n));
 }
 
+/* Long because one, two and four rows at a time share its macros. */
 static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, const real *g, const real *x,
                                          const real *weight, const real *mean, const real *inv_std, size_t rows,
                                          size_t n, size_t dx_stride, size_t g_stride, size_t x_stride,
@@ -131,6 +134,7 @@ static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, c
             if (!mean)
                 c[k] = zero;
         }
+/* clang-format off */
 #define LAYER_ROW(k)                                                                                         \
     const vec g##k = AT(g + (k) * g_stride), h##k = v_mul(v_sub(AT(x + (k) * x_stride), m[k]), s[k]);        \
     product = v_fma(g##k, h##k, product);                                                                    \
@@ -153,6 +157,7 @@ static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, c
 #define LAYER_1(DO) DO(0)
 #define LAYER_2(DO) DO(0) DO(1)
 #define LAYER_4(DO) DO(0) DO(1) DO(2) DO(3)
+/* clang-format on */
         if (count == 1)
             LAYER_COLUMNS(LAYER_1, past)
         else if (count == 2)

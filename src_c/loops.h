@@ -16,14 +16,15 @@
  * A loop's place is i_, and k_ says how many elements its vector has: LANES, or fewer at an end. FM_VECTORS and FM_RUN
  * take a body in braces and have one copy of it, for bodies that take a while. FM_EACH and those after it take the body
  * as their last argument and write it down more than once, so that nothing is asked within whole vectors. Rejected: one
- * copy everywhere (panels' sums a third slower, sgd a fourth, norm_cols and norm_sums_cols half; src_c a sixth smaller),
- * and FM_EACH in norm_sums_cols (AVX2: a fifth slower). */
+ * copy everywhere (panels' sums a third slower, sgd a fourth, norm_cols and norm_sums_cols half; src_c a sixth
+ * smaller), and FM_EACH in norm_sums_cols (AVX2: a fifth slower). */
 
 /* The vector of x at the loop's place, zeros past the end; and its store. */
 #define AT(x) (k_ < LANES ? v_load_n((x) + i_, k_, 0) : v_load((x) + i_))
 #define PUT(y, v) (k_ < LANES ? v_store_n((y) + i_, k_, v) : v_store((y) + i_, v))
 
-/* Elements before y's next 64-byte boundary: NumPy's arrays lie 16 bytes off one, and every access would cross a line. */
+/* Elements before y's next 64-byte boundary: NumPy's arrays lie 16 bytes off one, and every access would cross a line.
+ */
 #define FM_TO_LINE(y) ((64 - ((uintptr_t)(y) & 63)) % 64 / sizeof(real))
 /* The same where a run of n is long enough to gain by it. */
 #define FM_HEAD(y, n) ((n) >= 32 * LANES ? FM_TO_LINE(y) : 0)
@@ -31,8 +32,8 @@
 /* The vectors of n elements. */
 #define FM_VECTORS(n) for (size_t i_ = 0, k_; k_ = (n)-i_, i_ < (n); i_ += LANES)
 
-/* The same, long runs beginning with y's next boundary; FM_RUN_PUT stores there, past the caches where stream is set, and
- * fm_stream_end() follows the loop then. */
+/* The same, long runs beginning with y's next boundary; FM_RUN_PUT stores there, past the caches where stream is set,
+ * and fm_stream_end() follows the loop then. */
 #define FM_RUN(y, n, stream)                                                                                 \
     for (size_t i_ = 0, k_ = stream ? FM_TO_LINE(y) : FM_HEAD(y, n), first_ = k_ ? k_ : LANES;               \
          k_ = first_ < (n)-i_ ? first_ : (n)-i_, i_ < (n); i_ += k_, first_ = LANES)
@@ -109,7 +110,7 @@
 /* The double sum of `value` (written with AT()) over n elements, run by run. */
 #define FM_ROW_SUM(total, n, value)                                                                          \
     for (size_t from_ = 0; from_ < (n); from_ += FM_RUN_ELEMENTS) {                                                   \
-        const size_t to_ = (n)-from_ < FM_RUN_ELEMENTS ? (n) : from_ + FM_RUN_ELEMENTS;                                        \
+        const size_t to_ = (n)-from_ < FM_RUN_ELEMENTS ? (n) : from_ + FM_RUN_ELEMENTS;                      \
         vec a_ = v_set1(0), b_ = v_set1(0);                                                                  \
         size_t i_ = from_;                                                                                   \
         for (; i_ + 2 * LANES <= to_; i_ += LANES) {                                                         \
@@ -150,8 +151,8 @@
         }                                                                                                    \
     }
 
-/* The vectors of a panel one after the other, for a body in braces that neither loads nor stores columns: it sees columns
- * beyond the panel too. */
+/* The vectors of a panel one after the other, for a body in braces that neither loads nor stores columns: it sees
+ * columns beyond the panel too. */
 #define FM_PANEL_WHOLE(j) for (size_t j = 0; j * LANES < w; j++)
 
 /* Down the n entries of each of a panel's columns: `body` sees column j, entry i, and AT(x + i * stride).
@@ -193,7 +194,8 @@
     {                                                                                                        \
         vec low_[FM_PANEL];                                                                                  \
         FM_COLS_SUMS(n, sum, low_, before, also, term)                                                       \
-        FM_PANEL_EACH(const vec all_ = v_add(sum[j], low_[j]); sum[j] = v_if_eq(v_sub(all_, all_), v_set1(0), all_, sum[j]);) \
+        FM_PANEL_EACH(const vec all_ = v_add(sum[j], low_[j]);                                               \
+                      sum[j] = v_if_eq(v_sub(all_, all_), v_set1(0), all_, sum[j]);)                         \
     }
 
 #endif

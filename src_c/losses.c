@@ -1,11 +1,12 @@
 /* Losses of one term an element, summed, with the gradient in the same pass.
  *
  * A loss is one case of loss_point: a vector of terms and of their slopes by x. The loop around it is compiled for the
- * commonest loss and for all together, where the jump to the case costs up to a quarter more. Terms are rounded to
- * real, as reduction "none" returns them, and added in double, piece by piece: eight lanes, of which term i of a float
- * vector joins lane i mod 8; the pieces' are added lane by lane, then one tree. Lanes follow the place in the run and not the address, so the bits do not depend on how
- * memory is aligned; streaming stores, which need a 64-byte boundary, therefore go through a small piece in the first
- * cache.
+ * commonest loss and for all together, where the jump to the case costs up to a quarter more.
+ *
+ * Terms are rounded to real, as reduction "none" returns them, and added in double, chunk by chunk. A chunk has eight
+ * lanes, of which term i of a float vector joins lane i mod 8. The chunks' lanes are added lane by lane, then by one
+ * tree. Lanes follow the place in the run and not the address, so the bits do not depend on how memory is aligned.
+ * Streaming stores need a 64-byte boundary, so they go through a small buffer in the first cache.
  */
 
 /* A loss's own parameter beside the run's elements: a number for each (period 0), or a repeating table. */

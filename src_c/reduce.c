@@ -1,4 +1,4 @@
-/* Reductions over one contiguous run, inlined into the bodies that come after. */
+/* Reductions over one contiguous run, inlined into the bodies that come after; and the sums of columns. */
 
 /* sum + x; *low gains what rounding takes from it. */
 FM_INLINE vec FM(gain)(vec sum, vec x, vec *low)
@@ -77,3 +77,27 @@ FM_INLINE int FM(row_has_nan)(const real *x, size_t n)
     FM_ROW_SUM(total, n, v_if_eq(AT(x), AT(x), zero, one))
     return total != 0;
 }
+
+/* Rows added in the lanes before they go to the double total, which rounds nothing that floats see. */
+#define SUM_RUN (sizeof(real) == 4 ? 16 : 64)
+static void FM(column_sums)(real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width)
+{
+    FM_PANELS(width)
+    {
+        vec run[FM_PANEL];
+        real lanes[FM_PANEL * LANES];
+        double total[FM_PANEL * LANES] = {0};
+        for (size_t from = 0; from < n; from += SUM_RUN) {
+            const size_t to = n - from < SUM_RUN ? n : from + SUM_RUN;
+            FM_PANEL_EACH(run[j] = v_set1(0);)
+            for (size_t i = from; i < to; i++)
+                FM_PANEL_EACH(run[j] = v_add(run[j], AT(x + (ptrdiff_t)i * stride));)
+            FM_PANEL_EACH(v_store(lanes + j * LANES, run[j]);)
+            for (size_t j = 0; j < w; j++)
+                total[j] += lanes[j];
+        }
+        for (size_t j = 0; j < w; j++)
+            sum[at_ + j] = (real)total[j];
+    }
+}
+#undef SUM_RUN

@@ -17,8 +17,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A target compiled for size (setup.py: the baseline, four registers to a vector) calls what the others inline, but for a
- * few instructions of the innermost loops. */
+/* A target compiled for size (setup.py: the baseline, four registers to a vector) calls what the others inline, but for
+ * a few instructions of the innermost loops. */
 #define FM_ALWAYS_INLINE static inline __attribute__((always_inline, unused))
 #ifdef __OPTIMIZE_SIZE__
 #define FM_INLINE static inline __attribute__((unused))
@@ -62,6 +62,7 @@ FM_INLINE n64 n64_scale_any(n64 p, n64 n)
 FM_INLINE n32 n32_scale2(n32 p, n32 n) { return n32_scale_any(n32_unless_lt(n, n32_set1(-160), p), n); }
 FM_INLINE n64 n64_scale2(n64 p, n64 n) { return n64_scale_any(n64_unless_lt(n, n64_set1(-1088), p), n); }
 
+/* clang-format off */
 typedef struct { n32 p[FM_PARTS]; } v32;
 typedef struct { n64 p[FM_PARTS]; } v64;
 
@@ -122,13 +123,15 @@ typedef struct { n64 p[FM_PARTS]; } v64;
     FM_INLINE v##B v##B##_copysign(v##B a, v##B b) { return (v##B)FM_MAP2(n##B##_copysign, a, b); }          \
     /* a < b ? 0 : x; NaN compares false */                                                                  \
     FM_INLINE v##B v##B##_unless_lt(v##B a, v##B b, v##B x) { return (v##B)FM_MAP3(n##B##_unless_lt, a, b, x); } \
-    /* 2^(n - 127) (double: 2^(n - 1023)) for n > 0, 0 for n = 0, n in the low bits of a whole number plus 1.5 2^23 (2^52) */ \
+    /* 2^(n - 127) (double: 2^(n - 1023)) for n > 0, 0 for n = 0; n in the low bits of a whole number plus 1.5 2^23   \
+     * (double: 2^52) */                                                                                     \
     FM_INLINE v##B v##B##_power(v##B a) { return (v##B)FM_MAP1(n##B##_power, a); }                           \
     /* p * 2^n, n a whole number: where the power and the result are normal numbers */                       \
     FM_INLINE v##B v##B##_scale1(v##B p, v##B n) { return (v##B)FM_MAP2(n##B##_scale1, p, n); }               \
     /* the same anywhere, rounded once, |p| < 512; no underflow where n < -160 (double: -1088), which gives 0 */ \
     FM_INLINE v##B v##B##_scale2(v##B p, v##B n) { return (v##B)FM_MAP2(n##B##_scale2, p, n); }
 
+/* clang-format on */
 FM_LIFT(32, float)
 FM_LIFT(64, double)
 

@@ -1,8 +1,8 @@
 /* What the sums here and in Cython share.
  *
- * A tally is a sum of doubles that keeps what rounding takes from it: it joins the sums of runs, blocks and chunks, so that
- * the error does not grow with their number. The remainder of each addition is exact (Knuth, The Art of Computer Programming 2, 4.2.2, theorem B); infinite terms
- * leave none.
+ * A tally is a sum of doubles that keeps what rounding takes from it. It joins the sums of runs, blocks and chunks, so
+ * that the error does not grow with their number. The remainder of each addition is exact (Knuth, The Art of Computer
+ * Programming 2, 4.2.2, theorem B). Infinite terms leave none.
  */
 #ifndef FM_SUMS_H
 #define FM_SUMS_H
@@ -42,8 +42,8 @@ static inline double fm_tally_of(const double *x, size_t n, size_t step)
     return fm_tally_sum(&sum);
 }
 
-/* What the sums of a column are relative to, by three of its numbers: the first where the others are close to it, so that
- * a large mean costs no digit; else, and where it is not finite, 0, or sums had no more digits than an outlier. */
+/* What the sums of a column are relative to, by three of its numbers: the first where the others are close to it, so
+ * that a large mean costs no digit; else, and where it is not finite, 0, or sums had no more digits than an outlier. */
 static inline double fm_origin(double first, double middle, double last)
 {
     const double near = fabs(first) / 4;

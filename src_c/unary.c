@@ -1,132 +1,19 @@
 /* Smooth activations and their slopes: GELU, SiLU, sigmoid, tanh, softplus, ELU.
  *
- * unary_exact computes any of them in either precision from e^-a, a = |x|, in forms that do not cancel: the lower tail
- * keeps its relative accuracy where 1 - erf or 1 - sigmoid would leave none, and the power of two is multiplied in
- * last, so that a tiny result is rounded once. Doubles take it as it is.
+ * Doubles take unary_exact. Floats take unary_quick: the function of a = |x| is a polynomial of degree 6 in each of 16
+ * pieces. Its coefficients lie in the lanes of registers and are permuted into place, without exp or division. A piece
+ * is expanded about a point where the curve is very nearly a float (tools/fit_curves.py), so that c0 has no error. What
+ * remains is the last rounding and a part of the one before it: less than 1 ulp, slopes included. Curves that begin in
+ * 0 are a + t (c1 + ...) in their first piece, where c0 is infinity and min(a, c0) is what is added.
  *
- * Floats take unary_quick: the function of a is a polynomial of degree 6 in one of 16 pieces, whose coefficients lie in
- * the lanes of registers and are permuted into place, without exp or division. Each piece is expanded about a point where
- * the curve is very nearly a float (tools/fit_curves.py), so that c0 has no error and what remains is the last rounding
- * and a share of the one before it: less than 1 ulp, slopes included. Curves that begin in 0 are a + t (c1 + ...) in
- * their first piece, c0 being infinity there and min(a, c0) what is added. Only the far tail, where e^-a falls below what
- * 16 pieces can follow, needs unary_far, for whole vectors with such a lane; each lane takes the one or the other by its
- * own x, so no bit depends on the neighbours. Rejected: pieces of a power of two in width (0.6 ulp by the polynomial
- * alone), 32 pieces of degree 5 (two registers to a coefficient), c0 in two parts (as dear as a center), sharing one curve
- * of e^-a (divisions again).
+ * Only the far tail, where e^-a falls below what 16 pieces can follow, needs unary_far, for whole vectors with such a
+ * lane. Each lane takes the one or the other by its own x, so no bit depends on the neighbours.
  *
- * GELU is x Phi(x) with the normal distribution Phi: with Q(a) = Phi(-a) = e^(-a^2/2) M(a), the square in two parts
- * since e^(-a^2/2) takes its error times a^2, y = x - a Q for x >= 0 and -a Q otherwise; y' = 1 - H or H with
- * H = Q - a phi(a). The tanh form is x sigmoid(2u) exactly: 1 + tanh(u) = 2 / (1 + e^(-2u)).
+ * Rejected: pieces of a power of two in width (0.6 ulp by the polynomial alone), 32 pieces of degree 5 (two registers
+ * to a coefficient), c0 in two parts (as dear as a center), sharing one curve of e^-a (divisions again).
  */
 
-/* The slope of a kind is a function as well, with a number of its own. */
-#ifndef UNARY_SLOPE
-#define UNARY_SLOPE(kind) (FM_UNARY_KINDS + (kind))
-#endif
-
-/* From here on e^-a is 0. */
-#define UNARY_END(single, twice) (sizeof(real) == 4 ? single : twice)
-static const real FM(unary_end)[FM_UNARY_KINDS] = {
-    [FM_GELU] = UNARY_END(15, 39),      [FM_GELU_TANH] = UNARY_END(11, 22), [FM_SILU] = UNARY_END(112, 755),
-    [FM_SIGMOID] = UNARY_END(112, 755), [FM_TANH] = UNARY_END(56, 378),     [FM_SOFTPLUS] = UNARY_END(112, 755),
-    [FM_ELU] = UNARY_END(112, 755),
-};
-#undef UNARY_END
-
 #if FM_BITS == 64 || defined(__OPTIMIZE_SIZE__)
-
-/* y = f(x), or with g (not NULL) g f(x); kind: a function of unary.h or its UNARY_SLOPE. */
-static void FM(unary_exact)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold,
-                            int stream)
-{
-    const vec zero = v_set1(0), one = v_set1(1), scale = v_set1(alpha), limit = v_set1(threshold);
-    const vec end = v_set1(FM(unary_end)[kind % FM_UNARY_KINDS]);
-    const vec least = v_set1(sizeof(real) == 4 ? -64 : -128); /* so small an e beside 1 is nothing, and no underflow */
-    FM_RUN(y, n, stream) {
-        const vec v = AT(x), a = v_abs(v), b = v_min(end, a);
-        vec t = v_sub(zero, b), low = zero, k, r;
-        switch (kind) { /* e^(t + low) = (1 + p) 2^k */
-        case FM_GELU:
-        case UNARY_SLOPE(FM_GELU):
-            r = v_mul(b, v_set1((real)-0.5));
-            t = v_mul(b, r);
-            low = v_fma(b, r, v_sub(zero, t));
-            break;
-        case FM_GELU_TANH:
-        case UNARY_SLOPE(FM_GELU_TANH):
-            t = v_tanh_exponent(b, &low);
-            break;
-        case FM_TANH:
-        case UNARY_SLOPE(FM_TANH):
-            t = v_add(t, t);
-        }
-        const vec p = v_exp_parts(&k, t, low), e1 = v_add(one, p), near = v_max(least, k), e = v_scale1(e1, near);
-        const vec u = v_add(one, e), tail = v_if_lt(v, zero, k, near); /* the upper side has no tail to underflow */
-        switch (kind) {
-        case FM_GELU:
-            r = v_mul(b, v_mills(b));
-            /* 0 x: -infinity gives NaN, as infinity times 0 */
-            r = v_sub(v_if_lt(v, zero, v_mul(v, zero), v), v_scale2(v_fma(r, p, r), tail));
-            break;
-        case FM_GELU_TANH:
-        case FM_SILU:
-            r = v_scale2(v_mul(v_if_lt(v, zero, b, v), v_div(v_if_lt(v, zero, e1, one), u)), v_if_lt(v, zero, k, zero));
-            r = v_if_lt(v, zero, v_fnma(r, one, v_mul(v, zero)), r); /* -0; -infinity gives NaN, as infinity times 0 */
-            break;
-        case FM_SIGMOID:
-        case UNARY_SLOPE(FM_SOFTPLUS):
-            r = v_scale2(v_div(v_if_lt(v, zero, e1, one), u), v_if_lt(v, zero, k, zero));
-            if (kind != FM_SIGMOID)
-                r = v_if_lt(limit, v, one, r);
-            break;
-        case FM_TANH:
-            r = v_scale1(one, near);
-            r = v_fma(p, r, v_sub(r, one));
-            r = v_copysign(v_div(r, v_add(v_set1(2), r)), v);
-            break;
-        case FM_SOFTPLUS: {
-            /* log(u) and what rounding took from u = 1 + e <= 2 */
-            const vec root2 = v_set1((real)1.4142135623730951), above = v_sub(u, one);
-            const vec f = v_if_lt(root2, u, v_sub(v_mul(u, v_set1((real)0.5)), one), above);
-            r = v_log_near1(v_if_lt(root2, u, one, zero), f, v_div(v_sub(v_scale2(e1, tail), above), u));
-            r = v_if_lt(limit, v, v, v_add(v_max(zero, v), r));
-            break;
-        }
-        case FM_ELU:
-            r = v_scale1(one, near);
-            r = v_if_lt(v, zero, v_mul(scale, v_fma(p, r, v_sub(r, one))), v);
-            break;
-        case UNARY_SLOPE(FM_GELU):
-            r = v_fnma(b, v_set1((real)0x1.9884533d43651p-2), v_mills(b));
-            r = v_fma(v, zero, v_scale2(v_fma(r, p, r), tail)); /* infinity gives NaN, as infinity times 0 */
-            r = v_if_lt(v, zero, r, v_sub(one, r));
-            break;
-        case UNARY_SLOPE(FM_GELU_TANH):
-        case UNARY_SLOPE(FM_SILU): {
-            vec du = one; /* e (u - a du) / u^2, du being the exponent's derivative */
-            if (kind != UNARY_SLOPE(FM_SILU))
-                du = v_fma(v_mul(b, b), v_set1((real)0x1.b6676bf7450f0p-3), v_set1((real)0x1.9884533d43651p+0));
-            r = v_scale2(v_div(v_mul(e1, v_fnma(b, du, u)), v_mul(u, u)), tail);
-            r = v_fma(v, zero, r);
-            r = v_if_lt(v, zero, r, v_sub(one, r));
-            break;
-        }
-        case UNARY_SLOPE(FM_ELU):
-            r = v_if_lt(zero, v, one, v_mul(scale, v_scale2(e1, tail)));
-            break;
-        case UNARY_SLOPE(FM_SIGMOID):
-        case UNARY_SLOPE(FM_TANH):
-            r = v_mul(v_set1(kind == UNARY_SLOPE(FM_TANH) ? 4 : 1), v_div(e1, v_mul(u, u)));
-            r = v_scale2(r, k);
-            break;
-        default:
-            __builtin_trap(); /* a kind that has no case yet */
-        }
-        FM_RUN_PUT(y, stream, g ? v_mul(AT(g), r) : r);
-    }
-    if (stream)
-        fm_stream_end();
-}
 
 static void FM(unary)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold, int stream)
 {
@@ -159,7 +46,8 @@ static const struct { uint8_t form, curve; } unary_ways[2 * FM_UNARY_KINDS] = {
 };
 
 /* y, and the function of x where beyond > far: there e = e^-a is so small that 1 / (1 + e) is 1 - e, and the curve e
- * times a factor. Both are carried in two parts up to the last multiply-add. */
+ * times a factor. Both are carried in two parts up to the last multiply-add.
+ * Long because each kind and slope is a case. */
 static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyond, v32 far, float alpha)
 {
     const v32 zero = v32_set1(0), one = v32_set1(1);
@@ -240,7 +128,8 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
     }
     v32 r = v32_fma(factor, e1, v32_fma(v32_add(factor, rest), e1_low, v32_mul(rest, e1)));
     const int form = unary_ways[kind].form;
-    r = v32_scale2(r, form == UNARY_EVEN ? k : v32_if_lt(x, zero, k, near)); /* the upper side has no tail to underflow */
+    /* the upper side has no tail to underflow */
+    r = v32_scale2(r, form == UNARY_EVEN ? k : v32_if_lt(x, zero, k, near));
     switch (form) {
     case UNARY_TIMES: /* -0; -infinity gives NaN, as infinity times 0 */
         r = v32_sub(v32_if_lt(x, zero, v32_mul(x, zero), x), r);
@@ -264,7 +153,8 @@ FM_INLINE void unary_quick(int kind, int form, float *y, const float *g, const f
 {
     const int flat = form == UNARY_ODD || form == UNARY_ELU;
     const fm_curve *f = fm_curves + unary_ways[kind].curve;
-    const v32 zero = v32_set1(0), one = v32_set1(1), half = v32_set1(0.5f), weight = v32_set1(form == UNARY_ELU ? -alpha : alpha);
+    const v32 zero = v32_set1(0), one = v32_set1(1), half = v32_set1(0.5f);
+    const v32 weight = v32_set1(form == UNARY_ELU ? -alpha : alpha);
     const v32 scale = v32_set1(f->scale), origin = v32_set1(f->origin), far = v32_set1(f->far);
     const v32 center = v32_load(f->center), c0 = v32_load(f->c[0]), c1 = v32_load(f->c[1]), c2 = v32_load(f->c[2]);
     const v32 c3 = v32_load(f->c[3]), c4 = v32_load(f->c[4]), c5 = v32_load(f->c[5]), c6 = v32_load(f->c[6]);

@@ -16,8 +16,9 @@ enum {
 };
 
 /* A function of a = |x| in 16 pieces. r = origin - scale a, rounded, has the number of the piece in its last four bits;
- * c[0] + c[1] t + ... + c[6] t^6 is the polynomial there, t = a - center. An origin near a power of two makes some pieces
- * twice as wide as the others: on one side of it floats are half as dense. Beyond `far` the pieces no longer hold. */
+ * c[0] + c[1] t + ... + c[6] t^6 is the polynomial there, t = a - center. An origin near a power of two makes some
+ * pieces twice as wide as the others: on one side of it floats are half as dense. Beyond `far` the pieces no longer
+ * hold. */
 typedef struct {
     float scale, origin, far, center[16], c[7][16];
 } fm_curve;
