@@ -14,7 +14,7 @@
 typedef struct {
     double weight[FM_GROUP]; /* of the label's class; 0 where the row is ignored */
     double loss[FM_GROUP];
-    double slope[FM_GROUP];  /* dx = slope E + base, and at the label `fix` */
+    double slope[FM_GROUP]; /* dx = slope E + base, and at the label `fix` */
     double fix[FM_GROUP];
 } FM(labelled);
 
@@ -126,12 +126,12 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
 }
 
 /* The target's share of class weights: ((1 - smoothing) target + smoothing / n) weight, loaded with AT(). */
-#define FM_SHARES(target, weight)                                                                            \
+#define FM_SHARES(target, weight) \
     (weight ? v_mul(v_fma(AT(target), own, share), AT(weight)) : v_fma(AT(target), own, share))
 
-static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, const real *target,
-                                          const real *weight, size_t rows, size_t n, double smoothing, double z_loss,
-                                          double scale, int stream)
+static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, const real *target, const real *weight,
+                                          size_t rows, size_t n, double smoothing, double z_loss, double scale,
+                                          int stream)
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec vscale = v_set1((real)scale), less = v_set1((real)((real)scale - scale));
@@ -190,8 +190,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
     const vec vscale = v_set1((real)scale), less = v_set1((real)(scale - (real)scale));
     const vec raised = v_set1((real)FM_RAISED);
     fm_tally sum = {0, 0};
-    FM_PANELS(width)
-    {
+    FM_PANELS(width) {
         vec max[FM_PANEL], count[FM_PANEL], below[FM_PANEL], low[FM_PANEL], spread[FM_PANEL];
         vec slope[FM_PANEL], slope_low[FM_PANEL];
         vec wide_w[FM_PANEL], wide_x[FM_PANEL], keep[FM_PANEL], fix[FM_PANEL], value[FM_PANEL];
@@ -200,8 +199,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         const real *fix_ = (const real *)fix, *value_ = (const real *)value;
         size_t class[FM_PANEL * LANES];
         int some_ignored = 0;
-        FM_PANEL_WHOLE(j)
-        {
+        FM_PANEL_WHOLE(j) {
             wide_w[j] = wide_x[j] = keep[j] = zero;
         }
         for (size_t c = 0; c < w; c++) {
@@ -224,27 +222,33 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         else
             FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, count, below, low, )
         /* A name and its _low are one number in two halves, so that each loss and slope is rounded about once. */
-        FM_PANEL_WHOLE(j)
-        {
-            vec top_low; const vec top = FM(top)(max[j], sc[j], &top_low);
-            vec log_low; const vec log = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
-            vec own_low; const vec own_e = FM(top)(wide_x[j], sc[j], &own_low);
+        FM_PANEL_WHOLE(j) {
+            vec top_low;
+            const vec top = FM(top)(max[j], sc[j], &top_low);
+            vec log_low;
+            const vec log = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
+            vec own_low;
+            const vec own_e = FM(top)(wide_x[j], sc[j], &own_low);
             vec total_low = v_fma(count[j], top_low, low[j]);
             const vec at_max = v_mul(count[j], top), total = FM(gain)(at_max, below[j], &total_low);
             total_low = v_add(total_low, v_fma(count[j], top, v_sub(zero, at_max)));
-            const vec ties = v_sub(count[j], one); vec others_low = v_sub(total_low, own_low);
+            const vec ties = v_sub(count[j], one);
+            vec others_low = v_sub(total_low, own_low);
             const vec rest_of = FM(gain)(total, v_sub(zero, own_e), &others_low);
             const vec others = v_if_eq(wide_x[j], max[j], v_fma(ties, top, below[j]), rest_of);
             others_low = v_if_eq(wide_x[j], max[j], v_fma(ties, top_low, low[j]), others_low);
-            vec far_low = log_low; const vec far = FM(gain)(max[j], v_sub(zero, wide_x[j]), &far_low);
+            vec far_low = log_low;
+            const vec far = FM(gain)(max[j], v_sub(zero, wide_x[j]), &far_low);
             const vec mine = v_mul(wide_w[j], v_set1((real)own)), sum_log = FM(gain)(far, log, &far_low);
             const vec nll = v_if_eq(v_sub(far, far), zero, v_add(sum_log, far_low), v_add(far, log));
-            vec all = mine; vec rest = zero; vec more = zero;
+            vec all = mine;
+            vec rest = zero;
+            vec more = zero;
             value[j] = v_mul(mine, nll);
             if (share != 0) {
-            all = v_add(mine, shares);
-            value[j] = v_add(value[j], v_fma(shares, log, v_mul(vshare, spread[j])));
-            rest = v_sub(shares, v_mul(wide_w[j], vshare));
+                all = v_add(mine, shares);
+                value[j] = v_add(value[j], v_fma(shares, log, v_mul(vshare, spread[j])));
+                rest = v_sub(shares, v_mul(wide_w[j], vshare));
             }
             const vec pull_all = v_mul(all, vscale);
             slope[j] = v_div(pull_all, total);
@@ -252,11 +256,11 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
             const vec left = v_fnma(slope[j], total_low, v_fnma(slope[j], total, pull_all));
             slope_low[j] = v_div(v_add(slope_low[j], left), total);
             if (z_loss != 0) {
-            const vec lse = v_add(max[j], log), pull = v_mul(v_mul(wide_w[j], v_set1((real)z_loss)), lse);
-            value[j] = v_fma(pull, lse, value[j]);
-            more = v_div(v_add(pull, pull), total);
-            rest = v_fma(more, own_e, rest);
-            more = v_mul(more, vscale);
+                const vec lse = v_add(max[j], log), pull = v_mul(v_mul(wide_w[j], v_set1((real)z_loss)), lse);
+                value[j] = v_fma(pull, lse, value[j]);
+                more = v_div(v_add(pull, pull), total);
+                rest = v_fma(more, own_e, rest);
+                more = v_mul(more, vscale);
             }
             value[j] = v_if_eq(keep[j], zero, zero, value[j]);
             const vec small = v_fma(slope_low[j], others, v_mul(slope[j], others_low));
@@ -277,9 +281,9 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
                          PUT(dx + i * stride, v_fma(e_, a, v_fma(e_, b, part_)));, )
         /* clang-format on */
         else {
-            FM_PANEL_WHOLE(j)
-            {
-                slope[j] = v_mul(slope[j], raised); slope_low[j] = v_mul(slope_low[j], raised);
+            FM_PANEL_WHOLE(j) {
+                slope[j] = v_mul(slope[j], raised);
+                slope_low[j] = v_mul(slope_low[j], raised);
             }
             for (size_t i = 0; i < n; i++)
                 FM_PANEL_EACH(PUT(dx + i * stride, FM(share)(AT(terms + i * step), slope[j], slope_low[j]));)
@@ -296,36 +300,34 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
     return fm_tally_sum(&sum);
 }
 
-#define FM_SHARES_DOWN(target)                                                                               \
-    v_mul(v_fma(AT(target + i * stride), own, share), weight ? v_set1(weight[i]) : one)
+#define FM_SHARES_DOWN(target) v_mul(v_fma(AT(target + i * stride), own, share), weight ? v_set1(weight[i]) : one)
 
-static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, const real *target,
-                                          const real *weight, size_t n, size_t stride, size_t width,
-                                          double smoothing, double z_loss, double scale)
+static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, const real *target, const real *weight,
+                                          size_t n, size_t stride, size_t width, double smoothing, double z_loss,
+                                          double scale)
 {
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec one = v_set1(1), vscale = v_set1((real)scale);
     fm_tally sum = {0, 0};
-    FM_PANELS(width)
-    {
+    FM_PANELS(width) {
         vec max[FM_PANEL], count[FM_PANEL], below[FM_PANEL], low[FM_PANEL], spread[FM_PANEL], all[FM_PANEL];
         vec value[FM_PANEL], slope[FM_PANEL];
         v_scale sc[FM_PANEL];
         const real *value_ = (const real *)value;
         FM_COLS_MAX(x, n, stride, max)
-        FM_COLS_SUM(n, spread, const vec m = max[j];
-                    , , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
+        FM_COLS_SUM(n, spread, const vec m = max[j];, , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
         FM_COLS_SUM(n, all, , , FM_SHARES_DOWN(target))
         FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, count, below, low, )
-        FM_PANEL_WHOLE(j)
-        {
-            vec top_low; vec log_low; const vec top = FM(top)(max[j], sc[j], &top_low);
+        FM_PANEL_WHOLE(j) {
+            vec top_low;
+            vec log_low;
+            const vec top = FM(top)(max[j], sc[j], &top_low);
             const vec log_sum = FM(log_sum)(count[j], below[j], low[j], top, top_low, &log_low);
             value[j] = v_fma(all[j], log_sum, v_fma(all[j], log_low, spread[j]));
             if (z_loss != 0) {
-            const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
-            value[j] = v_fma(pull, lse, value[j]);
-            all[j] = v_add(all[j], v_add(pull, pull));
+                const vec lse = v_add(max[j], log_sum), pull = v_mul(v_set1((real)z_loss), lse);
+                value[j] = v_fma(pull, lse, value[j]);
+                all[j] = v_add(all[j], v_add(pull, pull));
             }
             slope[j] = v_div(v_mul(all[j], vscale), v_fma(count[j], top, below[j]));
         }

@@ -40,21 +40,21 @@ FM_INLINE v64 v64_exp_rest(v64 r)
 
 /* With n = round(x / ln 2): e^x as (1 + the result) 2^n; e^(x + low) likewise, low being the rounding error of x, which
  * a large x needs. */
-#define FM_EXP_PARTS(B, MAGIC, LOG2E, LN2, LN2_LOW)                                                          \
-    FM_INLINE v##B v##B##_exp_split(v##B *n, v##B x)                                                         \
-    {                                                                                                        \
-        const v##B magic = v##B##_set1(MAGIC);                                                               \
-        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                                    \
-        const v##B r = v##B##_fnma(*n, v##B##_set1(LN2_LOW), v##B##_fnma(*n, v##B##_set1(LN2), x));          \
-        return v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), r);                                          \
-    }                                                                                                        \
-    FM_INLINE v##B v##B##_exp_parts(v##B *n, v##B x, v##B low)                                               \
-    {                                                                                                        \
-        const v##B magic = v##B##_set1(MAGIC);                                                               \
-        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                                    \
-        low = v##B##_fnma(*n, v##B##_set1(LN2_LOW), low);                                                    \
-        const v##B r = v##B##_add(v##B##_fnma(*n, v##B##_set1(LN2), x), low);                                \
-        return v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), r);                                          \
+#define FM_EXP_PARTS(B, MAGIC, LOG2E, LN2, LN2_LOW)                                                 \
+    FM_INLINE v##B v##B##_exp_split(v##B *n, v##B x)                                                \
+    {                                                                                               \
+        const v##B magic = v##B##_set1(MAGIC);                                                      \
+        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                           \
+        const v##B r = v##B##_fnma(*n, v##B##_set1(LN2_LOW), v##B##_fnma(*n, v##B##_set1(LN2), x)); \
+        return v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), r);                                 \
+    }                                                                                               \
+    FM_INLINE v##B v##B##_exp_parts(v##B *n, v##B x, v##B low)                                      \
+    {                                                                                               \
+        const v##B magic = v##B##_set1(MAGIC);                                                      \
+        *n = v##B##_sub(v##B##_fma(x, v##B##_set1(LOG2E), magic), magic);                           \
+        low = v##B##_fnma(*n, v##B##_set1(LN2_LOW), low);                                           \
+        const v##B r = v##B##_add(v##B##_fnma(*n, v##B##_set1(LN2), x), low);                       \
+        return v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), r);                                 \
     }
 FM_EXP_PARTS(32, 0x1.8p23f, 0x1.715476p+0f, 0x1.62e4p-1f, 0x1.7f7d1cp-20f)
 FM_EXP_PARTS(64, 0x1.8p52, 0x1.71547652b82fep+0, 0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45)
@@ -97,30 +97,34 @@ FM_INLINE v64 v64_exp(v64 x)
  * digits, v_scaled as one number within 1.2 units in 2^24 (2^53); sums take the parts. */
 #define FM_RAISE_32 27
 #define FM_RAISE_64 58
-#define FM_SCALED_EXP(B, FAR, MAGIC, BIAS, LN2, LN2_LOW)                                                     \
-    typedef struct { v##B origin, floor, shift; } scale##B;                                                  \
-    typedef struct { v##B power, main, rest; } exp##B;                                                       \
-    FM_INLINE scale##B v##B##_scale(v##B max)                                                                \
-    {                                                                                                        \
-        const v##B zero = v##B##_set1(0), magic = v##B##_set1(MAGIC);                                        \
-        scale##B s;                                                                                          \
-        s.origin = v##B##_if_lt(v##B##_max(max, v##B##_sub(zero, max)), v##B##_set1(FAR), zero, max);        \
-        const v##B z = v##B##_fma(v##B##_sub(max, s.origin), v##B##_set1(0x1.71547652b82fep+0), magic);      \
-        s.shift = v##B##_sub(z, v##B##_set1(MAGIC + (FM_RAISE_##B + BIAS)));                                 \
-        s.floor = v##B##_mul(s.shift, v##B##_set1(0x1.62e42fefa39efp-1));                                    \
-        return s;                                                                                            \
-    }                                                                                                        \
-    FM_INLINE exp##B v##B##_scaled_parts(v##B x, scale##B s)                                                 \
-    {                                                                                                        \
-        const v##B magic = v##B##_set1(MAGIC), d = v##B##_max(s.floor, v##B##_sub(x, s.origin));             \
-        const v##B z = v##B##_fma(d, v##B##_set1(0x1.71547652b82fep+0), magic), n = v##B##_sub(z, magic);    \
-        const v##B main = v##B##_fnma(n, v##B##_set1(LN2), d), left = v##B##_mul(n, v##B##_set1(-LN2_LOW));  \
-        const v##B r = v##B##_add(main, left);                                                               \
-        return (exp##B){v##B##_power(v##B##_sub(z, s.shift)), main,                                          \
-                        v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), left)};                             \
-    }                                                                                                        \
+#define FM_SCALED_EXP(B, FAR, MAGIC, BIAS, LN2, LN2_LOW)                                                               \
+    typedef struct {                                                                                                   \
+        v##B origin, floor, shift;                                                                                     \
+    } scale##B;                                                                                                        \
+    typedef struct {                                                                                                   \
+        v##B power, main, rest;                                                                                        \
+    } exp##B;                                                                                                          \
+    FM_INLINE scale##B v##B##_scale(v##B max)                                                                          \
+    {                                                                                                                  \
+        const v##B zero = v##B##_set1(0), magic = v##B##_set1(MAGIC);                                                  \
+        scale##B s;                                                                                                    \
+        s.origin = v##B##_if_lt(v##B##_max(max, v##B##_sub(zero, max)), v##B##_set1(FAR), zero, max);                  \
+        const v##B z = v##B##_fma(v##B##_sub(max, s.origin), v##B##_set1(0x1.71547652b82fep+0), magic);                \
+        s.shift = v##B##_sub(z, v##B##_set1(MAGIC + (FM_RAISE_##B + BIAS)));                                           \
+        s.floor = v##B##_mul(s.shift, v##B##_set1(0x1.62e42fefa39efp-1));                                              \
+        return s;                                                                                                      \
+    }                                                                                                                  \
+    FM_INLINE exp##B v##B##_scaled_parts(v##B x, scale##B s)                                                           \
+    {                                                                                                                  \
+        const v##B magic = v##B##_set1(MAGIC), d = v##B##_max(s.floor, v##B##_sub(x, s.origin));                       \
+        const v##B z = v##B##_fma(d, v##B##_set1(0x1.71547652b82fep+0), magic), n = v##B##_sub(z, magic);              \
+        const v##B main = v##B##_fnma(n, v##B##_set1(LN2), d), left = v##B##_mul(n, v##B##_set1(-LN2_LOW));            \
+        const v##B r = v##B##_add(main, left);                                                                         \
+        return (exp##B){v##B##_power(v##B##_sub(z, s.shift)), main,                                                    \
+                        v##B##_fma(v##B##_mul(r, r), v##B##_exp_rest(r), left)};                                       \
+    }                                                                                                                  \
     FM_ALWAYS_INLINE v##B v##B##_joined(exp##B e) { return v##B##_fma(v##B##_add(e.main, e.rest), e.power, e.power); } \
-    FM_INLINE v##B v##B##_scaled(v##B x, scale##B s) { return v##B##_joined(v##B##_scaled_parts(x, s)); }    \
+    FM_INLINE v##B v##B##_scaled(v##B x, scale##B s) { return v##B##_joined(v##B##_scaled_parts(x, s)); }              \
     FM_INLINE v##B v##B##_lowered(v##B y) { return v##B##_mul(y, v##B##_set1(1.0f / (1LL << FM_RAISE_##B))); }
 FM_SCALED_EXP(32, 256.0f, 0x1.8p23f, 127, 0x1.62e4p-1f, 0x1.7f7d1cp-20f)
 FM_SCALED_EXP(64, 2048.0, 0x1.8p52, 1023, 0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45)
@@ -175,19 +179,19 @@ FM_INLINE v32 v32_log_near1_pair(v32 e, v32 f, v32 c, v32 *low)
 }
 
 /* log(x) for any x: -inf at 0, NaN below, denormals included. Max error 1.5 ulp. */
-#define FM_LOG(B, LEAST, UP, SHIFT, ROOT2)                                                                   \
-    FM_INLINE v##B v##B##_log(v##B x)                                                                        \
-    {                                                                                                        \
-        const v##B zero = v##B##_set1(0), one = v##B##_set1(1), least = v##B##_set1(LEAST);                  \
-        const v##B root2 = v##B##_set1(ROOT2), inf = v##B##_set1(INFINITY);                                  \
-        const v##B y = v##B##_if_lt(x, least, v##B##_mul(x, v##B##_set1(UP)), x);                            \
-        v##B e = v##B##_sub(v##B##_exponent(y), v##B##_if_lt(x, least, v##B##_set1(SHIFT), zero));           \
-        v##B m = v##B##_mantissa(y);                                                                         \
-        e = v##B##_if_lt(root2, m, v##B##_add(e, one), e);                                                   \
-        m = v##B##_if_lt(root2, m, v##B##_mul(m, v##B##_set1(0.5)), m);                                      \
-        const v##B r = v##B##_log_near1(e, v##B##_sub(m, one), zero);                                        \
-        const v##B other = v##B##_if_eq(x, zero, v##B##_sub(zero, inf), v##B##_set1(NAN));                   \
-        return v##B##_if_lt(zero, x, v##B##_if_lt(x, inf, r, x), other);                                     \
+#define FM_LOG(B, LEAST, UP, SHIFT, ROOT2)                                                         \
+    FM_INLINE v##B v##B##_log(v##B x)                                                              \
+    {                                                                                              \
+        const v##B zero = v##B##_set1(0), one = v##B##_set1(1), least = v##B##_set1(LEAST);        \
+        const v##B root2 = v##B##_set1(ROOT2), inf = v##B##_set1(INFINITY);                        \
+        const v##B y = v##B##_if_lt(x, least, v##B##_mul(x, v##B##_set1(UP)), x);                  \
+        v##B e = v##B##_sub(v##B##_exponent(y), v##B##_if_lt(x, least, v##B##_set1(SHIFT), zero)); \
+        v##B m = v##B##_mantissa(y);                                                               \
+        e = v##B##_if_lt(root2, m, v##B##_add(e, one), e);                                         \
+        m = v##B##_if_lt(root2, m, v##B##_mul(m, v##B##_set1(0.5)), m);                            \
+        const v##B r = v##B##_log_near1(e, v##B##_sub(m, one), zero);                              \
+        const v##B other = v##B##_if_eq(x, zero, v##B##_sub(zero, inf), v##B##_set1(NAN));         \
+        return v##B##_if_lt(zero, x, v##B##_if_lt(x, inf, r, x), other);                           \
     }
 FM_LOG(32, 0x1p-126f, 0x1p24f, 24, 0x1.6a09e6p+0f)
 FM_LOG(64, 0x1p-1022, 0x1p54, 54, 0x1.6a09e667f3bcdp+0)

@@ -49,8 +49,7 @@ FM_PRIMITIVE(void, dropout_run,
              (real *y, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold, double scale,
               int stream))
 /* kept[i] = whether dropout_run keeps element i; the same in both tables. */
-FM_PRIMITIVE(void, dropout_mask_run,
-             (uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold))
+FM_PRIMITIVE(void, dropout_mask_run, (uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold))
 /* ---- norm.c -------------------------------------------------------------------------------------------
  * Moments: sum and m2, the sum of squared deviations from the mean, both double, one per column or channel.
  * Vectors per column (mean, scale, ...) hold `width` elements. near: the columns are in the first caches (shows
@@ -73,7 +72,8 @@ FM_PRIMITIVE(void, moments_rows,
  * one is not finite. Returns what to subtract from x: the mean, or 0 where the difference may be no number; without a
  * mean the root of the sum of squares. */
 FM_PRIMITIVE(double, norm_far,
-             (double *mean, double *inv_std, const real *x, size_t rows, size_t n, size_t stride, double m2, double eps))
+             (double *mean, double *inv_std, const real *x, size_t rows, size_t n, size_t stride, double m2,
+              double eps))
 
 /* mean = exact_mean, inv_std = 1 / sqrt(m2 / n + eps), and center, scale and shift so that (x - center) scale + shift =
  * (x - exact_mean) inv_std weight + bias: shift carries the rounding of the center, which is the mean, or 0 where x -
@@ -110,8 +110,8 @@ FM_PRIMITIVE(void, norm_backward_coefficients,
 /* dx = ((g - center) - xhat slope) scale + shift. Any of dx, g, x may be the same. */
 FM_PRIMITIVE(void, norm_backward_cols,
              (real *dx, const real *g, const real *x, size_t n, size_t stride, size_t x_stride, size_t width,
-              const real *mean, const real *inv_std, const real *center, const real *slope, const real *scale, const real *shift,
-              int near, int stream))
+              const real *mean, const real *inv_std, const real *center, const real *slope, const real *scale,
+              const real *shift, int near, int stream))
 FM_PRIMITIVE(void, norm_backward_rows,
              (real *dx, const real *g, const real *x, size_t rows, size_t n, size_t stride, size_t x_stride,
               double mean, double inv_std, double center, double slope, double scale, double shift, int stream))
@@ -131,9 +131,9 @@ FM_PRIMITIVE(void, layer_norm_rows,
  * call (32), since these sums are of type real. dx may be g or x; dweight and dbias have memory of their own.
  * stream: dx is written past the caches. */
 FM_PRIMITIVE(void, layer_norm_backward_rows,
-             (real *dx, real *dweight, real *dbias, const real *g, const real *x, const real *weight,
-              const real *mean, const real *inv_std, size_t rows, size_t n, size_t dx_stride, size_t g_stride,
-              size_t x_stride, int stream))
+             (real *dx, real *dweight, real *dbias, const real *g, const real *x, const real *weight, const real *mean,
+              const real *inv_std, size_t rows, size_t n, size_t dx_stride, size_t g_stride, size_t x_stride,
+              int stream))
 /* total += part; n >= 0. */
 FM_PRIMITIVE(void, sums_gain, (double *restrict total, const real *restrict part, size_t n))
 /* sum[j] = totals[j] + totals[stride + j] + ... in this order, count >= 1 of them. */
@@ -220,8 +220,8 @@ FM_PRIMITIVE(void, unary_backward_run,
  * p -= lr (nesterov ? d + momentum v : v); with v = NULL p -= lr d. Each line's multiply-adds are fused, damp d
  * is rounded on its own. g may be p or v; p and v must not overlap. n >= 0. */
 FM_PRIMITIVE(void, sgd_run,
-             (real *p, real *v, const real *g, size_t n, double lr, double momentum, double damp, double decay, double sign,
-              int nesterov))
+             (real *p, real *v, const real *g, size_t n, double lr, double momentum, double damp, double decay,
+              double sign, int nesterov))
 /* d = sign g + decay p (as above); m = (1 - weight1) m + weight1 d; v = beta2 v + weight2 d d;
  * p = keep p - rate m / (sqrt(v) inv_root + eps); unless top is NULL, top = max(top, v) stands in for that v. weight1 =
  * 1 - beta1, weight2 = 1 - beta2, inv_root = 1 / sqrt(1 - beta2^step); sign may hold a further factor of g. g may be
@@ -233,8 +233,8 @@ FM_PRIMITIVE(void, adam_run,
  * (1 - weight) m + weight d and s - m m, at least 8 eps s, stands in for s in u; unless b is NULL, b = momentum b + u
  * stands in for u in p. g may be any of the others, which must not overlap. n >= 0. */
 FM_PRIMITIVE(void, rms_run,
-             (real *p, real *s, real *m, real *b, const real *g, size_t n, double rate, double keep, double weight, double eps,
-              double decay, double momentum, double sign))
+             (real *p, real *s, real *m, real *b, const real *g, size_t n, double rate, double keep, double weight,
+              double eps, double decay, double momentum, double sign))
 /* sum of x[i]^2 in double: of floats, no square overflows or is rounded. Of doubles, minus the root of the sum where
  * squares leave the range. n >= 0. */
 FM_PRIMITIVE(double, square_sum, (const real *x, size_t n))
@@ -327,5 +327,4 @@ FM_PRIMITIVE(void, difference_sums, (double *sums, const real *p, const real *q,
 /* sums: of x = a p, of y = b q (q NULL: of b so often, n rounded up to whole vectors) and of x log(x / y), or with
  * middle of x log(x / m) + y log(y / m), m = (x + y) / 2. A term is 0 where its first number is 0, infinite where its
  * second is and where one is negative. Max error of a term 3 ulp of double. p and q finite. n >= 0. */
-FM_PRIMITIVE(void, entropy_sums,
-             (double *sums, const real *p, const real *q, size_t n, double a, double b, int middle))
+FM_PRIMITIVE(void, entropy_sums, (double *sums, const real *p, const real *q, size_t n, double a, double b, int middle))

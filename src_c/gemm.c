@@ -88,7 +88,7 @@ typedef struct {
     int relu, first, last; /* nothing is in C yet; finish with the epilogue */
 } FM(gemm_stage);
 
-FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real *a, const FM(gemm_stage) * stage)
+FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real *a, const FM(gemm_stage) *stage)
 {
     vec sum[FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
     const size_t tail = stage->width - (size_t)(vecs - 1) * LANES; /* columns in the last vector */
@@ -100,25 +100,33 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
     size_t left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     for (int later = 0;; later = 1) {
         left -= k;
-        EACH_ROW(i) EACH_VEC(j) sum[i][j] = v_set1(0);
+        EACH_ROW(i)
+            EACH_VEC(j)
+                sum[i][j] = v_set1(0);
         for (; k; k--, a += a_col, lower += a_col, b += b_row) {
-            EACH_VEC(j) v[j] = v_load(b + (size_t)j * LANES);
+            EACH_VEC(j)
+                v[j] = v_load(b + (size_t)j * LANES);
             EACH_ROW(i) {
                 const vec x = v_set1((i < 4 ? a : lower)[i % 4 * a_row]);
-                EACH_VEC(j) sum[i][j] = v_fma(x, v[j], sum[i][j]);
+                EACH_VEC(j)
+                    sum[i][j] = v_fma(x, v[j], sum[i][j]);
             }
         }
         if (later)
-            EACH_ROW(i) EACH_VEC(j)
-                sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
+            EACH_ROW(i)
+                EACH_VEC(j)
+                    sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
         else if (!stage->first)
-            EACH_ROW(i) EACH_VEC(j) {
-                const real *at = c + (size_t)i * stage->c_row + (size_t)j * LANES;
-                sum[i][j] = v_add(WHOLE(j) ? v_load(at) : v_load_n(at, tail, 0), sum[i][j]);
-            }
+            EACH_ROW(i)
+                EACH_VEC(j) {
+                    const real *at = c + (size_t)i * stage->c_row + (size_t)j * LANES;
+                    sum[i][j] = v_add(WHOLE(j) ? v_load(at) : v_load_n(at, tail, 0), sum[i][j]);
+                }
         if (!left)
             break;
-        EACH_ROW(i) EACH_VEC(j) v_store(stage->before + (i * FM_TILE_VECS + j) * LANES, sum[i][j]);
+        EACH_ROW(i)
+            EACH_VEC(j)
+                v_store(stage->before + (i * FM_TILE_VECS + j) * LANES, sum[i][j]);
         k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     }
     if (stage->last && (stage->bias || stage->relu))
@@ -126,15 +134,17 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
             vec bias = v_set1(0);
             if (stage->bias)
                 bias = WHOLE(j) ? v_load(stage->bias + j * LANES) : v_load_n(stage->bias + j * LANES, tail, 0);
-            EACH_ROW(i) sum[i][j] = FM(gemm_epilogue)(sum[i][j], bias, stage->relu);
+            EACH_ROW(i)
+                sum[i][j] = FM(gemm_epilogue)(sum[i][j], bias, stage->relu);
         }
-    EACH_ROW(i) EACH_VEC(j) {
-        real *to = c + (size_t)i * stage->c_row + (size_t)j * LANES;
-        if (WHOLE(j))
-            v_store(to, sum[i][j]);
-        else
-            v_store_n(to, tail, sum[i][j]);
-    }
+    EACH_ROW(i)
+        EACH_VEC(j) {
+            real *to = c + (size_t)i * stage->c_row + (size_t)j * LANES;
+            if (WHOLE(j))
+                v_store(to, sum[i][j]);
+            else
+                v_store_n(to, tail, sum[i][j]);
+        }
 #undef EACH_ROW
 #undef EACH_VEC
 #undef WHOLE
@@ -142,11 +152,11 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
 
 /* The same with the number of rows as a value. Kept out of line: inlined among the loops around it, the tile loses
  * its strides to the stack and to vector registers (up to a sixth slower). */
-#define GEMM_CASE(rows)                                                                                      \
-    case rows:                                                                                               \
-        FM(gemm_tile)(rows, vecs, c, a, stage);                                                              \
+#define GEMM_CASE(rows)                         \
+    case rows:                                  \
+        FM(gemm_tile)(rows, vecs, c, a, stage); \
         break;
-FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, const real *a, const FM(gemm_stage) * stage)
+FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, const real *a, const FM(gemm_stage) *stage)
 {
     switch (rows) {
         GEMM_CASE(1)
@@ -164,14 +174,12 @@ FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, const real *a
     }
 }
 #undef GEMM_CASE
-static __attribute__((noinline)) void FM(gemm_narrow)(size_t rows, real *c, const real *a,
-                                                      const FM(gemm_stage) * stage)
+static __attribute__((noinline)) void FM(gemm_narrow)(size_t rows, real *c, const real *a, const FM(gemm_stage) *stage)
 {
     FM(gemm_rows)(rows, 1, c, a, stage);
 }
 #if FM_TILE_VECS > 1
-static __attribute__((noinline)) void FM(gemm_wide)(size_t rows, real *c, const real *a,
-                                                    const FM(gemm_stage) * stage)
+static __attribute__((noinline)) void FM(gemm_wide)(size_t rows, real *c, const real *a, const FM(gemm_stage) *stage)
 {
     FM(gemm_rows)(rows, 2, c, a, stage);
 }
@@ -187,7 +195,8 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
     _Alignas(64) real steps[2][LANES * PANEL];
     vec part[FM_TILE_VECS], sum[FM_TILE_VECS];
 #define EACH_VEC(j) for (int j = 0; j < FM_TILE_VECS; j++)
-    EACH_VEC(j) sum[j] = part[j] = v_set1(0);
+    EACH_VEC(j)
+        sum[j] = part[j] = v_set1(0);
     for (size_t p = 0, packed = 0, turn = 0; p < k; turn ^= 1, packed += LANES) {
         if (packed < k) {
             const size_t from = packed + LANES <= k ? packed : k - LANES; /* the last step reaches back */
@@ -204,7 +213,8 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
 #pragma GCC unroll 4
             for (; p < end; p++, a += a_col, step += PANEL) {
                 const vec x = v_set1(*a);
-                EACH_VEC(j) part[j] = v_fma(x, v_load(step + j * LANES), part[j]);
+                EACH_VEC(j)
+                    part[j] = v_fma(x, v_load(step + j * LANES), part[j]);
             }
             if (p % FM_GEMM_PART == 0 || p == k)
                 EACH_VEC(j) {
@@ -214,8 +224,10 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
         }
     }
     if (bias || relu)
-        EACH_VEC(j) sum[j] = FM(gemm_epilogue)(sum[j], bias ? v_load(bias + j * LANES) : v_set1(0), relu);
-    EACH_VEC(j) v_store(c + j * LANES, sum[j]);
+        EACH_VEC(j)
+            sum[j] = FM(gemm_epilogue)(sum[j], bias ? v_load(bias + j * LANES) : v_set1(0), relu);
+    EACH_VEC(j)
+        v_store(c + j * LANES, sum[j]);
 #undef EACH_VEC
 }
 
@@ -224,7 +236,7 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
 /* m rows of A against one panel, strip by strip, packed by gemm_pack_a or not. Each strip fetches its share of the
  * rows of the next panel (NULL: none, or columns, which the processor foresees): 1 to 2 % at 512 x 1024 and more.
  * Where sums go on from C it fetches the next strip's, 15 % where C is much larger than the caches and k is 100. */
-static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gemm_stage) * stage, const real *next,
+static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gemm_stage) *stage, const real *next,
                             ptrdiff_t next_row)
 {
     size_t left = stage->k;
@@ -254,9 +266,9 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
 /* With gemm's arguments, so that a small product costs a jump and not a second call; ADD instead of relu: c += a b. */
 #define ADD (-1)
 static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
-                                                      ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
-                                                      ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n,
-                                                      size_t k, real *scratch)
+                                                      ptrdiff_t a_col, const real *b, ptrdiff_t b_row, ptrdiff_t b_col,
+                                                      const real *bias, int relu, size_t m, size_t n, size_t k,
+                                                      real *scratch)
 {
     _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL], before[FM_TILE_ROWS * PANEL], same[PANEL];
     const int column = n == 1 && c_row == 1 && m > 1; /* C is one run: computed as a row, A's rows are lanes */
@@ -273,7 +285,10 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
     if (m == 1 && b_row == 1 && k >= LANES && relu != ADD)
         for (; n - done >= PANEL; done += PANEL)
             FM(gemm_row)(c + done, a, a_col, b + (ptrdiff_t)done * b_col, b_col,
-                         !bias ? NULL : column ? same : bias + done, relu, k);
+                         !bias    ? NULL
+                         : column ? same
+                                  : bias + done,
+                         relu, k);
     const size_t row_blocks = (m + FM_GEMM_ROWS - 1) / FM_GEMM_ROWS;
     const size_t aim = b_col != 1 && m <= 2 * FM_TILE_ROWS ? FM_GEMM_DEPTH / 2 : FM_GEMM_DEPTH;
     const size_t k_blocks = k > aim ? (k + aim / 2) / aim : 1;
@@ -289,8 +304,14 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
             if (scratch)
                 FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
             FM(gemm_stage) stage = {
-                .before = before, .a_row = scratch ? 1 : a_row, .a_col = a_col, .c_row = c_row, .k = depth,
-                .relu = relu > 0, .first = p == 0 && relu != ADD, .last = p + depth == k,
+                .before = before,
+                .a_row = scratch ? 1 : a_row,
+                .a_col = a_col,
+                .c_row = c_row,
+                .k = depth,
+                .relu = relu > 0,
+                .first = p == 0 && relu != ADD,
+                .last = p + depth == k,
             };
             for (size_t j = done; j < n; j += PANEL) {
                 const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
@@ -328,9 +349,9 @@ static void FM(gemm_fold)(real *c, size_t c_row, const real *part, size_t part_r
  * scratch or on the stack. */
 #define STACK (256 * PANEL)
 static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
-                                                     ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
-                                                     ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n,
-                                                     size_t k, real *scratch)
+                                                     ptrdiff_t a_col, const real *b, ptrdiff_t b_row, ptrdiff_t b_col,
+                                                     const real *bias, int relu, size_t m, size_t n, size_t k,
+                                                     real *scratch)
 {
     _Alignas(64) real on_stack[STACK];
     real *span = scratch ? scratch + FM_GEMM_PACKED : on_stack;
@@ -347,9 +368,9 @@ static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, cons
             real *to = c + i * c_row + j;
             for (size_t p = 0, depth; p < k; p += depth) {
                 depth = k - p < FM_GEMM_SPAN ? k - p : FM_GEMM_SPAN;
-                FM(gemm_blocks)(p ? span : to, p ? cols : c_row, a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col,
-                                a_row, a_col, b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col, b_row, b_col, NULL, 0,
-                                rows, cols, depth, scratch);
+                FM(gemm_blocks)(p ? span : to, p ? cols : c_row, a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col, a_row,
+                                a_col, b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col, b_row, b_col, NULL, 0, rows,
+                                cols, depth, scratch);
                 if (p) {
                     const int last = p + depth == k;
                     FM(gemm_fold)(to, c_row, span, cols, last && bias ? bias + j : NULL, last && relu, rows, cols);

@@ -6,9 +6,9 @@
  * are spread over the elements, once for all samples of the call, and a group is a row as in layer_norm.c.
  */
 
-#define GROUP_BATCH 16   /* groups side by side, */
-#define GROUP_NEAR 4096  /* as long as they have no more elements */
-#define GROUP_ROWS 32    /* samples of one gradient call in short runs */
+#define GROUP_BATCH 16  /* groups side by side, */
+#define GROUP_NEAR 4096 /* as long as they have no more elements */
+#define GROUP_ROWS 32   /* samples of one gradient call in short runs */
 
 /* v of each channel (NULL: `value`) for each of its n elements. */
 static const real *FM(spread)(real *room, const real *v, real value, size_t channels, size_t n)
@@ -26,9 +26,9 @@ FM_INLINE size_t FM(batch)(size_t groups, size_t size)
     return groups < most ? groups : most;
 }
 
-static void FM(group_norm_rows)(real *y, real *mean, real *inv_std, const real *x, const real *weight,
-                                const real *bias, size_t rows, size_t groups, size_t channels, size_t n,
-                                size_t y_stride, size_t x_stride, size_t step, double eps, int stream, real *room)
+static void FM(group_norm_rows)(real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias,
+                                size_t rows, size_t groups, size_t channels, size_t n, size_t y_stride, size_t x_stride,
+                                size_t step, double eps, int stream, real *room)
 {
     const size_t size = channels * n;
     const int plain = !weight && !bias, wide = !plain && room;
@@ -82,8 +82,8 @@ static void FM(group_norm_rows)(real *y, real *mean, real *inv_std, const real *
 
 static void FM(group_norm_backward_rows)(real *dx, double *dweight, double *dbias, const real *g, const real *x,
                                          const real *weight, const real *mean, const real *inv_std, size_t rows,
-                                         size_t groups, size_t channels, size_t n, size_t dx_stride,
-                                         size_t g_stride, size_t x_stride, size_t step, int stream, real *room)
+                                         size_t groups, size_t channels, size_t n, size_t dx_stride, size_t g_stride,
+                                         size_t x_stride, size_t step, int stream, real *room)
 {
     const size_t size = channels * n;
     memset(dweight, 0, groups * channels * sizeof(double));

@@ -15,15 +15,14 @@
 #define LAYER_NEAR 65536  /* beyond which the second pass would not find two of them in cache */
 #define LAYER_AHEAD 16384 /* up to which four are fetched ahead */
 
-#define LAYER_PUT(y, value)                                                                                  \
-    if (k_ == LANES && past)                                                                                 \
-        v_stream((y) + i_, value);                                                                           \
-    else                                                                                                     \
+#define LAYER_PUT(y, value)        \
+    if (k_ == LANES && past)       \
+        v_stream((y) + i_, value); \
+    else                           \
         PUT(y, value);
 
-static void FM(layer_norm_rows)(real *y, real *mean, real *inv_std, const real *x, const real *weight,
-                                const real *bias, size_t rows, size_t n, size_t y_stride, size_t x_stride,
-                                double eps, int stream)
+static void FM(layer_norm_rows)(real *y, real *mean, real *inv_std, const real *x, const real *weight, const real *bias,
+                                size_t rows, size_t n, size_t y_stride, size_t x_stride, double eps, int stream)
 {
     const vec one = v_set1(1), zero = v_set1(0);
     for (size_t r = 0; r < rows; r++, y += y_stride, x += x_stride) {
@@ -47,22 +46,22 @@ static void FM(layer_norm_rows)(real *y, real *mean, real *inv_std, const real *
         const int past = stream && n >= 8 * LANES;
         if (weight)
             FM_EACH(FM(head)(y, n), n, {
-const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), AT(weight), bias ? AT(bias) : zero);
-                       LAYER_PUT(y, value)
-})
+                const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), AT(weight), bias ? AT(bias) : zero);
+                LAYER_PUT(y, value)
+            })
         else
             FM_EACH(FM(head)(y, n), n, {
-const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), one, bias ? AT(bias) : zero);
-                       LAYER_PUT(y, value)
-})
+                const vec value = v_fma(v_fma(v_sub(AT(x), c), a, b), one, bias ? AT(bias) : zero);
+                LAYER_PUT(y, value)
+            })
     }
     if (stream)
         fm_stream_end();
 }
 
 /* The means of g w and of g w xhat in one row; g `ahead` elements on is fetched. */
-FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, const real *x, const real *weight,
-                                    vec m, vec s, size_t n, size_t ahead)
+FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, const real *x, const real *weight, vec m,
+                                    vec s, size_t n, size_t ahead)
 {
     const vec one = v_set1(1), zero = v_set1(0);
     fm_tally sums = {0, 0}, dots = sums;
@@ -108,8 +107,7 @@ FM_INLINE void FM(layer_norm_means)(vec *center, vec *slope, const real *g, cons
 /* Long because one, two and four rows at a time share its macros. */
 static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, const real *g, const real *x,
                                          const real *weight, const real *mean, const real *inv_std, size_t rows,
-                                         size_t n, size_t dx_stride, size_t g_stride, size_t x_stride,
-                                         int stream)
+                                         size_t n, size_t dx_stride, size_t g_stride, size_t x_stride, int stream)
 {
     const vec one = v_set1(1), zero = v_set1(0);
     /* Only rows that begin alike have their lines at the same columns. */
@@ -134,7 +132,7 @@ static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, c
             if (!mean)
                 c[k] = zero;
         }
-/* clang-format off */
+        /* clang-format off */
 #define LAYER_ROW(k)                                                                                         \
     const vec g##k = AT(g + (k) * g_stride), h##k = v_mul(v_sub(AT(x + (k) * x_stride), m[k]), s[k]);        \
     product = v_fma(g##k, h##k, product);                                                                    \
@@ -157,7 +155,7 @@ static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, c
 #define LAYER_1(DO) DO(0)
 #define LAYER_2(DO) DO(0) DO(1)
 #define LAYER_4(DO) DO(0) DO(1) DO(2) DO(3)
-/* clang-format on */
+        /* clang-format on */
         if (count == 1)
             LAYER_COLUMNS(LAYER_1, past)
         else if (count == 2)
@@ -186,8 +184,7 @@ static void FM(sums_gain)(double *restrict total, const real *restrict part, siz
         total[i] += part[i];
 }
 
-static void FM(sums_join)(real *restrict sum, const double *restrict totals, size_t count, size_t stride,
-                          size_t width)
+static void FM(sums_join)(real *restrict sum, const double *restrict totals, size_t count, size_t stride, size_t width)
 {
     double joint[64];
     for (size_t at = 0; at < width; at += 64) {

@@ -33,7 +33,9 @@ FM_INLINE vec FM(factor_next)(FM(factor) *b, size_t k)
     return v_load(x);
 }
 
-typedef struct { vec loss, slope; } FM(point);
+typedef struct {
+    vec loss, slope;
+} FM(point);
 
 /* The terms and slopes of one vector; a and b are the loss's own parameters, as fm.h lists them. */
 FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
@@ -83,8 +85,9 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
 }
 
 #define FM_PIECE (4096 / sizeof(real)) /* elements: 64 vectors */
-FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
-                           const real *b, size_t b_period, size_t start, size_t n, real scale, int stream)
+FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a,
+                               size_t a_period, const real *b, size_t b_period, size_t start, size_t n, real scale,
+                               int stream)
 {
     real ones[1 + LANES];
     for (size_t i = 0; i < 1 + LANES; i++)
@@ -131,7 +134,8 @@ static double FM(loss_sum)(const real *terms, size_t n)
     for (size_t from = 0; from < n; from += FM_PIECE) {
         const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
         v64 part = v64_set1(0);
-        FM_VECTORS(m) part = v64_add(part, v_folded(AT(terms + from)));
+        FM_VECTORS(m)
+            part = v64_add(part, v_folded(AT(terms + from)));
         total = v64_add(total, part);
     }
     return v64_sum(total);

@@ -19,7 +19,7 @@
 #define NORM_WIDE (2048 / sizeof(real)) /* and its columns */
 #define NORM_RUN 4096                   /* elements of a block of runs, */
 #define NORM_SUMS (NORM_RUN / (sizeof(real) == 4 ? 1 : 4)) /* and of those of a gradient's sums */
-#define NORM_SPAN 64                    /* blocks that are joined before they join the others */
+#define NORM_SPAN 64                                       /* blocks that are joined before they join the others */
 
 /* The sum of squares from which on deviations from the mean may be no floats; of doubles, `norm_far` says it. */
 #define NORM_LARGE (sizeof(real) == 4 ? 0x1p252 : (double)INFINITY)
@@ -75,8 +75,8 @@ FM_INLINE int FM(block_moments)(double *restrict sum, double *restrict m2, const
 }
 
 /* Moments of `rows` runs of n in double, for values whose squares overflow; m2 is NaN where one is infinite. */
-static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, const real *x, size_t rows,
-                                                       size_t n, size_t stride, double origin)
+static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, const real *x, size_t rows, size_t n,
+                                                       size_t stride, double origin)
 {
     double total = 0, squares = 0;
     for (size_t r = 0; r < rows; r++)
@@ -95,11 +95,11 @@ static __attribute__((noinline)) void FM(wide_moments)(double *sum, double *m2, 
 
 /* One step down `k` <= 8 rows of columns: deviations and squares gain those rows'; the first step finds center. */
 #define NORM_ROW(k) AT(x + (k) * stride)
-#define NORM_STEP(x0, x1, x2, x3, x4, x5, x6, x7)                                                            \
-    const vec u0 = v_sub(x0, c), u1 = v_sub(x1, c), u2 = v_sub(x2, c), u3 = v_sub(x3, c);                    \
-    const vec u4 = v_sub(x4, c), u5 = v_sub(x5, c), u6 = v_sub(x6, c), u7 = v_sub(x7, c);                    \
-    const vec d0 = v_add(v_add(u0, u1), v_add(u2, u3)), d1 = v_add(v_add(u4, u5), v_add(u6, u7));            \
-    const vec s0 = v_fma(u3, u3, v_fma(u2, u2, v_fma(u1, u1, v_mul(u0, u0))));                               \
+#define NORM_STEP(x0, x1, x2, x3, x4, x5, x6, x7)                                                 \
+    const vec u0 = v_sub(x0, c), u1 = v_sub(x1, c), u2 = v_sub(x2, c), u3 = v_sub(x3, c);         \
+    const vec u4 = v_sub(x4, c), u5 = v_sub(x5, c), u6 = v_sub(x6, c), u7 = v_sub(x7, c);         \
+    const vec d0 = v_add(v_add(u0, u1), v_add(u2, u3)), d1 = v_add(v_add(u4, u5), v_add(u6, u7)); \
+    const vec s0 = v_fma(u3, u3, v_fma(u2, u2, v_fma(u1, u1, v_mul(u0, u0))));                    \
     const vec s1 = v_fma(u7, u7, v_fma(u6, u6, v_fma(u5, u5, v_mul(u4, u4))));
 
 FM_INLINE void FM(column_deviations)(real *center, real *deviations, real *squares, const real *x, size_t n,
@@ -109,32 +109,39 @@ FM_INLINE void FM(column_deviations)(real *center, real *deviations, real *squar
     size_t r = 0;
     if (n >= 8) {
         FM_EACH(head, width, {
-const vec x0 = NORM_ROW(0), x1 = NORM_ROW(1), x2 = NORM_ROW(2), x3 = NORM_ROW(3);
-                  const vec x4 = NORM_ROW(4), x5 = NORM_ROW(5), x6 = NORM_ROW(6), x7 = NORM_ROW(7);
-                  const vec a = v_add(v_add(x0, x1), v_add(x2, x3)), b = v_add(v_add(x4, x5), v_add(x6, x7));
-                  const vec c = v_mul(v_add(a, b), eighth); NORM_STEP(x0, x1, x2, x3, x4, x5, x6, x7)
-                  PUT(center, c); PUT(deviations, v_add(d0, d1)); PUT(squares, v_add(s0, s1));
-})
+            const vec x0 = NORM_ROW(0), x1 = NORM_ROW(1), x2 = NORM_ROW(2), x3 = NORM_ROW(3);
+            const vec x4 = NORM_ROW(4), x5 = NORM_ROW(5), x6 = NORM_ROW(6), x7 = NORM_ROW(7);
+            const vec a = v_add(v_add(x0, x1), v_add(x2, x3)), b = v_add(v_add(x4, x5), v_add(x6, x7));
+            const vec c = v_mul(v_add(a, b), eighth);
+            NORM_STEP(x0, x1, x2, x3, x4, x5, x6, x7)
+            PUT(center, c);
+            PUT(deviations, v_add(d0, d1));
+            PUT(squares, v_add(s0, s1));
+        })
         for (r = 8, x += 8 * stride; r + 8 <= n; r += 8, x += 8 * stride)
             FM_EACH(head, width, {
-const vec c = AT(center);
-                      NORM_STEP(NORM_ROW(0), NORM_ROW(1), NORM_ROW(2), NORM_ROW(3), NORM_ROW(4), NORM_ROW(5),
-                                NORM_ROW(6), NORM_ROW(7))
-                      PUT(deviations, v_add(AT(deviations), v_add(d0, d1)));
-                      PUT(squares, v_add(AT(squares), v_add(s0, s1)));
-})
+                const vec c = AT(center);
+                NORM_STEP(NORM_ROW(0), NORM_ROW(1), NORM_ROW(2), NORM_ROW(3), NORM_ROW(4), NORM_ROW(5), NORM_ROW(6),
+                          NORM_ROW(7))
+                PUT(deviations, v_add(AT(deviations), v_add(d0, d1)));
+                PUT(squares, v_add(AT(squares), v_add(s0, s1)));
+            })
     } else {
         FM_EACH(head, width, {
-vec sum = AT(x);
-                  for (size_t k = 1; k < n; k++) sum = v_add(sum, NORM_ROW(k));
-                  PUT(center, v_mul(sum, inv)); PUT(deviations, zero); PUT(squares, zero);
-})
+            vec sum = AT(x);
+            for (size_t k = 1; k < n; k++)
+                sum = v_add(sum, NORM_ROW(k));
+            PUT(center, v_mul(sum, inv));
+            PUT(deviations, zero);
+            PUT(squares, zero);
+        })
     }
     for (; r < n; r++, x += stride)
         FM_EACH(head, width, {
-const vec u = v_sub(AT(x), AT(center)); PUT(deviations, v_add(AT(deviations), u));
-                  PUT(squares, v_fma(u, u, AT(squares)));
-})
+            const vec u = v_sub(AT(x), AT(center));
+            PUT(deviations, v_add(AT(deviations), u));
+            PUT(squares, v_fma(u, u, AT(squares)));
+        })
 }
 
 static void FM(moments_cols)(double *sum, double *m2, const real *x, const double *origin, size_t n, size_t stride,
@@ -233,16 +240,16 @@ FM_INLINE int FM(is_far)(double m2, double n, double eps)
 }
 
 /* sum + value of each element v in units of 1 / unit, with what rounding takes from it. */
-#define NORM_FAR(sum, value)                                                                                 \
-    {                                                                                                        \
-        double low = 0;                                                                                      \
-        for (size_t r = 0; r < rows; r++)                                                                    \
-            for (size_t i = 0; i < n; i++) {                                                                 \
-                const double v = x[r * stride + i] * unit, t = value, all = sum + t;                         \
-                low += fabs(sum) < fabs(t) ? (t - all) + sum : (sum - all) + t;                              \
-                sum = all;                                                                                   \
-            }                                                                                                \
-        sum += low;                                                                                          \
+#define NORM_FAR(sum, value)                                                         \
+    {                                                                                \
+        double low = 0;                                                              \
+        for (size_t r = 0; r < rows; r++)                                            \
+            for (size_t i = 0; i < n; i++) {                                         \
+                const double v = x[r * stride + i] * unit, t = value, all = sum + t; \
+                low += fabs(sum) < fabs(t) ? (t - all) + sum : (sum - all) + t;      \
+                sum = all;                                                           \
+            }                                                                        \
+        sum += low;                                                                  \
     }
 
 static __attribute__((noinline)) double FM(norm_far)(double *mean, double *inv_std, const real *x, size_t rows,

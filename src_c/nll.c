@@ -3,8 +3,7 @@
 
 /* q of a row, where x are log-probabilities already; without a target the labels' own shares come on top. Columns are
  * plain loops in double: they are rare. */
-#define FM_NLL_SHARES(target, weight)                                                                        \
-    v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
+#define FM_NLL_SHARES(target, weight) v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
 
 static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                            const real *weight, size_t rows, size_t n, fm_labels *rule, double smoothing, double scale,
@@ -48,8 +47,8 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
 
 __attribute__((cold)) /* compiled for size */
 static double FM(nll_cols)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
-                           const real *weight, size_t n, size_t stride, size_t width, fm_labels *rule,
-                           double smoothing, double scale)
+                           const real *weight, size_t n, size_t stride, size_t width, fm_labels *rule, double smoothing,
+                           double scale)
 {
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const int spread = target || smoothing != 0;

@@ -7,18 +7,18 @@
  */
 
 /* y[i] = value for i < n as FM_ROW_STORE, whose stores begin on a line of the cache in long rows. */
-#define NORM_ROW_STORE(y, n, stream, value)                                                                  \
-    if (stream)                                                                                              \
-        FM_ROW_STORE(y, n, 1, value)                                                                         \
-    else                                                                                                     \
+#define NORM_ROW_STORE(y, n, stream, value) \
+    if (stream)                             \
+        FM_ROW_STORE(y, n, 1, value)        \
+    else                                    \
         FM_EACH_APART(FM(head)(y, n), n, PUT(y, value);)
 
 /* Four rows at once: all loads before the stores, which hold up loads from 4 KiB further on. */
-#define NORM_PUT4(y, v0, v1, v2, v3)                                                                         \
-    const vec y0 = v0, y1 = v1, y2 = v2, y3 = v3;                                                            \
-    PUT(y, y0);                                                                                              \
-    PUT(y + stride, y1);                                                                                     \
-    PUT(y + 2 * stride, y2);                                                                                 \
+#define NORM_PUT4(y, v0, v1, v2, v3)              \
+    const vec y0 = v0, y1 = v1, y2 = v2, y3 = v3; \
+    PUT(y, y0);                                   \
+    PUT(y + stride, y1);                          \
+    PUT(y + 2 * stride, y2);                      \
     PUT(y + 3 * stride, y3);
 
 /* ---- forward ------------------------------------------------------------------------------------------ */
@@ -60,17 +60,17 @@ static void FM(norm_cols)(real *y, const real *x, size_t n, size_t stride, size_
 #define VALUE(k) v_fma(v_sub(AT(xr + (k) * stride), cv), av, bv)
         for (; near && r + 4 <= n; r += 4, xr += 4 * stride, yr += 4 * stride)
             FM_EACH(0, w, {
-const vec cv = AT(c), av = AT(a), bv = AT(b);
-                      NORM_PUT4(yr, VALUE(0), VALUE(1), VALUE(2), VALUE(3))
-})
+                const vec cv = AT(c), av = AT(a), bv = AT(b);
+                NORM_PUT4(yr, VALUE(0), VALUE(1), VALUE(2), VALUE(3))
+            })
 #undef VALUE
         for (; r < n; r++, xr += stride, yr += stride)
             NORM_ROW_STORE(yr, w, stream, v_fma(v_sub(AT(xr), AT(c)), AT(a), AT(b)))
     }
 }
 
-static void FM(norm_rows)(real *y, const real *x, size_t rows, size_t n, size_t stride, double center,
-                          double scale, double shift, int stream)
+static void FM(norm_rows)(real *y, const real *x, size_t rows, size_t n, size_t stride, double center, double scale,
+                          double shift, int stream)
 {
     const vec c = v_set1(center), a = v_set1(scale), b = v_set1(shift);
     for (; rows; rows--, x += stride, y += stride)
@@ -94,29 +94,33 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
         for (size_t from = 0; from < n; from += NORM_BLOCK) {
             const size_t to = n - from < NORM_BLOCK ? n : from + NORM_BLOCK;
             FM_EACH_APART(head, w, {
-PUT(sum_b, zero); PUT(dot_b, zero);
-})
+                PUT(sum_b, zero);
+                PUT(dot_b, zero);
+            })
             size_t r = from;
-#define GAIN(k)                                                                                              \
-    const vec g##k = AT(g + (r + k) * stride);                                                               \
-    total = v_add(total, g##k);                                                                              \
+#define GAIN(k)                                \
+    const vec g##k = AT(g + (r + k) * stride); \
+    total = v_add(total, g##k);                \
     product = v_fma(g##k, v_mul(v_sub(AT(x + (r + k) * x_stride), mv), sv), product)
             for (; near && r + 4 <= to; r += 4)
                 FM_EACH_APART(head, w, {
-const vec mv = AT(m), sv = AT(s); vec total = AT(sum_b), product = AT(dot_b);
-                          GAIN(0);
-GAIN(1);
-GAIN(2);
-GAIN(3);
-PUT(sum_b, total); PUT(dot_b, product);
-})
+                    const vec mv = AT(m), sv = AT(s);
+                    vec total = AT(sum_b), product = AT(dot_b);
+                    GAIN(0);
+                    GAIN(1);
+                    GAIN(2);
+                    GAIN(3);
+                    PUT(sum_b, total);
+                    PUT(dot_b, product);
+                })
 #undef GAIN
             for (; r < to; r++)
                 FM_EACH_APART(head, w, {
-const vec g0 = AT(g + r * stride);
-                          const vec xhat = v_mul(v_sub(AT(x + r * x_stride), AT(m)), AT(s));
-                          PUT(sum_b, v_add(AT(sum_b), g0)); PUT(dot_b, v_fma(g0, xhat, AT(dot_b)));
-})
+                    const vec g0 = AT(g + r * stride);
+                    const vec xhat = v_mul(v_sub(AT(x + r * x_stride), AT(m)), AT(s));
+                    PUT(sum_b, v_add(AT(sum_b), g0));
+                    PUT(dot_b, v_fma(g0, xhat, AT(dot_b)));
+                })
             for (size_t c = 0; c < w; c++) {
                 sum_s[c] += sum_b[c];
                 dot_s[c] += dot_b[c];
@@ -209,13 +213,12 @@ static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_
 #define VALUE(k) NORM_DX(AT(gr + (k) * stride), AT(xr + (k) * x_stride), mv, sv, cv, qv, av, bv)
         for (; near && r + 4 <= n; r += 4, dr += 4 * stride, gr += 4 * stride, xr += 4 * x_stride)
             FM_EACH(0, w, {
-const vec mv = AT(m), sv = AT(s), cv = AT(c), qv = AT(q), av = AT(a), bv = AT(b);
-                      NORM_PUT4(dr, VALUE(0), VALUE(1), VALUE(2), VALUE(3))
-})
+                const vec mv = AT(m), sv = AT(s), cv = AT(c), qv = AT(q), av = AT(a), bv = AT(b);
+                NORM_PUT4(dr, VALUE(0), VALUE(1), VALUE(2), VALUE(3))
+            })
 #undef VALUE
         for (; r < n; r++, dr += stride, gr += stride, xr += x_stride)
-            NORM_ROW_STORE(dr, w, stream,
-                           NORM_DX(AT(gr), AT(xr), AT(m), AT(s), AT(c), AT(q), AT(a), AT(b)))
+            NORM_ROW_STORE(dr, w, stream, NORM_DX(AT(gr), AT(xr), AT(m), AT(s), AT(c), AT(q), AT(a), AT(b)))
     }
 }
 

@@ -15,7 +15,9 @@
 
 #define FM_DRAWS 32 /* words drawn at once */
 
-typedef struct { vw k0[10], k1[10]; } fm_philox_key;
+typedef struct {
+    vw k0[10], k1[10];
+} fm_philox_key;
 
 FM_INLINE fm_philox_key fm_philox_seed(uint64_t seed)
 {

@@ -21,14 +21,14 @@ FM_INLINE void FM(dropout_part)(real *y, const real *x, size_t k, const fm_philo
 
 /* The scaled vectors of one draw, zeros where dropped, by PUT = v_store or v_stream. */
 #if FM_BITS == 32
-#define FM_DROPOUT_DRAW(PUT)                                                                                 \
-    PUT(y + i, v32_keep_ge(first, limit, v_mul(v_load(x + i), factor)));                                     \
+#define FM_DROPOUT_DRAW(PUT)                                             \
+    PUT(y + i, v32_keep_ge(first, limit, v_mul(v_load(x + i), factor))); \
     PUT(y + i + 16, v32_keep_ge(second, limit, v_mul(v_load(x + i + 16), factor)));
 #else
-#define FM_DROPOUT_DRAW(PUT)                                                                                 \
-    PUT(y + i, v64_keep_ge_lo(first, limit, v_mul(v_load(x + i), factor)));                                  \
-    PUT(y + i + 8, v64_keep_ge_hi(first, limit, v_mul(v_load(x + i + 8), factor)));                          \
-    PUT(y + i + 16, v64_keep_ge_lo(second, limit, v_mul(v_load(x + i + 16), factor)));                       \
+#define FM_DROPOUT_DRAW(PUT)                                                           \
+    PUT(y + i, v64_keep_ge_lo(first, limit, v_mul(v_load(x + i), factor)));            \
+    PUT(y + i + 8, v64_keep_ge_hi(first, limit, v_mul(v_load(x + i + 8), factor)));    \
+    PUT(y + i + 16, v64_keep_ge_lo(second, limit, v_mul(v_load(x + i + 16), factor))); \
     PUT(y + i + 24, v64_keep_ge_hi(second, limit, v_mul(v_load(x + i + 24), factor)));
 #endif
 

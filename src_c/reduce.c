@@ -82,8 +82,7 @@ FM_INLINE int FM(row_has_nan)(const real *x, size_t n)
 #define SUM_RUN (sizeof(real) == 4 ? 16 : 64)
 static void FM(column_sums)(real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width)
 {
-    FM_PANELS(width)
-    {
+    FM_PANELS(width) {
         vec run[FM_PANEL];
         real lanes[FM_PANEL * LANES];
         double total[FM_PANEL * LANES] = {0};

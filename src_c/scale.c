@@ -32,7 +32,8 @@ FM_INLINE void FM(widen)(double *y, size_t k, vec v)
 static void FM(widen_rows)(double *y, const real *x, size_t rows, size_t n, size_t stride)
 {
     for (; rows; rows--, x += stride, y += n)
-        FM_VECTORS(n) FM(widen)(y + i_, k_, AT(x));
+        FM_VECTORS(n)
+            FM(widen)(y + i_, k_, AT(x));
 }
 
 static void FM(extremes_cols)(real *low, real *high, const real *x, size_t n, size_t stride, size_t width)
@@ -142,7 +143,8 @@ static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int
         }
         bad |= !(length < INFINITY && sum == sum); /* of a NaN that no maximum sees, the sum knows */
         if (y) {
-            FM_VECTORS(n) PUT(y, v_div(v_mul(AT(x), unit), scale));
+            FM_VECTORS(n)
+                PUT(y, v_div(v_mul(AT(x), unit), scale));
             y += n;
         }
     }

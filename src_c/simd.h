@@ -171,36 +171,36 @@ FM_INLINE v32 v32_pick(v32 table, v32 shifted) { return (v32)FM_MAP1(FM_PICK, sh
 
 /* The first n lanes (n < lanes): load with the rest filled, store, keep with the rest zero. */
 #ifndef FM_NATIVE_TAILS
-#define FM_TAILS(B, T)                                                                                       \
-    /* y[i] = x[i] for i < n < lanes: the first registers and the last ones, which may overlap */            \
-    FM_INLINE void v##B##_copy_n(T *y, const T *x, size_t n)                                                 \
-    {                                                                                                        \
-        const size_t step = 16 / sizeof(T);                                                                  \
-        if (n >= step) {                                                                                     \
-            n##B##_store(y, n##B##_load(x));                                                                 \
-            if (n > 2 * step) {                                                                              \
-                n##B##_store(y + step, n##B##_load(x + step));                                               \
-                n##B##_store(y + n - 2 * step, n##B##_load(x + n - 2 * step));                               \
-            }                                                                                                \
-            n##B##_store(y + n - step, n##B##_load(x + n - step));                                           \
-        } else if (n > 0) {                                                                                  \
-            y[0] = x[0];                                                                                     \
-            y[n / 2] = x[n / 2];                                                                             \
-            y[n - 1] = x[n - 1];                                                                             \
-        }                                                                                                    \
-    }                                                                                                        \
-    FM_INLINE v##B v##B##_load_n(const T *x, size_t n, T fill)                                               \
-    {                                                                                                        \
-        v##B a = v##B##_set1(fill);                                                                          \
-        v##B##_copy_n((T *)&a, x, n);                                                                        \
-        return a;                                                                                            \
-    }                                                                                                        \
-    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a) { v##B##_copy_n(y, (const T *)&a, n); }            \
-    FM_INLINE v##B v##B##_keep_n(v##B a, size_t n)                                                           \
-    {                                                                                                        \
-        T lanes[64 / sizeof(T)];                                                                             \
-        v##B##_store(lanes, a);                                                                              \
-        return v##B##_load_n(lanes, n, 0);                                                                   \
+#define FM_TAILS(B, T)                                                                            \
+    /* y[i] = x[i] for i < n < lanes: the first registers and the last ones, which may overlap */ \
+    FM_INLINE void v##B##_copy_n(T *y, const T *x, size_t n)                                      \
+    {                                                                                             \
+        const size_t step = 16 / sizeof(T);                                                       \
+        if (n >= step) {                                                                          \
+            n##B##_store(y, n##B##_load(x));                                                      \
+            if (n > 2 * step) {                                                                   \
+                n##B##_store(y + step, n##B##_load(x + step));                                    \
+                n##B##_store(y + n - 2 * step, n##B##_load(x + n - 2 * step));                    \
+            }                                                                                     \
+            n##B##_store(y + n - step, n##B##_load(x + n - step));                                \
+        } else if (n > 0) {                                                                       \
+            y[0] = x[0];                                                                          \
+            y[n / 2] = x[n / 2];                                                                  \
+            y[n - 1] = x[n - 1];                                                                  \
+        }                                                                                         \
+    }                                                                                             \
+    FM_INLINE v##B v##B##_load_n(const T *x, size_t n, T fill)                                    \
+    {                                                                                             \
+        v##B a = v##B##_set1(fill);                                                               \
+        v##B##_copy_n((T *)&a, x, n);                                                             \
+        return a;                                                                                 \
+    }                                                                                             \
+    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a) { v##B##_copy_n(y, (const T *)&a, n); } \
+    FM_INLINE v##B v##B##_keep_n(v##B a, size_t n)                                                \
+    {                                                                                             \
+        T lanes[64 / sizeof(T)];                                                                  \
+        v##B##_store(lanes, a);                                                                   \
+        return v##B##_load_n(lanes, n, 0);                                                        \
     }
 FM_TAILS(32, float)
 FM_TAILS(64, double)
@@ -212,22 +212,22 @@ FM_INLINE void v64_store_n(double *y, size_t n, v64 a) { n64_store_n(y, n, a.p[0
 FM_INLINE v32 v32_keep_n(v32 a, size_t n) { return (v32){{n32_keep_n(a.p[0], n)}}; }
 FM_INLINE v64 v64_keep_n(v64 a, size_t n) { return (v64){{n64_keep_n(a.p[0], n)}}; }
 #else
-#define FM_TAILS(B, T, W)                                                                                    \
-    FM_INLINE v##B v##B##_load_n(const T *x, size_t n, T fill)                                               \
-    {                                                                                                        \
-        const size_t lo = n < W ? n : W;                                                                     \
-        return (v##B){{n##B##_load_n(x, lo, fill), n##B##_load_n(x + lo, n - lo, fill)}};                    \
-    }                                                                                                        \
-    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a)                                                    \
-    {                                                                                                        \
-        const size_t lo = n < W ? n : W;                                                                     \
-        n##B##_store_n(y, lo, a.p[0]);                                                                       \
-        n##B##_store_n(y + lo, n - lo, a.p[1]);                                                              \
-    }                                                                                                        \
-    FM_INLINE v##B v##B##_keep_n(v##B a, size_t n)                                                           \
-    {                                                                                                        \
-        const size_t lo = n < W ? n : W;                                                                     \
-        return (v##B){{n##B##_keep_n(a.p[0], lo), n##B##_keep_n(a.p[1], n - lo)}};                           \
+#define FM_TAILS(B, T, W)                                                                 \
+    FM_INLINE v##B v##B##_load_n(const T *x, size_t n, T fill)                            \
+    {                                                                                     \
+        const size_t lo = n < W ? n : W;                                                  \
+        return (v##B){{n##B##_load_n(x, lo, fill), n##B##_load_n(x + lo, n - lo, fill)}}; \
+    }                                                                                     \
+    FM_INLINE void v##B##_store_n(T *y, size_t n, v##B a)                                 \
+    {                                                                                     \
+        const size_t lo = n < W ? n : W;                                                  \
+        n##B##_store_n(y, lo, a.p[0]);                                                    \
+        n##B##_store_n(y + lo, n - lo, a.p[1]);                                           \
+    }                                                                                     \
+    FM_INLINE v##B v##B##_keep_n(v##B a, size_t n)                                        \
+    {                                                                                     \
+        const size_t lo = n < W ? n : W;                                                  \
+        return (v##B){{n##B##_keep_n(a.p[0], lo), n##B##_keep_n(a.p[1], n - lo)}};        \
     }
 FM_TAILS(32, float, 8)
 FM_TAILS(64, double, 4)
@@ -241,10 +241,7 @@ FM_INLINE v32 v32_narrow(v64 lo, v64 hi) { return (v32){{n32_narrow(lo.p[0], hi.
 #elif FM_PARTS == 2
 FM_INLINE v64 v32_wide_lo(v32 a) { return (v64){{n32_wide_lo(a.p[0]), n32_wide_hi(a.p[0])}}; }
 FM_INLINE v64 v32_wide_hi(v32 a) { return (v64){{n32_wide_lo(a.p[1]), n32_wide_hi(a.p[1])}}; }
-FM_INLINE v32 v32_narrow(v64 lo, v64 hi)
-{
-    return (v32){{n32_narrow(lo.p[0], lo.p[1]), n32_narrow(hi.p[0], hi.p[1])}};
-}
+FM_INLINE v32 v32_narrow(v64 lo, v64 hi) { return (v32){{n32_narrow(lo.p[0], lo.p[1]), n32_narrow(hi.p[0], hi.p[1])}}; }
 #else
 FM_INLINE v64 v32_wide_lo(v32 a)
 {
@@ -275,7 +272,9 @@ FM_INLINE v64 v64_mantissa(v64 a) { return (v64)FM_MAP1(n64_mantissa, a); }
 
 /* vw: 16 words of 32 bits, or 8 lanes of 64 bits whose high halves a multiply ignores. FM_WORD_LANES names
  * the first element of each lane's block of four words, so that vw_order leaves the words in element order. */
-typedef struct { nw p[FM_PARTS]; } vw;
+typedef struct {
+    nw p[FM_PARTS];
+} vw;
 
 FM_INLINE vw vw_set1(uint64_t x) { return (vw)FM_MAP0(nw_set1, x); }
 FM_INLINE vw vw_load(const uint64_t *x) { return (vw)FM_LOAD(nw_load, x, 8 / FM_PARTS); }
@@ -316,10 +315,10 @@ FM_INLINE v64 v64_keep_ge_hi(vw u, vw t, v64 a)
 #else
 FM_INLINE void vw_order(vw *first, vw *second, vw a, vw b)
 {
-    *first = (vw){{nw_zip_lo(a.p[0], b.p[0]), nw_zip_hi(a.p[0], b.p[0]), nw_zip_lo(a.p[1], b.p[1]),
-                   nw_zip_hi(a.p[1], b.p[1])}};
-    *second = (vw){{nw_zip_lo(a.p[2], b.p[2]), nw_zip_hi(a.p[2], b.p[2]), nw_zip_lo(a.p[3], b.p[3]),
-                    nw_zip_hi(a.p[3], b.p[3])}};
+    *first = (vw){
+        {nw_zip_lo(a.p[0], b.p[0]), nw_zip_hi(a.p[0], b.p[0]), nw_zip_lo(a.p[1], b.p[1]), nw_zip_hi(a.p[1], b.p[1])}};
+    *second = (vw){
+        {nw_zip_lo(a.p[2], b.p[2]), nw_zip_hi(a.p[2], b.p[2]), nw_zip_lo(a.p[3], b.p[3]), nw_zip_hi(a.p[3], b.p[3])}};
 }
 FM_INLINE v64 v64_keep_ge_lo(vw u, vw t, v64 a)
 {

@@ -7,37 +7,37 @@
 typedef __m256 n32;
 typedef __m256d n64;
 
-#define FM_NATIVE(B, S)                                                                                      \
-    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm256_add_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm256_sub_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm256_mul_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm256_div_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm256_fmadd_##S(a, b, c); }                  \
-    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm256_fnmadd_##S(a, b, c); }                \
-    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm256_sqrt_##S(a); }                                        \
-    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm256_max_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm256_min_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                              \
-    {                                                                                                        \
-        return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_LT_OQ));                                    \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
-    {                                                                                                        \
-        return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_EQ_OQ));                                    \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                                  \
-    {                                                                                                        \
-        return _mm256_andnot_##S(_mm256_cmp_##S(a, b, _CMP_LT_OQ), x);                                       \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_abs(n##B a) { return _mm256_andnot_##S(n##B##_set1(-0.0), a); }                    \
-    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
-    {                                                                                                        \
-        return _mm256_or_##S(_mm256_and_##S(b, n##B##_set1(-0.0)), n##B##_abs(a));                           \
-    }                                                                                                        \
+#define FM_NATIVE(B, S)                                                                                           \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm256_add_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm256_sub_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm256_mul_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm256_div_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm256_fmadd_##S(a, b, c); }                       \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm256_fnmadd_##S(a, b, c); }                     \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm256_sqrt_##S(a); }                                             \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm256_max_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm256_min_##S(a, b); }                                    \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                                   \
+    {                                                                                                             \
+        return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_LT_OQ));                                         \
+    }                                                                                                             \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                                   \
+    {                                                                                                             \
+        return _mm256_blendv_##S(y, x, _mm256_cmp_##S(a, b, _CMP_EQ_OQ));                                         \
+    }                                                                                                             \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                                       \
+    {                                                                                                             \
+        return _mm256_andnot_##S(_mm256_cmp_##S(a, b, _CMP_LT_OQ), x);                                            \
+    }                                                                                                             \
+    FM_INLINE n##B n##B##_abs(n##B a) { return _mm256_andnot_##S(n##B##_set1(-0.0), a); }                         \
+    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                                \
+    {                                                                                                             \
+        return _mm256_or_##S(_mm256_and_##S(b, n##B##_set1(-0.0)), n##B##_abs(a));                                \
+    }                                                                                                             \
     FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm256_movemask_##S(_mm256_cmp_##S(a, b, _CMP_LT_OQ)); } \
-    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
-    {                                                                                                        \
-        return __builtin_popcount((unsigned)_mm256_movemask_##S(_mm256_cmp_##S(a, b, _CMP_EQ_OQ)));                    \
+    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                                 \
+    {                                                                                                             \
+        return __builtin_popcount((unsigned)_mm256_movemask_##S(_mm256_cmp_##S(a, b, _CMP_EQ_OQ)));               \
     }
 FM_INLINE n32 n32_set1(float x) { return _mm256_set1_ps(x); }
 FM_INLINE n64 n64_set1(double x) { return _mm256_set1_pd(x); }
@@ -79,8 +79,14 @@ FM_INLINE void n64_store_n(double *y, size_t n, n64 a) { _mm256_maskstore_pd(y, 
 FM_INLINE n32 n32_keep_n(n32 a, size_t n) { return _mm256_and_ps(a, _mm256_castsi256_ps(n32_mask(n))); }
 FM_INLINE n64 n64_keep_n(n64 a, size_t n) { return _mm256_and_pd(a, _mm256_castsi256_pd(n64_mask(n))); }
 
-FM_INLINE n32 n32_power(n32 shifted) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23)); }
-FM_INLINE n64 n64_power(n64 shifted) { return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52)); }
+FM_INLINE n32 n32_power(n32 shifted)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23));
+}
+FM_INLINE n64 n64_power(n64 shifted)
+{
+    return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52));
+}
 /* 2^n, n in the low bits of `shifted` (a whole number plus 1.5 2^23 or 1.5 2^52) */
 FM_INLINE n32 n32_pow2(n32 shifted)
 {

@@ -8,40 +8,40 @@
 typedef __m512 n32;
 typedef __m512d n64;
 
-#define FM_NATIVE(B, S)                                                                                      \
-    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm512_add_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm512_sub_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm512_mul_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm512_div_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm512_fmadd_##S(a, b, c); }                  \
-    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm512_fnmadd_##S(a, b, c); }                \
-    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm512_sqrt_##S(a); }                                        \
-    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm512_max_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm512_min_##S(a, b); }                               \
-    FM_INLINE n##B n##B##_scale1(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                         \
-    FM_INLINE n##B n##B##_scale_any(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                      \
-    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                              \
-    {                                                                                                        \
-        return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_LT_OQ), y, x);                         \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
-    {                                                                                                        \
-        return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ), y, x);                         \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                                  \
-    {                                                                                                        \
-        return _mm512_maskz_mov_##S(_mm512_cmp_##S##_mask(a, b, _CMP_NLT_UQ), x);                            \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_abs(n##B a) { return _mm512_abs_##S(a); }                                          \
-    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
-    {                                                                                                        \
-        const n##B sign = n##B##_set1(-0.0);                                                                 \
-        return _mm512_or_##S(_mm512_and_##S(b, sign), _mm512_andnot_##S(sign, a));                           \
-    }                                                                                                        \
-    FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm512_cmp_##S##_mask(a, b, _CMP_LT_OQ) != 0; }     \
-    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
-    {                                                                                                        \
-        return __builtin_popcount((unsigned)_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ));                                  \
+#define FM_NATIVE(B, S)                                                                                  \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm512_add_##S(a, b); }                           \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm512_sub_##S(a, b); }                           \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm512_mul_##S(a, b); }                           \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm512_div_##S(a, b); }                           \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm512_fmadd_##S(a, b, c); }              \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm512_fnmadd_##S(a, b, c); }            \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm512_sqrt_##S(a); }                                    \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm512_max_##S(a, b); }                           \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm512_min_##S(a, b); }                           \
+    FM_INLINE n##B n##B##_scale1(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                     \
+    FM_INLINE n##B n##B##_scale_any(n##B p, n##B n) { return _mm512_scalef_##S(p, n); }                  \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                          \
+    {                                                                                                    \
+        return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_LT_OQ), y, x);                     \
+    }                                                                                                    \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                          \
+    {                                                                                                    \
+        return _mm512_mask_blend_##S(_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ), y, x);                     \
+    }                                                                                                    \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                              \
+    {                                                                                                    \
+        return _mm512_maskz_mov_##S(_mm512_cmp_##S##_mask(a, b, _CMP_NLT_UQ), x);                        \
+    }                                                                                                    \
+    FM_INLINE n##B n##B##_abs(n##B a) { return _mm512_abs_##S(a); }                                      \
+    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                       \
+    {                                                                                                    \
+        const n##B sign = n##B##_set1(-0.0);                                                             \
+        return _mm512_or_##S(_mm512_and_##S(b, sign), _mm512_andnot_##S(sign, a));                       \
+    }                                                                                                    \
+    FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm512_cmp_##S##_mask(a, b, _CMP_LT_OQ) != 0; } \
+    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                        \
+    {                                                                                                    \
+        return __builtin_popcount((unsigned)_mm512_cmp_##S##_mask(a, b, _CMP_EQ_OQ));                    \
     }
 FM_INLINE n32 n32_set1(float x) { return _mm512_set1_ps(x); }
 FM_INLINE n64 n64_set1(double x) { return _mm512_set1_pd(x); }
@@ -74,8 +74,14 @@ FM_INLINE void n64_store_n(double *y, size_t n, n64 a) { _mm512_mask_storeu_pd(y
 FM_INLINE n32 n32_keep_n(n32 a, size_t n) { return _mm512_maskz_mov_ps((__mmask16)((1u << n) - 1), a); }
 FM_INLINE n64 n64_keep_n(n64 a, size_t n) { return _mm512_maskz_mov_pd((__mmask8)((1u << n) - 1), a); }
 
-FM_INLINE n32 n32_power(n32 shifted) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(shifted), 23)); }
-FM_INLINE n64 n64_power(n64 shifted) { return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(shifted), 52)); }
+FM_INLINE n32 n32_power(n32 shifted)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(shifted), 23));
+}
+FM_INLINE n64 n64_power(n64 shifted)
+{
+    return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(shifted), 52));
+}
 
 FM_INLINE float n32_first(n32 a) { return _mm512_cvtss_f32(a); }
 FM_INLINE double n64_first(n64 a) { return _mm512_cvtsd_f64(a); }

@@ -6,22 +6,19 @@
 typedef float32x4_t n32;
 typedef float64x2_t n64;
 
-#define FM_NATIVE(B, S)                                                                                      \
-    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return vaddq_##S(a, b); }                                    \
-    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return vsubq_##S(a, b); }                                    \
-    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return vmulq_##S(a, b); }                                    \
-    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return vdivq_##S(a, b); }                                    \
-    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return vfmaq_##S(c, a, b); }                         \
-    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return vfmsq_##S(c, a, b); }                        \
-    FM_INLINE n##B n##B##_sqrt(n##B a) { return vsqrtq_##S(a); }                                             \
-    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return vbslq_##S(vcgtq_##S(a, b), a, b); }                   \
-    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return vbslq_##S(vcltq_##S(a, b), a, b); }                   \
-    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vcltq_##S(a, b), x, y); } \
-    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vceqq_##S(a, b), x, y); } \
-    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x)                                                  \
-    {                                                                                                        \
-        return vbslq_##S(vcltq_##S(a, b), n##B##_set1(0), x);                                                \
-    }                                                                                                        \
+#define FM_NATIVE(B, S)                                                                                               \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return vaddq_##S(a, b); }                                             \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return vsubq_##S(a, b); }                                             \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return vmulq_##S(a, b); }                                             \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return vdivq_##S(a, b); }                                             \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return vfmaq_##S(c, a, b); }                                  \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return vfmsq_##S(c, a, b); }                                 \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return vsqrtq_##S(a); }                                                      \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return vbslq_##S(vcgtq_##S(a, b), a, b); }                            \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return vbslq_##S(vcltq_##S(a, b), a, b); }                            \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vcltq_##S(a, b), x, y); }          \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y) { return vbslq_##S(vceqq_##S(a, b), x, y); }          \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x) { return vbslq_##S(vcltq_##S(a, b), n##B##_set1(0), x); } \
     FM_INLINE n##B n##B##_abs(n##B a) { return vabsq_##S(a); }
 FM_INLINE n32 n32_set1(float x) { return vdupq_n_f32(x); }
 FM_INLINE n64 n64_set1(double x) { return vdupq_n_f64(x); }
@@ -58,13 +55,11 @@ FM_INLINE n64 n64_power(n64 shifted) { return vreinterpretq_f64_s64(vshlq_n_s64(
 /* 2^n, n in the low bits of `shifted` (a whole number plus 1.5 2^23 or 1.5 2^52) */
 FM_INLINE n32 n32_pow2(n32 shifted)
 {
-    return vreinterpretq_f32_s32(
-        vaddq_s32(vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23), vdupq_n_s32(127 << 23)));
+    return vreinterpretq_f32_s32(vaddq_s32(vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23), vdupq_n_s32(127 << 23)));
 }
 FM_INLINE n64 n64_pow2(n64 shifted)
 {
-    return vreinterpretq_f64_s64(
-        vaddq_s64(vshlq_n_s64(vreinterpretq_s64_f64(shifted), 52), vdupq_n_s64(1023LL << 52)));
+    return vreinterpretq_f64_s64(vaddq_s64(vshlq_n_s64(vreinterpretq_s64_f64(shifted), 52), vdupq_n_s64(1023LL << 52)));
 }
 
 FM_INLINE float n32_first(n32 a) { return vgetq_lane_f32(a, 0); }

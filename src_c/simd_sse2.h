@@ -5,38 +5,32 @@
 typedef __m128 n32;
 typedef __m128d n64;
 
-#define FM_NATIVE(B, S)                                                                                      \
-    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm_add_##S(a, b); }                                  \
-    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm_sub_##S(a, b); }                                  \
-    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm_mul_##S(a, b); }                                  \
-    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm_div_##S(a, b); }                                  \
-    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm_add_##S(_mm_mul_##S(a, b), c); }          \
-    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm_sub_##S(c, _mm_mul_##S(a, b)); }         \
-    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm_sqrt_##S(a); }                                           \
-    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm_max_##S(a, b); }                                  \
-    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm_min_##S(a, b); }                                  \
-    FM_INLINE n##B n##B##_choose(n##B m, n##B x, n##B y)                                                     \
-    {                                                                                                        \
-        return _mm_or_##S(_mm_and_##S(m, x), _mm_andnot_##S(m, y));                                          \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y)                                              \
-    {                                                                                                        \
-        return n##B##_choose(_mm_cmplt_##S(a, b), x, y);                                                     \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y)                                              \
-    {                                                                                                        \
-        return n##B##_choose(_mm_cmpeq_##S(a, b), x, y);                                                     \
-    }                                                                                                        \
-    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x) { return _mm_andnot_##S(_mm_cmplt_##S(a, b), x); } \
-    FM_INLINE n##B n##B##_abs(n##B a) { return _mm_andnot_##S(n##B##_set1(-0.0), a); }                       \
-    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                           \
-    {                                                                                                        \
-        return _mm_or_##S(_mm_and_##S(b, n##B##_set1(-0.0)), n##B##_abs(a));                                 \
-    }                                                                                                        \
-    FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm_movemask_##S(_mm_cmplt_##S(a, b)); }            \
-    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                            \
-    {                                                                                                        \
-        return __builtin_popcount((unsigned)_mm_movemask_##S(_mm_cmpeq_##S(a, b)));                          \
+#define FM_NATIVE(B, S)                                                                                              \
+    FM_INLINE n##B n##B##_add(n##B a, n##B b) { return _mm_add_##S(a, b); }                                          \
+    FM_INLINE n##B n##B##_sub(n##B a, n##B b) { return _mm_sub_##S(a, b); }                                          \
+    FM_INLINE n##B n##B##_mul(n##B a, n##B b) { return _mm_mul_##S(a, b); }                                          \
+    FM_INLINE n##B n##B##_div(n##B a, n##B b) { return _mm_div_##S(a, b); }                                          \
+    FM_INLINE n##B n##B##_fma(n##B a, n##B b, n##B c) { return _mm_add_##S(_mm_mul_##S(a, b), c); }                  \
+    FM_INLINE n##B n##B##_fnma(n##B a, n##B b, n##B c) { return _mm_sub_##S(c, _mm_mul_##S(a, b)); }                 \
+    FM_INLINE n##B n##B##_sqrt(n##B a) { return _mm_sqrt_##S(a); }                                                   \
+    FM_INLINE n##B n##B##_max(n##B a, n##B b) { return _mm_max_##S(a, b); }                                          \
+    FM_INLINE n##B n##B##_min(n##B a, n##B b) { return _mm_min_##S(a, b); }                                          \
+    FM_INLINE n##B n##B##_choose(n##B m, n##B x, n##B y)                                                             \
+    {                                                                                                                \
+        return _mm_or_##S(_mm_and_##S(m, x), _mm_andnot_##S(m, y));                                                  \
+    }                                                                                                                \
+    FM_INLINE n##B n##B##_if_lt(n##B a, n##B b, n##B x, n##B y) { return n##B##_choose(_mm_cmplt_##S(a, b), x, y); } \
+    FM_INLINE n##B n##B##_if_eq(n##B a, n##B b, n##B x, n##B y) { return n##B##_choose(_mm_cmpeq_##S(a, b), x, y); } \
+    FM_INLINE n##B n##B##_unless_lt(n##B a, n##B b, n##B x) { return _mm_andnot_##S(_mm_cmplt_##S(a, b), x); }       \
+    FM_INLINE n##B n##B##_abs(n##B a) { return _mm_andnot_##S(n##B##_set1(-0.0), a); }                               \
+    FM_INLINE n##B n##B##_copysign(n##B a, n##B b)                                                                   \
+    {                                                                                                                \
+        return _mm_or_##S(_mm_and_##S(b, n##B##_set1(-0.0)), n##B##_abs(a));                                         \
+    }                                                                                                                \
+    FM_INLINE int n##B##_any_lt(n##B a, n##B b) { return _mm_movemask_##S(_mm_cmplt_##S(a, b)); }                    \
+    FM_INLINE int n##B##_count_eq(n##B a, n##B b)                                                                    \
+    {                                                                                                                \
+        return __builtin_popcount((unsigned)_mm_movemask_##S(_mm_cmpeq_##S(a, b)));                                  \
     }
 FM_INLINE n32 n32_set1(float x) { return _mm_set1_ps(x); }
 FM_INLINE n64 n64_set1(double x) { return _mm_set1_pd(x); }
@@ -122,10 +116,7 @@ FM_INLINE nw nw_mul(nw a, nw b) { return _mm_mul_epu32(a, b); }
 FM_INLINE nw nw_xor3(nw a, nw b, nw c) { return _mm_xor_si128(_mm_xor_si128(b, c), a); }
 FM_INLINE nw nw_shr2(nw a) { return _mm_srli_epi64(a, 2); }
 FM_INLINE nw nw_shr32(nw a) { return _mm_srli_epi64(a, 32); }
-FM_INLINE nw nw_pair(nw a, nw b)
-{
-    return _mm_unpacklo_epi32(_mm_shuffle_epi32(a, 0xE8), _mm_shuffle_epi32(b, 0xE8));
-}
+FM_INLINE nw nw_pair(nw a, nw b) { return _mm_unpacklo_epi32(_mm_shuffle_epi32(a, 0xE8), _mm_shuffle_epi32(b, 0xE8)); }
 FM_INLINE nw nw_zip_lo(nw a, nw b) { return _mm_unpacklo_epi64(a, b); }
 FM_INLINE nw nw_zip_hi(nw a, nw b) { return _mm_unpackhi_epi64(a, b); }
 /* Only signed comparison: both sides move by half the range. */

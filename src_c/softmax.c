@@ -42,7 +42,9 @@ FM_INLINE vec FM(joined_pair)(v_parts e, vec *low)
  * takes the upper bits of each exactly, low what is left of its parts. */
 #define FM_EXP_RUN 4096
 #define FM_START v_set1((real)(768 * FM_RAISED))
-typedef struct { vec sum, low; } FM(exp_sum);
+typedef struct {
+    vec sum, low;
+} FM(exp_sum);
 #define FM_NO_EXP {FM_START, v_set1(0)}
 
 FM_ALWAYS_INLINE void FM(gather)(FM(exp_sum) *s, v_parts e, vec joined)
@@ -54,7 +56,9 @@ FM_ALWAYS_INLINE void FM(gather)(FM(exp_sum) *s, v_parts e, vec joined)
 
 /* Without the largest the low halves may be all there is. So powers and parts have sums of their own: what is left of
  * powers is exact. */
-typedef struct { vec powers, low, main, rest; } FM(parts_sum);
+typedef struct {
+    vec powers, low, main, rest;
+} FM(parts_sum);
 #define FM_NO_PARTS {FM_START, v_set1(0), v_set1(0), v_set1(0)}
 
 FM_ALWAYS_INLINE void FM(gather_parts)(FM(parts_sum) *s, v_parts e)
@@ -161,10 +165,7 @@ FM_INLINE vec FM(inverse)(vec sum, vec low, vec *rest)
 
 /* e / sum, e and sum being raised, inv and rest not: e rest is then no smaller than the last place of a normal result.
  */
-FM_ALWAYS_INLINE vec FM(share)(vec e, vec inv, vec rest)
-{
-    return v_lowered(v_fma(e, inv, v_mul(e, rest)));
-}
+FM_ALWAYS_INLINE vec FM(share)(vec e, vec inv, vec rest) { return v_lowered(v_fma(e, inv, v_mul(e, rest))); }
 
 /* The same of e + low, within 0.6 ulp. */
 FM_INLINE vec FM(share_pair)(vec e, vec low, vec inv, vec rest)

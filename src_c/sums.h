@@ -10,7 +10,9 @@
 #include <math.h>
 #include <stddef.h>
 
-typedef struct { double total, lost; } fm_tally; /* {0, 0} to begin with */
+typedef struct {
+    double total, lost;
+} fm_tally; /* {0, 0} to begin with */
 
 static inline void fm_tally_add(fm_tally *t, double x)
 {
@@ -19,10 +21,7 @@ static inline void fm_tally_add(fm_tally *t, double x)
     t->total = sum;
 }
 
-static inline double fm_tally_sum(const fm_tally *t)
-{
-    return t->lost - t->lost == 0 ? t->total + t->lost : t->total;
-}
+static inline double fm_tally_sum(const fm_tally *t) { return t->lost - t->lost == 0 ? t->total + t->lost : t->total; }
 
 /* The sum with a last term x, which a short run has alone: any_before is 0 then. */
 static inline double fm_tally_last(fm_tally *t, double x, size_t any_before)

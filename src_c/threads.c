@@ -144,7 +144,7 @@ typedef struct crew {
     worker *at[WORKERS];
 } crew;
 
-static crew crews[CALLERS]; /* all zero: no worker, mutexes as PTHREAD_MUTEX_INITIALIZER makes them */
+static crew crews[CALLERS];    /* all zero: no worker, mutexes as PTHREAD_MUTEX_INITIALIZER makes them */
 static __thread int mine = -1; /* in crews; CALLERS: there was no room */
 static __thread worker self;
 static pthread_key_t leaving, ending;

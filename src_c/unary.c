@@ -28,7 +28,9 @@ static void FM(unary)(int kind, real *y, const real *g, const real *x, size_t n,
 enum { UNARY_NONE, UNARY_TIMES, UNARY_SHARE, UNARY_PLUS, UNARY_EVEN, UNARY_ODD, UNARY_ELU, UNARY_ELU_SLOPE };
 
 /* The form and the curve of each kind and slope; UNARY_NONE where there is none. */
-static const struct { uint8_t form, curve; } unary_ways[2 * FM_UNARY_KINDS] = {
+static const struct {
+    uint8_t form, curve;
+} unary_ways[2 * FM_UNARY_KINDS] = {
     [FM_GELU] = {UNARY_TIMES, FM_CURVE_GELU},
     [FM_GELU_TANH] = {UNARY_TIMES, FM_CURVE_GELU_TANH},
     [FM_SILU] = {UNARY_TIMES, FM_CURVE_SILU},
@@ -149,7 +151,8 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
 }
 
 /* n is a multiple of 16: a loop that also minds tails is a tenth slower. */
-FM_INLINE void unary_quick(int kind, int form, float *y, const float *g, const float *x, size_t n, float alpha, int stream)
+FM_INLINE void unary_quick(int kind, int form, float *y, const float *g, const float *x, size_t n, float alpha,
+                           int stream)
 {
     const int flat = form == UNARY_ODD || form == UNARY_ELU;
     const fm_curve *f = fm_curves + unary_ways[kind].curve;
@@ -248,7 +251,8 @@ static void unary_few(int kind, float *y, const float *g, const float *x, size_t
 }
 
 /* Long runs begin with y's next 64-byte boundary, as in loops.h. */
-static void unary_32(int kind, float *y, const float *g, const float *x, size_t n, float alpha, float threshold, int stream)
+static void unary_32(int kind, float *y, const float *g, const float *x, size_t n, float alpha, float threshold,
+                     int stream)
 {
     (void)threshold;
     if (unary_ways[kind].form == UNARY_NONE)
@@ -268,7 +272,8 @@ static void unary_32(int kind, float *y, const float *g, const float *x, size_t 
 #endif
 
 /* Softplus of z + low = beta x: the function moves by low times its slope, which for a tiny result is the result. */
-static void FM(softplus)(int kind, real *y, const real *g, const real *x, size_t n, real beta, real threshold, int stream)
+static void FM(softplus)(int kind, real *y, const real *g, const real *x, size_t n, real beta, real threshold,
+                         int stream)
 {
     real z[FM_RUN_ELEMENTS], r[FM_RUN_ELEMENTS];
     const vec b = v_set1(beta), zero = v_set1(0), one = v_set1(1), limit = v_set1(threshold);
@@ -288,7 +293,8 @@ static void FM(softplus)(int kind, real *y, const real *g, const real *x, size_t
         fm_stream_end();
 }
 
-static void FM(unary_any)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold, int stream)
+static void FM(unary_any)(int kind, real *y, const real *g, const real *x, size_t n, real alpha, real threshold,
+                          int stream)
 {
     /* from 17 on a float is its own softplus */
     if (kind % FM_UNARY_KINDS == FM_SOFTPLUS && (alpha != 1 || (sizeof(real) == 4 && threshold < 18)))

@@ -24,13 +24,13 @@ typedef struct {
 } fm_curve;
 
 enum {
-    FM_CURVE_GELU,      /* 2a Phi(-a) */
-    FM_CURVE_GELU_TANH, /* 2a sigmoid(-2u), u = sqrt(2 / pi) (a + 0.044715 a^3) */
-    FM_CURVE_SILU,      /* 2a sigmoid(-a) */
-    FM_CURVE_SIGMOID,   /* sigmoid(-a) */
-    FM_CURVE_TANH,      /* tanh(a) */
-    FM_CURVE_SOFTPLUS,  /* log(1 + e^-a) */
-    FM_CURVE_ELU,       /* 1 - e^-a */
+    FM_CURVE_GELU,       /* 2a Phi(-a) */
+    FM_CURVE_GELU_TANH,  /* 2a sigmoid(-2u), u = sqrt(2 / pi) (a + 0.044715 a^3) */
+    FM_CURVE_SILU,       /* 2a sigmoid(-a) */
+    FM_CURVE_SIGMOID,    /* sigmoid(-a) */
+    FM_CURVE_TANH,       /* tanh(a) */
+    FM_CURVE_SOFTPLUS,   /* log(1 + e^-a) */
+    FM_CURVE_ELU,        /* 1 - e^-a */
     FM_CURVE_GELU_SLOPE, /* the derivatives at -a */
     FM_CURVE_GELU_TANH_SLOPE,
     FM_CURVE_SILU_SLOPE,

@@ -28,9 +28,9 @@ FM_INLINE vec FM(average)(vec m, vec d, real weight)
                               : v_fma(v_set1(weight), d, v_mul(v_set1(1 - weight), m));
 }
 
-static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, size_t n, double rate,
-                         double weight1, double beta2, double weight2, double inv_root, double eps, double decay,
-                         double keep, double sign)
+static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, size_t n, double rate, double weight1,
+                         double beta2, double weight2, double inv_root, double eps, double decay, double keep,
+                         double sign)
 {
     const int has_decay = (real)decay != 0;
     const vec vrate = v_set1(rate), vbeta2 = v_set1(beta2), vweight2 = v_set1(weight2), vroot = v_set1(inv_root),
@@ -96,13 +96,13 @@ static int FM(unscale_run)(real *x, size_t n, double factor)
 
 /* Sixteen elements as two vectors of doubles. */
 #if FM_BITS == 32
-#define FM_WIDE(low, high, x, n)                                                                             \
-    const v32 both_##low = (n) < 16 ? v32_load_n(x, n, 0) : v32_load(x);                                     \
+#define FM_WIDE(low, high, x, n)                                         \
+    const v32 both_##low = (n) < 16 ? v32_load_n(x, n, 0) : v32_load(x); \
     const v64 low = v32_wide_lo(both_##low), high = v32_wide_hi(both_##low);
 #else
-#define FM_WIDE(low, high, x, n)                                                                             \
-    const v64 low = (n) < 8 ? v64_load_n(x, n, 0) : v64_load(x);                                             \
-    const v64 high = (n) >= 16 ? v64_load((x) + 8) : (n) > 8 ? v64_load_n((x) + 8, (n)-8, 0) : v64_set1(0);
+#define FM_WIDE(low, high, x, n)                                 \
+    const v64 low = (n) < 8 ? v64_load_n(x, n, 0) : v64_load(x); \
+    const v64 high = (n) >= 16 ? v64_load((x) + 8) : (n) > 8 ? v64_load_n((x) + 8, (n) - 8, 0) : v64_set1(0);
 #endif
 /* Of up to FM_SQUARES elements, 64 in each of 32 lanes. */
 #define FM_SQUARES 2048

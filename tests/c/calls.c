@@ -56,11 +56,11 @@ static double next(uint64_t *state)
 #define table FM_CAT(fm_table, FM_BITS, )
 #define room FM(room_of)
 /* One call, and one whose result counts too; n is the caller's. */
-#define CALL(name, variant, ...)                                                                                       \
+#define CALL(name, variant, ...) \
     (before(), fm->name(__VA_ARGS__), after(#name, FM_BITS, n, variant, &room, sizeof room), call_made(#name))
-#define VALUE(name, variant, ...)                                                                                      \
-    (before(), room.value = (double)fm->name(__VA_ARGS__),                                                             \
-     after(#name, FM_BITS, n, variant, &room, sizeof room), call_made(#name))
+#define VALUE(name, variant, ...)                                                                                 \
+    (before(), room.value = (double)fm->name(__VA_ARGS__), after(#name, FM_BITS, n, variant, &room, sizeof room), \
+     call_made(#name))
 #endif
 
 /* x and g: anything; p and q: between 0 and 1; w: about 1; y, z, m and the rest: results. */
