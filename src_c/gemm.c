@@ -88,6 +88,7 @@ typedef struct {
     int relu, first, last; /* nothing is in C yet; finish with the epilogue */
 } FM(gemm_stage);
 
+/* Long because its sums are registers, which no function of its own could take over. */
 FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real *a, const FM(gemm_stage) *stage)
 {
     vec sum[FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
@@ -263,7 +264,8 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
     }
 }
 
-/* With gemm's arguments, so that a small product costs a jump and not a second call; ADD instead of relu: c += a b. */
+/* With gemm's arguments, so that a small product costs a jump and not a second call; ADD instead of relu: c += a b.
+ * Long because its loops over rows, k and columns share every cut. */
 #define ADD (-1)
 static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
                                                       ptrdiff_t a_col, const real *b, ptrdiff_t b_row, ptrdiff_t b_col,

@@ -132,13 +132,7 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
                     sum_s[c] = dot_s[c] = 0;
                 }
         }
-        sum += w;
-        dot += w;
-        g += w;
-        x += w;
-        mean += w;
-        inv_std += w;
-        width -= w;
+        sum += w, dot += w, g += w, x += w, mean += w, inv_std += w, width -= w;
     }
 }
 

@@ -150,7 +150,8 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
     return v32_if_lt(far, beyond, r, y);
 }
 
-/* n is a multiple of 16: a loop that also minds tails is a tenth slower. */
+/* n is a multiple of 16: a loop that also minds tails is a tenth slower.
+ * Long because each form is a case. */
 FM_INLINE void unary_quick(int kind, int form, float *y, const float *g, const float *x, size_t n, float alpha,
                            int stream)
 {
