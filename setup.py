@@ -65,6 +65,7 @@ FOR_SPEED = {
     "fastml._kernels.activations",
     "fastml._kernels.batch_norm",
     "fastml._kernels.classification",
+    "fastml._kernels.gather",
     "fastml._kernels.one_hot",
     "fastml._kernels.softmax",
     "fastml._kernels.step.caller",

@@ -1,4 +1,4 @@
-"""The gate for the labels of one_hot: conversion, options, error texts."""
+"""The gate for labels and row numbers: conversion, options, error texts."""
 
 import numpy as np
 
@@ -20,6 +20,22 @@ def wrong_label(labels, n):
     if not wrong.any():
         return _check.changed_labels("labels")
     return IndexError(f"labels must lie in 0 .. {n - 1}, not {_first(labels, wrong)}")
+
+
+def refuse(labels, n):
+    """Raises the error of the first label outside 0 ... n - 1."""
+    raise wrong_label(labels, n)
+
+
+def refuse_changed(name):
+    """Raises the error of labels that were changed during a call."""
+    raise _check.changed_labels(name)
+
+
+def refuse_rows(rows, n):
+    """IndexError for row numbers one of which, still there or not, was outside 0 ... n - 1."""
+    low = int(rows.min())
+    raise IndexError(f"rows must lie in 0 .. {n - 1}, not {low if low < 0 else rows.max()}")
 
 
 def _first(labels, wrong):

@@ -15,7 +15,7 @@ from libc.math cimport fabs
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from .. import _check
+from .. import _labels
 
 from .._check cimport PyArray_EMPTY
 from .._environment cimport FM_FULL, fm_scope, fm_switch
@@ -313,7 +313,7 @@ def count(y_true, y_pred, weight, bint wide=False):
     cdef Py_ssize_t square, step = max(<Py_ssize_t>1, x.n // SAMPLES)
     extend(&x.t, 0, x.n, step, &low, &high)
     extend(&x.p, 0, x.n, step, &low, &high)
-    for attempt in range(2):  # the second one knows the whole range
+    for _ in range(2):  # the second one knows the whole range
         span = <uint64_t>high - <uint64_t>low
         if span >= 1 << 31 or (above and low < 0):
             return None
@@ -332,7 +332,7 @@ def count(y_true, y_pred, weight, bint wide=False):
         if not alone or weight is not None:
             room = calloc(x.slots * (x.copies * square * sizeof(int64_t) * (not alone) + x.width), 1)
             if room == NULL:
-                raise MemoryError
+                raise MemoryError("no memory for the tables of counts")
         cells = table if alone else <int64_t *>room
         if weight is not None:
             seen = <uint8_t *>room + x.slots * square * sizeof(int64_t) * (not alone)
@@ -456,7 +456,7 @@ def top_k_hits(scores, label, Py_ssize_t k):
         leave_team()
     team_done()
     if x.rule.changed:
-        raise _check.changed_labels("y_true")
+        _labels.refuse_changed("y_true")
     return hits, strange
 
 
@@ -486,5 +486,5 @@ def pick(p, label, double tolerance):
         leave_team()
     team_done()
     if x.rule.changed:
-        raise _check.changed_labels("y_true")
+        _labels.refuse_changed("y_true")
     return picked, outside > 0, uneven

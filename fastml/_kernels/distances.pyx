@@ -1,6 +1,6 @@
 """Distances between distributions: sums over rows in blocks, and walks along two sorted samples.
 
-A row is cut into blocks of BLOCK elements whose sums have a place of their own and are added in order. A walk goes
+A row is cut into blocks of BLOCK_ELEMENTS whose sums have a place of their own and are added in order. A walk goes
 through both samples of a row at once, on one thread; rows are dealt to the threads.
 """
 
@@ -10,9 +10,10 @@ from cython.parallel import parallel, prange
 cimport numpy as cnp
 from libc.math cimport fabs
 
+from .._check cimport ceil_div
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport fm32, fm64, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum
+from .._simd cimport fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 
 cnp.import_array()
 
@@ -21,8 +22,8 @@ ctypedef fused real:
     double
 
 cdef enum:
-    BLOCK = 4096
-    RUN = 64          # terms of a walk that are added before they join the rest
+    BLOCK_ELEMENTS = 4096
+    RUN_TERMS = 64    # of a walk that are added before they join the rest
 
 # Nanoseconds on one thread: an element of a sum of differences, of entropies, a step of a walk.
 cdef double DIFFERENCE_COST = 0.3
@@ -33,7 +34,7 @@ cdef double STEP_COST = 4.0
 cdef void row_sums(double[:, ::1] sums, const real[:, ::1] p, const real[:, ::1] q, const double[::1] a,
                    const double[::1] b, int kind) noexcept:
     """sums (OUT): 3 for each block of each row; p, q (IN; q may be None), a, b: of each row, None being ones."""
-    cdef Py_ssize_t n = p.shape[1], blocks = (n + BLOCK - 1) // BLOCK, i, row, start
+    cdef Py_ssize_t n = p.shape[1], blocks = ceil_div(n, BLOCK_ELEMENTS), i, row, start
     cdef int me = caller()
     cdef int threads = team((DIFFERENCE_COST if kind == 0 else ENTROPY_COST * kind) * n * p.shape[0])
     cdef const real *y
@@ -41,9 +42,9 @@ cdef void row_sums(double[:, ::1] sums, const real[:, ::1] p, const real[:, ::1]
         join_team(me)
         for i in prange(p.shape[0] * blocks, schedule="static"):
             row = i // blocks
-            start = i % blocks * BLOCK
+            start = i % blocks * BLOCK_ELEMENTS
             y = &q[row, start] if q is not None else NULL
-            one_block[real](&sums[i, 0], &p[row, start], y, min(<Py_ssize_t>BLOCK, n - start),
+            one_block[real](&sums[i, 0], &p[row, start], y, min(<Py_ssize_t>BLOCK_ELEMENTS, n - start),
                             1 if a is None else a[row], 1 if b is None else b[row], kind)
         leave_team()
     team_done()
@@ -51,21 +52,15 @@ cdef void row_sums(double[:, ::1] sums, const real[:, ::1] p, const real[:, ::1]
 
 cdef inline void one_block(double *sums, const real *p, const real *q, size_t n, double a, double b,
                            int kind) noexcept nogil:
-    if real is float:
-        if kind == 0:
-            fm32.difference_sums(sums, p, q, n, a, b)
-        else:
-            fm32.entropy_sums(sums, p, q, n, a, b, kind == 2)
+    if kind == 0:
+        table_of(sizeof(real)).difference_sums(sums, p, q, n, a, b)
     else:
-        if kind == 0:
-            fm64.difference_sums(sums, p, q, n, a, b)
-        else:
-            fm64.entropy_sums(sums, p, q, n, a, b, kind == 2)
+        table_of(sizeof(real)).entropy_sums(sums, p, q, n, a, b, kind == 2)
 
 
 cdef object all_sums(p, q, a, b, int kind):
     """(3, rows) sums of plain arrays of one precision."""
-    cdef Py_ssize_t rows = p.shape[0], blocks = (p.shape[1] + BLOCK - 1) // BLOCK, row
+    cdef Py_ssize_t rows = p.shape[0], blocks = ceil_div(p.shape[1], BLOCK_ELEMENTS), row
     cdef int k
     parts = np.zeros((rows * blocks, 3))
     totals = np.zeros((3, rows))
@@ -117,7 +112,7 @@ cdef double transport_walk(double *gap, double *mass, const double *u, const dou
         if gap != NULL:
             gap[k], mass[k] = far, move
         k += 1
-        if k % RUN == 0:
+        if k % RUN_TERMS == 0:
             fm_tally_add(&total, part)
             part = 0
         at = end
@@ -144,7 +139,7 @@ cdef double cdf_walk(const double *u, const double *cu, const double *v, const d
             x = v[j]
         if k > 0:
             part += (f - g) * (f - g) * (x - last)
-        if k % RUN == 0:
+        if k % RUN_TERMS == 0:
             fm_tally_add(&total, part)
             part = 0
         if i < n and (j == m or u[i] <= v[j]):

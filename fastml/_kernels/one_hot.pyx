@@ -1,9 +1,9 @@
-"""One-hot rows, and rows gathered by index: the gate, layout, blocks and threads. Both move bytes of any dtype.
+"""One-hot rows of any dtype: the gate, layout, blocks and threads.
 
-The result of one_hot is (outer, n, inner) along the class axis, the labels (outer, inner). Where inner is 1 and
-the result fits the caches it is cut into blocks of rows, each cleared and then given its ones; otherwise all of it is
-cleared first, past the caches where it is larger. Large results live in memory that is kept from call to call
-(src_c/pages.h), and need no clearing where it is new.
+The result is (outer, n, inner) along the class axis, the labels (outer, inner). Where inner is 1 and the result fits
+the caches, it is cut into blocks of rows, each cleared and then given its ones. Otherwise all of it is cleared first,
+past the caches where it is larger. Large results live in memory that is kept from call to call (src_c/pages.h), and
+need no clearing where it is new.
 """
 
 import sys
@@ -19,18 +19,15 @@ from libc.string cimport memcpy, memset
 
 from .. import _check, _labels
 
-from .._check cimport is_text, PyArray_ISCARRAY_RO, PyArray_NewFromDescr
+from .._check cimport PyArray_ISCARRAY_RO, PyArray_NewFromDescr, ceil_div, is_text
 from .._openmp cimport caller, join_team, leave_team, team, team_done
-from .._simd cimport cache_bytes, fm32, fm_label
+from .._simd cimport cache_bytes, fm_label, table_of
 
 cnp.import_array()
 
 cdef extern from "pages.h" nogil:
     void *fm_pages_new(size_t bytes, int *zero)
     void fm_pages_free(void *memory)
-
-cdef extern from * nogil:
-    void prefetch "__builtin_prefetch"(const void *p)
 
 ctypedef fused word:
     uint8_t
@@ -39,19 +36,16 @@ ctypedef fused word:
     uint64_t
 
 cdef enum:
-    BLOCK = 32768     # bytes of rows
-    CLEARED = 262144  # bytes, where all is cleared first
-    PIECE = 4096      # labels
-    AHEAD = 8         # rows
-    LARGE = 4 << 20   # bytes: smaller results come from NumPy's own allocator, which keeps them by itself
+    BLOCK_BYTES = 32768      # of rows
+    CLEARED_BYTES = 262144   # of a block where all is cleared first
+    BLOCK_LABELS = 4096      # of a block after that
+    LARGE_BYTES = 4 << 20    # smaller results come from NumPy's own allocator, which keeps them by itself
 
-cdef double LARGEST = 2.0**60   # bytes
+cdef double LARGEST_BYTES = 2.0**60
 cdef double CLEAR_COST = 0.03   # nanoseconds a byte on one thread
 cdef double LABEL_COST = 1.0    # nanoseconds a label
-cdef double GATHER_COST = 0.05  # nanoseconds a byte
-cdef double ROW_COST = 3.0      # nanoseconds a row
 
-cdef struct Job:
+cdef struct OneHot:
     char *y                # OUT (outer, n, inner), items of `size` bytes
     const int64_t *label   # IN (outer, inner)
     const char *one        # IN, an item
@@ -64,15 +58,15 @@ cdef struct Job:
     bint clean             # y is all zero
 
 
-cdef void clear_block(const Job *job, Py_ssize_t k) noexcept nogil:
+cdef void clear_block(const OneHot *job, Py_ssize_t k) noexcept nogil:
     """Block k of all bytes, past the caches where y does not fit them."""
-    cdef Py_ssize_t head, lines, bytes = min(CLEARED, job.bytes - k * CLEARED)
-    cdef char *y = job.y + k * CLEARED
+    cdef Py_ssize_t head, lines, bytes = min(CLEARED_BYTES, job.bytes - k * CLEARED_BYTES)
+    cdef char *y = job.y + k * CLEARED_BYTES
     if <size_t>job.bytes > cache_bytes:
         head = min(bytes, <Py_ssize_t>(-<uintptr_t>y & 63))
         lines = (bytes - head) & ~<Py_ssize_t>63
         memset(y, 0, head)
-        fm32.clear_lines(y + head, lines)
+        table_of(sizeof(float)).clear_lines(y + head, lines)
         y, bytes = y + head + lines, bytes - head - lines
     memset(y, 0, bytes)
 
@@ -111,7 +105,7 @@ cdef Py_ssize_t put_items(char *y, const int64_t *label, const char *one, Py_ssi
     return found
 
 
-cdef Py_ssize_t rows_block(const Job *job, Py_ssize_t k) noexcept nogil:
+cdef Py_ssize_t rows_block(const OneHot *job, Py_ssize_t k) noexcept nogil:
     """Block k of rows (inner = 1), cleared, if that is still to do, and with its ones; how many labels had a place."""
     cdef Py_ssize_t row = k * job.rows, rows = min(job.rows, job.outer - row), bytes = job.n * job.size
     cdef char *y = job.y + row * bytes
@@ -120,14 +114,14 @@ cdef Py_ssize_t rows_block(const Job *job, Py_ssize_t k) noexcept nogil:
     return put_items(y, job.label + row, job.one, job.n, 1, rows, job.size)
 
 
-cdef Py_ssize_t labels_block(const Job *job, Py_ssize_t k) noexcept nogil:
+cdef Py_ssize_t labels_block(const OneHot *job, Py_ssize_t k) noexcept nogil:
     """The ones of block k of labels (inner > 1); how many had a place."""
-    cdef Py_ssize_t pieces = (job.inner + PIECE - 1) // PIECE, row = k // pieces, i = k % pieces * PIECE
+    cdef Py_ssize_t blocks = ceil_div(job.inner, BLOCK_LABELS), row = k // blocks, i = k % blocks * BLOCK_LABELS
     return put_items(job.y + (row * job.n * job.inner + i) * job.size, job.label + row * job.inner + i, job.one,
-                     job.n, job.inner, min(PIECE, job.inner - i), job.size)
+                     job.n, job.inner, min(BLOCK_LABELS, job.inner - i), job.size)
 
 
-cdef bint run(Job *job) noexcept nogil:
+cdef bint fill(OneHot *job) noexcept nogil:
     """Whether every label had a place."""
     cdef Py_ssize_t i, found = 0, blocks, clears = 0
     cdef bint rows = job.inner == 1
@@ -135,13 +129,13 @@ cdef bint run(Job *job) noexcept nogil:
     if not job.clean:
         cost += CLEAR_COST * job.bytes
         if not rows or <size_t>job.bytes > cache_bytes:
-            clears = (job.bytes + CLEARED - 1) // CLEARED
+            clears = ceil_div(job.bytes, CLEARED_BYTES)
             job.clean = True  # by the time the rows are looked at
     if rows:
-        job.rows = PIECE if job.clean else max(BLOCK // max(job.n * job.size, 1), 1)
-        blocks = (job.outer + job.rows - 1) // job.rows
+        job.rows = BLOCK_LABELS if job.clean else max(BLOCK_BYTES // max(job.n * job.size, 1), 1)
+        blocks = ceil_div(job.outer, job.rows)
     else:
-        blocks = job.outer * ((job.inner + PIECE - 1) // PIECE)
+        blocks = job.outer * ceil_div(job.inner, BLOCK_LABELS)
     cdef int me, threads = team(cost)
     if threads == 1:
         for i in range(clears):
@@ -172,7 +166,7 @@ cdef cnp.ndarray new(int ndim, cnp.npy_intp *shape, cnp.dtype dtype, bint *zero)
     cdef double bytes = cnp.PyDataType_ELSIZE(dtype)  # too many of them are NumPy's to refuse
     for i in range(ndim):
         bytes *= shape[i]
-    if LARGE <= bytes <= LARGEST:
+    if LARGE_BYTES <= bytes <= LARGEST_BYTES:
         memory = fm_pages_new(<size_t>bytes, &fresh)
         if memory == NULL:
             raise MemoryError(f"no memory for a result of {bytes} bytes")
@@ -190,7 +184,7 @@ FLOAT, FLOAT_ONE = np.float32, np.ones((), np.float32)
 
 
 def one_hot(labels, num_classes, axis, dtype, unknown):
-    cdef Job job
+    cdef OneHot job
     cdef Py_ssize_t a, i
     cdef bint strict = is_text(unknown, "error")
     if not strict:
@@ -227,90 +221,8 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
     job.n, job.bytes = num_classes, cnp.PyArray_NBYTES(y)
     cdef bint fits
     with nogil:
-        fits = run(&job)
+        fits = fill(&job)
     # The result is the caller's only now: a label without a place has left nothing behind.
     if strict and not fits:
-        raise _labels.wrong_label(given, num_classes)
-    return y
-
-
-# The rows of an array: n of them, `stride` bytes apart; wrong: a number was not one of a row.
-cdef struct Rows:
-    const char *first
-    Py_ssize_t n
-    Py_ssize_t stride
-    bint wrong
-
-
-cdef inline const char *row_at(Rows *x, const int64_t *row) noexcept nogil:
-    """Where the row lies; the first one for a number that is none."""
-    cdef int64_t k = fm_label(row)
-    if <uint64_t>k >= <uint64_t>x.n:
-        x.wrong = True
-        k = 0
-    return x.first + k * x.stride
-
-
-cdef void copy_words(word *y, Rows *x, const int64_t *row, Py_ssize_t count) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(count):
-        memcpy(&y[i], row_at(x, row + i), sizeof(word))  # x may lie anywhere: one load all the same
-
-
-cdef void copy_rows(char *y, Rows *x, const int64_t *row, Py_ssize_t count, Py_ssize_t bytes) noexcept nogil:
-    """y (OUT), (count, bytes): the rows of x (IN) that row (IN) names."""
-    cdef Py_ssize_t i, k
-    cdef size_t ahead
-    if bytes == 1:
-        copy_words(<uint8_t *>y, x, row, count)
-    elif bytes == 4:
-        copy_words(<uint32_t *>y, x, row, count)
-    elif bytes == 8:
-        copy_words(<uint64_t *>y, x, row, count)
-    else:
-        for i in range(count):
-            if bytes <= 2048 and i + AHEAD < count:  # with longer ones memory is the limit
-                ahead = <size_t>x.first + <size_t>fm_label(row + i + AHEAD) * x.stride  # any address may be asked for
-                for k in range(0, bytes, 64):
-                    prefetch(<const void *>(ahead + k))
-            memcpy(y + i * bytes, row_at(x, row + i), bytes)
-
-
-def gather(cnp.ndarray x, cnp.ndarray rows):
-    """x[rows] as a new array; x: rows that are contiguous each, of a dtype without objects; rows: (k,) int64.
-
-    IndexError where a row is not 0 ... len(x) - 1.
-    """
-    cdef Py_ssize_t i, k = cnp.PyArray_DIM(rows, 0), n = cnp.PyArray_DIM(x, 0)
-    cdef Py_ssize_t bytes = cnp.PyArray_ITEMSIZE(x)
-    cdef const int64_t *row = <const int64_t *>cnp.PyArray_DATA(rows)
-    cdef Rows source = Rows(cnp.PyArray_BYTES(x), n, cnp.PyArray_STRIDE(x, 0), False)
-    if n == 0 and k:
-        raise IndexError(f"row {rows[0]} is not one of the 0 rows")
-    cdef cnp.npy_intp dims[64]
-    dims[0] = k
-    for i in range(1, cnp.PyArray_NDIM(x)):
-        dims[i] = cnp.PyArray_DIM(x, <int>i)
-        bytes *= dims[i]
-    cdef cnp.dtype dtype = x.descr
-    Py_INCREF(dtype)  # which the array takes
-    cdef cnp.ndarray y = PyArray_NewFromDescr(cnp.ndarray, dtype, cnp.PyArray_NDIM(x), dims, NULL, NULL, 0, None)
-    cdef char *to = cnp.PyArray_BYTES(y)
-    cdef Py_ssize_t each = max(BLOCK // max(bytes, 1), 1)
-    cdef Py_ssize_t blocks = (k + each - 1) // each
-    cdef int me = caller(), threads = team(k * (ROW_COST + GATHER_COST * bytes))
-    if threads == 1:
-        with nogil:
-            copy_rows(to, &source, row, k, bytes)
-    else:
-        with nogil, parallel(num_threads=threads):
-            join_team(me)
-            for i in prange(blocks, schedule="static"):
-                copy_rows(to + i * each * bytes, &source, row + i * each, min(each, k - i * each), bytes)
-            leave_team()
-    team_done()
-    # The result is the caller's only now.
-    if source.wrong:
-        low = rows.min()
-        raise IndexError(f"row {low if low < 0 else rows.max()} is not one of the {n} rows")
+        _labels.refuse(given, num_classes)
     return y

@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 
 from .._check import MOST, as_array, each, entries, flag, integer, shown, size
-from .._kernels.one_hot import gather
+from .._kernels.gather import gather
 from .._threads import num_threads
 from ._seeds import seed_of
 
