@@ -7,6 +7,7 @@
 #include "norm.c"
 #include "layer_norm.c"
 #include "group_norm.c"
+#include "gemm_pack.c"
 #include "gemm.c"
 #include "peak.c"
 #include "activation.c"

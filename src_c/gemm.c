@@ -14,62 +14,6 @@
  * place (2 % on every product); a prefetch in the tile (nothing, or slower).
  */
 
-#define PANEL (FM_TILE_VECS * LANES)
-
-/* ---- pack: panel[p][j] = b(p, j) for k steps of p and `width` <= PANEL columns, zeros up to a whole vector -- */
-
-static void FM(gemm_pack_b)(real *panel, size_t wide, const real *b, ptrdiff_t b_row, ptrdiff_t b_col, size_t width,
-                            size_t k)
-{
-    size_t j = 0;
-    if (b_col == 1) {
-        for (size_t p = 0; p < k; p++) {
-            const real *row = b + (ptrdiff_t)p * b_row;
-            for (j = 0; j + LANES <= width; j += LANES)
-                v_store(panel + p * wide + j, v_load(row + j));
-            if (j < width)
-                v_store(panel + p * wide + j, v_load_n(row + j, width - j, 0));
-        }
-        return;
-    }
-    if (width < wide)
-        for (size_t p = 0; p < k; p++)
-            v_store(panel + p * wide + width / LANES * LANES, v_set1(0));
-    if (b_row == 1 && width >= v_square && k >= v_square)
-        for (size_t i; j < width; j = i + v_square) { /* the last squares reach back into those before */
-            i = j + v_square <= width ? j : width - v_square;
-            for (size_t p = 0, q; p < k; p += v_square) {
-                q = p + v_square <= k ? p : k - v_square;
-                v_transpose(panel + q * wide + i, (ptrdiff_t)wide, b + (ptrdiff_t)i * b_col + (ptrdiff_t)q, b_col);
-            }
-        }
-    for (; j < width; j++)
-        for (size_t p = 0; p < k; p++)
-            panel[p * wide + j] = b[(ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col];
-}
-
-/* The rows of the first strip of m: whole tiles, the last two alike. */
-FM_INLINE size_t FM(gemm_strip)(size_t m)
-{
-    return m >= 2 * FM_TILE_ROWS ? FM_TILE_ROWS : m > FM_TILE_ROWS ? m / 2 : m;
-}
-
-/* The strips of gemm_strips one after the other, each packed[k][rows]. */
-static void FM(gemm_pack_a)(real *packed, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, size_t m, size_t k)
-{
-    for (size_t rows; m; m -= rows, a += (ptrdiff_t)rows * a_row) {
-        rows = FM(gemm_strip)(m);
-        size_t p = 0;
-        if (a_col == 1 && rows % v_square == 0)
-            for (; p + v_square <= k; p += v_square, packed += rows * v_square)
-                for (size_t i = 0; i < rows; i += v_square)
-                    v_transpose(packed + i, (ptrdiff_t)rows, a + (ptrdiff_t)i * a_row + (ptrdiff_t)p, a_row);
-        for (; p < k; p++, packed += rows)
-            for (size_t i = 0; i < rows; i++)
-                packed[i] = a[(ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col];
-    }
-}
-
 /* ---- epilogue: what happens to finished sums before they are stored ----------------------------------- */
 
 FM_INLINE vec FM(gemm_epilogue)(vec sum, vec bias, int relu)
@@ -186,14 +130,14 @@ static __attribute__((noinline)) void FM(gemm_wide)(size_t rows, real *c, const 
 }
 #endif
 
-/* ---- row: c[PANEL] = act(a[k] b[k][PANEL] + bias), each column of b one run of k >= LANES ------------------ */
+/* ---- row: c = act(a[k] b[k][PANEL_COLUMNS] + bias), each column of b one run of k >= LANES ------------------ */
 
 /* A few lines of b are transposed while those before them are multiplied: packed as a panel they would wait for the
  * chain of sums to end, and the chain for them (1 x 784 x 256: 27 us, so 17). */
 static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdiff_t a_col, const real *b,
                                                    ptrdiff_t b_col, const real *bias, int relu, size_t k)
 {
-    _Alignas(64) real steps[2][LANES * PANEL];
+    _Alignas(64) real steps[2][LANES * PANEL_COLUMNS];
     vec part[FM_TILE_VECS], sum[FM_TILE_VECS];
 #define EACH_VEC(j) for (int j = 0; j < FM_TILE_VECS; j++)
     EACH_VEC(j)
@@ -202,17 +146,17 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
         if (packed < k) {
             const size_t from = packed + LANES <= k ? packed : k - LANES; /* the last step reaches back */
 #pragma GCC unroll 1
-            for (size_t j = 0; j < PANEL; j += v_square)
+            for (size_t j = 0; j < PANEL_COLUMNS; j += v_square)
 #pragma GCC unroll 1
                 for (size_t q = 0; q < LANES; q += v_square)
-                    v_transpose(steps[turn] + q * PANEL + j, PANEL, b + (ptrdiff_t)j * b_col + (ptrdiff_t)(from + q),
-                                b_col);
+                    v_transpose(steps[turn] + q * PANEL_COLUMNS + j, PANEL_COLUMNS,
+                                b + (ptrdiff_t)j * b_col + (ptrdiff_t)(from + q), b_col);
         }
         if (packed) {
             const size_t end = packed < k ? packed : k;
-            const real *step = steps[turn ^ 1] + (LANES - (end - p)) * PANEL;
+            const real *step = steps[turn ^ 1] + (LANES - (end - p)) * PANEL_COLUMNS;
 #pragma GCC unroll 4
-            for (; p < end; p++, a += a_col, step += PANEL) {
+            for (; p < end; p++, a += a_col, step += PANEL_COLUMNS) {
                 const vec x = v_set1(*a);
                 EACH_VEC(j)
                     part[j] = v_fma(x, v_load(step + j * LANES), part[j]);
@@ -245,7 +189,7 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
         rows = FM(gemm_strip)(m);
         if (next)
             for (size_t some = left * rows / m; some; some--, left--, next += next_row)
-                for (size_t j = 0; j < PANEL; j += LANES)
+                for (size_t j = 0; j < PANEL_COLUMNS; j += LANES)
                     __builtin_prefetch(next + j);
         if (packed)
             stage->a_col = (ptrdiff_t)rows;
@@ -264,15 +208,15 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
     }
 }
 
+#define ADD (-1)
 /* With gemm's arguments, so that a small product costs a jump and not a second call; ADD instead of relu: c += a b.
  * Long because its loops over rows, k and columns share every cut. */
-#define ADD (-1)
 static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
                                                       ptrdiff_t a_col, const real *b, ptrdiff_t b_row, ptrdiff_t b_col,
                                                       const real *bias, int relu, size_t m, size_t n, size_t k,
                                                       real *scratch)
 {
-    _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL], before[FM_TILE_ROWS * PANEL], same[PANEL];
+    _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL_COLUMNS], before[FM_TILE_ROWS * PANEL_COLUMNS], same[PANEL_COLUMNS];
     const int column = n == 1 && c_row == 1 && m > 1; /* C is one run: computed as a row, A's rows are lanes */
     if (column) {
         const real *const swap = a;
@@ -280,12 +224,12 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
         a = b, a_row = b_col, a_col = b_row;
         b = swap, b_row = swap_col, b_col = swap_row;
         n = m, m = 1, scratch = NULL;
-        for (size_t j = 0; bias && j < PANEL; j++)
+        for (size_t j = 0; bias && j < PANEL_COLUMNS; j++)
             same[j] = *bias;
     }
     size_t done = 0; /* columns */
     if (m == 1 && b_row == 1 && k >= LANES && relu != ADD)
-        for (; n - done >= PANEL; done += PANEL)
+        for (; n - done >= PANEL_COLUMNS; done += PANEL_COLUMNS)
             FM(gemm_row)(c + done, a, a_col, b + (ptrdiff_t)done * b_col, b_col,
                          !bias    ? NULL
                          : column ? same
@@ -315,8 +259,9 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
                 .first = p == 0 && relu != ADD,
                 .last = p + depth == k,
             };
-            for (size_t j = done; j < n; j += PANEL) {
-                const size_t width = n - j < PANEL ? n - j : PANEL, wide = width > LANES ? PANEL : LANES;
+            for (size_t j = done; j < n; j += PANEL_COLUMNS) {
+                const size_t width = n - j < PANEL_COLUMNS ? n - j : PANEL_COLUMNS,
+                             wide = width > LANES ? PANEL_COLUMNS : LANES;
                 const real *b_at = b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col;
                 const real *next = NULL;
                 stage.width = width;
@@ -327,8 +272,8 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
                     FM(gemm_pack_b)(panel, wide, b_at, b_row, b_col, width, depth);
                     stage.b = panel;
                     stage.b_row = (ptrdiff_t)wide;
-                    if (b_col == 1 && n - j > PANEL)
-                        next = b_at + PANEL;
+                    if (b_col == 1 && n - j > PANEL_COLUMNS)
+                        next = b_at + PANEL_COLUMNS;
                 }
                 FM(gemm_strips)(c + i * c_row + j, scratch ? scratch : a_at, rows, !!scratch, &stage, next, b_row);
             }
@@ -349,7 +294,7 @@ static void FM(gemm_fold)(real *c, size_t c_row, const real *part, size_t part_r
 
 /* Pieces of C, each over all of k: as large as there is room for their sums over a span, behind the packed strips in
  * scratch or on the stack. */
-#define STACK (256 * PANEL)
+#define STACK (256 * PANEL_COLUMNS)
 static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
                                                      ptrdiff_t a_col, const real *b, ptrdiff_t b_row, ptrdiff_t b_col,
                                                      const real *bias, int relu, size_t m, size_t n, size_t k,
@@ -358,7 +303,7 @@ static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, cons
     _Alignas(64) real on_stack[STACK];
     real *span = scratch ? scratch + FM_GEMM_PACKED : on_stack;
     const size_t room = scratch ? FM_GEMM_ROOM : STACK, most = scratch ? FM_GEMM_ROWS : 128;
-    size_t height = m < most ? m : most, width = room / height / PANEL * PANEL;
+    size_t height = m < most ? m : most, width = room / height / PANEL_COLUMNS * PANEL_COLUMNS;
     if (n < width) {
         width = n;
         height = room / n;
@@ -382,7 +327,7 @@ static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, cons
     }
 }
 #undef STACK
-#undef PANEL
+#undef PANEL_COLUMNS
 
 static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
                      ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,

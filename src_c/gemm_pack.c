@@ -1,0 +1,57 @@
+/* Parts of A and B in the order in which gemm.c's tile reads them. */
+
+/* Columns of a panel of B, which a register tile is wide. */
+#define PANEL_COLUMNS (FM_TILE_VECS * LANES)
+
+/* panel[p][j] = b(p, j) for k steps of p and `width` <= PANEL_COLUMNS columns, zeros up to a whole vector. */
+static void FM(gemm_pack_b)(real *panel, size_t wide, const real *b, ptrdiff_t b_row, ptrdiff_t b_col, size_t width,
+                            size_t k)
+{
+    size_t j = 0;
+    if (b_col == 1) {
+        for (size_t p = 0; p < k; p++) {
+            const real *row = b + (ptrdiff_t)p * b_row;
+            for (j = 0; j + LANES <= width; j += LANES)
+                v_store(panel + p * wide + j, v_load(row + j));
+            if (j < width)
+                v_store(panel + p * wide + j, v_load_n(row + j, width - j, 0));
+        }
+        return;
+    }
+    if (width < wide)
+        for (size_t p = 0; p < k; p++)
+            v_store(panel + p * wide + width / LANES * LANES, v_set1(0));
+    if (b_row == 1 && width >= v_square && k >= v_square)
+        for (size_t i; j < width; j = i + v_square) { /* the last squares reach back into those before */
+            i = j + v_square <= width ? j : width - v_square;
+            for (size_t p = 0, q; p < k; p += v_square) {
+                q = p + v_square <= k ? p : k - v_square;
+                v_transpose(panel + q * wide + i, (ptrdiff_t)wide, b + (ptrdiff_t)i * b_col + (ptrdiff_t)q, b_col);
+            }
+        }
+    for (; j < width; j++)
+        for (size_t p = 0; p < k; p++)
+            panel[p * wide + j] = b[(ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col];
+}
+
+/* The rows of the first strip of m: whole tiles, the last two alike. */
+FM_INLINE size_t FM(gemm_strip)(size_t m)
+{
+    return m >= 2 * FM_TILE_ROWS ? FM_TILE_ROWS : m > FM_TILE_ROWS ? m / 2 : m;
+}
+
+/* The strips of gemm_strips one after the other, each packed[k][rows]. */
+static void FM(gemm_pack_a)(real *packed, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, size_t m, size_t k)
+{
+    for (size_t rows; m; m -= rows, a += (ptrdiff_t)rows * a_row) {
+        rows = FM(gemm_strip)(m);
+        size_t p = 0;
+        if (a_col == 1 && rows % v_square == 0)
+            for (; p + v_square <= k; p += v_square, packed += rows * v_square)
+                for (size_t i = 0; i < rows; i += v_square)
+                    v_transpose(packed + i, (ptrdiff_t)rows, a + (ptrdiff_t)i * a_row + (ptrdiff_t)p, a_row);
+        for (; p < k; p++, packed += rows)
+            for (size_t i = 0; i < rows; i++)
+                packed[i] = a[(ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col];
+    }
+}
