@@ -35,6 +35,10 @@ cdef extern from "losses.h":
         FM_LOSS_KL
         FM_LOSS_KL_LOG
 
+# What losses.h calls them, for the layers.
+MSE, L1, HUBER, BCE = FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER, FM_LOSS_BCE
+KL, KL_LOG = FM_LOSS_KL, FM_LOSS_KL_LOG
+
 cdef enum:
     LOCAL_BLOCKS = 1024  # whose sums fit on the stack
 
@@ -74,7 +78,7 @@ cdef double in_blocks(size_t itemsize, int kind, void *dx, void *loss, const voi
     cdef fm_tally total = fm_tally(0, 0)
     cdef int me, threads
     cdef double[LOCAL_BLOCKS] sums
-    if kind >= FM_LOSS_BCE:
+    if kind not in (FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER):
         cost += EXP_COST * nbytes / 64
     if blocks <= 1:
         return block(table, itemsize, kind, dx, loss, x, t, a, b, 0, n, scale, False)
@@ -160,11 +164,12 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
     cdef double total, divisor = 1
     cdef float single
     cdef bint mean = is_text(reduction, "mean"), listed = is_text(reduction, "none")
-    cdef bint by_rows = kind >= FM_LOSS_KL and is_text(reduction, "batchmean")
+    cdef bint divergence = kind in (FM_LOSS_KL, FM_LOSS_KL_LOG)
+    cdef bint by_rows = divergence and is_text(reduction, "batchmean")
     cdef int i
     if not mean and not listed and not by_rows and not is_text(reduction, "sum"):
         options = ("mean", "sum", "none")
-        reduction = _check.choice(reduction, "reduction", ("batchmean", *options) if kind >= FM_LOSS_KL else options)
+        reduction = _check.choice(reduction, "reduction", ("batchmean", *options) if divergence else options)
         mean, listed, by_rows = reduction == "mean", reduction == "none", reduction == "batchmean"
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)

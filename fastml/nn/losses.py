@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._check import as_numbers, choice, flag
-from .._kernels.losses import check_delta, repeating
+from .._kernels import losses as _kernel
 from .._kernels.step import losses as tiles
 from .._tracked import Tracked
 from ..ops.losses import (
@@ -56,7 +56,7 @@ class _ElementLoss(Tracked):
         reduced(self.reduction)
         tables, periods = [], []
         for factor, name in self._factors():
-            table, period = repeating(factor, name, x.cols, plan.dtype)
+            table, period = _kernel.repeating(factor, name, x.cols, plan.dtype)
             tables.append(plan.constant(table, name, factor))
             periods.append(period)
         # What is wrong with the options the op says.
@@ -121,7 +121,7 @@ class MSELoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(mse_loss_with_grad)
-    _kind = tiles.MSE
+    _kind = _kernel.MSE
 
     def __init__(self, *, reduction="mean"):
         super().__init__(reduction)
@@ -143,7 +143,7 @@ class L1Loss(_ElementLoss):
     """
 
     _with_grad = staticmethod(l1_loss_with_grad)
-    _kind = tiles.L1
+    _kind = _kernel.L1
 
     def __init__(self, *, reduction="mean"):
         super().__init__(reduction)
@@ -166,10 +166,10 @@ class HuberLoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(huber_loss_with_grad)
-    _kind = tiles.HUBER
+    _kind = _kernel.HUBER
 
     def __init__(self, *, delta=1.0, reduction="mean"):
-        self.delta = check_delta(delta)
+        self.delta = _kernel.check_delta(delta)
         super().__init__(reduction)
 
     def _options(self):
@@ -199,7 +199,7 @@ class BCEWithLogitsLoss(_ElementLoss):
     """
 
     _with_grad = staticmethod(binary_cross_entropy_with_logits_with_grad)
-    _kind = tiles.BCE
+    _kind = _kernel.BCE
 
     def __init__(self, weight=None, *, pos_weight=None, reduction="mean"):
         self.weight = None if weight is None else as_numbers(weight, "weight")
@@ -238,7 +238,7 @@ class KLDivLoss(_ElementLoss):
 
     @property
     def _kind(self):
-        return tiles.KL_LOG if self.log_target else tiles.KL
+        return _kernel.KL_LOG if self.log_target else _kernel.KL
 
     def _options(self):
         return {"log_target": self.log_target}

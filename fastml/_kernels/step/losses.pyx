@@ -23,12 +23,6 @@ cnp.import_array()
 cdef extern from "losses.h":
     enum:
         FM_LOSS_BLOCK
-        FM_LOSS_MSE
-        FM_LOSS_L1
-        FM_LOSS_HUBER
-        FM_LOSS_BCE
-        FM_LOSS_KL
-        FM_LOSS_KL_LOG
 
 
 cdef struct Loss:
@@ -53,8 +47,6 @@ cdef void loss_tile(const Loss *p, const Tile *t) noexcept nogil:
 loss = card(
     <size_t>loss_tile, "loss", "terms of each element of x against the target, and their gradient dx",
     (<const Loss *>ruler)[0], out="dx terms", optional="a b", later="scale", rows="a b")
-MSE, L1, HUBER, BCE = FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER, FM_LOSS_BCE
-KL, KL_LOG = FM_LOSS_KL, FM_LOSS_KL_LOG
 
 
 cdef struct Weigh:
