@@ -138,16 +138,22 @@ cdef object flat(object x, const Layout *at):
 cdef double launch(object dx, object loss, cnp.ndarray x, object label, object target, object weight,
                    const Layout *at, const Options *o) except? -1:
     """Run plain arrays of one precision (label: int64); all but x may be None."""
-    cdef Layout one = at[0]
     cdef size_t itemsize = cnp.PyArray_ITEMSIZE(x)
-    one.n = 1
     if cnp.PyArray_SIZE(x) == 0:
         return 0
-    if cnp.PyArray_SIZE(x) <= SMALL_ELEMENTS:
-        return at_once(table_of(itemsize), data(dx), data(loss), data(x), <int64_t *>data(label), data(target),
-                       data(weight), at, itemsize, o)
+    if cnp.PyArray_SIZE(x) > SMALL_ELEMENTS:
+        return launch_large(dx, loss, x, label, target, weight, at, o)
+    return at_once(table_of(itemsize), data(dx), data(loss), data(x), <int64_t *>data(label), data(target),
+                   data(weight), at, itemsize, o)
+
+
+cdef double launch_large(object dx, object loss, cnp.ndarray x, object label, object target, object weight,
+                         const Layout *at, const Options *o) except? -1:
+    """The same by memoryviews; the cost of making room for them is no small call's."""
+    cdef Layout one = at[0]
+    one.n = 1
     loss, label = flat(loss, &one), flat(label, &one)
-    if itemsize == sizeof(float):
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
         return in_chunks[float](cube(dx, at), loss, as3d(x, at), label, cube(target, at), weight, o)
     return in_chunks[double](cube(dx, at), loss, as3d(x, at), label, cube(target, at), weight, o)
 

@@ -84,10 +84,15 @@ cdef void mask_in_blocks(uint8_t[::1] kept, const Draw *d) noexcept:
 cdef int launch(cnp.ndarray y, cnp.ndarray x, const Draw *d) except -1:
     """Run on plain arrays of one shape and dtype."""
     cdef Py_ssize_t n = cnp.PyArray_SIZE(y)
-    if n <= SMALL_ELEMENTS:
-        table_of(cnp.PyArray_ITEMSIZE(y)).dropout_run(data(y), data(x), n, d.seed, d.offset, d.threshold, d.scale,
-                                                      False)
-    elif cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
+    if n > SMALL_ELEMENTS:
+        return launch_large(y, x, d)
+    table_of(cnp.PyArray_ITEMSIZE(y)).dropout_run(data(y), data(x), n, d.seed, d.offset, d.threshold, d.scale, False)
+    return 0
+
+
+cdef int launch_large(cnp.ndarray y, cnp.ndarray x, const Draw *d) except -1:
+    """The same by memoryviews; the cost of making room for them is no small call's."""
+    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
         in_blocks[float](as1d(y), as1d(x), d)
     else:
         in_blocks[double](as1d(y), as1d(x), d)
