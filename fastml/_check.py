@@ -209,6 +209,10 @@ def same_shapes(names, arrays):
             raise ValueError(f"{name} must have the shape of {names[0]}, {arrays[0].shape}, not {a.shape}")
 
 
+def refuse_shape(name, wanted, shape):
+    raise ValueError(f"{name} must have the shape {wanted}, not {shape}")
+
+
 def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
     """out's memory as an exact ndarray; raises unless it can take a result of this shape and dtype: writable, and one
     of the inputs itself or without memory in common with them."""

@@ -8,10 +8,6 @@ def refuse(x, weight):
     raise ValueError(f"x must have the shape (..., {weight[1]}) for a weight of shape {weight}, not {x}")
 
 
-def refuse_shape(name, wanted, shape):
-    raise ValueError(f"{name} must have the shape {wanted}, not {shape}")
-
-
 def check_activation(activation):
     if not (isinstance(activation, str) and activation == "relu"):
         raise ValueError(f"activation must be None or 'relu', not {activation!r}")

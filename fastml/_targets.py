@@ -9,7 +9,7 @@ import numbers
 
 import numpy as np
 
-from . import _check, _norms
+from . import _check, _features, _norms
 
 
 def class_target(target, shape, classes_shape, ignore_index, like):
@@ -78,12 +78,8 @@ def check_broadcast(name, shape, to):
 
 def check_classifier(shape, weight_shape):
     """ValueError unless a linear map's weight takes x, of `shape`, to the logits of its classes."""
-    if len(weight_shape) != 2:
-        raise ValueError(f"weight must have the shape (classes, features), not {weight_shape}")
-    if not shape or shape[-1] != weight_shape[1]:
-        raise ValueError(
-            f"x must have the shape (..., {weight_shape[1]}) for a weight of shape {weight_shape}, not {shape}"
-        )
+    if len(weight_shape) != 2 or not shape or shape[-1] != weight_shape[1]:
+        _features.refuse(shape, weight_shape)
     if weight_shape[0] == 0 and math.prod(shape[:-1]):
         refuse_no_class("weight", weight_shape, math.prod(shape[:-1]))
 

@@ -219,7 +219,7 @@ def linear(x, weight, bias, activation, out):
                 and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>bias)):
             bias = _check.plain(_check.as_real(bias, "bias", x.dtype))
         if cnp.PyArray_NDIM(<cnp.ndarray>bias) != 1 or cnp.PyArray_DIM(<cnp.ndarray>bias, 0) != features:
-            _features.refuse_shape("bias", (features,), bias.shape)
+            _check.refuse_shape("bias", (features,), bias.shape)
     if activation is not None and not is_text(activation, "relu"):
         _features.check_activation(activation)
 
@@ -264,7 +264,7 @@ def linear_backward(grad, x, weight, input_grad):
     check_features(<cnp.ndarray>x, <cnp.ndarray>weight)
     features = cnp.PyArray_DIM(<cnp.ndarray>weight, 0)
     if cnp.PyArray_NDIM(<cnp.ndarray>grad) == 0 or not fits_rows(<cnp.ndarray>grad, <cnp.ndarray>x, features):
-        _features.refuse_shape("grad", _shape_like(x, features), grad.shape)
+        _check.refuse_shape("grad", _shape_like(x, features), grad.shape)
     if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>grad):
         grad = _check.plain(grad)
 

@@ -105,7 +105,7 @@ cdef class Targets:
         cdef cnp.ndarray array = <cnp.ndarray>target
         if (cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_DIM(array, 0) != rows
                 or cnp.PyArray_DIM(array, 1) != self.cols):
-            raise ValueError(f"target must have the shape ({rows}, {self.cols}), not {target.shape}")
+            _check.refuse_shape("target", (rows, self.cols), target.shape)
         self.program.bind(self.matrix, array)
         self.given.scale = 1 / <double>(rows * self.of_row) if self.of_row else 1
 
@@ -140,7 +140,7 @@ cdef class Shares:
         cdef fm_scope _scope = fm_switch(FM_FULL)
         target, weight = target
         if weight.shape != (rows,):
-            raise ValueError(f"weight must have the shape ({rows},), not {weight.shape}")
+            _check.refuse_shape("weight", (rows,), weight.shape)
         share = (weight / (weight.sum() * self.cols)).astype(self.dtype)
         self.inner.bind(target, rows)
         self.program.bind(self.matrix, share)
