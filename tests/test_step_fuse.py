@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fastml._kernels.step.card import Live
+from fastml._kernels.step.arguments import Live
 
 from fastml import nn
 from fastml._kernels.step import elementwise, linear

@@ -5,7 +5,7 @@ import numpy as np
 from .._check import choice, flag, integer, number, size
 from .._environment import full
 from .._kernels.step import batch_norm as tiles
-from .._kernels.step.card import Live
+from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results

@@ -7,7 +7,7 @@ import numpy as np
 from .. import _check
 from .._environment import flush, full
 from .._kernels.step import elementwise as tiles
-from .._kernels.step.card import Live
+from .._kernels.step.arguments import Live
 from ..ops.dropout import dropout, dropout_backward, dropout_mask
 from ._reuse import Results
 from .module import Module

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _check
-from .._kernels.step.card import Live
+from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
 from ._optimizer import Optimizer, check_update
 

@@ -7,7 +7,7 @@ import numpy as np
 from .._check import each, entries, number, shown
 from .._kernels.sgd import ema_numbers
 from .._kernels.step import update as tiles
-from .._kernels.step.card import Live
+from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
 from .._tracked import Tracked
 from ..ops.ema import ema_step

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._check import mapping
 from .._kernels.step import update as tiles
-from .._kernels.step.card import Live
+from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
 from ..ops.sgd import sgd_step
 from ._optimizer import Optimizer, check_update, options_of

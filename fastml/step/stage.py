@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .._kernels.step.card import Arguments
+from .._kernels.step.arguments import Arguments
 
 
 @dataclass(slots=True)

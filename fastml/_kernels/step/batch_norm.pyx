@@ -6,7 +6,7 @@ from ..._check cimport Layout
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
 from ..batch_norm_phases cimport CHUNKS, WHOLE, Norm, cut_chunks, norm_alone, place
-from .card cimport Tile, View, at, given, ruler
+from .arguments cimport Tile, View, at, given, ruler
 
 from .card import card
 

@@ -13,7 +13,7 @@ from ..._check cimport PyArray_ISCARRAY_RO
 from ..._environment cimport FM_FULL, fm_scope, fm_switch
 from ..._simd cimport fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 from ..cross_entropy cimport SMALL_ELEMENTS, SUM_ROWS, Options, block_rows, chunk_blocks, rows as loss_rows, take_rule
-from .card cimport Arguments, Tile, View, at, ruler
+from .arguments cimport Arguments, Tile, View, at, ruler
 from .program cimport Program
 
 from .card import card

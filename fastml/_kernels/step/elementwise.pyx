@@ -6,7 +6,7 @@ from libc.string cimport memmove
 
 from ..._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from ..._simd cimport table_of
-from .card cimport Block, Tile, View, at, block, ruler
+from .arguments cimport Block, Tile, View, at, block, ruler
 
 from .card import card
 

@@ -10,7 +10,7 @@ from libc.string cimport memset
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
 from ..group_norm cimport CHUNKS, block_rows, is_short, room_elements
-from .card cimport Tile, View, at, given, ruler
+from .arguments cimport Tile, View, at, given, ruler
 
 from .card import card
 

@@ -12,7 +12,7 @@ from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
 from ..layer_norm cimport BLOCK_ROWS as ROWS
 from ..layer_norm cimport CHUNKS
-from .card cimport Tile, View, at, given, ruler
+from .arguments cimport Tile, View, at, given, ruler
 
 from .card import card
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
-from .card cimport Block, Tile, View, at, block, ruler
+from .arguments cimport Block, Tile, View, at, block, ruler
 
 from .card import card
 

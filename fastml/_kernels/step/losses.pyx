@@ -11,7 +11,7 @@ from ... import _check
 from ..._check cimport is_plain
 from ..._environment cimport FM_FULL, fm_scope, fm_switch
 from ..._simd cimport fm_tally, fm_tally_add, fm_tally_sum, table_of
-from .card cimport Arguments, Tile, View, at, ruler
+from .arguments cimport Arguments, Tile, View, at, ruler
 from .program cimport Program
 
 from .card import card

@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from ..._environment cimport fm_environment
 from ..._openmp cimport fm_phase
-from .card cimport TileFunction, View
+from .arguments cimport TileFunction, View
 
 # A stage of the plan: its kernel's function, the mode that it runs in, and what it is given.
 cdef struct Instruction:

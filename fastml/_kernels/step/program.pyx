@@ -15,7 +15,7 @@ from ..._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_sw
 from ..._openmp cimport (
     await_phase, caller, clock, fm_phase_finish, fm_phase_take, forced, join_team, leave_team, team, team_done,
 )
-from .card cimport MEMORY, SCRATCH, Arguments, Tile, View
+from .arguments cimport MEMORY, SCRATCH, Arguments, Tile, View
 
 cnp.import_array()
 

@@ -7,7 +7,7 @@ from ..._environment cimport FM_FLUSH
 from ..._simd cimport fm_tally, fm_tally_sum, table_of
 from ..adaptive cimport Adam, Rms
 from ..updates cimport CHUNK_BYTES, gain_squares, norm_of
-from .card cimport Tile, View, at, ruler
+from .arguments cimport Tile, View, at, ruler
 
 from .card import card
 

@@ -85,26 +85,15 @@ cdef enum:
 cdef double *ruler
 
 
-cdef class Kernel:
+cdef class Function:
     cdef TileFunction tile
     cdef fm_environment mode
     cdef size_t bytes               # of the struct
     cdef dict places                # name of a number: (kind, first byte, bytes)
-    cdef readonly str name
-    cdef readonly str formula
-    cdef readonly tuple operands    # names, in the struct's order
-    cdef readonly tuple outs        # of these, what is written,
-    cdef readonly tuple ins         # and what is read
-    cdef readonly dict numbers      # name: "real", "integer" or the names of a struct's numbers
-    cdef readonly frozenset names   # all that `emit` must be given
-    cdef readonly frozenset optional  # operands that may be None
-    cdef readonly frozenset later   # numbers that are set after `emit`: the kernel's own target sets them, or a fusion
-    cdef readonly dict cuts         # "rows", "columns": the operands that such a tile needs whole
-    cdef readonly str rectifier     # the number that lets it rectify its first output, or None
 
 
 cdef class Arguments:
-    cdef readonly Kernel kernel
+    cdef readonly Function kernel
     cdef void *memory               # the kernel's struct
 
 
