@@ -34,8 +34,8 @@ def flush():
 def in_full_mode(function):
     """Decorator: all that the function computes, also by NumPy and in Python, runs in the full mode.
 
-    The doors of what is not a kernel itself (metrics, transformers, estimators, schedules) have it. Being compiled, it adds
-    no frame: warnings name the caller's line.
+    The doors of what is not a kernel itself (metrics, transformers, estimators, schedules) have it. Being compiled, it
+    adds no frame: warnings name the caller's line.
     """
 
     @wraps(function)

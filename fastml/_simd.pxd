@@ -92,8 +92,8 @@ cdef extern from "dispatch.h" nogil:
                                            size_t width) noexcept nogil
         void (*norm_backward_cols)(void *dx, const void *g, const void *x, size_t n, size_t stride,
                                    size_t x_stride, size_t width, const void *mean, const void *inv_std,
-                                   const void *center, const void *slope, const void *scale, const void *shift, int near,
-                                   int stream) noexcept nogil
+                                   const void *center, const void *slope, const void *scale, const void *shift,
+                                   int near, int stream) noexcept nogil
         void (*norm_backward_rows)(void *dx, const void *g, const void *x, size_t rows, size_t n,
                                    size_t stride, size_t x_stride, double mean, double inv_std, double center,
                                    double slope, double scale, double shift, int stream) noexcept nogil

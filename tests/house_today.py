@@ -3,22 +3,9 @@
 ALLOWED = {
     "long_files": {
         "fastml/_kernels/classification.pyx": 1,
-        "fastml/_kernels/scaling.pyx": 1,
     },
     "long_functions": {
         "fastml/_kernels/classification.pyx": 1,
-    },
-    "wide_lines": {
-        "fastml/_environment.pyx": 1,
-        "fastml/_kernels/scaling.pyx": 2,
-        "fastml/_kernels/step/losses.pyx": 1,
-        "fastml/_simd.pxd": 1,
-    },
-    "errors_in_kernels": {
-        "fastml/_kernels/scaling.pyx": 4,
-    },
-    "precisions_in_kernels": {
-        "fastml/_kernels/scaling.pyx": 12,
     },
 }
 

@@ -119,8 +119,8 @@ cdef class Targets:
 
 
 cdef class Shares:
-    """The target of a step whose rows have weights: (target, weight). Each row's loss and gradient have the share of its
-    weight; the target itself is bound by ``inner``."""
+    """The target of a step whose rows have weights: (target, weight). Each row's loss and gradient have the share of
+    its weight; the target itself is bound by ``inner``."""
 
     cdef Program program
     cdef Arguments arguments
