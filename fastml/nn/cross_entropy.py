@@ -63,7 +63,7 @@ class _ClassLoss(Tracked):
             self._kernel, dx=dx, sums=sums, losses=losses, x=x, target=target, weight=weight,
             smoothing=self.label_smoothing, z_loss=self.z_loss,
             weight_sum=x.cols if weights is None else weights.sum(dtype=np.float64),
-            multiple=tiles.group_rows(x.cols),
+            multiple=tiles.sum_rows(x.cols),
         )  # fmt: skip
 
         def bind(program):

@@ -8,14 +8,14 @@ side by side. Matrices whose phases do not overlap share memory.
 
 import math
 
-PANEL = 128  # bytes of a row in a tile of columns: a panel of the GEMM
-LITTLE = 30_000  # nanoseconds: a step this short is not worth cutting
-ROWS = 16  # rows of a tile: two strips of the GEMM
-LINE = 64
+PANEL_BYTES = 128  # of a row in a tile of columns: a panel of the GEMM
+LITTLE_NS = 30_000  # a step this short is not worth cutting
+TILE_ROWS = 16  # twice what the GEMM holds in registers
+LINE_BYTES = 64
 
 # One thread's nanoseconds, roughly: they only decide whether a team pays.
-PER_FLOP = 0.011
-PER_BYTE = 0.03
+NS_PER_FLOP = 0.011
+NS_PER_BYTE = 0.03
 
 
 class Sweep:
@@ -104,14 +104,14 @@ class Schedule:
         self.sweeps = sweeps
         self.flops = sum(stage.flops for stage in plan.stages)
         self.bytes = sum(self._bytes(m) for sweep in sweeps for m in self._matrices(sweep))
-        self.nanoseconds = self.flops * PER_FLOP + self.bytes * PER_BYTE
+        self.nanoseconds = self.flops * NS_PER_FLOP + self.bytes * NS_PER_BYTE
         scratch = [
             s.scratch(self.tile(sweep)) if callable(s.scratch) else s.scratch
             for sweep in sweeps
             for s in sweep.stages
             if s.scratch is not None
         ]
-        self.kernel_scratch = -(-max(scratch, default=0) // LINE) * LINE
+        self.kernel_scratch = -(-max(scratch, default=0) // LINE_BYTES) * LINE_BYTES
         self._place()
 
     def _matrices(self, sweep):
@@ -123,12 +123,12 @@ class Schedule:
 
     def tile(self, sweep):
         """Rows or columns of one tile, by the shapes alone."""
-        if self.nanoseconds < LITTLE:
+        if self.nanoseconds < LITTLE_NS:
             return max(1, sweep.stages[0].cols if sweep.by_columns else self.plan.rows)
         if sweep.by_columns:
-            return PANEL // self.plan.dtype.itemsize
+            return PANEL_BYTES // self.plan.dtype.itemsize
         multiple = sweep.multiple
-        return max(ROWS, multiple) // multiple * multiple
+        return max(TILE_ROWS, multiple) // multiple * multiple
 
     def _place(self):
         """A place for every matrix: in the arena, in a thread's scratch where only one sweep's tiles see it, or
@@ -150,9 +150,9 @@ class Schedule:
             if users == 1 and m.rows is not None and sweep.by_columns and not m.result:
                 self.private.add(m.index)
                 self.places[m.index] = scratch
-                scratch += -(-self.tile(sweep) * m.row * m.itemsize // LINE) * LINE
+                scratch += -(-self.tile(sweep) * m.row * m.itemsize // LINE_BYTES) * LINE_BYTES
                 continue
-            size = -(-self._bytes(m) // LINE) * LINE
+            size = -(-self._bytes(m) // LINE_BYTES) * LINE_BYTES
             begin = 0
             for b, e, f, la in sorted(taken):
                 if f <= last and first <= la and b < begin + size and begin < e:

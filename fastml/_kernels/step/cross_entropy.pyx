@@ -1,15 +1,15 @@
-"""Cross-entropy of logits and of log-probabilities in a training step: a tile of rows gives its gradient and, group
-by group of rows, its losses.
+"""Cross-entropy of logits and of log-probabilities in a training step: a tile of rows gives its gradient
+and its losses, those of some rows in one sum.
 
-The groups' sums lie side by side and are joined after the step in the order that cross_entropy.pyx has, so the
-loss has the same bits as there.
+The sums lie side by side. They are joined after the step in the order that cross_entropy.pyx has, so the loss has the
+same bits as there.
 """
 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from ... import _check, _targets
-from ..._check cimport PyArray_ISCARRAY_RO
+from ..._check cimport PyArray_ISCARRAY_RO, ceil_div
 from ..._environment cimport FM_FULL, fm_scope, fm_switch
 from ..._simd cimport fm_label, fm_labels, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 from ..cross_entropy cimport SMALL_ELEMENTS, SUM_ROWS, Options, block_rows, chunk_blocks, rows as loss_rows, take_rule
@@ -28,17 +28,17 @@ cdef extern from "numpy/arrayobject.h":
 cdef cnp.dtype FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64)
 
 cdef enum:
-    LONG = 512        # elements: longer rows make groups of their own
+    LONG_ROW_ELEMENTS = 512  # longer rows have sums of their own
 
 
-def group_rows(Py_ssize_t classes):
-    """Rows of a group: a tile has a multiple of them."""
-    return SUM_ROWS if classes <= LONG else 1
+def sum_rows(Py_ssize_t classes):
+    """Rows whose losses have one sum: a tile has a multiple of them."""
+    return SUM_ROWS if classes <= LONG_ROW_ELEMENTS else 1
 
 
 cdef struct CrossEntropy:
     View dx
-    View sums           # of the losses, by groups of rows
+    View sums           # of the losses of some rows together
     View losses         # of single rows
     View x
     View target         # labels or class probabilities
@@ -53,7 +53,7 @@ cdef struct CrossEntropy:
 
 
 cdef inline void rows_tile(const CrossEntropy *p, const Tile *t, bint nll) noexcept nogil:
-    cdef Py_ssize_t i, count, n = p.x.cols, group = SUM_ROWS if n <= LONG else 1
+    cdef Py_ssize_t i, count, n = p.x.cols, together = SUM_ROWS if n <= LONG_ROW_ELEMENTS else 1
     cdef double *sums = <double *>at(&p.sums, t, 0, 0)
     cdef void *label
     cdef void *target
@@ -63,13 +63,13 @@ cdef inline void rows_tile(const CrossEntropy *p, const Tile *t, bint nll) noexc
     o.z_loss = p.z_loss
     i = t.lo
     while i < t.hi:
-        count = min(group, t.hi - i)
+        count = min(together, t.hi - i)
         label = NULL if p.soft else at(&p.target, t, i, 0)
         target = at(&p.target, t, i, 0) if p.soft else NULL
-        sums[i // group] = loss_rows(
+        sums[i // together] = loss_rows(
             table_of(t.size), at(&p.dx, t, i, 0), at(&p.losses, t, i, 0), at(&p.x, t, i, 0), <int64_t *>label, target,
             at(&p.weight, t, 0, 0), count, n, &o, False)
-        i += group
+        i += together
 
 
 cdef void cross_entropy_tile(const CrossEntropy *p, const Tile *t) noexcept nogil:
@@ -91,18 +91,18 @@ nll_loss = card(
 
 
 cdef double total(const double *sums, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
-    """The sum of all losses from the groups' sums, joined as cross_entropy.pyx joins its own."""
-    cdef Py_ssize_t group = SUM_ROWS if n <= LONG else 1, step = rows, each = 1, blocks, i, first, last
+    """The sum of all losses from these sums, joined as cross_entropy.pyx joins its own."""
+    cdef Py_ssize_t together = SUM_ROWS if n <= LONG_ROW_ELEMENTS else 1, step = rows, each = 1, blocks, i, first, last
     cdef fm_tally sum = fm_tally(0, 0), chunk = sum
     if rows * n <= SMALL_ELEMENTS:
-        return fm_tally_of(sums, (rows + group - 1) // group, 1)
+        return fm_tally_of(sums, ceil_div(rows, together), 1)
     step = block_rows(n)
     blocks = (rows + step - 1) // step
     each = chunk_blocks(blocks)
     for i in range(blocks):
         first = i * step
         last = min(rows, first + step)
-        fm_tally_add(&chunk, fm_tally_of(sums + first // group, (last + group - 1) // group - first // group, 1))
+        fm_tally_add(&chunk, fm_tally_of(sums + first // together, ceil_div(last, together) - first // together, 1))
         if (i + 1) % each == 0 or i + 1 == blocks:
             fm_tally_add(&sum, fm_tally_sum(&chunk))
             chunk = fm_tally(0, 0)
