@@ -67,6 +67,7 @@ FOR_SPEED = {
     "fastml._kernels.classification",
     "fastml._kernels.gather",
     "fastml._kernels.one_hot",
+    "fastml._kernels.scores",
     "fastml._kernels.softmax",
     "fastml._kernels.step.caller",
     "fastml._kernels.step.elementwise",

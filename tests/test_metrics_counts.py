@@ -5,6 +5,7 @@ import pytest
 
 from fastml import metrics
 from fastml._kernels import classification as kernel
+from fastml._kernels import scores as scores_kernel
 from fastml.metrics._targets import tabulate
 from fastml.reference import classification as reference
 
@@ -135,9 +136,9 @@ def test_scores_of_rows(n, dtype):
         own = scores[np.arange(n), codes]
         want = np.array([np.argsort(s, kind="stable")[-2:] for s in scores])
         for threads in THREADS:
-            hits, strange = with_threads(threads, kernel.top_k_hits, scores, codes, 2)
+            hits, strange = with_threads(threads, scores_kernel.top_k_hits, scores, codes, 2)
             assert hits.tolist() == (want == codes[:, None]).any(axis=1).tolist() and strange == 0
-            picked, outside, uneven = with_threads(threads, kernel.pick, scores, codes, 1e-3)
+            picked, outside, uneven = with_threads(threads, scores_kernel.pick, scores, codes, 1e-3)
             assert_same_bits(picked, own)
             assert outside == (scores > 1).any()
             assert uneven == np.sum(scores.sum(axis=1) != 1)

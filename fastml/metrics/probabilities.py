@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _check
 from .._environment import in_full_mode
-from .._kernels import classification as _kernel
+from .._kernels import scores as _kernel
 from ._scores import warn_undefined
 from ._targets import check_weights, classes_of, distinct, label_list
 
