@@ -276,6 +276,21 @@ cdef object occurring(const int64_t *table, const uint8_t *seen, const Pairs *x)
     return None if everyone else occurs
 
 
+cdef bint read_pairs(object y_true, object y_pred, object weight, Pairs *x) except -1:
+    """Take labels and weights in; False where the labels are no vectors of integers of one length."""
+    if not (read(y_true, &x.t) and read(y_pred, &x.p)):
+        return False
+    x.n = cnp.PyArray_SIZE(<cnp.ndarray>y_true)
+    if x.n == 0 or x.n != cnp.PyArray_SIZE(<cnp.ndarray>y_pred):
+        return False
+    x.weight = NULL
+    x.is_double = False
+    if weight is not None:
+        x.weight = cnp.PyArray_DATA(<cnp.ndarray?>weight)
+        x.is_double = cnp.PyArray_TYPE(<cnp.ndarray>weight) == cnp.NPY_DOUBLE
+    return True
+
+
 def count(y_true, y_pred, weight, bint wide=False):
     """(low, table, occurs): table[i, j] is the count, or the sum of the weights, of label low + i taken for low + j.
 
@@ -285,16 +300,8 @@ def count(y_true, y_pred, weight, bint wide=False):
     """
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Pairs x
-    if not (read(y_true, &x.t) and read(y_pred, &x.p)):
+    if not read_pairs(y_true, y_pred, weight, &x):
         return None
-    x.n = cnp.PyArray_SIZE(<cnp.ndarray>y_true)
-    if x.n == 0 or x.n != cnp.PyArray_SIZE(<cnp.ndarray>y_pred):
-        return None
-    x.weight = NULL
-    x.is_double = False
-    if weight is not None:
-        x.weight = cnp.PyArray_DATA(<cnp.ndarray?>weight)
-        x.is_double = cnp.PyArray_TYPE(<cnp.ndarray>weight) == cnp.NPY_DOUBLE
     cdef int64_t low = block(&x.t, 0, 1, &low)[0], high = low
     cdef uint64_t span
     cdef cnp.npy_intp[2] shape
