@@ -10,12 +10,12 @@
  * Rejected: softmax, then log(p) and p - q, which has neither property and reads everything once more.
  */
 
-/* What the losses and gradients at the labels need, for a group of rows. */
+/* What the losses and gradients at the labels need, for a block of rows. */
 typedef struct {
-    double weight[FM_GROUP]; /* of the label's class; 0 where the row is ignored */
-    double loss[FM_GROUP];
-    double slope[FM_GROUP]; /* dx = slope E + base, and at the label `fix` */
-    double fix[FM_GROUP];
+    double weight[FM_BLOCK_ROWS]; /* of the label's class; 0 where the row is ignored */
+    double loss[FM_BLOCK_ROWS];
+    double slope[FM_BLOCK_ROWS]; /* dx = slope E + base, and at the label `fix` */
+    double fix[FM_BLOCK_ROWS];
 } FM(labelled);
 
 /* The sum of w (m - x), w NULL being ones. */
@@ -30,16 +30,16 @@ FM_INLINE double FM(row_spread)(const real *x, const real *w, size_t n, real m)
     return total;
 }
 
-/* l->loss, slope and fix of a group whose exponentials are summed. spread and share belong to the smoothing:
- * share of every class's weight goes to q. */
-FM_INLINE void FM(group_labels)(FM(labelled) *l, const FM(group) *g, const real *at_label, const double *spread,
+/* l->loss, slope and fix of a block whose exponentials are summed. spread and share belong to the smoothing:
+ * share = smoothing / n of every class's weight goes to q. */
+FM_INLINE void FM(block_labels)(FM(labelled) *l, const FM(row_block) *g, const real *at_label, const double *spread,
                                 double own, double share, double z_loss, double weight_sum, double scale)
 {
     const v64 top = v64_load(g->top), count = v64_load(g->count), below = v64_load(g->below);
     const v64 max = v_wide_lo(v_load(g->max)), x = v_wide_lo(v_load(at_label)), w = v64_load(l->weight);
     const v_scale s = {v_load(g->origin), v_load(g->floor), v_load(g->shift)};
     const v64 e = FM(scaled_wide)(v_load(at_label), s), one = v64_set1(1);
-    const v64 total = v64_fma(count, top, below), log_sum = FM(group_log_sum)(g);
+    const v64 total = v64_fma(count, top, below), log_sum = FM(block_log_sum)(g);
     const v64 others = v64_if_eq(x, max, v64_fma(v64_sub(count, one), top, below), v64_sub(total, e));
     v64 mine = v64_mul(w, v64_set1(own)), all = mine, loss = v64_mul(mine, v64_add(v64_sub(max, x), log_sum));
     v64 rest = v64_set1(0);
@@ -69,17 +69,17 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec base = v_set1((real)(-share * scale));
     fm_tally sum = {0, 0};
-    for (size_t group; rows; rows -= group, x += group * n, label += group) {
-        FM(group) g;
+    for (size_t block; rows; rows -= block, x += block * n, label += block) {
+        FM(row_block) g;
         FM(labelled) l;
-        real at_label[LANES] = {0}, terms[FM_GROUP * LANES];
-        double spread[FM_GROUP] = {0};
-        size_t class[FM_GROUP];
-        group = FM(group_rows)(rows, n);
-        FM(group_scale)(&g, x, group, n);
-        for (size_t r = 0; r < FM_GROUP; r++)
+        real at_label[LANES] = {0}, terms[FM_BLOCK_ROWS * LANES];
+        double spread[FM_BLOCK_ROWS] = {0};
+        size_t class[FM_BLOCK_ROWS];
+        block = FM(block_rows)(rows, n);
+        FM(block_scale)(&g, x, block, n);
+        for (size_t r = 0; r < FM_BLOCK_ROWS; r++)
             l.weight[r] = 0;
-        for (size_t r = 0; r < group; r++) {
+        for (size_t r = 0; r < block; r++) {
             class[r] = fm_class(label + r, n, rule);
             if (class[r] == FM_NO_CLASS)
                 continue;
@@ -88,10 +88,10 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
             at_label[r] = row[class[r]];
             if (share != 0)
                 spread[r] = FM(row_spread)(row, weight, n, g.max[r]);
-            FM(group_exp)(&g, r, n <= LANES ? terms + r * LANES : dx && !stream ? dx + r * n : NULL, row, n);
+            FM(block_exp)(&g, r, n <= LANES ? terms + r * LANES : dx && !stream ? dx + r * n : NULL, row, n);
         }
-        FM(group_labels)(&l, &g, at_label, spread, own, share, z_loss, weight_sum, scale);
-        for (size_t r = 0; r < group; r++) {
+        FM(block_labels)(&l, &g, at_label, spread, own, share, z_loss, weight_sum, scale);
+        for (size_t r = 0; r < block; r++) {
             const int counted = class[r] != FM_NO_CLASS;
             if (!counted)
                 l.loss[r] = 0;
@@ -111,9 +111,9 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
                     FM_RUN_PUT(dx, stream, v_fma(e_, slope, v_fma(e_, rest, weight ? v_mul(AT(weight), base) : base)));
                 }
             else if (stream)
-                FM_ROW_STORE(dx, n, 1, FM(share)(v_scaled(AT(row), s), slope, rest))
+                FM_ROW_STORE(dx, n, 1, FM(probability)(v_scaled(AT(row), s), slope, rest))
             else
-                FM_ROW_STORE(dx, n, 0, FM(share)(AT(e), slope, rest))
+                FM_ROW_STORE(dx, n, 0, FM(probability)(AT(e), slope, rest))
             if (counted)
                 dx[class[r]] = (real)l.fix[r];
             dx += n;
@@ -125,8 +125,8 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
     return fm_tally_sum(&sum);
 }
 
-/* The target's share of class weights: ((1 - smoothing) target + smoothing / n) weight, loaded with AT(). */
-#define FM_SHARES(target, weight) \
+/* q: ((1 - smoothing) target + smoothing / n) weight, loaded with AT(). */
+#define FM_SMOOTHED(target, weight) \
     (weight ? v_mul(v_fma(AT(target), own, share), AT(weight)) : v_fma(AT(target), own, share))
 
 static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, const real *target, const real *weight,
@@ -136,23 +136,23 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec vscale = v_set1((real)scale), less = v_set1((real)((real)scale - scale));
     fm_tally sum = {0, 0};
-    for (size_t group; rows; rows -= group) {
-        FM(group) g;
-        double all[FM_GROUP] = {0}, spread[FM_GROUP], log_sum[FM_GROUP], values[FM_GROUP] = {0};
-        group = FM(group_rows)(rows, n);
-        FM(group_scale)(&g, x, group, n);
-        for (size_t r = 0; r < group; r++) {
+    for (size_t block; rows; rows -= block) {
+        FM(row_block) g;
+        double all[FM_BLOCK_ROWS] = {0}, spread[FM_BLOCK_ROWS], log_sum[FM_BLOCK_ROWS], values[FM_BLOCK_ROWS] = {0};
+        block = FM(block_rows)(rows, n);
+        FM(block_scale)(&g, x, block, n);
+        for (size_t r = 0; r < block; r++) {
             const real *row = x + r * n, *q = target + r * n;
             const vec m = v_set1(g.max[r]);
             double mass = 0, weighed = 0;
-            FM_ROW_SUM(mass, n, FM_SHARES(q, weight))
-            FM_ROW_SUM(weighed, n, v_mul(FM_SHARES(q, weight), v_sub(m, AT(row))))
+            FM_ROW_SUM(mass, n, FM_SMOOTHED(q, weight))
+            FM_ROW_SUM(weighed, n, v_mul(FM_SMOOTHED(q, weight), v_sub(m, AT(row))))
             all[r] = mass;
             spread[r] = weighed;
-            FM(group_exp)(&g, r, NULL, row, n);
+            FM(block_exp)(&g, r, NULL, row, n);
         }
-        v64_store(log_sum, FM(group_log_sum)(&g));
-        for (size_t r = 0; r < group; r++, x += n, target += n) {
+        v64_store(log_sum, FM(block_log_sum)(&g));
+        for (size_t r = 0; r < block; r++, x += n, target += n) {
             const double lse = (double)g.max[r] + log_sum[r], pull = z_loss != 0 ? z_loss * lse : 0;
             values[r] = all[r] * log_sum[r] + spread[r];
             if (z_loss != 0)
@@ -165,7 +165,7 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
             const double whole = (all[r] + 2 * pull) * scale / (g.count[r] * g.top[r] + g.below[r]);
             const vec slope = v_set1((real)whole), rest = v_set1((real)(whole - (real)whole));
             FM_RUN(dx, n, stream) {
-                const vec e_ = v_scaled(AT(x), s), q_ = FM_SHARES(target, weight);
+                const vec e_ = v_scaled(AT(x), s), q_ = FM_SMOOTHED(target, weight);
                 FM_RUN_PUT(dx, stream, v_fnma(q_, vscale, v_fma(e_, slope, v_fma(e_, rest, v_mul(q_, less)))));
             }
             dx += n;
@@ -191,13 +191,15 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
     const vec raised = v_set1((real)FM_RAISED);
     fm_tally sum = {0, 0};
     FM_PANELS(width) {
-        vec max[FM_PANEL], count[FM_PANEL], below[FM_PANEL], low[FM_PANEL], spread[FM_PANEL];
-        vec slope[FM_PANEL], slope_low[FM_PANEL];
-        vec wide_w[FM_PANEL], wide_x[FM_PANEL], keep[FM_PANEL], fix[FM_PANEL], value[FM_PANEL];
-        v_scale sc[FM_PANEL];
+        vec max[FM_PANEL_VECTORS], count[FM_PANEL_VECTORS], below[FM_PANEL_VECTORS], low[FM_PANEL_VECTORS],
+            spread[FM_PANEL_VECTORS];
+        vec slope[FM_PANEL_VECTORS], slope_low[FM_PANEL_VECTORS];
+        vec wide_w[FM_PANEL_VECTORS], wide_x[FM_PANEL_VECTORS], keep[FM_PANEL_VECTORS], fix[FM_PANEL_VECTORS],
+            value[FM_PANEL_VECTORS];
+        v_scale sc[FM_PANEL_VECTORS];
         real *w_ = (real *)wide_w, *x_ = (real *)wide_x, *keep_ = (real *)keep;
         const real *fix_ = (const real *)fix, *value_ = (const real *)value;
-        size_t class[FM_PANEL * LANES];
+        size_t class[FM_PANEL_VECTORS * LANES];
         int some_ignored = 0;
         FM_PANEL_WHOLE(j) {
             wide_w[j] = wide_x[j] = keep[j] = zero;
@@ -286,7 +288,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
                 slope_low[j] = v_mul(slope_low[j], raised);
             }
             for (size_t i = 0; i < n; i++)
-                FM_PANEL_EACH(PUT(dx + i * stride, FM(share)(AT(terms + i * step), slope[j], slope_low[j]));)
+                FM_PANEL_EACH(PUT(dx + i * stride, FM(probability)(AT(terms + i * step), slope[j], slope_low[j]));)
         }
         /* clang-format off */
         if (some_ignored)
@@ -300,7 +302,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
     return fm_tally_sum(&sum);
 }
 
-#define FM_SHARES_DOWN(target) v_mul(v_fma(AT(target + i * stride), own, share), weight ? v_set1(weight[i]) : one)
+#define FM_SMOOTHED_DOWN(target) v_mul(v_fma(AT(target + i * stride), own, share), weight ? v_set1(weight[i]) : one)
 
 static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, const real *target, const real *weight,
                                           size_t n, size_t stride, size_t width, double smoothing, double z_loss,
@@ -310,13 +312,14 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
     const vec one = v_set1(1), vscale = v_set1((real)scale);
     fm_tally sum = {0, 0};
     FM_PANELS(width) {
-        vec max[FM_PANEL], count[FM_PANEL], below[FM_PANEL], low[FM_PANEL], spread[FM_PANEL], all[FM_PANEL];
-        vec value[FM_PANEL], slope[FM_PANEL];
-        v_scale sc[FM_PANEL];
+        vec max[FM_PANEL_VECTORS], count[FM_PANEL_VECTORS], below[FM_PANEL_VECTORS], low[FM_PANEL_VECTORS],
+            spread[FM_PANEL_VECTORS], all[FM_PANEL_VECTORS];
+        vec value[FM_PANEL_VECTORS], slope[FM_PANEL_VECTORS];
+        v_scale sc[FM_PANEL_VECTORS];
         const real *value_ = (const real *)value;
         FM_COLS_MAX(x, n, stride, max)
-        FM_COLS_SUM(n, spread, const vec m = max[j];, , v_mul(FM_SHARES_DOWN(target), v_sub(m, AT(x + i * stride))))
-        FM_COLS_SUM(n, all, , , FM_SHARES_DOWN(target))
+        FM_COLS_SUM(n, spread, const vec m = max[j];, , v_mul(FM_SMOOTHED_DOWN(target), v_sub(m, AT(x + i * stride))))
+        FM_COLS_SUM(n, all, , , FM_SMOOTHED_DOWN(target))
         FM_COLS_EXP_SUM_BELOW(x, n, stride, max, sc, count, below, low, )
         FM_PANEL_WHOLE(j) {
             vec top_low;
@@ -338,7 +341,7 @@ static double FM(cross_entropy_soft_cols)(real *dx, real *loss, const real *x, c
         /* clang-format off */
         if (dx)
             FM_COLS_EACH(n, const v_scale s = sc[j]; const vec a = slope[j];
-                         , PUT(dx + i * stride, v_fnma(FM_SHARES_DOWN(target), vscale,
+                         , PUT(dx + i * stride, v_fnma(FM_SMOOTHED_DOWN(target), vscale,
                                                        v_mul(v_scaled(AT(x + i * stride), s), a)));, )
         /* clang-format on */
     }

@@ -35,14 +35,14 @@ FM_INLINE v64 FM(relative_entropy)(v64 p, v64 q)
 /* The next 8 numbers of x, zeros past the end. */
 #define FM_EIGHT(x) v_wide_lo(k < LANES ? v_load_n((x) + i, k, 0) : v_load((x) + i))
 
-#define FM_TERMS 512 /* that are added before they join the rest */
+#define CHUNK_TERMS 512 /* that are added before they join the rest */
 
 static void FM(difference_sums)(double *sums, const real *p, const real *q, size_t n, double a, double b)
 {
     const v64 va = v64_set1(a), vb = v64_set1(b), zero = v64_set1(0);
     fm_tally masses = {0, 0}, masses_q = masses, gaps = masses;
-    for (size_t from = 0; from < n; from += FM_TERMS) {
-        const size_t to = n - from < FM_TERMS ? n : from + FM_TERMS;
+    for (size_t from = 0; from < n; from += CHUNK_TERMS) {
+        const size_t to = n - from < CHUNK_TERMS ? n : from + CHUNK_TERMS;
         v64 mass = zero, mass_q = zero, gap = zero;
         for (size_t i = from; i < to; i += 8) {
             const size_t k = to - i < 8 ? to - i : 8;
@@ -64,8 +64,8 @@ static void FM(entropy_sums)(double *sums, const real *p, const real *q, size_t 
 {
     const v64 va = v64_set1(a), vb = v64_set1(b), zero = v64_set1(0), half = v64_set1(0.5);
     fm_tally masses = {0, 0}, masses_q = masses, entropies = masses;
-    for (size_t from = 0; from < n; from += FM_TERMS) {
-        const size_t to = n - from < FM_TERMS ? n : from + FM_TERMS;
+    for (size_t from = 0; from < n; from += CHUNK_TERMS) {
+        const size_t to = n - from < CHUNK_TERMS ? n : from + CHUNK_TERMS;
         v64 mass = zero, mass_q = zero, entropy = zero;
         for (size_t i = from; i < to; i += 8) {
             const size_t k = to - i < 8 ? to - i : 8;

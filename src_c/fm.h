@@ -1,14 +1,15 @@
-/* Every primitive with its card. The list is read several times (dispatch.h, bodies.h): no include guard.
+/* Every primitive of fastml ("fm") with its card. The list is read several times (dispatch.h, bodies.h): no include
+ * guard.
  *
  *     FM_PRIMITIVE(result, name, (arguments))
  *
  * real is float or double; a number is double and rounded to real first. Rows are contiguous runs of n elements, one
- * after the other; columns are n steps of `stride` elements, `width` columns side by side. Pointers need the alignment
- * of real only. Unless a card says otherwise: one thread, nothing allocated, outputs may be an input itself but must
- * not overlap it in part, rows = 0 or width = 0 does nothing, n >= 1. ULP bounds are against the exact result. The mode
- * (environment.h) is the caller's, no primitive changes it: products, dropout, updates, and the gradients of relu and
- * of the norms run in FM_FLUSH, where denormals count as zeros, all else in FM_FULL. ULP bounds in FM_FLUSH are for
- * results that are not denormal, from numbers that are not.
+ * after the other; columns are n steps of `stride` elements, `width` columns side by side. Pointers need the
+ * alignment of real only. Unless a card says otherwise: one thread, nothing allocated, outputs may be an input
+ * itself but must not overlap it in part, rows = 0 or width = 0 does nothing, n >= 1. ULP bounds are against the
+ * exact result. The mode (environment.h) is the caller's, no primitive changes it: products, dropout, updates, and
+ * the gradients of relu and of the norms run in FM_FLUSH, where denormals count as zeros, all else in FM_FULL. ULP
+ * bounds in FM_FLUSH are for results that are not denormal, from numbers that are not.
  */
 
 /* Max errors of softmax.c and cross_entropy.c: without FMA (baseline x86-64) an ulp more. */
@@ -170,8 +171,7 @@ FM_PRIMITIVE(void, group_norm_backward_rows,
 FM_PRIMITIVE(void, gemm,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k, real *scratch))
-/* c += a b, part by part, k <= FM_GEMM_SPAN: a product in pieces of whole parts has the bits of the whole up to a span.
- */
+/* c += a b, part by part, k <= FM_GEMM_SPAN: a product cut between parts has the bits of the whole, up to a span. */
 FM_PRIMITIVE(void, gemm_add,
              (real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
               ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch))

@@ -53,7 +53,7 @@ FM_INLINE v64 v64_mills(v64 a)
         const v##B s_low = v##B##_fma(a, a, v##B##_sub(v##B##_set1(0), s));                \
         v##B p_low = v##B##_fma(k3, s, v##B##_sub(v##B##_set1(0), p));                     \
         p_low = v##B##_fma(v##B##_set1(CUBIC_LOW), s, v##B##_fma(k3, s_low, p_low));       \
-        const v##B part = v##B##_sub(v, p); /* the share of k1 in v */                     \
+        const v##B part = v##B##_sub(v, p); /* of v, what k1 gave */                       \
         v##B v_low = v##B##_add(v##B##_sub(p, v##B##_sub(v, part)), v##B##_sub(k1, part)); \
         v_low = v##B##_add(v_low, v##B##_add(p_low, v##B##_set1(LINEAR_LOW)));             \
         const v##B t = v##B##_mul(a, v);                                                   \

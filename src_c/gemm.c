@@ -1,4 +1,4 @@
-/* C = act(A B + bias) in pieces that stand alone: pack, epilogue, tile, row, loop, spans.
+/* C = act(A B + bias) in steps that stand alone: pack (gemm_pack.c), epilogue, tile, row, loop, spans.
  *
  * k is cut at fixed places. A part, FM_GEMM_PART steps of it, is one chain of FMAs from 0 in the order of k; the parts
  * of a span, FM_GEMM_SPAN steps, are added one after the other, and so are the spans; the bias comes last. No tile, no
@@ -178,7 +178,7 @@ static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdi
 
 /* ---- loop ----------------------------------------------------------------------------------------------- */
 
-/* m rows of A against one panel, strip by strip, packed by gemm_pack_a or not. Each strip fetches its share of the
+/* m rows of A against one panel, strip by strip, packed by gemm_pack_a or not. Each strip fetches its part of the
  * rows of the next panel (NULL: none, or columns, which the processor foresees): 1 to 2 % at 512 x 1024 and more.
  * Where sums go on from C it fetches the next strip's, 15 % where C is much larger than the caches and k is 100. */
 static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gemm_stage) *stage, const real *next,
@@ -292,7 +292,7 @@ static void FM(gemm_fold)(real *c, size_t c_row, const real *part, size_t part_r
         }
 }
 
-/* Pieces of C, each over all of k: as large as there is room for their sums over a span, behind the packed strips in
+/* Blocks of C, each over all of k: as large as there is room for their sums over a span, behind the packed strips in
  * scratch or on the stack. */
 #define STACK (256 * PANEL_COLUMNS)
 static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,

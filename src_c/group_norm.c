@@ -6,9 +6,9 @@
  * are spread over the elements, once for all samples of the call, and a group is a row as in layer_norm.c.
  */
 
-#define GROUP_BATCH 16  /* groups side by side, */
-#define GROUP_NEAR 4096 /* as long as they have no more elements */
-#define GROUP_ROWS 32   /* samples of one gradient call in short runs */
+#define BLOCK_GROUPS 16     /* groups side by side, */
+#define BLOCK_ELEMENTS 4096 /* as long as they have no more elements */
+#define BLOCK_SAMPLES 32    /* samples of one gradient call in short runs */
 
 /* v of each channel (NULL: `value`) for each of its n elements. */
 static const real *FM(spread)(real *room, const real *v, real value, size_t channels, size_t n)
@@ -22,7 +22,8 @@ static const real *FM(spread)(real *room, const real *v, real value, size_t chan
 
 FM_INLINE size_t FM(batch)(size_t groups, size_t size)
 {
-    const size_t near = size < GROUP_NEAR ? GROUP_NEAR / size : 1, most = near < GROUP_BATCH ? near : GROUP_BATCH;
+    const size_t near = size < BLOCK_ELEMENTS ? BLOCK_ELEMENTS / size : 1,
+                 most = near < BLOCK_GROUPS ? near : BLOCK_GROUPS;
     return groups < most ? groups : most;
 }
 
@@ -42,8 +43,8 @@ static void FM(group_norm_rows)(real *y, real *mean, real *inv_std, const real *
     }
     for (; rows; rows--, y += y_stride, x += x_stride, mean += step, inv_std += step)
         for (size_t first = 0, count; first < groups; first += count) {
-            double s[GROUP_BATCH], b[GROUP_BATCH], origin[GROUP_BATCH];
-            real center[GROUP_BATCH];
+            double s[BLOCK_GROUPS], b[BLOCK_GROUPS], origin[BLOCK_GROUPS];
+            real center[BLOCK_GROUPS];
             count = FM(batch)(groups - first, size);
             for (size_t k = 0; k < count; k++) {
                 const real *xk = x + (first + k) * size;
@@ -89,7 +90,7 @@ static void FM(group_norm_backward_rows)(real *dx, double *dweight, double *dbia
     memset(dweight, 0, groups * channels * sizeof(double));
     memset(dbias, 0, groups * channels * sizeof(double));
     for (size_t k = 0; room && k < groups; k++) {
-        real m[GROUP_ROWS], s[GROUP_ROWS];
+        real m[BLOCK_SAMPLES], s[BLOCK_SAMPLES];
         const real *w = weight ? FM(spread)(room + 2 * size, weight + k * channels, 1, channels, n) : NULL;
         for (size_t r = 0; r < rows; r++) {
             m[r] = mean[r * step + k];
@@ -104,7 +105,7 @@ static void FM(group_norm_backward_rows)(real *dx, double *dweight, double *dbia
     }
     for (; !room && rows; rows--, dx += dx_stride, g += g_stride, x += x_stride, mean += step, inv_std += step)
         for (size_t first = 0, count; first < groups; first += count) {
-            double center[GROUP_BATCH], slope[GROUP_BATCH];
+            double center[BLOCK_GROUPS], slope[BLOCK_GROUPS];
             count = FM(batch)(groups - first, size);
             for (size_t k = first; k < first + count; k++) {
                 double a = 0, b = 0;

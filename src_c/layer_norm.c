@@ -11,9 +11,9 @@
  * next, 4 KiB on; a third slower at 1024 columns).
  */
 
-#define LAYER_SHORT 2048  /* bytes of a row up to which four are taken at once */
-#define LAYER_NEAR 65536  /* beyond which the second pass would not find two of them in cache */
-#define LAYER_AHEAD 16384 /* up to which four are fetched ahead */
+#define LAYER_SHORT_BYTES 2048  /* bytes of a row up to which four are taken at once */
+#define LAYER_NEAR_BYTES 65536  /* beyond which the second pass would not find two of them in cache */
+#define LAYER_AHEAD_BYTES 16384 /* up to which four are fetched ahead */
 
 #define LAYER_PUT(y, value)        \
     if (k_ == LANES && past)       \
@@ -112,8 +112,10 @@ static void FM(layer_norm_backward_rows)(real *dx, real *dweight, real *dbias, c
     const vec one = v_set1(1), zero = v_set1(0);
     /* Only rows that begin alike have their lines at the same columns. */
     const int past = stream && n >= 8 * LANES && dx_stride % LANES == 0;
-    const size_t bytes = n * sizeof(real), most = bytes > LAYER_NEAR ? 1 : bytes > LAYER_SHORT || past ? 2 : 4;
-    const size_t ahead = bytes > LAYER_AHEAD ? most : 4, head = FM(head)(dx, n);
+    const size_t bytes = n * sizeof(real), most = bytes > LAYER_NEAR_BYTES            ? 1
+                                                  : bytes > LAYER_SHORT_BYTES || past ? 2
+                                                                                      : 4;
+    const size_t ahead = bytes > LAYER_AHEAD_BYTES ? most : 4, head = FM(head)(dx, n);
     vec m[4], s[4], c[4], q[4];
     memset(dweight, 0, n * sizeof(real));
     memset(dbias, 0, n * sizeof(real));

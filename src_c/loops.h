@@ -8,9 +8,9 @@
 #define FM_LOOPS_H
 
 #define FM_RUN_ELEMENTS 512
-#define FM_NEAR 0x1p-900 /* below it, a mean of squares of doubles may have lost digits */
-#define FM_GROUP 8       /* rows whose logarithms are taken together: one vector of doubles */
-#define FM_PANEL 8       /* vectors side by side in a panel of columns: 512 bytes of each row */
+#define FM_NEAR 0x1p-900   /* below it, a mean of squares of doubles may have lost digits */
+#define FM_BLOCK_ROWS 8    /* rows whose logarithms are taken together: one vector of doubles */
+#define FM_PANEL_VECTORS 8 /* vectors side by side in a panel of columns: 512 bytes of each row */
 
 /* ---- along a run ----------------------------------------------------------------------------------------
  * A loop's place is i_, and k_ says how many elements its vector has: LANES, or fewer at an end. FM_VECTORS and FM_RUN
@@ -132,10 +132,10 @@
     }
 
 /* Column panels: at_ runs over the first column of each, w counts its columns. */
-#define FM_PANELS(width)                                                                         \
-    for (size_t at_ = 0, w = 0;                                                                  \
-         w = (width) - at_ < FM_PANEL * LANES ? (width) - at_ : FM_PANEL * LANES, at_ < (width); \
-         at_ += FM_PANEL * LANES)
+#define FM_PANELS(width)                                                                                         \
+    for (size_t at_ = 0, w = 0;                                                                                  \
+         w = (width) - at_ < FM_PANEL_VECTORS * LANES ? (width) - at_ : FM_PANEL_VECTORS * LANES, at_ < (width); \
+         at_ += FM_PANEL_VECTORS * LANES)
 /* For the vectors of one panel: j counts them, c is the column, AT() loads there. */
 #define FM_PANEL_EACH(...)                               \
     {                                                    \
@@ -157,47 +157,47 @@
 #define FM_PANEL_WHOLE(j) for (size_t j = 0; j * LANES < w; j++)
 
 /* Down the n entries of each of a panel's columns: `body` sees column j, entry i, and AT(x + i * stride).
- * Strip by strip, so that what belongs to a column stays in registers and the strip in the first cache;
- * `before` and `after` bracket a column's strip. */
-#define FM_STRIP 16
-#define FM_SETTLE 64 /* entries after which what rounding took from a column's sum joins it */
-#define FM_COLS_EACH(n, before, body, after)                                                              \
-    for (size_t strip_ = 0, end_; end_ = (n) - strip_ < FM_STRIP ? (n) : strip_ + FM_STRIP, strip_ < (n); \
-         strip_ = end_)                                                                                   \
-    FM_PANEL_EACH(before for (size_t i = strip_; i < end_; i++){body} after)
+ * Block by block of entries, so that what belongs to a column stays in registers and the block in the first cache;
+ * `before` and `after` bracket a column's block. */
+#define FM_BLOCK_ENTRIES 16
+#define FM_SETTLE_ENTRIES 64 /* entries after which what rounding took from a column's sum joins it */
+#define FM_COLS_EACH(n, before, body, after)                                                                    \
+    for (size_t block_ = 0, end_;                                                                               \
+         end_ = (n) - block_ < FM_BLOCK_ENTRIES ? (n) : block_ + FM_BLOCK_ENTRIES, block_ < (n); block_ = end_) \
+    FM_PANEL_EACH(before for (size_t i = block_; i < end_; i++){body} after)
 /* Short columns are worked on in a compact copy: entries 4096 bytes apart all compete for the same few lines of
  * the first cache. A panel of x (at_, w) becomes src, `step` apart, and e the place for what is made of it: the
  * copy itself, or y where the columns are long. */
-#define FM_COPIED 32
-#define FM_COLS_COPY(src, e, step, x, y, n, stride)                      \
-    vec copy_[FM_COPIED * FM_PANEL];                                     \
-    const real *src = x;                                                 \
-    real *e = y;                                                         \
-    size_t step = stride;                                                \
-    if ((n) <= FM_COPIED) {                                              \
-        for (size_t i = 0; i < (n); i++)                                 \
-            FM_PANEL_EACH(copy_[i * FM_PANEL + j] = AT(x + i * stride);) \
-        src = e = (real *)((uintptr_t)copy_ - at_ * sizeof(real));       \
-        step = FM_PANEL * LANES;                                         \
+#define FM_COPY_ENTRIES 32
+#define FM_COLS_COPY(src, e, step, x, y, n, stride)                              \
+    vec copy_[FM_COPY_ENTRIES * FM_PANEL_VECTORS];                               \
+    const real *src = x;                                                         \
+    real *e = y;                                                                 \
+    size_t step = stride;                                                        \
+    if ((n) <= FM_COPY_ENTRIES) {                                                \
+        for (size_t i = 0; i < (n); i++)                                         \
+            FM_PANEL_EACH(copy_[i * FM_PANEL_VECTORS + j] = AT(x + i * stride);) \
+        src = e = (real *)((uintptr_t)copy_ - at_ * sizeof(real));               \
+        step = FM_PANEL_VECTORS * LANES;                                         \
     }
 /* The sum of `term` down each column into sum[j], what rounding took from it into low[j]: four entries at a time;
  * `before` as above, `also` for each entry. */
-#define FM_COLS_SUMS(n, sum, low, before, also, term)                                          \
-    {                                                                                          \
-        FM_PANEL_EACH(sum[j] = low[j] = v_set1(0);)                                            \
-        FM_COLS_EACH(                                                                          \
-            n, const vec zero_ = v_set1(0); vec a_ = zero_; before, also a_ = v_add(a_, term); \
-            if (i % 4 == 3) {                                                                  \
-                sum[j] = FM(gain)(sum[j], a_, &low[j]);                                        \
-                a_ = zero_;                                                                    \
-            },                                                                                 \
-            sum[j] = FM(gain)(sum[j], a_, &low[j]);                                            \
-            if (end_ < (n) && end_ % FM_SETTLE == 0) sum[j] = FM(settled)(sum[j], &low[j]);)   \
+#define FM_COLS_SUMS(n, sum, low, before, also, term)                                                \
+    {                                                                                                \
+        FM_PANEL_EACH(sum[j] = low[j] = v_set1(0);)                                                  \
+        FM_COLS_EACH(                                                                                \
+            n, const vec zero_ = v_set1(0); vec a_ = zero_; before, also a_ = v_add(a_, term);       \
+            if (i % 4 == 3) {                                                                        \
+                sum[j] = FM(gain)(sum[j], a_, &low[j]);                                              \
+                a_ = zero_;                                                                          \
+            },                                                                                       \
+            sum[j] = FM(gain)(sum[j], a_, &low[j]);                                                  \
+            if (end_ < (n) && end_ % FM_SETTLE_ENTRIES == 0) sum[j] = FM(settled)(sum[j], &low[j]);) \
     }
 /* The same as one number; infinite where the sum is. */
 #define FM_COLS_SUM(n, sum, before, also, term)                                      \
     {                                                                                \
-        vec low_[FM_PANEL];                                                          \
+        vec low_[FM_PANEL_VECTORS];                                                  \
         FM_COLS_SUMS(n, sum, low_, before, also, term)                               \
         FM_PANEL_EACH(const vec all_ = v_add(sum[j], low_[j]);                       \
                       sum[j] = v_if_eq(v_sub(all_, all_), v_set1(0), all_, sum[j]);) \

@@ -57,7 +57,7 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
         break;
     case FM_LOSS_BCE: {
         /* With s = log(1 + e^-|x|): log(1 + e^x) = max(x, 0) + s and log(1 + e^-x) = max(-x, 0) + s, two terms that
-         * are never negative, each with its share of the target. Nothing cancels. */
+         * are never negative, each with its part of the target. Nothing cancels. */
         const vec minus = v_sub(zero, x), e = v_exp(v_min(x, minus)), u = v_add(one, e);
         const vec r = v_div(one, u), q = v_mul(e, r); /* sigmoid(|x|) and sigmoid(-|x|) */
         /* log(u) and what rounding took from u = 1 + e <= 2. */
@@ -84,7 +84,7 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
     return p;
 }
 
-#define FM_PIECE (4096 / sizeof(real)) /* elements: 64 vectors */
+#define LOSS_CHUNK_ELEMENTS (4096 / sizeof(real)) /* elements: 64 vectors */
 FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, const real *t, const real *a,
                                size_t a_period, const real *b, size_t b_period, size_t start, size_t n, real scale,
                                int stream)
@@ -95,11 +95,11 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
     FM(factor) as = FM(factor_run)(a ? a : ones, a ? a_period : 1, start);
     FM(factor) bs = FM(factor_run)(b ? b : ones, b ? b_period : 1, start);
     const vec vscale = v_set1(scale);
-    real piece[FM_PIECE];
+    real slopes[LOSS_CHUNK_ELEMENTS];
     v64 total = v64_set1(0);
-    for (size_t from = 0; from < n; from += FM_PIECE) {
-        const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
-        real *d = dx && !stream ? dx + from : piece;
+    for (size_t from = 0; from < n; from += LOSS_CHUNK_ELEMENTS) {
+        const size_t m = n - from < LOSS_CHUNK_ELEMENTS ? n - from : LOSS_CHUNK_ELEMENTS;
+        real *d = dx && !stream ? dx + from : slopes;
         v64 part = v64_set1(0);
         FM_VECTORS(m) {
             const vec pa = FM(factor_next)(&as, k_), pb = FM(factor_next)(&bs, k_);
@@ -114,7 +114,7 @@ FM_INLINE double FM(loss_loop)(int kind, real *dx, real *loss, const real *x, co
         }
         total = v64_add(total, part);
         if (dx && stream)
-            FM_ROW_STORE(dx + from, m, 1, AT(piece))
+            FM_ROW_STORE(dx + from, m, 1, AT(slopes))
     }
     return v64_sum(total);
 }
@@ -131,8 +131,8 @@ static double FM(loss_run)(int kind, real *dx, real *loss, const real *x, const 
 static double FM(loss_sum)(const real *terms, size_t n)
 {
     v64 total = v64_set1(0);
-    for (size_t from = 0; from < n; from += FM_PIECE) {
-        const size_t m = n - from < FM_PIECE ? n - from : FM_PIECE;
+    for (size_t from = 0; from < n; from += LOSS_CHUNK_ELEMENTS) {
+        const size_t m = n - from < LOSS_CHUNK_ELEMENTS ? n - from : LOSS_CHUNK_ELEMENTS;
         v64 part = v64_set1(0);
         FM_VECTORS(m)
             part = v64_add(part, v_folded(AT(terms + from)));

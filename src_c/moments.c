@@ -1,25 +1,25 @@
 /* Moments of columns and of runs: a double sum and a double sum of squared deviations (m2), never E[x^2] - E[x]^2.
  *
- * A block of n (NORM_BLOCK rows of columns, about NORM_RUN elements of runs) is read once, as deviations from a center
- * c, the mean of an eighth of the block itself. Then n (mean - c)^2 <= 8 m2, so m2 = sum (x - c)^2 - n (mean - c)^2
- * loses at most a factor of nine in accuracy, sorted data included, and an eighth more than nothing commonly. Blocks
- * are joined in order in double (Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample
- * variances, 1979), NORM_SPAN at a time, so that roundings do not pile up.
+ * A block of n (NORM_BLOCK_ROWS rows of columns, about NORM_BLOCK_ELEMENTS elements of runs) is read once, as
+ * deviations from a center c, the mean of an eighth of the block itself. Then n (mean - c)^2 <= 8 m2, so m2 = sum (x
+ * - c)^2 - n (mean - c)^2 loses at most a factor of nine in accuracy, sorted data included, and an eighth more than
+ * nothing commonly. Blocks are joined in order in double (Chan, Golub, LeVeque, Updating formulae and a pairwise
+ * algorithm for computing sample variances, 1979), NORM_SPAN_BLOCKS at a time, so that roundings do not pile up.
  *
- * Sums are those of x - origin, which all of a column's blocks know (sums.h): a mean of 1e9 costs a spread of 1e-6 no
- * digit. Where squares overflow, the block is done again in double: 1e30 is a legal float. Where those of double do, or
- * vanish, `norm_far` takes the whole channel in units of a power of two. A column's arithmetic depends on the rows
- * alone, so the caller may cut the width anywhere.
+ * Sums are those of x - origin, which all of a column's blocks know (sums.h): a mean of 1e9 costs a spread of 1e-6
+ * no digit. Where squares overflow, the block is done again in double: 1e30 is a legal float. Where those of double
+ * do, or vanish, `norm_far` takes the whole channel in units of a power of two. A column's arithmetic depends on the
+ * rows alone, so the caller may cut the width anywhere.
  *
  * Rejected: the block's own mean first (a second read, a third slower here), and a center kept beyond a block, which
  * fails on sorted data.
  */
 
-#define NORM_BLOCK 64                   /* rows of a block of columns; a center is the mean of up to 8 */
-#define NORM_WIDE (2048 / sizeof(real)) /* and its columns */
-#define NORM_RUN 4096                   /* elements of a block of runs, */
-#define NORM_SUMS (NORM_RUN / (sizeof(real) == 4 ? 1 : 4)) /* and of those of a gradient's sums */
-#define NORM_SPAN 64                                       /* blocks that are joined before they join the others */
+#define NORM_BLOCK_ROWS 64                       /* rows of a block of columns; a center is the mean of up to 8 */
+#define NORM_PANEL_COLUMNS (2048 / sizeof(real)) /* and its columns */
+#define NORM_BLOCK_ELEMENTS 4096                 /* elements of a block of runs, */
+#define NORM_CHUNK_ELEMENTS (NORM_BLOCK_ELEMENTS / (sizeof(real) == 4 ? 1 : 4)) /* and of those of a gradient's sums */
+#define NORM_SPAN_BLOCKS 64 /* blocks that are joined before they join the others */
 
 /* The sum of squares from which on deviations from the mean may be no floats; of doubles, `norm_far` says it. */
 #define NORM_LARGE (sizeof(real) == 4 ? 0x1p252 : (double)INFINITY)
@@ -32,7 +32,7 @@ FM_INLINE size_t FM(head)(const real *x, size_t n)
 
 /* A vector of coefficients as a copy whose element `head` begins a line of the cache, like the rows' elements. */
 #define NORM_SPACE __attribute__((aligned(64)))
-#define NORM_ROOM (NORM_WIDE + LANES)
+#define NORM_ROOM_ELEMENTS (NORM_PANEL_COLUMNS + LANES)
 FM_INLINE real *FM(beside)(real *room, const real *v, size_t width, size_t head)
 {
     real *copy = room + (LANES - head) % LANES;
@@ -147,18 +147,19 @@ FM_INLINE void FM(column_deviations)(real *center, real *deviations, real *squar
 static void FM(moments_cols)(double *sum, double *m2, const real *x, const double *origin, size_t n, size_t stride,
                              size_t width)
 {
-    NORM_SPACE real room[3][NORM_ROOM];
-    double sum_b[NORM_WIDE], m2_b[NORM_WIDE], sum_s[NORM_WIDE], m2_s[NORM_WIDE];
+    NORM_SPACE real room[3][NORM_ROOM_ELEMENTS];
+    double sum_b[NORM_PANEL_COLUMNS], m2_b[NORM_PANEL_COLUMNS], sum_s[NORM_PANEL_COLUMNS], m2_s[NORM_PANEL_COLUMNS];
     while (width) {
-        const size_t w = width < NORM_WIDE ? width : NORM_WIDE, head = stride % LANES ? 0 : FM(head)(x, w);
+        const size_t w = width < NORM_PANEL_COLUMNS ? width : NORM_PANEL_COLUMNS,
+                     head = stride % LANES ? 0 : FM(head)(x, w);
         real *center = FM(beside)(room[0], NULL, w, head), *deviations = FM(beside)(room[1], NULL, w, head);
         real *squares = FM(beside)(room[2], NULL, w, head);
         for (size_t from = 0, span = 0; from < n; from += span) {
             double *s = from ? sum_s : sum, *q = from ? m2_s : m2; /* the span's, which begins with its first block's */
-            for (size_t rows = span = 0; from + span < n && span < NORM_SPAN * NORM_BLOCK; span += rows) {
+            for (size_t rows = span = 0; from + span < n && span < NORM_SPAN_BLOCKS * NORM_BLOCK_ROWS; span += rows) {
                 double *sb = span ? sum_b : s, *qb = span ? m2_b : q;
                 const real *block = x + (from + span) * stride;
-                rows = n - from - span < NORM_BLOCK ? n - from - span : NORM_BLOCK;
+                rows = n - from - span < NORM_BLOCK_ROWS ? n - from - span : NORM_BLOCK_ROWS;
                 FM(column_deviations)(center, deviations, squares, block, rows, stride, w, head);
                 if (FM(block_moments)(sb, qb, center, deviations, squares, origin, rows, w))
                     for (size_t c = 0; c < w; c++)
@@ -181,14 +182,14 @@ static void FM(moments_cols)(double *sum, double *m2, const real *x, const doubl
 static void FM(moments_rows)(double *sum, double *m2, const real *x, double origin, size_t rows, size_t n,
                              size_t stride)
 {
-    const size_t group = n < NORM_RUN ? NORM_RUN / n : 1; /* runs in a block */
+    const size_t together = n < NORM_BLOCK_ELEMENTS ? NORM_BLOCK_ELEMENTS / n : 1; /* runs in a block */
     const vec zero = v_set1(0);
     double sum_s, m2_s, sum_b, m2_b, *s = sum, *q = m2; /* the span's, which begins with its first block's */
     size_t done = 0, span = 0, blocks = 0;
-    for (size_t row = 0; row < rows; row += group)
-        for (size_t from = 0; from < n; from += NORM_RUN) {
-            const size_t runs = rows - row < group ? rows - row : group;
-            const size_t len = n - from < NORM_RUN ? n - from : NORM_RUN, count = runs * len;
+    for (size_t row = 0; row < rows; row += together)
+        for (size_t from = 0; from < n; from += NORM_BLOCK_ELEMENTS) {
+            const size_t runs = rows - row < together ? rows - row : together;
+            const size_t len = n - from < NORM_BLOCK_ELEMENTS ? n - from : NORM_BLOCK_ELEMENTS, count = runs * len;
             const size_t first = (runs + 7) / 8, part = runs > 1 ? len : (len + 7) / 8; /* an eighth of it */
             const real *block = x + row * stride + from;
             double total = 0;
@@ -221,7 +222,7 @@ static void FM(moments_rows)(double *sum, double *m2, const real *x, double orig
             if (span)
                 FM(moments_merge)(s, q, span, sb, qb, count, 1);
             span += count;
-            if (++blocks == NORM_SPAN || (row + runs == rows && from + len == n)) {
+            if (++blocks == NORM_SPAN_BLOCKS || (row + runs == rows && from + len == n)) {
                 if (done)
                     FM(moments_merge)(sum, m2, done, s, q, span, 1);
                 done += span;

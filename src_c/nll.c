@@ -1,9 +1,9 @@
 /* Cross-entropy of log-probabilities, and the mean's denominator. The loss is sum(q (-x)), q being what cross_entropy.c
  * says. */
 
-/* q of a row, where x are log-probabilities already; without a target the labels' own shares come on top. Columns are
+/* q of a row, where x are log-probabilities already; without a target the labels' own weights come on top. Columns are
  * plain loops in double: they are rare. */
-#define FM_NLL_SHARES(target, weight) v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
+#define FM_NLL_SMOOTHED(target, weight) v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
 
 static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                            const real *weight, size_t rows, size_t n, fm_labels *rule, double smoothing, double scale,
@@ -11,10 +11,10 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
 {
     const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
-    const size_t most = n <= FM_RUN_ELEMENTS ? FM_GROUP : 1;
+    const size_t most = n <= FM_RUN_ELEMENTS ? FM_BLOCK_ROWS : 1;
     const double at_label = 1 - smoothing + smoothing / (double)n;
     fm_tally sum = {0, 0};
-    double part = 0; /* of a group */
+    double part = 0; /* of a block */
     size_t left = most;
     for (size_t r = 0; r < rows; r++, x += n) {
         const size_t k = target ? FM_NO_CLASS : fm_class(label + r, n, rule);
@@ -22,7 +22,7 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
         const double w = !labelled ? 0 : weight ? (double)weight[k] : 1;
         double value = 0;
         if (spread)
-            FM_ROW_SUM(value, n, v_mul(FM_NLL_SHARES(target, weight), AT(x)))
+            FM_ROW_SUM(value, n, v_mul(FM_NLL_SMOOTHED(target, weight), AT(x)))
         if (labelled)
             value += (1 - smoothing) * w * x[k];
         part += 0 - value;
@@ -34,7 +34,7 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
         if (loss)
             loss[r] = (real)(0 - value);
         if (dx) {
-            FM_ROW_STORE(dx, n, stream, spread ? v_mul(FM_NLL_SHARES(target, weight), minus) : zero)
+            FM_ROW_STORE(dx, n, stream, spread ? v_mul(FM_NLL_SMOOTHED(target, weight), minus) : zero)
             if (labelled)
                 dx[k] = (real)(-scale * w * at_label);
             dx += n;

@@ -50,9 +50,9 @@ static void FM(norm_running)(real *restrict running, const double *restrict tota
 static void FM(norm_cols)(real *y, const real *x, size_t n, size_t stride, size_t width, const real *center,
                           const real *scale, const real *shift, int near, int stream)
 {
-    NORM_SPACE real room[3][NORM_ROOM];
-    for (size_t at = 0; at < width; at += NORM_WIDE) {
-        const size_t w = width - at < NORM_WIDE ? width - at : NORM_WIDE, head = FM(head)(y + at, w);
+    NORM_SPACE real room[3][NORM_ROOM_ELEMENTS];
+    for (size_t at = 0; at < width; at += NORM_PANEL_COLUMNS) {
+        const size_t w = width - at < NORM_PANEL_COLUMNS ? width - at : NORM_PANEL_COLUMNS, head = FM(head)(y + at, w);
         const real *c = FM(beside)(room[0], center + at, w, head), *a = FM(beside)(room[1], scale + at, w, head);
         const real *b = FM(beside)(room[2], shift + at, w, head), *xr = x + at;
         real *yr = y + at;
@@ -82,17 +82,18 @@ static void FM(norm_rows)(real *y, const real *x, size_t rows, size_t n, size_t 
 static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const real *x, size_t n, size_t stride,
                                size_t x_stride, size_t width, const real *mean, const real *inv_std, int near)
 {
-    NORM_SPACE real room[4][NORM_ROOM];
-    double sum_s[NORM_WIDE], dot_s[NORM_WIDE];
+    NORM_SPACE real room[4][NORM_ROOM_ELEMENTS];
+    double sum_s[NORM_PANEL_COLUMNS], dot_s[NORM_PANEL_COLUMNS];
     const vec zero = v_set1(0);
     while (width) {
-        const size_t w = width < NORM_WIDE ? width : NORM_WIDE, head = stride % LANES ? 0 : FM(head)(g, w);
+        const size_t w = width < NORM_PANEL_COLUMNS ? width : NORM_PANEL_COLUMNS,
+                     head = stride % LANES ? 0 : FM(head)(g, w);
         real *sum_b = FM(beside)(room[0], NULL, w, head), *dot_b = FM(beside)(room[1], NULL, w, head);
         const real *m = FM(beside)(room[2], mean, w, head), *s = FM(beside)(room[3], inv_std, w, head);
         for (size_t c = 0; c < w; c++)
             sum[c] = dot[c] = sum_s[c] = dot_s[c] = 0;
-        for (size_t from = 0; from < n; from += NORM_BLOCK) {
-            const size_t to = n - from < NORM_BLOCK ? n : from + NORM_BLOCK;
+        for (size_t from = 0; from < n; from += NORM_BLOCK_ROWS) {
+            const size_t to = n - from < NORM_BLOCK_ROWS ? n : from + NORM_BLOCK_ROWS;
             FM_EACH_APART(head, w, {
                 PUT(sum_b, zero);
                 PUT(dot_b, zero);
@@ -125,7 +126,7 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
                 sum_s[c] += sum_b[c];
                 dot_s[c] += dot_b[c];
             }
-            if (to == n || to % (NORM_SPAN * NORM_BLOCK) == 0)
+            if (to == n || to % (NORM_SPAN_BLOCKS * NORM_BLOCK_ROWS) == 0)
                 for (size_t c = 0; c < w; c++) {
                     sum[c] += sum_s[c];
                     dot[c] += dot_s[c];
@@ -139,13 +140,13 @@ static void FM(norm_sums_cols)(double *sum, double *dot, const real *g, const re
 static void FM(norm_sums_rows)(double *sum, double *dot, const real *g, const real *x, size_t rows, size_t n,
                                size_t stride, size_t x_stride, double mean, double inv_std)
 {
-    const size_t group = n < NORM_SUMS ? NORM_SUMS / n : 1;
+    const size_t together = n < NORM_CHUNK_ELEMENTS ? NORM_CHUNK_ELEMENTS / n : 1;
     const vec m = v_set1(mean), s = v_set1(inv_std), zero = v_set1(0);
     fm_tally sums = {0, 0}, dots = sums;
-    for (size_t row = 0; row < rows; row += group)
-        for (size_t from = 0; from < n; from += NORM_SUMS) {
-            const size_t runs = rows - row < group ? rows - row : group;
-            const size_t len = n - from < NORM_SUMS ? n - from : NORM_SUMS;
+    for (size_t row = 0; row < rows; row += together)
+        for (size_t from = 0; from < n; from += NORM_CHUNK_ELEMENTS) {
+            const size_t runs = rows - row < together ? rows - row : together;
+            const size_t len = n - from < NORM_CHUNK_ELEMENTS ? n - from : NORM_CHUNK_ELEMENTS;
             vec a = zero, b = zero, p = zero, q = zero;
             for (size_t r = row; r < row + runs; r++) {
                 const real *gr = g + r * stride + from, *xr = x + r * x_stride + from;
@@ -195,9 +196,9 @@ static void FM(norm_backward_cols)(real *dx, const real *g, const real *x, size_
                                    size_t width, const real *mean, const real *inv_std, const real *center,
                                    const real *slope, const real *scale, const real *shift, int near, int stream)
 {
-    NORM_SPACE real room[6][NORM_ROOM];
-    for (size_t at = 0; at < width; at += NORM_WIDE) {
-        const size_t w = width - at < NORM_WIDE ? width - at : NORM_WIDE, head = FM(head)(dx + at, w);
+    NORM_SPACE real room[6][NORM_ROOM_ELEMENTS];
+    for (size_t at = 0; at < width; at += NORM_PANEL_COLUMNS) {
+        const size_t w = width - at < NORM_PANEL_COLUMNS ? width - at : NORM_PANEL_COLUMNS, head = FM(head)(dx + at, w);
         const real *m = FM(beside)(room[0], mean + at, w, head), *s = FM(beside)(room[1], inv_std + at, w, head);
         const real *c = FM(beside)(room[2], center + at, w, head), *q = FM(beside)(room[3], slope + at, w, head);
         const real *a = FM(beside)(room[4], scale + at, w, head), *b = FM(beside)(room[5], shift + at, w, head);

@@ -13,7 +13,7 @@
 
 #include "simd.h"
 
-#define FM_DRAWS 32 /* words drawn at once */
+#define FM_DRAW_WORDS 32 /* words drawn at once */
 
 typedef struct {
     vw k0[10], k1[10];

@@ -1,18 +1,18 @@
 /* Dropout: draw, compare and choose in one pass; no mask is stored.
  *
  * Blocks of Philox are four words, so a run starts with the few elements up to a multiple of four (or up to
- * the boundary that stores past the caches need) and then goes on FM_DRAWS at a time.
+ * the boundary that stores past the caches need) and then goes on FM_DRAW_WORDS at a time.
  */
 
-/* k elements from a part of one draw, offset mod 4 + k <= FM_DRAWS. */
+/* k elements from a part of one draw, offset mod 4 + k <= FM_DRAW_WORDS. */
 FM_INLINE void FM(dropout_part)(real *y, const real *x, size_t k, const fm_philox_key *key, uint64_t offset,
                                 uint32_t threshold, real scale)
 {
-    uint32_t words[FM_DRAWS];
+    uint32_t words[FM_DRAW_WORDS];
     vw first, second;
     fm_philox_draw(&first, &second, key, offset & ~(uint64_t)3);
     vw_store(words, first);
-    vw_store(words + FM_DRAWS / 2, second);
+    vw_store(words + FM_DRAW_WORDS / 2, second);
     for (size_t i = 0; i < k; i++) {
         const real scaled = x[i] * scale;
         y[i] = words[offset % 4 + i] >= threshold ? scaled : 0;
@@ -57,13 +57,13 @@ static void FM(dropout_run)(real *y, const real *x, size_t n, uint64_t seed, uin
         FM(dropout_part)(y, x, i, &key, offset, (uint32_t)threshold, scale);
     vw first, second;
     if (stream) {
-        for (; i + FM_DRAWS <= n; i += FM_DRAWS) {
+        for (; i + FM_DRAW_WORDS <= n; i += FM_DRAW_WORDS) {
             fm_philox_draw(&first, &second, &key, offset + i);
             FM_DROPOUT_DRAW(v_stream)
         }
         fm_stream_end();
     }
-    for (; i + FM_DRAWS <= n; i += FM_DRAWS) {
+    for (; i + FM_DRAW_WORDS <= n; i += FM_DRAW_WORDS) {
         fm_philox_draw(&first, &second, &key, offset + i);
         FM_DROPOUT_DRAW(v_store)
     }
@@ -80,16 +80,16 @@ static void FM(dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_
     }
     const uint32_t limit = (uint32_t)threshold;
     const fm_philox_key key = fm_philox_seed(seed);
-    uint32_t words[FM_DRAWS];
+    uint32_t words[FM_DRAW_WORDS];
     size_t i = 0;
     while (i < n) {
-        const size_t skip = (offset + i) % 4, room = FM_DRAWS - skip, k = n - i < room ? n - i : room;
+        const size_t skip = (offset + i) % 4, room = FM_DRAW_WORDS - skip, k = n - i < room ? n - i : room;
         vw first, second;
         fm_philox_draw(&first, &second, &key, offset + i - skip);
         vw_store(words, first);
-        vw_store(words + FM_DRAWS / 2, second);
-        if (k == FM_DRAWS) /* a length known to the compiler: vectors */
-            for (size_t j = 0; j < FM_DRAWS; j++)
+        vw_store(words + FM_DRAW_WORDS / 2, second);
+        if (k == FM_DRAW_WORDS) /* a length known to the compiler: vectors */
+            for (size_t j = 0; j < FM_DRAW_WORDS; j++)
                 kept[i + j] = words[j] >= limit;
         else
             for (size_t j = 0; j < k; j++)

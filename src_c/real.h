@@ -1,5 +1,6 @@
-/* Names that a body uses for either precision: FM_BITS is 32 or 64 while bodies.h includes it.
- * A body written with real, vec and v_* is compiled as float and as double. */
+/* Names that a body uses for either precision: FM_BITS is 32 or 64 while bodies.h includes it. "FM" is fastml, and
+ * FM(name) pastes the precision: FM(softmax_rows) is softmax_rows_32 or softmax_rows_64. A body written with real,
+ * vec and v_* is compiled as float and as double. */
 #ifndef FM_REAL_H
 #define FM_REAL_H
 

@@ -79,15 +79,15 @@ FM_INLINE int FM(row_has_nan)(const real *x, size_t n)
 }
 
 /* Rows added in the lanes before they go to the double total, which rounds nothing that floats see. */
-#define SUM_RUN (sizeof(real) == 4 ? 16 : 64)
+#define SUM_RUN_ROWS (sizeof(real) == 4 ? 16 : 64)
 static void FM(column_sums)(real *sum, const real *x, size_t n, ptrdiff_t stride, size_t width)
 {
     FM_PANELS(width) {
-        vec run[FM_PANEL];
-        real lanes[FM_PANEL * LANES];
-        double total[FM_PANEL * LANES] = {0};
-        for (size_t from = 0; from < n; from += SUM_RUN) {
-            const size_t to = n - from < SUM_RUN ? n : from + SUM_RUN;
+        vec run[FM_PANEL_VECTORS];
+        real lanes[FM_PANEL_VECTORS * LANES];
+        double total[FM_PANEL_VECTORS * LANES] = {0};
+        for (size_t from = 0; from < n; from += SUM_RUN_ROWS) {
+            const size_t to = n - from < SUM_RUN_ROWS ? n : from + SUM_RUN_ROWS;
             FM_PANEL_EACH(run[j] = v_set1(0);)
             for (size_t i = from; i < to; i++)
                 FM_PANEL_EACH(run[j] = v_add(run[j], AT(x + (ptrdiff_t)i * stride));)
@@ -99,4 +99,4 @@ static void FM(column_sums)(real *sum, const real *x, size_t n, ptrdiff_t stride
             sum[at_ + j] = (real)total[j];
     }
 }
-#undef SUM_RUN
+#undef SUM_RUN_ROWS

@@ -7,8 +7,8 @@
  * Infinity and NaN are noticed by x 0, one multiply-add in passing, and in rows by their sums.
  */
 
-#define SCALE_STRIP 64 /* rows of columns that stay in the first cache */
-#define SCALE_RUN 512  /* elements of a row that are added before they join the rest */
+#define SCALE_BLOCK_ROWS 64      /* rows of columns that stay in the first cache */
+#define SCALE_CHUNK_ELEMENTS 512 /* elements of a row that are added before they join the rest */
 
 /* The first k lanes of v as double. */
 FM_INLINE void FM(widen)(double *y, size_t k, vec v)
@@ -43,7 +43,7 @@ static void FM(extremes_cols)(real *low, real *high, const real *x, size_t n, si
         PUT(high, v_set1(-INFINITY));
     }
     for (size_t rows; n; n -= rows, x += rows * stride) {
-        rows = n < SCALE_STRIP ? n : SCALE_STRIP;
+        rows = n < SCALE_BLOCK_ROWS ? n : SCALE_BLOCK_ROWS;
         FM_VECTORS(width) {
             vec a = AT(low), b = AT(high);
             for (size_t r = 0; r < rows; r++) {
@@ -96,7 +96,8 @@ FM_INLINE v64 FM(squares)(vec v, v64 sum)
 #endif
 }
 
-/* The sum of |v| or, with norm 2, of v^2 over up to SCALE_RUN numbers v = x unit; most: the greatest |v| so far. */
+/* The sum of |v| or, with norm 2, of v^2 over up to SCALE_CHUNK_ELEMENTS numbers v = x unit. most: the greatest |v| so
+ * far. */
 FM_INLINE double FM(norm_run)(vec *most, const real *x, size_t n, vec unit, int norm)
 {
     v64 sum = v64_set1(0);
@@ -117,8 +118,9 @@ static __attribute__((noinline)) double FM(norm_runs)(vec *most, const real *x, 
 {
     fm_tally runs = {0, 0};
     *most = v_set1(0);
-    for (size_t i = 0; i < n; i += SCALE_RUN)
-        fm_tally_add(&runs, FM(norm_run)(most, x + i, n - i < SCALE_RUN ? n - i : SCALE_RUN, unit, norm));
+    for (size_t i = 0; i < n; i += SCALE_CHUNK_ELEMENTS)
+        fm_tally_add(
+            &runs, FM(norm_run)(most, x + i, n - i < SCALE_CHUNK_ELEMENTS ? n - i : SCALE_CHUNK_ELEMENTS, unit, norm));
     return fm_tally_sum(&runs);
 }
 
@@ -132,7 +134,7 @@ static int FM(normalize_rows)(real *y, const real *x, size_t rows, size_t n, int
         double length, sum;
         for (double in = 1;; in = 0x1p-600, unit = v_set1((real)in)) {
             vec top = v_set1(0);
-            if (n > SCALE_RUN)
+            if (n > SCALE_CHUNK_ELEMENTS)
                 sum = FM(norm_runs)(&most, x, n, unit, norm);
             else
                 sum = FM(norm_run)(&top, x, n, unit, norm), most = top;

@@ -7,7 +7,7 @@
  *
  * The logarithm forms leave the terms equal to the maximum out of the sum and count them: log(count + s) keeps the
  * digits of a tiny s. Log-softmax takes max and logarithm as one number in two halves. What is done once a row (scale,
- * logarithm) is done for FM_GROUP rows at once, a lane each.
+ * logarithm) is done for FM_BLOCK_ROWS rows at once, a lane each.
  *
  * Rejected: the online (one-pass) maximum, which pays an extra exponential per vector for a read from L2; e^(x - max)
  * with the difference's rounding error carried along, which costs half as much again; E in two halves in longer rows
@@ -40,7 +40,7 @@ FM_INLINE vec FM(joined_pair)(v_parts e, vec *low)
 
 /* A sum of exponentials, the largest among them: `sum` begins with FM_START, far above all the terms of a run, and so
  * takes the upper bits of each exactly, low what is left of its parts. */
-#define FM_EXP_RUN 4096
+#define FM_EXP_RUN_ELEMENTS 4096
 #define FM_START v_set1((real)(768 * FM_RAISED))
 typedef struct {
     vec sum, low;
@@ -101,8 +101,8 @@ FM_INLINE void FM(add_run)(vec *total, vec *rest, vec sum, vec low, int first)
 FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
 {
     vec total = v_set1(0), rest = total;
-    for (size_t from = 0; from < n; from += FM_EXP_RUN) {
-        const size_t to = n - from < FM_EXP_RUN ? n : from + FM_EXP_RUN;
+    for (size_t from = 0; from < n; from += FM_EXP_RUN_ELEMENTS) {
+        const size_t to = n - from < FM_EXP_RUN_ELEMENTS ? n : from + FM_EXP_RUN_ELEMENTS;
         FM(exp_sum) sum = FM_NO_EXP;
         size_t i = from;
         for (; i + LANES <= to; i += LANES) {
@@ -130,8 +130,8 @@ FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m,
     const vec vm = v_set1(m), zero = v_set1(0), one = v_set1(1);
     vec total = zero, rest = zero;
     double equal = 0;
-    for (size_t from = 0; from < n; from += FM_EXP_RUN) {
-        const size_t to = n - from < FM_EXP_RUN ? n : from + FM_EXP_RUN;
+    for (size_t from = 0; from < n; from += FM_EXP_RUN_ELEMENTS) {
+        const size_t to = n - from < FM_EXP_RUN_ELEMENTS ? n : from + FM_EXP_RUN_ELEMENTS;
         FM(parts_sum) sum = FM_NO_PARTS;
         vec c = zero, low;
         for (size_t i = from; i < to; i += LANES) {
@@ -165,26 +165,26 @@ FM_INLINE vec FM(inverse)(vec sum, vec low, vec *rest)
 
 /* e / sum, e and sum being raised, inv and rest not: e rest is then no smaller than the last place of a normal result.
  */
-FM_ALWAYS_INLINE vec FM(share)(vec e, vec inv, vec rest) { return v_lowered(v_fma(e, inv, v_mul(e, rest))); }
+FM_ALWAYS_INLINE vec FM(probability)(vec e, vec inv, vec rest) { return v_lowered(v_fma(e, inv, v_mul(e, rest))); }
 
 /* The same of e + low, within 0.6 ulp. */
-FM_INLINE vec FM(share_pair)(vec e, vec low, vec inv, vec rest)
+FM_INLINE vec FM(probability_pair)(vec e, vec low, vec inv, vec rest)
 {
     return v_lowered(v_fma(e, inv, v_fma(e, rest, v_mul(low, inv))));
 }
 
-/* What FM_GROUP rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
+/* What FM_BLOCK_ROWS rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
  * entries equal the maximum, and the sum of E over the others. An infinite maximum makes them NaN. */
 typedef struct {
     real max[LANES], origin[LANES], floor[LANES], shift[LANES];
-    double top[FM_GROUP], count[FM_GROUP], below[FM_GROUP];
-    real padded[FM_GROUP * LANES]; /* rows of one vector, with -inf past n */
-} FM(group);
+    double top[FM_BLOCK_ROWS], count[FM_BLOCK_ROWS], below[FM_BLOCK_ROWS];
+    real padded[FM_BLOCK_ROWS * LANES]; /* rows of one vector, with -inf past n */
+} FM(row_block);
 
 /* How many rows of n to take together: as many as stay in the first cache. */
-FM_INLINE size_t FM(group_rows)(size_t rows, size_t n)
+FM_INLINE size_t FM(block_rows)(size_t rows, size_t n)
 {
-    const size_t most = n <= FM_RUN_ELEMENTS ? FM_GROUP : 1;
+    const size_t most = n <= FM_RUN_ELEMENTS ? FM_BLOCK_ROWS : 1;
     return rows < most ? rows : most;
 }
 
@@ -196,7 +196,7 @@ FM_INLINE v64 FM(scaled_wide)(vec x, v_scale s)
     return v64_fma(v64_add(v_wide_lo(e.main), v_wide_lo(e.rest)), power, power);
 }
 
-FM_INLINE void FM(group_scale)(FM(group) *g, const real *x, size_t rows, size_t n)
+FM_INLINE void FM(block_scale)(FM(row_block) *g, const real *x, size_t rows, size_t n)
 {
     for (size_t r = 0; r < LANES; r++)
         g->max[r] = 0;
@@ -215,17 +215,17 @@ FM_INLINE void FM(group_scale)(FM(group) *g, const real *x, size_t rows, size_t 
     v_store(g->floor, s.floor);
     v_store(g->shift, s.shift);
     v64_store(g->top, FM(scaled_wide)(max, s));
-    for (size_t r = 0; r < FM_GROUP; r++)
+    for (size_t r = 0; r < FM_BLOCK_ROWS; r++)
         g->count[r] = 1, g->below[r] = 0;
 }
 
-FM_INLINE v_scale FM(scale_row)(const FM(group) *g, size_t r)
+FM_INLINE v_scale FM(scale_row)(const FM(row_block) *g, size_t r)
 {
     return (v_scale){v_set1(g->origin[r]), v_set1(g->floor[r]), v_set1(g->shift[r])};
 }
 
 /* E of row r to y (NULL: nowhere), its sum and count to g. */
-FM_INLINE void FM(group_exp)(FM(group) *g, size_t r, real *y, const real *x, size_t n)
+FM_INLINE void FM(block_exp)(FM(row_block) *g, size_t r, real *y, const real *x, size_t n)
 {
     const v_scale s = FM(scale_row)(g, r);
     if (n <= LANES) {
@@ -241,7 +241,7 @@ FM_INLINE void FM(group_exp)(FM(group) *g, size_t r, real *y, const real *x, siz
 }
 
 /* log(sum(e^(x - max))) of each row */
-FM_INLINE v64 FM(group_log_sum)(const FM(group) *g)
+FM_INLINE v64 FM(block_log_sum)(const FM(row_block) *g)
 {
     return v64_log_sum(v64_load(g->count), v64_div(v64_load(g->below), v64_load(g->top)));
 }
@@ -254,25 +254,25 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
             vec low;
             const vec e = FM(joined_pair)(v_scaled_parts(v, v_scale_of(v_set1(v_max_lane(v)))), &low);
             const double inv = FM_RAISED / FM(sum_lanes)(e, low);
-            FM(store_row)(y, 0, n, FM(share_pair)(e, low, v_set1((real)inv), v_set1((real)(inv - (real)inv))));
+            FM(store_row)(y, 0, n, FM(probability_pair)(e, low, v_set1((real)inv), v_set1((real)(inv - (real)inv))));
         }
         return;
     }
-    for (size_t group; rows; rows -= group) {
-        FM(group) g;
-        double sum[FM_GROUP];
-        group = FM(group_rows)(rows, n);
-        FM(group_scale)(&g, x, group, n);
-        for (size_t r = 0; r < group; r++)
+    for (size_t block; rows; rows -= block) {
+        FM(row_block) g;
+        double sum[FM_BLOCK_ROWS];
+        block = FM(block_rows)(rows, n);
+        FM(block_scale)(&g, x, block, n);
+        for (size_t r = 0; r < block; r++)
             sum[r] = FM(row_exp_sum)(stream ? NULL : y + r * n, x + r * n, n, FM(scale_row)(&g, r));
-        for (size_t r = 0; r < group; r++, x += n, y += n) {
+        for (size_t r = 0; r < block; r++, x += n, y += n) {
             const double inverse = FM_RAISED / sum[r];
             const vec inv = v_set1((real)inverse), rest = v_set1((real)(inverse - (real)inverse));
             const v_scale s = FM(scale_row)(&g, r);
             if (stream) /* a second exponential is cheaper than a second trip to memory */
-                FM_ROW_STORE(y, n, 1, FM(share)(v_scaled(AT(x), s), inv, rest))
+                FM_ROW_STORE(y, n, 1, FM(probability)(v_scaled(AT(x), s), inv, rest))
             else
-                FM_ROW_STORE(y, n, 0, FM(share)(AT(y), inv, rest))
+                FM_ROW_STORE(y, n, 0, FM(probability)(AT(y), inv, rest))
         }
     }
 }
@@ -287,15 +287,15 @@ static void FM(softmax_backward_rows)(real *dx, const real *g, const real *y, si
 
 static void FM(log_softmax_rows)(real *y, const real *x, size_t rows, size_t n, int stream)
 {
-    for (size_t group; rows; rows -= group) {
-        FM(group) g;
-        double log_sum[FM_GROUP];
-        group = FM(group_rows)(rows, n);
-        FM(group_scale)(&g, x, group, n);
-        for (size_t r = 0; r < group; r++)
-            FM(group_exp)(&g, r, NULL, x + r * n, n);
-        v64_store(log_sum, FM(group_log_sum)(&g));
-        for (size_t r = 0; r < group; r++, x += n, y += n) {
+    for (size_t block; rows; rows -= block) {
+        FM(row_block) g;
+        double log_sum[FM_BLOCK_ROWS];
+        block = FM(block_rows)(rows, n);
+        FM(block_scale)(&g, x, block, n);
+        for (size_t r = 0; r < block; r++)
+            FM(block_exp)(&g, r, NULL, x + r * n, n);
+        v64_store(log_sum, FM(block_log_sum)(&g));
+        for (size_t r = 0; r < block; r++, x += n, y += n) {
             const double max = g.max[r], lse = (real)(max + log_sum[r]), part = lse - max;
             const vec high = v_set1((real)lse), low = v_set1((real)((max - (lse - part)) + (log_sum[r] - part)));
             FM_ROW_STORE(y, n, stream, v_sub(v_sub(AT(x), high), low))
@@ -313,15 +313,15 @@ static void FM(log_softmax_backward_rows)(real *dx, const real *g, const real *y
 
 static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
 {
-    for (size_t group; rows; rows -= group) {
-        FM(group) g;
-        double log_sum[FM_GROUP];
-        group = FM(group_rows)(rows, n);
-        FM(group_scale)(&g, x, group, n);
-        for (size_t r = 0; r < group; r++)
-            FM(group_exp)(&g, r, NULL, x + r * n, n);
-        v64_store(log_sum, FM(group_log_sum)(&g));
-        for (size_t r = 0; r < group; r++, x += n, lse++) {
+    for (size_t block; rows; rows -= block) {
+        FM(row_block) g;
+        double log_sum[FM_BLOCK_ROWS];
+        block = FM(block_rows)(rows, n);
+        FM(block_scale)(&g, x, block, n);
+        for (size_t r = 0; r < block; r++)
+            FM(block_exp)(&g, r, NULL, x + r * n, n);
+        v64_store(log_sum, FM(block_log_sum)(&g));
+        for (size_t r = 0; r < block; r++, x += n, lse++) {
             if (g.max[r] - g.max[r] == 0)
                 *lse = (real)(g.max[r] + log_sum[r]);
             else /* infinite, or NaN in the first place: the row shows whether a NaN stands elsewhere in it */

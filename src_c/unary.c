@@ -25,7 +25,7 @@ static void FM(unary)(int kind, real *y, const real *g, const real *x, size_t n,
 /* How a curve q becomes the function:
  *     TIMES  max(x, 0) - q / 2    PLUS  max(x, 0) + q     ODD  q with x's sign     ELU        x, below 0 -alpha q
  *     SHARE  1 - q, below 0 q     EVEN  q                                          ELU_SLOPE  1, from 0 down alpha q */
-enum { UNARY_NONE, UNARY_TIMES, UNARY_SHARE, UNARY_PLUS, UNARY_EVEN, UNARY_ODD, UNARY_ELU, UNARY_ELU_SLOPE };
+enum { UNARY_NONE, UNARY_TIMES, UNARY_MIRROR, UNARY_PLUS, UNARY_EVEN, UNARY_ODD, UNARY_ELU, UNARY_ELU_SLOPE };
 
 /* The form and the curve of each kind and slope; UNARY_NONE where there is none. */
 static const struct {
@@ -34,16 +34,16 @@ static const struct {
     [FM_GELU] = {UNARY_TIMES, FM_CURVE_GELU},
     [FM_GELU_TANH] = {UNARY_TIMES, FM_CURVE_GELU_TANH},
     [FM_SILU] = {UNARY_TIMES, FM_CURVE_SILU},
-    [FM_SIGMOID] = {UNARY_SHARE, FM_CURVE_SIGMOID},
+    [FM_SIGMOID] = {UNARY_MIRROR, FM_CURVE_SIGMOID},
     [FM_TANH] = {UNARY_ODD, FM_CURVE_TANH},
     [FM_SOFTPLUS] = {UNARY_PLUS, FM_CURVE_SOFTPLUS},
     [FM_ELU] = {UNARY_ELU, FM_CURVE_ELU},
-    [UNARY_SLOPE(FM_GELU)] = {UNARY_SHARE, FM_CURVE_GELU_SLOPE},
-    [UNARY_SLOPE(FM_GELU_TANH)] = {UNARY_SHARE, FM_CURVE_GELU_TANH_SLOPE},
-    [UNARY_SLOPE(FM_SILU)] = {UNARY_SHARE, FM_CURVE_SILU_SLOPE},
+    [UNARY_SLOPE(FM_GELU)] = {UNARY_MIRROR, FM_CURVE_GELU_SLOPE},
+    [UNARY_SLOPE(FM_GELU_TANH)] = {UNARY_MIRROR, FM_CURVE_GELU_TANH_SLOPE},
+    [UNARY_SLOPE(FM_SILU)] = {UNARY_MIRROR, FM_CURVE_SILU_SLOPE},
     [UNARY_SLOPE(FM_SIGMOID)] = {UNARY_EVEN, FM_CURVE_SIGMOID_SLOPE},
     [UNARY_SLOPE(FM_TANH)] = {UNARY_EVEN, FM_CURVE_TANH_SLOPE},
-    [UNARY_SLOPE(FM_SOFTPLUS)] = {UNARY_SHARE, FM_CURVE_SIGMOID},
+    [UNARY_SLOPE(FM_SOFTPLUS)] = {UNARY_MIRROR, FM_CURVE_SIGMOID},
     [UNARY_SLOPE(FM_ELU)] = {UNARY_ELU_SLOPE, FM_CURVE_ELU_SLOPE},
 };
 
@@ -136,7 +136,7 @@ static __attribute__((noinline)) v32 unary_far(int kind, v32 y, v32 x, v32 beyon
     case UNARY_TIMES: /* -0; -infinity gives NaN, as infinity times 0 */
         r = v32_sub(v32_if_lt(x, zero, v32_mul(x, zero), x), r);
         break;
-    case UNARY_SHARE:
+    case UNARY_MIRROR:
         r = v32_if_lt(x, zero, r, v32_sub(one, r));
         if (kind != FM_SIGMOID && kind != UNARY_SLOPE(FM_SOFTPLUS))
             r = v32_fma(x, zero, r); /* infinity gives NaN, as infinity times 0 */
@@ -187,7 +187,7 @@ FM_INLINE void unary_quick(int kind, int form, float *y, const float *g, const f
         case UNARY_TIMES:
             r = v32_fnma(half, q, v32_max(zero, v));
             break;
-        case UNARY_SHARE:
+        case UNARY_MIRROR:
             r = v32_if_lt(v, zero, q, v32_sub(one, q));
             break;
         case UNARY_ODD:
@@ -222,8 +222,8 @@ static void unary_whole(int kind, float *y, const float *g, const float *x, size
     case UNARY_TIMES:
         unary_quick(kind, UNARY_TIMES, y, NULL, x, n, alpha, stream);
         break;
-    case UNARY_SHARE:
-        unary_quick(kind, UNARY_SHARE, y, g, x, n, alpha, stream);
+    case UNARY_MIRROR:
+        unary_quick(kind, UNARY_MIRROR, y, g, x, n, alpha, stream);
         break;
     case UNARY_PLUS:
         unary_quick(kind, UNARY_PLUS, y, NULL, x, n, alpha, stream);

@@ -104,8 +104,8 @@ static int FM(unscale_run)(real *x, size_t n, double factor)
     const v64 low = (n) < 8 ? v64_load_n(x, n, 0) : v64_load(x); \
     const v64 high = (n) >= 16 ? v64_load((x) + 8) : (n) > 8 ? v64_load_n((x) + 8, (n) - 8, 0) : v64_set1(0);
 #endif
-/* Of up to FM_SQUARES elements, 64 in each of 32 lanes. */
-#define FM_SQUARES 2048
+/* Of up to SQUARES_CHUNK_ELEMENTS elements, 64 in each of 32 lanes. */
+#define SQUARES_CHUNK_ELEMENTS 2048
 FM_INLINE double FM(square_run)(const real *x, size_t n)
 {
     v64 a = v64_set1(0), b = a, c = a, d = a;
@@ -130,8 +130,8 @@ static double FM(square_sum)(const real *x, size_t n)
 {
     fm_tally runs = {0, 0};
     size_t i = 0;
-    for (; n - i > FM_SQUARES; i += FM_SQUARES)
-        fm_tally_add(&runs, FM(square_run)(x + i, FM_SQUARES));
+    for (; n - i > SQUARES_CHUNK_ELEMENTS; i += SQUARES_CHUNK_ELEMENTS)
+        fm_tally_add(&runs, FM(square_run)(x + i, SQUARES_CHUNK_ELEMENTS));
     const double sum = fm_tally_last(&runs, FM(square_run)(x + i, n - i), i);
     double inv_rms;
     if (sizeof(real) == 8 && n && !(sum - sum == 0 && sum > FM_NEAR)) {
