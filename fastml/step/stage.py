@@ -53,7 +53,8 @@ class Stage:
         self.kernel, self.operands, self.numbers = kernel, operands, numbers
         self.cols, self.cuts, self.flops, self.multiple, self.scratch = cols, cuts, flops, multiple, scratch
         self.arguments = Arguments(kernel)
-        self.arguments.set(**numbers)
+        if numbers:
+            self.arguments.set(**numbers)
         self._look()
 
     def set(self, **numbers):
