@@ -66,9 +66,15 @@ cdef double block(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::1] x
     cdef Py_ssize_t i = k * step if inner == 1 else k // panels, j = 0 if inner == 1 else k % panels * width
     cdef real *dx0 = NULL if dx is None else &dx[i, 0, j]
     cdef real *loss0 = NULL if loss is None else &loss[i, j]
-    cdef const int64_t *label0 = NULL if label is None else &label[i, j]
-    cdef const real *target0 = NULL if target is None else &target[i, 0, j]
-    cdef const real *weight0 = NULL if weight is None else &weight[0]
+    cdef const int64_t *label0 = NULL
+    cdef const real *target0 = NULL
+    cdef const real *weight0 = NULL
+    if label is not None:
+        label0 = &label[i, j]
+    if target is not None:
+        target0 = &target[i, 0, j]
+    if weight is not None:
+        weight0 = &weight[0]
     if inner == 1:
         return rows(table, dx0, loss0, &x[i, 0, 0], label0, target0, weight0, min(step, x.shape[0] - i), n, o, stream)
     return cols(table, dx0, loss0, &x[i, 0, j], label0, target0, weight0, n, inner, min(width, inner - j), o)
