@@ -32,6 +32,7 @@ from .ops.group_norm import group_norm, group_norm_backward, instance_norm, inst
 from .ops.layer_norm import layer_norm, layer_norm_backward
 from .ops.linear import linear, linear_backward
 from .ops.linear_cross_entropy import linear_cross_entropy_with_grad
+from .ops.lion import lion_step
 from .ops.losses import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_with_grad,
@@ -101,6 +102,7 @@ __all__ = [
     "linear",
     "linear_backward",
     "linear_cross_entropy_with_grad",
+    "lion_step",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

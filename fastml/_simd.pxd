@@ -56,6 +56,8 @@ cdef extern from "dispatch.h" nogil:
         void (*adam_run)(void *p, void *m, void *v, void *top, const void *g, size_t n, double rate,
                          double weight1, double beta2, double weight2, double inv_root, double eps, double decay,
                          double keep, double sign) noexcept nogil
+        void (*lion_run)(void *p, void *m, const void *g, size_t n, double lr, double weight1, double weight2,
+                         double keep, double sign) noexcept nogil
         void (*rms_run)(void *p, void *s, void *m, void *b, const void *g, size_t n, double rate, double keep,
                         double weight, double eps, double decay, double momentum, double sign) noexcept nogil
         double (*square_sum)(const void *x, size_t n) noexcept nogil

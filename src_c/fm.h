@@ -229,6 +229,12 @@ FM_PRIMITIVE(void, sgd_run,
 FM_PRIMITIVE(void, adam_run,
              (real *p, real *m, real *v, real *top, const real *g, size_t n, double rate, double weight1, double beta2,
               double weight2, double inv_root, double eps, double decay, double keep, double sign))
+/* u = the sign of (1 - weight1) m + weight1 d, d = sign g, which is 0 for 0; p = keep p - lr u;
+ * m = (1 - weight2) m + weight2 d. weight1 = 1 - beta1, weight2 = 1 - beta2. g may be p or m, which must not overlap.
+ * n >= 0. */
+FM_PRIMITIVE(void, lion_run,
+             (real *p, real *m, const real *g, size_t n, double lr, double weight1, double weight2, double keep,
+              double sign))
 /* d = sign g + decay p (as above); s = keep s + weight d d; u = d / (sqrt(s) + eps); p -= rate u. Unless m is NULL, m =
  * (1 - weight) m + weight d and s - m m, at least 8 eps s, stands in for s in u; unless b is NULL, b = momentum b + u
  * stands in for u in p. g may be any of the others, which must not overlap. n >= 0. */

@@ -53,6 +53,18 @@ static void FM(adam_run)(real *p, real *m, real *v, real *top, const real *g, si
     })
 }
 
+static void FM(lion_run)(real *p, real *m, const real *g, size_t n, double lr, double weight1, double weight2,
+                         double keep, double sign)
+{
+    const vec zero = v_set1(0), one = v_set1(1), vlr = v_set1(lr), vkeep = v_set1(keep), vsign = v_set1(sign);
+    FM_EACH(FM_HEAD(p, n), n, {
+        const vec w = AT(p), before = AT(m), d = v_mul(AT(g), vsign), c = FM(average)(before, d, weight1);
+        const vec u = v_if_lt(zero, c, one, v_if_lt(c, zero, v_set1(-1), c)); /* NaN stays */
+        PUT(m, FM(average)(before, d, weight2));
+        PUT(p, v_fnma(vlr, u, v_mul(w, vkeep)));
+    })
+}
+
 static void FM(rms_run)(real *p, real *s, real *m, real *b, const real *g, size_t n, double rate, double keep,
                         double weight, double eps, double decay, double momentum, double sign)
 {

@@ -272,6 +272,15 @@ def adagrad(**options):
     return make
 
 
+def lion(**options):
+    def make(shape, dtype, seed):
+        args = sgd()(shape, dtype, seed)
+        args["exp_avgs"] = args.pop("velocities")
+        return {**args, **options}
+
+    return make
+
+
 def ema(shape, dtype, seed):
     args = sgd()(shape, dtype, seed)
     return {"averages": args["params"], "params": args["grads"], "decay": 0.9}

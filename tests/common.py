@@ -147,6 +147,7 @@ _RMSPROP = {
     "mutated": ("params", "square_avgs", "grad_avgs", "momentum_buffers"),
 }
 _ADAGRAD = {"arrays": ("params", "grads", "state_sums"), "mutated": ("params", "state_sums")}
+_LION = {"arrays": ("params", "grads", "exp_avgs"), "mutated": ("params", "exp_avgs")}
 _LINEAR = {"arrays": ("x", "weight", "bias"), "out": 0, "min_ndim": 1, "ulp": 64}
 _LINEAR_CE = {
     "arrays": ("x", "weight", "target", "bias", "class_weight"),
@@ -301,6 +302,8 @@ OPS = (
     Op("rmsprop_step", arguments.rmsprop(weight_decay=0.1), **_RMSPROP, case="decay"),
     Op("adagrad_step", arguments.adagrad(), **_ADAGRAD),
     Op("adagrad_step", arguments.adagrad(lr_decay=0.1, weight_decay=0.1, maximize=True), **_ADAGRAD, case="decay"),
+    Op("lion_step", arguments.lion(), **_LION),
+    Op("lion_step", arguments.lion(betas=(0.3, 0.9), weight_decay=0.1, maximize=True), **_LION, case="decay"),
     Op("ema_step", arguments.ema, ("averages", "params"), mutated=("averages",)),
     Op("clip_grad_norm", arguments.grads(max_norm=1.5), ("grads",), mutated=("grads",)),
     Op("clip_grad_norm", arguments.grads(max_norm=1e9), ("grads",), mutated=("grads",), case="small"),

@@ -44,6 +44,7 @@ OPTIMIZERS = {
     "AdamW": partial(optim.AdamW, lr=0.01, weight_decay=0.1),
     "RMSprop": partial(optim.RMSprop, lr=1e-3, alpha=0.5, momentum=0.9, centered=True),
     "plain RMSprop": partial(optim.RMSprop, lr=0.01, alpha=0.9),
+    "Lion": partial(optim.Lion, lr=1e-3, betas=(0.5, 0.7), weight_decay=0.1),
     "Adagrad": partial(optim.Adagrad, lr=0.01, lr_decay=0.1),
 }
 
@@ -62,9 +63,9 @@ MODULES = {cls._with_grad.__name__.removesuffix("_with_grad"): cls for cls in LO
 
 
 def of_torch(name, home="functional"):
-    """PyTorch's function (class: ``home="nn"``) of this name, or nearly so; the test is skipped where it has none."""
+    """PyTorch's function of this name, or nearly so; of the home "nn" or "optim" its class. Skips where it has none."""
     torch = pytest.importorskip("torch")
-    home = torch.nn if home == "nn" else torch.nn.functional
+    home = {"functional": torch.nn.functional, "nn": torch.nn, "optim": torch.optim}[home]
     for known in (name, name.replace("_", ""), name.removesuffix("_loss"), name.capitalize()):
         if hasattr(home, known):
             return getattr(home, known)

@@ -12,6 +12,7 @@ pytest.importorskip("sklearn")
 import fastml
 from fastml import data
 from fastml.estimators import base
+from fastml.estimators.options import SOLVERS
 from fastml.nn.step import Step
 
 from .test_estimators import TASKS, digits, make, task
@@ -24,7 +25,7 @@ def weights_of(model):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
-@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_a_fit_prepares_its_step_once(monkeypatch, solver, alpha):
     """The program is made for the first batch; it reads rates, decays and what else changes from batch to batch."""
     calls = {"_anew": 0, "_make": 0, "_look": 0}

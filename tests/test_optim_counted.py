@@ -1,4 +1,4 @@
-"""Adam, AdamW, RMSprop, Adagrad: PyTorch's steps, saved and continued, states exchanged with it, what is refused."""
+"""Optimizers that count steps: PyTorch's steps, saved and continued, states exchanged with it, what is refused."""
 
 import copy
 
@@ -8,6 +8,7 @@ import pytest
 from fastml import nn, optim
 
 from .common import copies_by
+from .kinds import OPTIMIZER_CLASSES, of_torch
 from .test_optim import arrays
 
 CASES = [
@@ -21,6 +22,8 @@ CASES = [
             {"lr": 0.05, "betas": (0.5, 0.6), "amsgrad": True, "weight_decay": 0.1},
         )
     ),
+    (optim.Lion, {}),
+    (optim.Lion, {"lr": 0.01, "betas": (0.5, 0.6), "weight_decay": 0.1, "maximize": True}),
     (optim.RMSprop, {}),
     (optim.RMSprop, {"lr": 0.05, "alpha": 0.8, "weight_decay": 0.1, "maximize": True, "eps": 1e-3}),
     (optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "momentum": 0.9, "centered": True, "eps": 1e-2}),
@@ -29,16 +32,16 @@ CASES = [
     (optim.Adagrad, {"lr": 0.1, "weight_decay": 0.1, "maximize": True, "eps": 1e-3}),
 ]
 every_case = pytest.mark.parametrize(("kind", "options"), CASES)
-every_kind = pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad])
+every_kind = pytest.mark.parametrize("kind", [kind for kind in OPTIMIZER_CLASSES if kind is not optim.SGD])
 
 
 @every_case
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_many_steps_equal_pytorchs(kind, options, dtype):
-    torch = pytest.importorskip("torch")
+    theirs_of, torch = of_torch(kind.__name__, "optim"), pytest.importorskip("torch")
     params = arrays(0, dtype)
     theirs = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params]
-    opt, torch_opt = kind(params, **options), getattr(torch.optim, kind.__name__)(theirs, **options)
+    opt, torch_opt = kind(params, **options), theirs_of(theirs, **options)
     for step in range(30):
         # The second parameter has no gradient for a while: its steps are counted on their own.
         grads = arrays(100 + step, dtype)
@@ -59,10 +62,10 @@ def test_many_steps_equal_pytorchs(kind, options, dtype):
 
 @every_case
 def test_state_exchange_with_pytorch(kind, options):
-    torch = pytest.importorskip("torch")
+    theirs_of, torch = of_torch(kind.__name__, "optim"), pytest.importorskip("torch")
     params = arrays(0)
     theirs = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params]
-    torch_opt = getattr(torch.optim, kind.__name__)(theirs, **options)
+    torch_opt = theirs_of(theirs, **options)
     for seed in (1, 2):
         for t, g in zip(theirs, arrays(seed), strict=True):
             t.grad = torch.from_numpy(g)
@@ -78,7 +81,7 @@ def test_state_exchange_with_pytorch(kind, options):
     state = opt.state_dict()  # and back
     for entry in state["state"].values():
         entry |= {name: torch.from_numpy(array) for name, array in entry.items() if name != "step"}
-    torch_opt = getattr(torch.optim, kind.__name__)(theirs, lr=7.0)
+    torch_opt = theirs_of(theirs, lr=7.0)
     torch_opt.load_state_dict(state)
     torch_opt.step()
     opt.step(arrays(2))
@@ -163,7 +166,6 @@ def test_a_compiled_step_gives_the_same_bits(kind, options, dtype):
     [
         ({"lr": -1}, ValueError, "lr"),
         ({"lr": "fast"}, TypeError, "lr"),
-        ({"eps": -1e-8}, ValueError, "eps"),
         ({"weight_decay": -0.1}, ValueError, "weight_decay"),
     ],
 )
@@ -177,6 +179,10 @@ def test_options_refused(kind, options, error, text):
     [
         (optim.Adam, {"betas": (0.9, 1.0)}, ValueError, "betas"),
         (optim.AdamW, {"betas": 0.9}, TypeError, "betas"),
+        (optim.Lion, {"betas": (0.9,)}, ValueError, "betas"),
+        (optim.AdamW, {"eps": -1e-8}, ValueError, "eps"),
+        (optim.RMSprop, {"eps": -1e-8}, ValueError, "eps"),
+        (optim.Adagrad, {"eps": -1e-8}, ValueError, "eps"),
         (optim.RMSprop, {"alpha": 1.1}, ValueError, "alpha"),
         (optim.RMSprop, {"momentum": -1}, ValueError, "momentum"),
         (optim.Adagrad, {"lr_decay": -1}, ValueError, "lr_decay"),

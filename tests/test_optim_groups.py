@@ -8,6 +8,7 @@ import pytest
 from fastml import nn, optim
 
 from .common import copies_by
+from .kinds import of_torch
 from .test_optim import arrays
 
 KINDS = [
@@ -16,6 +17,7 @@ KINDS = [
     (optim.Adam, {"lr": 0.01}, {"lr": 0.1, "betas": (0.5, 0.8), "amsgrad": True, "weight_decay": 0.1}),
     (optim.AdamW, {"lr": 0.01}, {"weight_decay": 0.0, "eps": 1e-3}),
     (optim.RMSprop, {"lr": 0.01}, {"centered": True, "momentum": 0.9, "alpha": 0.9}),
+    (optim.Lion, {"lr": 0.01}, {"betas": (0.5, 0.8), "weight_decay": 0.1}),
     (optim.Adagrad, {"lr": 0.1}, {"lr_decay": 0.1, "weight_decay": 0.1}),
 ]
 every_kind = pytest.mark.parametrize(("kind", "options", "own"), KINDS)
@@ -28,11 +30,11 @@ def grouped(params, own):
 @every_kind
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_steps_equal_pytorchs(kind, options, own, dtype):
-    torch = pytest.importorskip("torch")
+    theirs_of, torch = of_torch(kind.__name__, "optim"), pytest.importorskip("torch")
     params = arrays(0, dtype)
     theirs = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params]
     opt = kind(grouped(params, own), **options)
-    torch_opt = getattr(torch.optim, kind.__name__)(grouped(theirs, own), **options)
+    torch_opt = theirs_of(grouped(theirs, own), **options)
     schedules = optim.StepLR(opt, 4, 0.5), torch.optim.lr_scheduler.StepLR(torch_opt, 4, 0.5)
     for step in range(15):
         grads = arrays(100 + step, dtype)

@@ -8,6 +8,8 @@ import pytest
 import fastml
 from fastml import nn, optim
 
+from .common import OPS
+
 W = np.arange(9.0).reshape(3, 3)
 
 
@@ -15,20 +17,15 @@ def states(n):
     return [np.zeros((3, 3)) for _ in range(n)]
 
 
-UPDATES = [
-    (fastml.sgd_step, ("velocities",), lambda p, g, v: fastml.sgd_step(p, g, v, lr=0.1, momentum=0.9)),
-    (fastml.adam_step, ("exp_avgs", "exp_avg_sqs"), lambda p, g, *s: fastml.adam_step(p, g, *s, 1)),
-    (fastml.rmsprop_step, ("square_avgs",), lambda p, g, s: fastml.rmsprop_step(p, g, s, None, None)),
-    (fastml.adagrad_step, ("state_sums",), lambda p, g, s: fastml.adagrad_step(p, g, s, 1)),
-]
-every_update = pytest.mark.parametrize(("function", "names", "update"), UPDATES, ids=[u[0].__name__ for u in UPDATES])
+UPDATES = [op for op in OPS if op.arrays[:2] == ("params", "grads")]
+every_update = pytest.mark.parametrize("op", UPDATES, ids=lambda op: op.id)
 
 
 @every_update
 @pytest.mark.parametrize("count", [0, 50])  # a short list and a long one
-def test_a_function_refuses_arrays_that_share_memory(function, names, update, count):
+def test_a_function_refuses_arrays_that_share_memory(op, count):
     """Each column of lists, and each pair of columns, in its second and third place."""
-    columns = ("params", "grads", *names)
+    columns, arguments = op.arrays, op.make((3, 3), np.float64, 0)
     for i, first in enumerate(columns):
         for second in columns[i:]:
             for view in (lambda a: a, lambda a: a.T, lambda a: a[::-1]):
@@ -45,7 +42,7 @@ def test_a_function_refuses_arrays_that_share_memory(function, names, update, co
                     place = f"{first}[{1 if first == second else 0}]"
                 before = {name: [a.copy() for a in arrays] for name, arrays in lists.items()}
                 with pytest.raises(ValueError) as caught:
-                    update(*lists.values())
+                    op.run(arguments | lists)
                 said = str(caught.value)
                 assert f"{second}[2]" in said and place in said, said
                 assert ("twice" in said) == (first == second and view(W) is W), said

@@ -1,4 +1,4 @@
-"""What a step of Adam, RMSprop and Adagrad comes to, for the kernels of a compiled step."""
+"""What a step of Adam, Lion, RMSprop and Adagrad comes to, for the kernels of a compiled step."""
 
 from libc.stdint cimport int64_t
 
@@ -11,6 +11,13 @@ cdef struct Adam:
     double eps
     double decay      # coupled; 0 where it is decoupled
     double keep       # 1 - lr weight_decay where it is decoupled, else 1
+    double sign
+
+cdef struct Lion:
+    double lr
+    double weight1    # 1 - beta1
+    double weight2    # 1 - beta2
+    double keep       # 1 - lr weight_decay
     double sign
 
 cdef struct Rms:

@@ -1,4 +1,4 @@
-"""Adam, RMSprop and Adagrad over lists of arrays in one call; updates.pxd has the checks, the cut and the threads.
+"""Adam, Lion and others over lists of arrays in one call; updates.pxd has the checks, the cut and the threads.
 
 Each has a function `…_options`, which checks them and gives the bytes of what they come to in a step, for the kernels
 of a compiled one. Adam's bias corrections are taken in double from the step: 1 - beta^step by squarings of a double
@@ -94,6 +94,45 @@ def adam_options(step, lr, betas, eps, weight_decay, decoupled, maximize):
     cdef Adam s
     prepare(&s, step, lr, betas, eps, weight_decay, decoupled, maximize)
     return (<const char *>&s)[:sizeof(Adam)]
+
+
+cdef int prepare_lion(Lion *s, object lr, object betas, object weight_decay, object maximize) except -1:
+    if type(betas) is not tuple or len(<tuple>betas) != 2:
+        betas = _updates.pair(betas)
+    s.lr = option(lr, "lr", 0)
+    s.weight1 = 1 - decay_rate(betas[0], "betas[0]")
+    s.weight2 = 1 - decay_rate(betas[1], "betas[1]")
+    s.keep = 1 - s.lr * option(weight_decay, "weight_decay", 0)
+    s.sign = -1 if flag(maximize, "maximize") else 1
+    return 0
+
+
+cdef void lion_update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:
+    """Parameter p, gradient g, its average u."""
+    cdef const Lion *s = <const Lion *>step
+    table_of(at.itemsize).lion_run(at.p + first, at.u + first, at.g + first, elements(at, first, last), s.lr,
+                                   s.weight1, s.weight2, s.keep, s.sign)
+
+
+def lion_step(params, grads, exp_avgs, lr, betas, weight_decay, maximize):
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
+    cdef Lion s
+    cdef Places here
+    prepare_lion(&s, lr, betas, weight_decay, maximize)
+    cdef tuple p = as_tuple(params, "params", -1)
+    cdef tuple g = as_tuple(grads, "grads", len(p))
+    cdef tuple m = as_tuple(exp_avgs, "exp_avgs", len(p))
+    held = place(&here, CUT_BYTES, ("params", "grads", "exp_avgs", "", ""), p, g, m, None, None)
+    with nogil:
+        run(&here, COST, lion_update, &s)
+    finish(&here, held)
+
+
+def lion_options(lr, betas, weight_decay, maximize):
+    cdef fm_scope _scope = fm_switch(FM_FULL)
+    cdef Lion s
+    prepare_lion(&s, lr, betas, weight_decay, maximize)
+    return (<const char *>&s)[:sizeof(Lion)]
 
 
 cdef void rms_update(const Place *at, size_t first, size_t last, const void *step) noexcept nogil:

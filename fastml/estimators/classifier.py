@@ -27,10 +27,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
     activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu" or "softplus", of the
         hidden layers.
-    solver : "adam", "adamw", "rmsprop", "adagrad" or "sgd". ``optimizer`` is another name for it and wins where it is
-        not None.
+    solver : "adam", "adamw", "rmsprop", "adagrad", "lion" or "sgd". ``optimizer`` is another name for it and wins where
+        it is not None.
     alpha : the penalty alpha / 2 · Σ W² of the layers' weights (not of biases, nor of batch normalisation), divided by
-        the rows of each batch, or the sum of their weights. With "adamw" the decoupled decay of these weights.
+        the rows of each batch, or the sum of their weights. With "adamw" and "lion" the decoupled decay of these
+        weights.
     batch_size : rows of a batch; "auto" is min(200, n), None is n.
     learning_rate : how the rate runs from ``learning_rate_init`` (a number stands for both): "constant";
         "cosine", to zero over all epochs; and with "sgd" alone "invscaling", divided by t^power_t after t rows,
@@ -41,8 +42,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         improved the loss (with early stopping: the score) by ``tol``.
     early_stopping, validation_fraction : hold out that share of the rows (stratified by class where every class
         has rows enough), score it after each epoch (accuracy), and keep the weights of the best epoch.
-    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam" and "adamw". epsilon : of all but "sgd"; with
-        "adam" and "adamw" added before the averages are corrected for their start, as in scikit-learn.
+    momentum, nesterovs_momentum : of "sgd". beta_1, beta_2 : of "adam", "adamw" and "lion". epsilon : of all but "sgd"
+        and "lion"; with "adam" and "adamw" added before the averages are corrected for their start, as in scikit-learn.
     batch_norm : batch normalisation between each hidden layer and its activation.
     dropout : probability of dropping a hidden value in training.
     class_weight : weights of the classes, a dict {class: weight} or "balanced" (n / (classes · rows of the

@@ -9,7 +9,7 @@ import numpy as np
 from .._check import MOST, boolean, choice, number, shown, size
 from .network import ACTIVATIONS
 
-SOLVERS = ("adagrad", "adam", "adamw", "rmsprop", "sgd")
+SOLVERS = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd")
 RATES = ("constant", "cosine", "invscaling", "adaptive")
 
 # name: range, and which of its ends belong to it.

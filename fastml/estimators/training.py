@@ -60,9 +60,9 @@ class Solver:
     """The optimizer of an estimator (``optimizer``): what scikit-learn's is, on fastml's.
 
     The objective of a batch is Σᵢ wᵢ · lossᵢ / Σᵢ wᵢ + alpha / 2 · |W|² / Σᵢ wᵢ, where W are the weights of the Linear
-    layers and nothing else. So these are a group of their own, whose decay each batch sets. (AdamW's decay is alpha
-    itself.) The objective's gradient is ``scale`` times that of the loss that is trained. To scale gradients is to
-    scale SGD's learning rate. The steps of the others do not depend on it, but their eps does.
+    layers and nothing else. So these are a group of their own, whose decay each batch sets. (AdamW's and Lion's
+    decay is alpha itself.) The objective's gradient is ``scale`` times that of the loss that is trained. To scale
+    gradients is to scale SGD's learning rate. The steps of the others do not depend on it, but their eps does.
     """
 
     def __init__(self, model, o, scale):
@@ -76,6 +76,7 @@ class Solver:
             "adamw": optim.AdamW,
             "rmsprop": optim.RMSprop,
             "adagrad": optim.Adagrad,
+            "lion": optim.Lion,
         }[o.solver]
         groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = kind(groups, lr=o.learning_rate_init)
@@ -88,9 +89,9 @@ class Solver:
         if self.kind == "sgd":
             self.optimizer.momentum = o.momentum
             self.optimizer.nesterov = bool(o.nesterovs_momentum and o.momentum > 0)
-        else:
+        elif self.kind != "lion":
             self.optimizer.eps = o.epsilon / self._scale
-        if self.kind in ("adam", "adamw"):
+        if self.kind in ("adam", "adamw", "lion"):
             self.optimizer.betas = (o.beta_1, o.beta_2)
         self._options = o
 
@@ -137,7 +138,7 @@ class Solver:
             eps = o.epsilon / self._scale / math.sqrt(1 - o.beta_2**self._steps)
             self._weights.update(eps=eps)
             self._others.update(eps=eps)
-        if self.kind == "adamw":
+        if self.kind in ("adamw", "lion"):
             self._weights.update(weight_decay=o.alpha)
             return 0.0
         self._weights.update(weight_decay=o.alpha / weight / self._scale)

@@ -14,6 +14,7 @@ from .accumulate import Accumulate
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
 from .ema import EMA
+from .lion import Lion
 from .one_cycle import OneCycleLR
 from .rmsprop import RMSprop
 from .scaler import GradScaler
@@ -30,6 +31,7 @@ __all__ = [
     "CosineAnnealingLR",
     "GradScaler",
     "LinearWarmup",
+    "Lion",
     "MultiStepLR",
     "OneCycleLR",
     "RMSprop",

@@ -1,4 +1,4 @@
-"""Optimizers that count the steps of each parameter and keep arrays like it: Adam, RMSprop, Adagrad."""
+"""Optimizers that count the steps of each parameter and keep arrays like it."""
 
 import numpy as np
 

@@ -41,6 +41,7 @@ from .group_norm import group_norm, group_norm_backward, instance_norm, instance
 from .layer_norm import layer_norm, layer_norm_backward
 from .linear import linear, linear_backward
 from .linear_cross_entropy import linear_cross_entropy_with_grad
+from .lion import lion_step
 from .losses import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_with_grad,
@@ -105,6 +106,7 @@ __all__ = [
     "linear",
     "linear_backward",
     "linear_cross_entropy_with_grad",
+    "lion_step",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

@@ -237,6 +237,8 @@ CASES = [
     ("rmsprop_step", "", update("square_avgs", weight_decay=0.1)),
     ("rmsprop_step", "centered", update("square_avgs", "grad_avgs", "momentum_buffers", centered=True, momentum=0.875)),
     ("adagrad_step", "", update("state_sums", step=3, lr_decay=0.125)),
+    ("lion_step", "", update("exp_avgs", weight_decay=0.1)),
+    ("lion_step", "ascent", update("exp_avgs", betas=(0.25, 0.5), maximize=True)),
     ("ema_step", "", averages),
     ("clip_grad_norm", "", gradients(max_norm=1.5)),
     ("clip_grad_value", "", gradients(clip_value=0.5)),

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport fm_tally, fm_tally_sum, table_of
-from ..adaptive cimport Adam, Rms
+from ..adaptive cimport Adam, Lion, Rms
 from ..updates cimport CHUNK_BYTES, gain_squares, norm_of
 from .arguments cimport Tile, View, at, ruler
 
@@ -68,6 +68,23 @@ adam = card(
     <size_t>adam_tile, "adam", "one step of Adam, AdamW or, with max_exp_avg_sq, AMSGrad",
     (<const AdamUpdate *>ruler)[0], inout="parameter exp_avg exp_avg_sq max_exp_avg_sq",
     optional="max_exp_avg_sq", columns="", mode=FM_FLUSH)
+
+
+cdef struct LionUpdate:
+    View parameter
+    View exp_avg
+    View gradient
+    Lion options
+
+cdef void lion_tile(const LionUpdate *p, const Tile *t) noexcept nogil:
+    cdef const Lion *o = &p.options
+    table_of(t.size).lion_run(
+        at(&p.parameter, t, t.lo, 0), at(&p.exp_avg, t, t.lo, 0), at(&p.gradient, t, t.lo, 0),
+        (t.hi - t.lo) * p.parameter.cols, o.lr, o.weight1, o.weight2, o.keep, o.sign)
+
+lion = card(
+    <size_t>lion_tile, "lion", "one step of Lion", (<const LionUpdate *>ruler)[0], inout="parameter exp_avg",
+    columns="", mode=FM_FLUSH)
 
 
 cdef struct RmsUpdate:
