@@ -77,6 +77,10 @@ FUNCTIONS = (
     Function("sigmoid", lambda x, torch: torch.sigmoid(x), _logistic),
     Function("tanh", lambda x, torch: torch.tanh(x), lambda x, m: m.tanh(x)),
     Function("silu", lambda x, torch: torch.nn.functional.silu(x), lambda x, m: x * _logistic(x, m), cancels=True),
+    Function(
+        "hard_swish", lambda x, torch: torch.nn.functional.hardswish(x),
+        lambda x, m: x * min(max(x + 3, 0), 6) / 6, cancels=True,
+    ),
     Function("gelu", lambda x, torch: torch.nn.functional.gelu(x), lambda x, m: x * _phi(x, m), cancels=True),
     Function(
         "gelu", lambda x, torch: torch.nn.functional.gelu(x, approximate="tanh"),

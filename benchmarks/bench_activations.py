@@ -95,6 +95,9 @@ def _torch_call(name, options):
     import torch
 
     aten = torch.ops.aten
+    if name == "hard_swish":
+        gradient = aten.hardswish_backward.out
+        return (lambda t, out: aten.hardswish.out(t, out=out)), lambda g, t, out: gradient(g, t, out=out)
     forward = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}.get(name) or getattr(aten, name).out
     gradient = getattr(aten, f"{name}_backward").grad_input
     if name == "elu":
@@ -203,7 +206,7 @@ def _smooth_backward_case(name, shape, dtype="float32", **options):
 
 
 SHAPES = ((10**4,), (10**6,), (10**7,))
-OTHERS = ("silu", "sigmoid", "tanh", "softplus", "elu", "leaky_relu")
+OTHERS = ("silu", "hard_swish", "sigmoid", "tanh", "softplus", "elu", "leaky_relu")
 CASES = [
     *(_relu_case(shape) for shape in SHAPES),
     _relu_case((10**6,), dtype="float64"),

@@ -8,7 +8,16 @@ from ._threads import get_num_threads, num_threads, set_num_threads
 
 # isort: split
 from ._info import show_config
-from .ops.activations import elu, elu_backward, leaky_relu, leaky_relu_backward, relu, relu_backward
+from .ops.activations import (
+    elu,
+    elu_backward,
+    hard_swish,
+    hard_swish_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+)
 from .ops.activations_smooth import (
     gelu,
     gelu_backward,
@@ -87,6 +96,8 @@ __all__ = [
     "get_num_threads",
     "group_norm",
     "group_norm_backward",
+    "hard_swish",
+    "hard_swish_backward",
     "huber_loss",
     "huber_loss_with_grad",
     "instance_norm",

@@ -23,6 +23,41 @@ static void FM(leaky_relu)(real *y, const real *g, const real *x, size_t n, real
     FM_ROW_STORE(y, n, stream, v_if_lt(zero, AT(x), AT(g), v_mul(AT(g), factor)))
 }
 
+/* x r / 6 with r = x + 3 held within 0 .. 6. Between them, the sum, the product and 1/6 are carried in two parts, so
+ * that the result is rounded once: r falls to 0 with x near -3, and no digit may be lost there. */
+static void FM(hard_swish)(real *y, const real *x, size_t n, int stream)
+{
+    const vec zero = v_set1(0), three = v_set1(3), minus = v_set1(-3), sixth = v_set1((real)1 / 6);
+    const vec rest = v_set1(sizeof(real) == 4 ? -0x1.555556p-28f : (real)0x1.5555555555555p-57);
+    FM_RUN(y, n, stream) {
+        const vec v = AT(x), r = v_add(three, v), r_low = v_sub(v, v_sub(r, three)), p = v_mul(v, r);
+        const vec p_low = v_fma(v, r_low, v_fma(v, r, v_sub(zero, p)));
+        const vec inner = v_fma(p, sixth, v_fma(p, rest, v_mul(p_low, sixth)));
+        /* -0 stays, -infinity gives NaN, as infinity times 0 */
+        const vec outer = v_if_lt(minus, v, v_copysign(inner, v), v_mul(v, zero));
+        FM_RUN_PUT(y, stream, v_if_lt(v, three, outer, v));
+    }
+    if (stream)
+        fm_stream_end();
+}
+
+/* 0 up to -3, 1 from 3 on, (x + 3/2) / 3 between, again with two parts of each. */
+static void FM(hard_swish_backward)(real *dx, const real *g, const real *x, size_t n, int stream)
+{
+    const vec zero = v_set1(0), three = v_set1(3), minus = v_set1(-3), third = v_set1((real)1 / 3);
+    const vec rest = v_set1(sizeof(real) == 4 ? -0x1.555556p-27f : (real)0x1.5555555555555p-56);
+    const vec middle = v_set1((real)1.5), two = v_set1(2);
+    FM_RUN(dx, n, stream) {
+        const vec w = v_max(minus, v_min(three, AT(x))); /* NaN stays */
+        const vec s = v_add(middle, w), low = v_sub(w, v_sub(s, middle));
+        const vec inner = v_fma(s, third, v_fma(s, rest, v_mul(low, third)));
+        const vec slope = v_if_lt(w, three, v_if_lt(minus, w, inner, zero), v_sub(w, two));
+        FM_RUN_PUT(dx, stream, v_mul(AT(g), slope));
+    }
+    if (stream)
+        fm_stream_end();
+}
+
 /* The gradient through a rectifier, and through a dropout behind it, by their common result. */
 static void FM(keep_run)(real *dx, const real *g, const real *y, size_t n, double scale)
 {

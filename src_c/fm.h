@@ -201,16 +201,17 @@ FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, 
 /* ---- unary.c ------------------------------------------------------------------------------------------ */
 
 /* y[i] = f(x[i]), kind naming f (unary.h); alpha is ELU's alpha, softplus's beta or leaky ReLU's slope, threshold is
- * softplus's, beyond which it is x. NaN stays; GELU and SiLU of -inf give NaN. y may be x. stream: y is written past
- * the caches. n >= 0. Max error 1 ulp (4 in double, and without fused multiply-adds) everywhere, tiny results included;
- * measured in float (every 7th number) and double (4843 numbers): GELU 0.96 and 2.6, its tanh form 0.96 and 1.9, SiLU
- * 0.99 and 2.2, sigmoid 0.89 and 1.8, tanh 0.95 and 2.3, softplus 0.97 (beta 1) and 1.7, ELU 0.86 (alpha 1) and 1.1;
- * leaky ReLU is exact. */
+ * softplus's, beyond which it is x. NaN stays; GELU, SiLU and hard swish of -inf give NaN. y may be x. stream: y is
+ * written past the caches. n >= 0. Max error 1 ulp (4 in double, and without fused multiply-adds) everywhere, tiny
+ * results included; measured in float (every 7th number) and double (4843 numbers): GELU 0.96 and 2.6, its tanh form
+ * 0.96 and 1.9, SiLU 0.99 and 2.2, sigmoid 0.89 and 1.8, tanh 0.95 and 2.3, softplus 0.97 (beta 1) and 1.7, ELU 0.86
+ * (alpha 1) and 1.1, hard swish 1.0 (0.5 where the result is normal) and 0.5; leaky ReLU is exact. */
 FM_PRIMITIVE(void, unary_run, (int kind, real *y, const real *x, size_t n, double alpha, double threshold, int stream))
 /* dx[i] = g[i] f'(x[i]). An infinite x gives NaN for GELU and SiLU. Any of dx, g, x may be the same. Max error of f' 1
  * ulp (4 in double and without fused multiply-adds, the tanh form 6), for GELU and SiLU of it or its larger term (Phi
  * and x phi, or what stands in their place); measured GELU 0.93 and 2.7, its tanh form 0.95 and 3.8, SiLU 0.86 and 3.7,
- * sigmoid 0.97 and 3.2, tanh 0.97 and 3.3, softplus 0.89 and 1.8, ELU 0.94 and 0.9. */
+ * sigmoid 0.97 and 3.2, tanh 0.97 and 3.3, softplus 0.89 and 1.8, ELU 0.94 and 0.9,
+ * hard swish 0.5. */
 FM_PRIMITIVE(void, unary_backward_run,
              (int kind, real *dx, const real *g, const real *x, size_t n, double alpha, double threshold, int stream))
 

@@ -308,6 +308,8 @@ static void FM(unary_run)(int kind, real *y, const real *x, size_t n, double alp
 {
     if (kind == FM_LEAKY_RELU)
         FM(leaky_relu)(y, x, x, n, alpha, stream);
+    else if (kind == FM_HARD_SWISH)
+        FM(hard_swish)(y, x, n, stream);
     else
         FM(unary_any)(kind, y, NULL, x, n, alpha, threshold, stream);
 }
@@ -317,6 +319,8 @@ static void FM(unary_backward_run)(int kind, real *dx, const real *g, const real
 {
     if (kind == FM_LEAKY_RELU)
         FM(leaky_relu)(dx, g, x, n, alpha, stream);
+    else if (kind == FM_HARD_SWISH)
+        FM(hard_swish_backward)(dx, g, x, n, stream);
     else
         FM(unary_any)(UNARY_SLOPE(kind), dx, g, x, n, alpha, threshold, stream);
 }

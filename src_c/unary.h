@@ -12,6 +12,7 @@ enum {
     FM_SOFTPLUS,
     FM_ELU,
     FM_LEAKY_RELU,
+    FM_HARD_SWISH,
     FM_UNARY_KINDS,
 };
 

@@ -269,11 +269,11 @@ OPS = (
     Op("instance_norm_backward", arguments.group_norm_grad(each=True), **{**_GN_BACKWARD, **_EACH}),
     *(
         Op(name, arguments.gelu(), ("x",), out=0, in_place="x", ulp=4)
-        for name in ("silu", "sigmoid", "tanh", "softplus")
+        for name in ("silu", "hard_swish", "sigmoid", "tanh", "softplus")
     ),
     *(
         Op(f"{name}_backward", arguments.gelu_grad(), ("grad", "x"), **_UNARY_BACKWARD)
-        for name in ("sigmoid", "tanh", "softplus")
+        for name in ("hard_swish", "sigmoid", "tanh", "softplus")
     ),
     Op("silu_backward", arguments.gelu_grad(), ("grad", "x"), out=0, in_place="grad", scales=terms.gradient_terms_of_x),
     Op("elu", arguments.gelu(alpha=0.7), ("x",), out=0, in_place="x", ulp=4),

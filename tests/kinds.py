@@ -15,6 +15,7 @@ ACTIVATIONS = (
     nn.GELU,
     partial(nn.GELU, approximate="tanh"),
     nn.SiLU,
+    nn.Hardswish,
     nn.Sigmoid,
     nn.Tanh,
     nn.Softplus,

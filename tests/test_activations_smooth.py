@@ -1,4 +1,5 @@
-"""GELU, SiLU, sigmoid, tanh, softplus, ELU and their gradients in units in the last place; leaky ReLU exactly."""
+"""GELU, SiLU, hard swish, sigmoid, tanh, softplus, ELU and their gradients in units in the last place; leaky ReLU
+exactly."""
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ CASES = [
     case("gelu"),
     case("gelu", TANH_FORM, backward=6),
     case("silu"),
+    case("hard_swish"),
     case("sigmoid"),
     case("tanh"),
     case("softplus", {"threshold": np.inf}),
@@ -65,6 +67,10 @@ def exact(name, options, x, mp):
     e = mp.exp(-abs(x))
     lower, upper = e / (1 + e), 1 / (1 + e)
     share = lower if x < 0 else upper
+    if name == "hard_swish":
+        if abs(x) >= 3:
+            return (x, mp.mpf(1), 1) if x > 0 else (mp.mpf(0), mp.mpf(0), 0)
+        return x * (x + 3) / 6, (2 * x + 3) / 6, 0
     if name == "sigmoid":
         return share, lower * upper, lower * upper
     if name == "softplus":
@@ -115,9 +121,7 @@ def test_float32_everywhere(name, options, forward, backward):
     want, slope = both(name, options, ones.astype(np.float64), x.astype(np.float64))
     y, dx = both(name, options, ones, x)
     assert ulp_error(y, want) <= forward + 0.1
-    term = (
-        0.0 if name in ("sigmoid", "tanh", "softplus", "elu") else np.minimum(np.exp(-np.abs(x.astype(np.float64))), 1)
-    )
+    term = np.minimum(np.exp(-np.abs(x.astype(np.float64))), 1) if name in ("gelu", "silu") else 0.0
     assert ulp_error(dx, slope, term) <= backward + 0.1
     if name not in ("gelu", "silu"):  # whose reference multiplies x by a share that has underflowed
         with np.errstate(all="ignore"):
@@ -145,6 +149,7 @@ NAN, INF = np.nan, np.inf
 SPECIAL = {
     "gelu": ([0.0, -0.0, INF, NAN, NAN, None, -0.0], [0.5, 0.5, NAN, NAN, NAN, 1, 0]),
     "silu": ([0.0, -0.0, INF, NAN, NAN, None, -0.0], [0.5, 0.5, NAN, NAN, NAN, 1, 0]),
+    "hard_swish": ([0.0, -0.0, INF, NAN, NAN, None, -0.0], [0.5, 0.5, 1, 0, NAN, 1, 0]),
     "sigmoid": ([0.5, 0.5, 1, 0, NAN, 1, 0], [0.25, 0.25, 0, 0, NAN, 0, 0]),
     "tanh": ([0.0, -0.0, 1, -1, NAN, 1, -1], [1, 1, 0, 0, NAN, 0, 0]),
     "softplus": ([np.log(2), np.log(2), INF, 0, NAN, None, 0], [0.5, 0.5, 1, 0, NAN, 1, 0]),
@@ -173,6 +178,15 @@ def test_leaky_relu_is_exact(dtype):
         y, dx = both("leaky_relu", {"negative_slope": slope}, grad, x)
         assert_same_bits(y, np.where(x > 0, x, factor * x))
         assert_same_bits(dx, np.where(x > 0, grad, factor * grad))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_hard_swish_at_its_corners(dtype):
+    below, above = np.nextafter(dtype([-3, 3]), dtype(0))
+    x = np.array([-3, below, above, 3], dtype)
+    y, dx = both("hard_swish", {}, np.ones_like(x), x)
+    np.testing.assert_allclose(y, [0, -(below + 3) / 2, 3, 3], rtol=1e-6)
+    np.testing.assert_allclose(dx, [0, -0.5, 1.5, 1], rtol=1e-6)
 
 
 def test_softplus_joins_the_line_at_its_threshold():

@@ -189,6 +189,7 @@ def test_gelu_backward(approximate):
     ("name", "options"),
     [
         ("silu", {}),
+        ("hard_swish", {}),
         ("sigmoid", {}),
         ("tanh", {}),
         ("softplus", {}),

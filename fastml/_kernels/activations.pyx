@@ -28,6 +28,7 @@ cdef extern from "unary.h" nogil:
         FM_SOFTPLUS
         FM_ELU
         FM_LEAKY_RELU
+        FM_HARD_SWISH
 
 ctypedef fused real:
     float
@@ -40,7 +41,8 @@ cdef enum:
 
 # What unary.h calls its functions, for the faces and the layers.
 GELU, GELU_TANH, SILU, SIGMOID = FM_GELU, FM_GELU_TANH, FM_SILU, FM_SIGMOID
-TANH, SOFTPLUS, ELU, LEAKY_RELU = FM_TANH, FM_SOFTPLUS, FM_ELU, FM_LEAKY_RELU
+TANH, SOFTPLUS, ELU = FM_TANH, FM_SOFTPLUS, FM_ELU
+LEAKY_RELU, HARD_SWISH = FM_LEAKY_RELU, FM_HARD_SWISH
 
 # Nanoseconds on one thread: a byte that ReLU reads or writes; a float of the smooth functions.
 cdef double COST = 0.0135
@@ -69,7 +71,7 @@ cdef inline void block(Op op, const fm_table *table, void *y, const void *a, con
 
 cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
     """Nanoseconds an element."""
-    if op.kind == RELU or op.kind == FM_LEAKY_RELU:
+    if op.kind == RELU or op.kind == FM_LEAKY_RELU or op.kind == FM_HARD_SWISH:
         return COST * itemsize * (3 if op.backward else 2)
     return SMOOTH_COST * itemsize * itemsize / 16
 

@@ -25,8 +25,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     half the speed, anything else in float32; sparse input becomes dense batch by batch.
 
     hidden_layer_sizes : widths of the hidden layers, a tuple or one integer; () has none.
-    activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu" or "softplus", of the
-        hidden layers.
+    activation : "relu", "tanh", "logistic", "identity", "gelu", "silu", "hard_swish", "elu", "leaky_relu" or
+        "softplus", of the hidden layers.
     solver : "adam", "adamw", "rmsprop", "adagrad", "lion" or "sgd". ``optimizer`` is another name for it and wins where
         it is not None.
     alpha : the penalty alpha / 2 · Σ W² of the layers' weights (not of biases, nor of batch normalisation), divided by

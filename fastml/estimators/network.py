@@ -13,6 +13,7 @@ ACTIVATIONS = {
     "logistic": nn.Sigmoid,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
+    "hard_swish": nn.Hardswish,
     "elu": nn.ELU,
     "leaky_relu": nn.LeakyReLU,
     "softplus": nn.Softplus,

@@ -1,7 +1,7 @@
 """Layers, losses, initialisation by seed, and saved models."""
 
 from . import utils
-from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from .activations import ELU, GELU, Hardswish, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .batch_norm import BatchNorm
 from .checkpoint import load_checkpoint, save_checkpoint
 from .cross_entropy import CrossEntropyLoss, NLLLoss
@@ -30,6 +30,7 @@ __all__ = [
     "Dropout2d",
     "Flatten",
     "GroupNorm",
+    "Hardswish",
     "HuberLoss",
     "InstanceNorm",
     "KLDivLoss",

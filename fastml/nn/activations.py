@@ -138,6 +138,21 @@ class SiLU(_Smooth):
     _kind = _kernel.SILU
 
 
+class Hardswish(_Smooth):
+    """Piecewise form of swish, y = x min(max(x + 3, 0), 6) / 6, elementwise, any shape.
+
+    Source: ``torch.nn.Hardswish``.
+
+    >>> from fastml import nn
+    >>> import numpy as np
+    >>> nn.Hardswish()(np.array([-1.0, 2.0])).round(4).tolist()
+    [-0.3333, 1.6667]
+    """
+
+    _op, _op_backward = staticmethod(ops.hard_swish), staticmethod(ops.hard_swish_backward)
+    _kind = _kernel.HARD_SWISH
+
+
 class Sigmoid(_Smooth):
     """Logistic function y = 1 / (1 + e⁻ˣ), elementwise, any shape.
 

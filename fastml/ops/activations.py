@@ -157,3 +157,50 @@ def elu_backward(grad, x, *, alpha=1.0, out=None):
     array([0.1353, 1.    , 1.    ])
     """
     return _kernel.unary_backward(_kernel.ELU, grad, x, out, _number(alpha, "alpha"))
+
+
+def hard_swish(x, *, out=None):
+    r"""Piecewise form of swish: x times a sigmoid made of three straight lines.
+
+    .. math:: y_i = x_i \, \frac{\min(\max(x_i + 3, 0), 6)}{6}
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        float32 and float64 compute in their own precision; integers and bool are taken as float32.
+    out : ndarray, optional
+        The result's shape and dtype, writable; may be x itself.
+
+    Returns
+    -------
+    ndarray of x's shape. Within 1 unit in the last place, also near -3; NaN stays NaN, and -infinity gives NaN
+    (infinity times 0).
+
+    Raises ValueError (out of another shape, read-only, or overlapping x in part) and TypeError (an argument of a
+    kind that is not taken).
+
+    Source: A. Howard et al., Searching for MobileNetV3, ICCV 2019, https://arxiv.org/abs/1905.02244; as
+    torch.nn.functional.hardswish.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.hard_swish([-4.0, -1.0, 0.0, 2.0, 4.0]).round(4)
+    array([-0.    , -0.3333,  0.    ,  1.6667,  4.    ])
+    """
+    return _kernel.unary(_kernel.HARD_SWISH, x, out)
+
+
+def hard_swish_backward(grad, x, *, out=None):
+    r"""Gradient of hard_swish: from dL/dy and x to dL/dx.
+
+    .. math:: dx_i = g_i \begin{cases} 0 & x_i \le -3 \\ 1 & x_i \ge 3 \\ (2 x_i + 3) / 6 & \text{otherwise} \end{cases}
+
+    grad and x are array_like of one shape, x being the input of hard_swish; out as there, it may be grad or
+    x itself. Raises ValueError and TypeError as `hard_swish` does, and where the shapes differ.
+
+    >>> import fastml
+    >>> fastml.hard_swish_backward([1.0, 1.0, 1.0], [-4.0, 0.0, 4.0])
+    array([0. , 0.5, 1. ])
+    """
+    return _kernel.unary_backward(_kernel.HARD_SWISH, grad, x, out)

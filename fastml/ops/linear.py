@@ -13,6 +13,7 @@ _ACTIVATIONS = {
     "gelu": activations_smooth.gelu,
     "gelu_tanh": partial(activations_smooth.gelu, approximate="tanh"),
     "silu": activations_smooth.silu,
+    "hard_swish": activations.hard_swish,
     "sigmoid": activations_smooth.sigmoid,
     "tanh": activations_smooth.tanh,
     "softplus": activations_smooth.softplus,
@@ -36,7 +37,8 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     weight : array_like, shape (out, in)
         Rows are the outputs' weights; a transposed view is taken without a copy.
     bias : array_like, shape (out,), optional
-    activation : None, "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh" or "softplus"
+    activation : None, "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "hard_swish", "sigmoid", "tanh" or
+        "softplus"
         The function of that name (``gelu(approximate="tanh")`` for "gelu_tanh") with its default arguments: the bits
         are those of the two calls. "relu" is applied to the sums on their way to memory.
     out : ndarray, optional

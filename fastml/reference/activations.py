@@ -4,7 +4,7 @@ Rectified linear unit: Nair, Hinton, "Rectified linear units improve restricted 
 Gaussian error linear unit: Hendrycks, Gimpel (2016), https://arxiv.org/abs/1606.08415.
 Leaky rectified linear unit: Maas, Hannun, Ng (ICML 2013). Exponential linear unit: Clevert, Unterthiner, Hochreiter,
 https://arxiv.org/abs/1511.07289. Sigmoid linear unit: Elfwing, Uchibe, Doya, https://arxiv.org/abs/1702.03118.
-Softplus: Dugas et al. (NeurIPS 2000).
+Softplus: Dugas et al. (NeurIPS 2000). Hard swish: Howard et al., https://arxiv.org/abs/1905.02244.
 """
 
 from math import erfc
@@ -123,6 +123,16 @@ def silu(x, *, out=None):
 def silu_backward(grad, x, *, out=None):
     """dx = grad sigmoid(x) (1 + x sigmoid(-x))."""
     return _backward(lambda x: _logistic(x) * (1 + x * _logistic(-x)), grad, x, out)
+
+
+def hard_swish(x, *, out=None):
+    """y = x relu6(x + 3) / 6."""
+    return _forward(lambda x: x * (np.clip(x + 3, 0, 6) / 6), x, out)
+
+
+def hard_swish_backward(grad, x, *, out=None):
+    """dx = grad (2x + 3) / 6 where -3 < x < 3; 0 below and grad above."""
+    return _backward(lambda x: np.where(x <= -3, 0, np.where(x >= 3, 1, (2 * x + 3) / 6)), grad, x, out)
 
 
 def sigmoid(x, *, out=None):

@@ -172,7 +172,7 @@ def scaled(scaler):
 
 
 _DROPPED = {"p": 0.25, "seed": 2**40 + 5, "offset": 7}
-_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "softplus")
+_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "hard_swish", "sigmoid", "tanh", "softplus")
 
 #: (name, case, arguments); the names are those of fastml, or of fastml.metrics.
 CASES = [
