@@ -214,6 +214,10 @@ REDUCTIONS = (
     Reduction("huber_loss", two, fastml.huber_loss,
               lambda x, t: mean(lambda u, v: np.where(np.abs(u - v) < 1, (u - v) ** 2 / 2, np.abs(u - v) - 0.5), x, t),
               {"torch": torch_loss("huber_loss")}, ("1", "1e30", "mean 1000")),
+    Reduction("log_cosh_loss", two, fastml.log_cosh_loss,
+              lambda x, t: mean(lambda u, v: np.where(np.abs(u - v) < 1, np.log1p(2 * np.sinh((u - v) / 2) ** 2),
+                                                      np.logaddexp(u - v, v - u) - np.log(u.dtype.type(2))), x, t),
+              {}, ("1", "1e30", "mean 1000")),
     Reduction("binary_cross_entropy_with_logits", lambda d: (d, np.abs(np.sin(d))),
               fastml.binary_cross_entropy_with_logits,
               lambda x, t: mean(lambda u, v: (1 - v) * np.maximum(u, 0) - v * np.minimum(u, 0)

@@ -51,6 +51,8 @@ from .ops.losses import (
     kl_div_loss_with_grad,
     l1_loss,
     l1_loss_with_grad,
+    log_cosh_loss,
+    log_cosh_loss_with_grad,
     mse_loss,
     mse_loss_with_grad,
 )
@@ -114,6 +116,8 @@ __all__ = [
     "linear_backward",
     "linear_cross_entropy_with_grad",
     "lion_step",
+    "log_cosh_loss",
+    "log_cosh_loss_with_grad",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

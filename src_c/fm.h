@@ -297,14 +297,15 @@ FM_PRIMITIVE(size_t, label_weights,
  *     MSE     (x - t)^2
  *     L1      |x - t|
  *     HUBER   c (d - c / 2), d = x - t, c = d within -a ... a
+ *     LOG_COSH  log(cosh(x - t))
  *     BCE     a (b t log(1 + e^-x) + (1 - t) log(1 + e^x))
  *     KL      t (log(t) - x), 0 where t = 0
  *     KL_LOG  e^t (t - x), 0 where e^t = 0
  * a and b (NULL: ones): with period 0 one number for each element; else a table of period + FM_LOSS_PADDING, of which
  * element i of the run takes (start + i) mod period. Max error of a term and of dx: 2 ulp (MSE, L1), 3 ulp (HUBER),
- * 5 ulp (BCE with 0 <= t <= 1 and positive weights; dx's of the larger of its two terms), 4 ulp of the larger of a
- * term's two parts (KL, KL_LOG; a slope is -t or -e^t). dx may be any input, loss must not overlap
- * any other. stream: dx is written past the caches. n >= 0. */
+ * 6 ulp (LOG_COSH), 5 ulp (BCE with 0 <= t <= 1 and positive weights; dx's of the larger of its two terms), 4 ulp of
+ * the larger of a term's two parts (KL, KL_LOG; a slope is -t or -e^t). dx may be any input, loss must not overlap any
+ * other. stream: dx is written past the caches. n >= 0. */
 FM_PRIMITIVE(double, loss_run,
              (int kind, real *dx, real *loss, const real *x, const real *t, const real *a, size_t a_period,
               const real *b, size_t b_period, size_t start, size_t n, double scale, int stream))

@@ -37,6 +37,23 @@ typedef struct {
     vec loss, slope;
 } FM(point);
 
+/* log(cosh(d)) and tanh(d). With m = e^-2|d| - 1: tanh |d| = -m / (2 + m) = r. The loss is -log(1 - r^2) / 2 near 0,
+ * where the other form cancels, and |d| + log(1 + e^-2|d|) - log 2 beyond. */
+FM_INLINE FM(point) FM(log_cosh_point)(vec d)
+{
+    const vec zero = v_set1(0), one = v_set1(1), half = v_set1((real)0.5), a = v_abs(d), split = v_set1((real)0.6);
+    const vec least = v_set1(sizeof(real) == 4 ? -64 : -128); /* so small an e beside 1 is nothing */
+    const vec held = v_min(v_set1(sizeof(real) == 4 ? 56 : 378), a);
+    vec k;
+    const vec e1 = v_exp_parts(&k, v_sub(zero, v_add(held, held)), zero), e = v_scale1(one, v_max(least, k));
+    const vec m = v_fma(e1, e, v_sub(e, one)), r = v_div(v_sub(zero, m), v_add(v_set1(2), m));
+    const vec f = v_if_lt(a, split, v_sub(zero, v_mul(r, r)), v_fma(e1, e, e)), log = v_log_near1(zero, f, zero);
+    const vec ln2 = v_set1((real)0x1.62e42fefa39efp-1);
+    const vec ln2_low = v_set1(sizeof(real) == 4 ? (real)-0x1.05c610p-29 : (real)0x1.abc9e3b39803fp-56);
+    const vec large = v_add(v_sub(a, ln2), v_sub(log, ln2_low));
+    return (FM(point)){v_if_lt(a, split, v_mul(half, v_abs(log)), large), v_copysign(r, d)};
+}
+
 /* The terms and slopes of one vector; a and b are the loss's own parameters, as fm.h lists them. */
 FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
 {
@@ -54,6 +71,9 @@ FM_INLINE FM(point) FM(loss_point)(int kind, vec x, vec t, vec a, vec b)
     case FM_LOSS_HUBER:
         p.slope = v_max(v_sub(zero, a), v_min(a, d));
         p.loss = v_mul(v_abs(p.slope), v_fnma(half, v_abs(p.slope), v_abs(d)));
+        break;
+    case FM_LOSS_LOG_COSH:
+        p = FM(log_cosh_point)(d);
         break;
     case FM_LOSS_BCE: {
         /* With s = log(1 + e^-|x|): log(1 + e^x) = max(x, 0) + s and log(1 + e^-x) = max(-x, 0) + s, two terms that

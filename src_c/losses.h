@@ -9,6 +9,15 @@
 #define FM_LOSS_PADDING 16
 
 /* The losses of loss_run, and how many there are. */
-enum { FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER, FM_LOSS_BCE, FM_LOSS_KL, FM_LOSS_KL_LOG, FM_LOSS_KINDS };
+enum {
+    FM_LOSS_MSE,
+    FM_LOSS_L1,
+    FM_LOSS_HUBER,
+    FM_LOSS_LOG_COSH,
+    FM_LOSS_BCE,
+    FM_LOSS_KL,
+    FM_LOSS_KL_LOG,
+    FM_LOSS_KINDS
+};
 
 #endif

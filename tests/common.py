@@ -186,6 +186,8 @@ OPS = (
     Op("l1_loss_with_grad", arguments.predictions, ("input", "target"), **_LOSS_OUT),
     Op("huber_loss", arguments.predictions, ("input", "target")),
     Op("huber_loss_with_grad", partial(arguments.predictions, delta=2.5), ("input", "target"), **_LOSS_OUT),
+    Op("log_cosh_loss", arguments.predictions, ("input", "target")),
+    Op("log_cosh_loss_with_grad", arguments.predictions, ("input", "target"), **_LOSS_OUT),
     Op("kl_div_loss", arguments.divergence(), **_KL),
     Op("kl_div_loss", arguments.divergence(True, reduction="none"), **_KL, case="logarithms"),
     Op("kl_div_loss_with_grad", arguments.divergence(reduction="batchmean"), **_KL, **_LOSS_OUT),

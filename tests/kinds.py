@@ -31,6 +31,7 @@ LOSSES = (
     nn.MSELoss,
     nn.L1Loss,
     partial(nn.HuberLoss, delta=0.5),
+    nn.LogCoshLoss,
     nn.KLDivLoss,
     partial(nn.KLDivLoss, log_target=True),
     partial(nn.KLDivLoss, reduction="batchmean"),

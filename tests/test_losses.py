@@ -145,6 +145,19 @@ def test_where_slopes_jump():
     assert fastml.l1_loss_with_grad(x, np.zeros(7), reduction="sum")[1].tolist() == [-1, -1, -1, 0, 1, 1, 1]
 
 
+@every_dtype
+def test_log_cosh_keeps_its_digits(dtype):
+    """From errors whose squares are tiny to the end of the range, and about the place where the form changes."""
+    info = np.finfo(dtype)
+    size = np.exp(np.random.default_rng(0).uniform(np.log(float(info.tiny)) / 2, np.log(float(info.max)), 20_000))
+    x = np.concatenate([size, -size, np.linspace(-2, 2, 20_001), [info.max, -info.max]]).astype(dtype)
+    loss, dx = fastml.log_cosh_loss_with_grad(x, np.zeros_like(x), reduction="none")
+    d, a = x.astype(np.longdouble), np.abs(x.astype(np.longdouble))
+    large = a + np.log1p(np.exp(-2 * a)) - np.log(d.dtype.type(2))
+    exact = np.where(a < 1, np.log1p(2 * np.sinh(np.minimum(a, 1) / 2) ** 2), large)
+    assert ulp_error(loss, exact) <= 6 and ulp_error(dx, np.tanh(d)) <= 6
+
+
 @pytest.mark.parametrize("log_target", [False, True])
 @every_dtype
 def test_a_target_of_zero_costs_nothing(dtype, log_target):
@@ -293,6 +306,7 @@ def test_same_bits_for_any_number_of_threads(name):
 
 CODE = """
 import numpy, fastml
+from tests.test_losses import WAYS, with_grad
 result = {}
 rng = numpy.random.default_rng(0)
 for dtype in (numpy.float32, numpy.float64):
@@ -304,12 +318,10 @@ for dtype in (numpy.float32, numpy.float64):
             for reduction in ("mean", "none"):
                 loss, d = fastml.binary_cross_entropy_with_logits_with_grad(x, t, reduction=reduction, **options)
                 result[f"{name} bce {k} {reduction}"], result[f"{name} dbce {k} {reduction}"] = loss, d
-        result[f"{name} mse"], result[f"{name} dmse"] = fastml.mse_loss_with_grad(x, t)
-        result[f"{name} l1"], result[f"{name} dl1"] = fastml.l1_loss_with_grad(x, t)
-        result[f"{name} huber"], result[f"{name} dhuber"] = fastml.huber_loss_with_grad(x, t, delta=3)
+        for k, (loss, way) in enumerate(WAYS):
+            result[f"{name} {k} {loss}"], result[f"{name} {k} d{loss}"] = with_grad(loss, x, t, **way)
         result[f"{name} kl"], result[f"{name} dkl"] = fastml.kl_div_loss_with_grad(x, t, reduction="batchmean")
         result[f"{name} each kl"] = fastml.kl_div_loss(x, t, reduction="none")
-        result[f"{name} log"], result[f"{name} dlog"] = fastml.kl_div_loss_with_grad(t, x / 20, log_target=True)
 """
 
 
@@ -382,8 +394,7 @@ def test_errors_write_nothing(name, error, match, wrong):
 def test_no_loss_is_a_negative_zero(dtype):
     """-0.0 - 0.0 is one, and 0 times a negative number."""
     zero, minus = np.zeros(40, dtype), np.full(40, -0.0, dtype)
-    for loss in (fastml.l1_loss, fastml.huber_loss, fastml.mse_loss):
-        for x, t in ((minus, zero), (zero, minus), (zero, zero)):
-            assert not np.signbit(loss(x, t, reduction="none")).any(), loss.__name__
+    for name, (x, t) in itertools.product(OTHERS, ((minus, zero), (zero, minus), (zero, zero))):
+        assert not np.signbit(getattr(fastml, name)(x, t, reduction="none")).any(), name
     assert not np.signbit(fastml.l1_loss_with_grad(minus, zero, reduction="none")[1]).any()
     assert not np.signbit(fastml.kl_div_loss(zero - 1, zero, reduction="none")).any()

@@ -84,7 +84,9 @@ def test_nll_loss_gradient(kind, smoothing, reduction):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("name, options", [("mse_loss", {}), ("l1_loss", {}), ("huber_loss", {"delta": 0.6})])
+@pytest.mark.parametrize(
+    "name, options", [("mse_loss", {}), ("l1_loss", {}), ("huber_loss", {"delta": 0.6}), ("log_cosh_loss", {})]
+)
 def test_gradients_of_losses_of_differences(name, options, reduction):
     x, target = RNG.normal(size=(2, 4, 3))
     function = getattr(reference, name)

@@ -72,6 +72,9 @@ def test_losses(vectors):
         ulps(fastml.huber_loss(x, t, delta=0.5), mean(np.where(size < 0.5, e**2 / 2, size / 2 - 0.125)))
         < LIMITS[vectors]
     )
+    small = np.log1p(2 * np.sinh(np.minimum(size, 1) / 2) ** 2)
+    large = size + np.log1p(np.exp(-2 * size)) - np.log(extended(2.0))
+    assert ulps(fastml.log_cosh_loss(x, t), mean(np.where(size < 1, small, large))) < LIMITS[vectors]
     assert (
         ulps(fastml.binary_cross_entropy_with_logits(x, t), mean(np.maximum(e, 0) + np.log1p(np.exp(-size))))
         < LIMITS[vectors]

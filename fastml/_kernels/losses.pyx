@@ -31,13 +31,14 @@ cdef extern from "losses.h":
         FM_LOSS_MSE
         FM_LOSS_L1
         FM_LOSS_HUBER
+        FM_LOSS_LOG_COSH
         FM_LOSS_BCE
         FM_LOSS_KL
         FM_LOSS_KL_LOG
 
 # What losses.h calls them, for the layers.
-MSE, L1, HUBER, BCE = FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER, FM_LOSS_BCE
-KL, KL_LOG = FM_LOSS_KL, FM_LOSS_KL_LOG
+MSE, L1, HUBER, LOG_COSH = FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER, FM_LOSS_LOG_COSH
+BCE, KL, KL_LOG = FM_LOSS_BCE, FM_LOSS_KL, FM_LOSS_KL_LOG
 
 cdef enum:
     LOCAL_BLOCKS = 1024  # whose sums fit on the stack
@@ -230,6 +231,10 @@ def check_delta(delta):
 
 def huber(input, target, delta, reduction, bint with_grad, out):
     return losses(FM_LOSS_HUBER, input, target, None, "", None, "", reduction, with_grad, out, check_delta(delta))
+
+
+def log_cosh(input, target, reduction, bint with_grad, out):
+    return losses(FM_LOSS_LOG_COSH, input, target, None, "", None, "", reduction, with_grad, out)
 
 
 def binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction, bint with_grad, out):

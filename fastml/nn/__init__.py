@@ -10,7 +10,7 @@ from .flatten import Flatten
 from .group_norm import GroupNorm, InstanceNorm
 from .layer_norm import LayerNorm
 from .linear import Linear
-from .losses import BCEWithLogitsLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss
+from .losses import BCEWithLogitsLoss, HuberLoss, KLDivLoss, L1Loss, LogCoshLoss, MSELoss
 from .module import Module, Parameter
 from .rms_norm import RMSNorm
 from .seeding import manual_seed
@@ -38,6 +38,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogCoshLoss",
     "MSELoss",
     "Module",
     "NLLLoss",

@@ -11,6 +11,7 @@ from ..ops.losses import (
     huber_loss_with_grad,
     kl_div_loss_with_grad,
     l1_loss_with_grad,
+    log_cosh_loss_with_grad,
     mse_loss_with_grad,
 )
 from ..step.plan import GIVEN
@@ -177,6 +178,29 @@ class HuberLoss(_ElementLoss):
 
     def _factors(self):
         return (self.delta, "delta"), (None, "")
+
+
+class LogCoshLoss(_ElementLoss):
+    """Logarithm of the error's hyperbolic cosine and its gradient: half the squared error of small errors, their size
+    of large ones, smooth between.
+
+    ``target``, ``reduction`` and ``grad`` are as in :class:`MSELoss`.
+
+    Raises ValueError for the option, and when called what :func:`fastml.log_cosh_loss_with_grad` raises.
+
+    Source: as :func:`fastml.log_cosh_loss`.
+
+    >>> from fastml import nn
+    >>> loss, grad = nn.LogCoshLoss()(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
+    >>> round(float(loss), 4), grad.round(4).tolist()
+    (0.6625, [0.0, 0.482])
+    """
+
+    _with_grad = staticmethod(log_cosh_loss_with_grad)
+    _kind = _kernel.LOG_COSH
+
+    def __init__(self, *, reduction="mean"):
+        super().__init__(reduction)
 
 
 class BCEWithLogitsLoss(_ElementLoss):

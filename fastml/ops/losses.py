@@ -187,6 +187,62 @@ def huber_loss_with_grad(input, target, *, delta=1.0, reduction="mean", out=None
     return _kernel.huber(input, target, delta, reduction, True, out)
 
 
+def log_cosh_loss(input, target, *, reduction="mean"):
+    r"""Logarithm of the hyperbolic cosine of the error: half its square where it is small, its size where it is large.
+
+    .. math:: \ell_i = \log \cosh d_i = |d_i| + \log\left(1 + e^{-2 |d_i|}\right) - \log 2, \quad d_i = x_i - t_i
+
+    and below 0.6 in a form that does not cancel, so that a tiny error keeps the digits of its loss.
+
+    Parameters
+    ----------
+    input, target, reduction
+        As in `mse_loss`.
+
+    Returns
+    -------
+    A NumPy scalar of input's dtype; with "none" an ndarray of input's shape.
+
+    Raises ValueError and TypeError as `mse_loss` does. Source: R. Neuneier and H. G. Zimmermann, How to train neural
+    networks, Neural Networks: Tricks of the Trade, 1998; as tf.keras.losses.LogCosh.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> fastml.log_cosh_loss([1.0, 2.0, 50.0], [1.0, 3.0, 0.0], reduction="none").round(4)
+    array([ 0.    ,  0.4338, 49.3069])
+    """
+    return _kernel.log_cosh(input, target, reduction, False, None)
+
+
+def log_cosh_loss_with_grad(input, target, *, reduction="mean", out=None):
+    r"""Log-cosh loss and its gradient with respect to input, in one pass.
+
+    .. math:: \frac{\partial \ell_i}{\partial x_i} = \tanh(x_i - t_i)
+
+    divided by the number of elements for the mean. With reduction="none" the gradient is that of the losses' sum.
+
+    Parameters
+    ----------
+    input, target, reduction, out
+        As in `mse_loss_with_grad`.
+
+    Returns
+    -------
+    (loss, dinput) : the loss as `log_cosh_loss` returns it, and an ndarray of input's shape and dtype.
+
+    Raises ValueError and TypeError as `mse_loss_with_grad` does. Source: as in `log_cosh_loss`.
+
+    Examples
+    --------
+    >>> import fastml
+    >>> loss, dinput = fastml.log_cosh_loss_with_grad([1.0, 2.0], [1.0, 3.0])
+    >>> round(float(loss), 4), dinput.round(4).tolist()
+    (0.2169, [0.0, -0.3808])
+    """
+    return _kernel.log_cosh(input, target, reduction, True, out)
+
+
 def binary_cross_entropy_with_logits(input, target, *, weight=None, pos_weight=None, reduction="mean"):
     r"""Binary cross-entropy between logits and the probability of "yes".
 

@@ -1,5 +1,5 @@
-"""Losses of one term an element and their gradients: squared, absolute and Huber error, binary cross-entropy of
-logits, Kullback-Leibler divergence.
+"""Losses of one term an element and their gradients: squared, absolute, Huber and log-cosh error, binary cross-entropy
+of logits, Kullback-Leibler divergence.
 
 All follow torch.nn.functional: the terms are averaged, added or listed, and the gradient is that of the reduced
 loss, or of the terms' sum where they are listed.
@@ -76,6 +76,26 @@ def huber_loss_with_grad(input, target, *, delta=1.0, reduction="mean", out=None
         d = x - t
         terms = np.where(np.abs(d) <= delta, d**2 / 2, delta * (np.abs(d) - delta / 2))
         slopes = np.clip(d, -delta, delta)
+    return _reduce(terms, slopes, reduction, dtype, out)
+
+
+def log_cosh_loss(input, target, *, reduction="mean"):
+    """loss = log(cosh(input - target)), reduced over all elements."""
+    return log_cosh_loss_with_grad(input, target, reduction=reduction)[0]
+
+
+def log_cosh_loss_with_grad(input, target, *, reduction="mean", out=None):
+    """Return the loss and dinput = tanh(input - target), divided as the loss is.
+
+    cosh d = 1 + 2 sinh(d / 2)^2 keeps the digits of a small loss; a large d would overflow there.
+    """
+    x, t, dtype = _arrays(input, target, reduction)
+    check_out(out, x.shape, dtype, input=input, target=target)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        size = np.abs(x - t)
+        large = size + np.log1p(np.exp(-2 * size)) - np.log(2)
+        terms = np.where(size < 1, np.log1p(2 * np.sinh(size / 2) ** 2), large)
+        slopes = np.tanh(x - t)
     return _reduce(terms, slopes, reduction, dtype, out)
 
 

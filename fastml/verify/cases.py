@@ -193,7 +193,11 @@ CASES = [
     *((name, "probabilities", soft(reduction="none")) for name in ("cross_entropy", "cross_entropy_with_grad")),
     *((name, "", classes("log_probs", log_probs)) for name in ("nll_loss", "nll_loss_with_grad")),
     *((name, "probabilities", soft("log_probs", log_probs)) for name in ("nll_loss", "nll_loss_with_grad")),
-    *((f"{name}_loss{grad}", "", terms()) for name in ("mse", "l1", "huber") for grad in ("", "_with_grad")),
+    *(
+        (f"{name}_loss{grad}", "", terms())
+        for name in ("mse", "l1", "huber", "log_cosh")
+        for grad in ("", "_with_grad")
+    ),
     *((f"binary_cross_entropy_with_logits{grad}", "", answers()) for grad in ("", "_with_grad")),
     *((f"kl_div_loss{grad}", "", answers()) for grad in ("", "_with_grad")),
     *((f"kl_div_loss{grad}", "logarithms", terms(log_target=True)) for grad in ("", "_with_grad")),
