@@ -63,11 +63,13 @@ SHARED = "fastml._cyutility"
 #: for.
 FOR_SPEED = {
     "fastml._kernels.activations",
+    "fastml._kernels.adaptive",
     "fastml._kernels.batch_norm",
     "fastml._kernels.classification",
     "fastml._kernels.gather",
     "fastml._kernels.one_hot",
     "fastml._kernels.scores",
+    "fastml._kernels.sgd",
     "fastml._kernels.softmax",
     "fastml._kernels.step.caller",
     "fastml._kernels.step.elementwise",
