@@ -248,7 +248,7 @@ cdef tuple labels_or_probabilities(object target, cnp.ndarray x, Py_ssize_t clas
     """(labels, None) as a plain int64 array, or (None, probabilities) as a plain array of x's dtype."""
     if labels_fit(x, target, -1):
         return target, None
-    shape = np.shape(x)[:-1]
+    shape = np.shape(x)[: cnp.PyArray_NDIM(x) - 1]
     target, hard = _targets.class_target(target, shape, (*shape, classes), ignore_index, "x without its last axis")
     return (_check.as_int64(target), None) if hard else (None, _check.plain(_check.as_real(target, "target", x.dtype)))
 
