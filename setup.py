@@ -66,6 +66,7 @@ FOR_SPEED = {
     "fastml._kernels.adaptive",
     "fastml._kernels.batch_norm",
     "fastml._kernels.classification",
+    "fastml._kernels.clip",
     "fastml._kernels.gather",
     "fastml._kernels.one_hot",
     "fastml._kernels.scores",

@@ -13,7 +13,7 @@ from libc.float cimport DBL_MAX
 
 from .. import _check, _updates
 
-from .._check cimport as1d, flag
+from .._check cimport as1d, ceil_div, flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm_table, table_of
@@ -48,8 +48,9 @@ cdef void update(const Place *at, size_t first, size_t last, const void *step) n
 cdef void in_blocks(real[::1] p, real[::1] v, const real[::1] g, const Step *s) noexcept:
     """p, v (IN, OUT; v None without momentum), g (IN), each (n,): one large parameter."""
     cdef const fm_table *table = table_of(sizeof(real))
-    cdef Py_ssize_t step = BLOCK_BYTES // sizeof(real), n = p.shape[0], blocks = (n + step - 1) // step, k, start
+    cdef Py_ssize_t n = p.shape[0], k, start
     cdef int me = caller(), threads = team(COST * n * sizeof(real))
+    cdef Py_ssize_t step = max(1, n) if threads == 1 else BLOCK_BYTES // sizeof(real), blocks = ceil_div(n, step)
     with nogil, parallel(num_threads=threads):
         join_team(me)
         for k in prange(blocks, schedule="static"):
