@@ -243,6 +243,22 @@ def test_a_refused_step_changes_nothing(kind, grads, error, uneven):
         opt.step([None if uneven else np.ones(2), np.ones(3), np.ones(3)])
 
 
+@pytest.mark.parametrize("other", OPTIMIZER_CLASSES)
+@every_kind
+def test_state_of_another_kind_refused(kind, other):
+    """Also where that has all that this one needs, as Adam has what Lion needs."""
+    saved = other([np.ones(3)], lr=0.5)
+    saved.step([np.ones(3)])
+    loaded = kind([np.ones(3)], lr=0.25)
+    if kind is other:
+        loaded.load_state_dict(saved.state_dict())
+        assert loaded.lr == 0.5
+        return
+    with pytest.raises(ValueError, match="state"):
+        loaded.load_state_dict(saved.state_dict())
+    assert loaded.lr == 0.25
+
+
 def test_state_refused():
     params = [np.zeros(2), np.zeros(3)]
     opt = optim.Adam(params, lr=0.1)

@@ -90,6 +90,10 @@ class Counted(Optimizer):
             needed = [name for name, option in asked if option is None or options_of[i][option]]
             step, *_ = _check.entries(entry, ("step", *needed), type(self).__name__, f"state[{i}]")
             steps[i] = _check.whole(step, f"step {i} of state")
+            for name in entry:
+                if name != "step" and name not in self._names:  # another optimizer's, which may have all of ours too
+                    own = ", ".join(("step", *self._names))
+                    raise ValueError(f"state[{i}] must hold {own} of {type(self).__name__}, not {_check.shown(name)}")
             saved = {name: entry[name] for name in self._names if name in entry}
             for name, array in saved.items():
                 if name not in arrays:

@@ -19,8 +19,8 @@ class Lion(Counted):
         p ← p − lr · (u + weight_decay · p)
         m ← β₂ · m + (1 − β₂) · g
 
-    Every element moves by lr in every step. So lr is 3 to 10 times smaller than Adam's, the weight decay as much
-    larger.
+    Every element moves by lr in every step, unless its average is 0; a denormal average counts as 0. So lr is 3 to 10
+    times smaller than Adam's, the weight decay as much larger.
 
     ``params``, groups of them, ``step()`` and options between steps: as of every optimizer (`fastml.optim`).
 
