@@ -11,7 +11,7 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport alike, as1d, data, fits, is_plain, is_text, result_like
+from .._check cimport alike, as1d, ceil_div, data, fits, is_plain, is_text, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
@@ -79,7 +79,7 @@ cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
 cdef void in_blocks(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept:
     """y (OUT), a, b (IN), each (n,)."""
     cdef const fm_table *table = table_of(sizeof(real))
-    cdef Py_ssize_t k, start, n = y.shape[0], blocks = (n + BLOCK_ELEMENTS - 1) // BLOCK_ELEMENTS
+    cdef Py_ssize_t k, start, n = y.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
     cdef bint stream = n * sizeof(real) > cache_bytes
     cdef int me = caller(), threads = team(n * cost(op, sizeof(real)))
     with nogil, parallel(num_threads=threads):

@@ -16,7 +16,7 @@ cimport numpy as cnp
 
 from .._check cimport Layout, as3d, ceil_div
 from .._openmp cimport caller, join_team, leave_team
-from .._simd cimport cache_bytes, fm_origin
+from .._simd cimport cache_bytes, element, fm_origin
 
 cnp.import_array()
 
@@ -99,7 +99,7 @@ cdef inline Py_ssize_t panel_channels(const Cut *cut, Py_ssize_t p) noexcept nog
 
 cdef inline void *from_channel(const Norm *job, void *vector, Py_ssize_t c) noexcept nogil:
     """A vector from channel c on; NULL of NULL."""
-    return NULL if vector == NULL else <char *>vector + c * <Py_ssize_t>job.itemsize
+    return element(vector, c, job.itemsize)
 
 
 cdef void find_origins(const Norm *job, const real *x) noexcept nogil:

@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from .. import _check
 
-from .._check cimport as1d, data, fits, is_plain, result_like
+from .._check cimport as1d, ceil_div, data, fits, is_plain, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
@@ -53,7 +53,7 @@ cdef int prepare(Draw *d, object p, object seed, object offset) except -1:
 cdef void in_blocks(real[::1] y, const real[::1] x, const Draw *d) noexcept:
     """y (OUT), x (IN), each (n,)."""
     cdef const fm_table *table = table_of(sizeof(real))
-    cdef Py_ssize_t k, start, n = x.shape[0], blocks = (n + BLOCK_ELEMENTS - 1) // BLOCK_ELEMENTS
+    cdef Py_ssize_t k, start, n = x.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
     cdef bint stream = n * sizeof(real) > cache_bytes
     cdef int me = caller(), threads = team(COST * n)
     with nogil, parallel(num_threads=threads):
@@ -69,7 +69,7 @@ cdef void in_blocks(real[::1] y, const real[::1] x, const Draw *d) noexcept:
 cdef void mask_in_blocks(uint8_t[::1] kept, const Draw *d) noexcept:
     """kept (OUT), (n,)."""
     cdef const fm_table *table = table_of(sizeof(float))  # the same for both precisions
-    cdef Py_ssize_t k, start, n = kept.shape[0], blocks = (n + BLOCK_ELEMENTS - 1) // BLOCK_ELEMENTS
+    cdef Py_ssize_t k, start, n = kept.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
     cdef int me = caller(), threads = team(COST * n)
     with nogil, parallel(num_threads=threads):
         join_team(me)

@@ -13,7 +13,7 @@ cimport numpy as cnp
 
 from .. import _check
 
-from .._check cimport Layout, alike, as3d, fits, flag, is_plain, lay, result_like
+from .._check cimport Layout, alike, as3d, ceil_div, fits, flag, is_plain, lay, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
@@ -74,8 +74,8 @@ cdef void in_blocks(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const rea
     cdef const fm_table *table = table_of(sizeof(real))
     cdef Py_ssize_t outer = a.shape[0], n = a.shape[1], inner = a.shape[2]
     cdef Py_ssize_t step = max(1, BLOCK_ELEMENTS // n), width = PANEL_BYTES // sizeof(real)
-    cdef Py_ssize_t panels = (inner + width - 1) // width
-    cdef Py_ssize_t blocks = (outer + step - 1) // step if inner == 1 else outer * panels
+    cdef Py_ssize_t panels = ceil_div(inner, width)
+    cdef Py_ssize_t blocks = ceil_div(outer, step) if inner == 1 else outer * panels
     cdef Py_ssize_t i, o, j
     cdef bint stream = y.shape[0] * y.shape[1] * y.shape[2] * sizeof(real) > cache_bytes
     cdef int me = caller(), threads = team(COST * outer * n * inner)

@@ -7,6 +7,7 @@ looks at the number of samples: it adds the blocks chunk by chunk, as group_norm
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
+from ..._check cimport ceil_div
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
 from ..group_norm cimport CHUNKS, block_rows, is_short, room_elements
@@ -95,8 +96,8 @@ cdef struct GroupNormJoin:
     int64_t block           # samples of one
 
 cdef void group_norm_join_tile(const GroupNormJoin *p, const Tile *t) noexcept nogil:
-    cdef Py_ssize_t blocks = (t.rows + p.block - 1) // p.block
-    cdef Py_ssize_t chunk = (blocks + CHUNKS - 1) // CHUNKS  # blocks in one
+    cdef Py_ssize_t blocks = ceil_div(t.rows, p.block)
+    cdef Py_ssize_t chunk = ceil_div(blocks, CHUNKS)  # blocks in one
     cdef Py_ssize_t i, k, width, j = t.lo
     cdef double *totals = <double *>t.scratch
     while j < t.hi:
@@ -106,7 +107,7 @@ cdef void group_norm_join_tile(const GroupNormJoin *p, const Tile *t) noexcept n
             if i % chunk == 0:
                 memset(totals + k, 0, width * sizeof(double))
             table_of(sizeof(double)).sums_gain(totals + k, at(&p.sums, t, i, p.first + j), width)
-        k = (blocks + chunk - 1) // chunk
+        k = ceil_div(blocks, chunk)
         table_of(t.size).sums_join(at(&p.sum, t, j, 0), totals, k, width, width)
         j += PANEL_CHANNELS
 

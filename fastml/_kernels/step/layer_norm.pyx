@@ -8,6 +8,7 @@ join looks at the number of rows: it adds the blocks chunk by chunk, as layer_no
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
+from ..._check cimport ceil_div
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
 from ..layer_norm cimport BLOCK_ROWS as ROWS
@@ -75,8 +76,8 @@ cdef struct LayerNormJoin:
     int64_t first
 
 cdef void layer_norm_join_tile(const LayerNormJoin *p, const Tile *t) noexcept nogil:
-    cdef Py_ssize_t blocks = (t.rows + ROWS - 1) // ROWS
-    cdef Py_ssize_t chunk = (blocks + CHUNKS - 1) // CHUNKS  # blocks in one
+    cdef Py_ssize_t blocks = ceil_div(t.rows, ROWS)
+    cdef Py_ssize_t chunk = ceil_div(blocks, CHUNKS)  # blocks in one
     cdef Py_ssize_t first = t.lo * p.sum.cols, end = t.hi * p.sum.cols
     cdef Py_ssize_t i, k, width, j = first
     cdef char *sum = <char *>at(&p.sum, t, t.lo, 0)
@@ -88,7 +89,7 @@ cdef void layer_norm_join_tile(const LayerNormJoin *p, const Tile *t) noexcept n
             if i % chunk == 0:
                 memset(totals + k, 0, width * sizeof(double))
             table_of(t.size).sums_gain(totals + k, at(&p.sums, t, i, p.first + j), width)
-        table_of(t.size).sums_join(sum + (j - first) * t.size, totals, (blocks + chunk - 1) // chunk, width, width)
+        table_of(t.size).sums_join(sum + (j - first) * t.size, totals, ceil_div(blocks, chunk), width, width)
         j += PANEL_COLUMNS
 
 layer_norm_join = card(
