@@ -7,8 +7,8 @@ What is up to date is not built again: a changed .pyx costs its own module, a ch
 
 import hashlib
 import os
-import platform
 import sys
+import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,7 +52,9 @@ TARGETS = {
 }
 #: Flags that not every compiler knows; one that does not is built without them.
 OPTIONAL = {"-fvect-cost-model=dynamic", "-fipa-cp-clone"}
-MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+#: What is built for, not where: the platform's last word, as _PYTHON_HOST_PLATFORM=linux-aarch64 sets it.
+MACHINE = sysconfig.get_platform().rsplit("-", 1)[-1]
+MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}.get(MACHINE, MACHINE)
 CPUS = os.cpu_count() or 1
 #: The C that Cython writes depends on its version and on NumPy's declarations.
 GENERATED = f"build/cython-{Cython.__version__}-numpy-{numpy.__version__}"
@@ -116,7 +118,7 @@ class BuildExt(build_ext):
 
     def build_extensions(self):
         if MACHINE not in TARGETS:
-            raise CompileError(f"fastml has no SIMD target for this processor ({platform.machine()})")
+            raise CompileError(f"fastml has no SIMD target for this processor ({MACHINE})")
         self.parallel = self.parallel or CPUS
         openmp = self.find_openmp()
         for extension in self.extensions:
