@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from fastml._check import choice
+
 PEERS = ("torch", "numpy", "scipy", "jax", "sklearn")
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
 
@@ -83,10 +85,9 @@ def select(names: list[str]) -> list[tuple[str, int, Case]]:
     ValueError names the first word that is neither.
     """
     found = [(stem, i, case) for stem in stems() for i, case in enumerate(load(stem))]
-    known = {stem for stem, _, _ in found} | {case.op for _, _, case in found}
+    known = sorted({stem for stem, _, _ in found} | {case.op for _, _, case in found})
     for name in names:
-        if name not in known:
-            raise ValueError(f"unknown operation {name!r}; choose from {', '.join(sorted(known))}")
+        choice(name, "OP", known)
     return [row for row in found if not names or row[0] in names or row[2].op in names]
 
 

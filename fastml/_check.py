@@ -18,6 +18,7 @@ from ._options import (  # noqa: F401 - one gate: whoever checks imports from he
     each,
     entries,
     flag,
+    hint,
     integer,
     mapping,
     named,

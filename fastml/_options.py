@@ -103,7 +103,18 @@ def choice(value, name, options, others=""):
     if (value is None or isinstance(value, str)) and value in options:
         return value
     *most, last = map(repr, options)
-    raise ValueError(f"{name} must be {', '.join(most)} or {last}{others}, not {shown(value)}")
+    raise ValueError(f"{name} must be {', '.join(most)} or {last}{others}, not {shown(value)}{hint(value, options)}")
+
+
+def hint(value, options):
+    """What ends an error about a text that is none of the options: the one that is spelt nearly so, if there is one."""
+    if not isinstance(value, str) or len(value) > 60:  # what is longer is no slip
+        return ""
+    from difflib import get_close_matches  # an error's affair
+
+    names = {option.lower(): option for option in options if isinstance(option, str)}
+    near = get_close_matches(value.lower(), names, n=1)
+    return f" (did you mean {names[near[0]]!r}?)" if near else ""
 
 
 def text(value, name):
@@ -118,7 +129,7 @@ def as_dtype(value, name="dtype"):
     try:
         return np.dtype(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a dtype, not {shown(value)}") from None
+        raise TypeError(f"{name} must be a dtype, not {shown(value)}{hint(value, np.sctypeDict)}") from None
 
 
 def each(values, name):

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from fastml._check import choice
 from fastml._files import replacing
 from fastml._interrupt import raise_again
 from fastml.cli.errors import CommandError
@@ -102,6 +103,5 @@ def _peers(text: str | None, known: tuple[str, ...]) -> list[str]:
         return list(known)
     peers = [name.strip() for name in text.split(",") if name.strip()]
     for name in peers:
-        if name not in known:
-            raise ValueError(f"unknown peer {name!r} in --against; choose from {', '.join(known)}")
+        choice(name, "--against", known)
     return list(dict.fromkeys(peers))

@@ -8,15 +8,35 @@ arguments that returns the exit code. Whatever is heavy is imported by the funct
 import argparse
 import sys
 
+from fastml._check import choice, hint
 from fastml.cli import bench, info, streams, train, verify
 from fastml.cli.errors import CommandError, one_line
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, also those of writing its help."""
+    """An argument parser whose errors, also those of writing its help, are one line that says what may be meant."""
 
     def error(self, message):
         raise CommandError(f"{message} (see {self.prog} --help)")
+
+    def parse_known_args(self, args=None, namespace=None):
+        """The arguments, and nothing unknown: each command refuses its own, not the whole all of them."""
+        namespace, unknown = super().parse_known_args(args, namespace)
+        for word in sorted(unknown, key=lambda word: not word.startswith("-")):
+            name = word.partition("=")[0]
+            options = [option for action in self._actions for option in action.option_strings]
+            if name.startswith("-"):
+                self.error(f"{self.prog} has no option {name}{hint(name, options)}")
+            self.error(f"{self.prog} takes no argument {word!r}")
+        return namespace, unknown
+
+    def _check_value(self, action, value):
+        """argparse's own says it in the words of its version."""
+        if action.choices is not None:
+            try:
+                choice(value, action.metavar, tuple(action.choices))
+            except ValueError as error:
+                self.error(str(error))
 
     def _print_message(self, message, file=None):
         (file or sys.stderr).write(message)  # argparse itself passes over a full disk

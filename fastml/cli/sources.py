@@ -1,10 +1,13 @@
 """The data sets that ``fastml train`` knows by name, and the options that suit each."""
 
+import os
+
 import numpy as np
 
 from fastml import data
+from fastml._check import choice
 from fastml.cli.errors import CommandError
-from fastml.cli.table import MIN_ROWS, Table
+from fastml.cli.table import MIN_ROWS, SUFFIXES, Table
 
 NAMES = ("digits", "mnist", "spirals")
 #: What an option is where it is not given, by the name of the data set; "" is for all others.
@@ -32,8 +35,13 @@ def fill_defaults(arguments):
 
 
 def check_options(arguments):
-    """CommandError where an option is given that another source of data has."""
+    """CommandError for data of no known kind, and where an option is given that another source of data has."""
     name = arguments.data
+    if os.path.splitext(name)[1].lower() not in SUFFIXES:
+        try:
+            choice(name, "DATA", NAMES, f", or a file that ends in {', '.join(SUFFIXES)}")
+        except ValueError as error:
+            raise CommandError(str(error)) from None
     for attribute, (option, owner) in _FOR.items():
         if getattr(arguments, attribute) is not None and name != owner:
             raise CommandError(f"{option} is for {owner}, not for {name}")

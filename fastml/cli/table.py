@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastml._check import hint
 from fastml._files import reading
 from fastml.cli.errors import CommandError
 
@@ -164,7 +165,7 @@ def _label_column(path, names, label):
         return names.index(label)
     if _INTEGER.fullmatch(label) and -len(names) <= int(label) < len(names):
         return int(label) % len(names)
-    raise CommandError(f"{path}: no column {label!r} for --label; the columns are {known}")
+    raise CommandError(f"{path}: no column {label!r} for --label; the columns are {known}{hint(label, names)}")
 
 
 def _called(names, index):
@@ -215,6 +216,7 @@ def _read_npz(path, label):
             if key not in keys:
                 raise CommandError(
                     f"{path}: no array {key or 'X'!r}{option}; the arrays are {', '.join(keys) or 'none'}"
+                    f"{hint(key, keys)}"
                 )
         if features == target:
             raise CommandError(f"{path}: array {target!r} cannot be both features and labels")

@@ -12,7 +12,7 @@ import tempfile
 
 from fastml.cli import options, sources
 from fastml.cli.errors import CommandError, one_line
-from fastml.cli.table import MIN_ROWS, SUFFIXES, read_table
+from fastml.cli.table import MIN_ROWS, read_table
 from fastml.data.synthetic import MOST_NOISE
 
 TEST_SHARE = 0.2  # of all rows
@@ -234,10 +234,6 @@ def _load(arguments):
     if name in sources.NAMES:
         return sources.load(arguments)
     suffix = os.path.splitext(name)[1].lower()
-    if suffix not in SUFFIXES:
-        raise CommandError(
-            f"unknown data set {name!r}: use {', '.join(sources.NAMES)} or a file that ends in {', '.join(SUFFIXES)}"
-        )
     if suffix == ".npz" and arguments.header is not None:
         raise CommandError("--header and --no-header are for .csv and .tsv files")
     return read_table(name, arguments.label, arguments.header)

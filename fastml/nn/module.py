@@ -9,9 +9,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .._check import as_array, as_dtype, as_numbers, check_parameter, flag, mapping, text, whole
+from .._check import as_array, as_dtype, as_numbers, check_parameter, flag, hint, mapping, text, whole
 from .._tracked import Tracked
 from ..ops.sgd import sgd_step
+
+#: Of so many unexpected names in a state an error says what may have been meant: more are another model's.
+FEW = 8
 
 
 class Parameter(Tracked):
@@ -158,7 +161,8 @@ class Module(Tracked):
         if missing := [name for name in places if name not in state]:
             faults.append(f"missing: {', '.join(missing)}")
         if unexpected := [str(name) for name in state if name not in places]:
-            faults.append(f"unexpected: {', '.join(unexpected)}")
+            few = missing if len(unexpected) <= FEW else ()
+            faults.append(f"unexpected: {', '.join(name + hint(name, few) for name in unexpected)}")
         for name, place in places.items():
             if name not in state:
                 continue

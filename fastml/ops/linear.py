@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from .._check import choice as _choice
 from .._kernels import linear as _kernel
 from . import activations, activations_smooth
 
@@ -70,8 +71,7 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     if activation is None:
         return _kernel.linear(x, weight, bias, None, out)
     if not isinstance(activation, str) or activation not in _ACTIVATIONS:
-        names = ", ".join(map(repr, _ACTIVATIONS))
-        raise ValueError(f"activation must be {names} or None, not {activation!r}")
+        _choice(activation, "activation", (*_ACTIVATIONS, None))
     if activation == "relu":
         return _kernel.linear(x, weight, bias, activation, out)
     y = _kernel.linear(x, weight, bias, None, out)

@@ -14,8 +14,9 @@ class Group(dict):
 
     def __setitem__(self, name, value):
         if name == "params" or name not in self:
-            options = ", ".join(option for option in self if option not in ("params", "initial_lr"))
-            raise KeyError(f"an option of the group must be one of {options}, not {_check.shown(name)}")
+            options = [option for option in self if option not in ("params", "initial_lr")]
+            wrong = f"{_check.shown(name)}{_check.hint(name, options)}"
+            raise KeyError(f"an option of the group must be one of {', '.join(options)}, not {wrong}")
         super().__setitem__(name, value)
 
     def __reduce__(self):
@@ -60,7 +61,9 @@ def grouped(params, options, kind):
         own = {name: value for name, value in entry.items() if name != "params"}
         for name in own:
             if name not in options:
-                raise ValueError(f"params[{k}] must have options of {kind}, not {_check.shown(name)}")
+                raise ValueError(
+                    f"params[{k}] must have options of {kind}, not {_check.shown(name)}{_check.hint(name, options)}"
+                )
         members, name = entry["params"], f"params[{k}]['params']"
         members = [members] if _is_one(members) else _check.each(members, name)
         groups.append(Group(_objects(members, name), {**options, **own}))

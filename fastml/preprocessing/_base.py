@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from .._check import as_array, choice
+from .._check import as_array, choice, hint
 from .._kernels import scaling
 from . import _frames
 from ._input import as_matrix, check_names, set_names
@@ -42,7 +42,10 @@ class Transformer:
         names = [p.name for p in self._parameters()]
         for name in params:
             if name not in names:
-                raise ValueError(f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {names!r}.")
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self}. "
+                    f"Valid parameters are: {names!r}{hint(name, names)}."
+                )
         for name, value in params.items():
             setattr(self, name, value)
         return self
