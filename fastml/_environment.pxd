@@ -8,8 +8,8 @@ from the thread that opens the region (_openmp.pxd).
 """
 
 cdef extern from "environment.h" nogil:
-    ctypedef unsigned long fm_environment
-    ctypedef unsigned long fm_scope
+    ctypedef unsigned long long fm_environment
+    ctypedef unsigned long long fm_scope
     const fm_environment FM_FULL
     const fm_environment FM_FLUSH
     fm_environment fm_switch(fm_environment mode)

@@ -1,9 +1,9 @@
 /* The only chooser: which targets this build has and which of them this CPU runs. Compiled without target
  * flags, so that the import works on any processor of the architecture. */
+#include "clock.h"
 #include "dispatch.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #ifdef __clang__
 const char *const fm_compiler = __VERSION__;
@@ -29,17 +29,10 @@ double fm_pause_nanoseconds(void)
 {
     double best = 1e9;
     for (int round = 0; round < 5; round++) {
-        struct timespec a, b;
-        clock_gettime(CLOCK_MONOTONIC, &a);
-        for (int i = 0; i < 100; i++) {
-#if defined(__x86_64__)
-            __builtin_ia32_pause();
-#else
-            __asm__ volatile("yield" ::: "memory");
-#endif
-        }
-        clock_gettime(CLOCK_MONOTONIC, &b);
-        const double each = ((b.tv_sec - a.tv_sec) * 1e9 + (b.tv_nsec - a.tv_nsec)) / 100;
+        const double begin = fm_now();
+        for (int i = 0; i < 100; i++)
+            fm_pause();
+        const double each = (fm_now() - begin) / 100;
         best = each < best ? each : best;
     }
     return best;
@@ -49,14 +42,44 @@ double fm_pause_nanoseconds(void)
 
 extern const fm_target fm_target_v4, fm_target_v3, fm_target_baseline;
 
-static int runs_v3(void)
+/* The bits that CPUID sets (Intel's manual, volume 2A), and those of XCR0: registers that the system saves for a thread.
+ * Asked here, as the compilers' own question needs their runtime library: clang-cl does not link it, and zig's has no
+ * answer on Windows. */
+static const unsigned FMA = 1u << 12, OSXSAVE = 1u << 27, AVX = 1u << 28; /* leaf 1, ecx */
+static const unsigned AVX2 = 1u << 5, BMI2 = 1u << 8;                     /* leaf 7, ebx */
+static const unsigned AVX512F = 1u << 16, AVX512DQ = 1u << 17, AVX512BW = 1u << 30, AVX512VL = 1u << 31;
+static const unsigned YMM_SAVED = 0x06, ZMM_SAVED = 0xe6;
+
+typedef struct {
+    unsigned a, b, c, d;
+} registers;
+
+static registers cpuid(unsigned leaf)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    registers r;
+    __asm__("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(0));
+    return r;
 }
+
+static int has(unsigned leaf7, unsigned saved)
+{
+    const unsigned leaf1 = FMA | OSXSAVE | AVX;
+    if (cpuid(0).a < 7 || (cpuid(1).c & leaf1) != leaf1)
+        return 0;
+    registers xcr0 = {0};
+    __asm__("xgetbv" : "=a"(xcr0.a), "=d"(xcr0.d) : "c"(0));
+    return (xcr0.a & saved) == saved && (cpuid(7).b & leaf7) == leaf7;
+}
+
+static int runs_v3(void) { return has(AVX2 | BMI2, YMM_SAVED); }
 static int runs_v4(void)
 {
-    return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#ifdef __APPLE__
+    const unsigned saved = YMM_SAVED; /* the system adds the others at a thread's first use of them */
+#else
+    const unsigned saved = ZMM_SAVED;
+#endif
+    return has(AVX2 | BMI2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, saved);
 }
 static int runs_always(void) { return 1; }
 

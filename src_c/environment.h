@@ -29,7 +29,7 @@ static inline void fm_environment_set(fm_environment e) { __asm__ volatile("ldmx
 
 #elif defined(__aarch64__)
 
-typedef unsigned long fm_environment; /* FPCR; the flags have a register of their own */
+typedef unsigned long long fm_environment; /* FPCR; the flags have a register of their own */
 enum { FM_FULL = 0, FM_FLUSH = 1 << 24, FM_STICKY = 0 };
 
 static inline fm_environment fm_environment_get(void)

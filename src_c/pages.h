@@ -5,13 +5,18 @@
  * that are there. The C library gives blocks of more than 32 MiB back at once. So the last large block that is
  * freed is kept for the next result, if it has at most PAGES_KEPT bytes; one block for the whole process. (Handing it
  * to the system by MADV_FREE meanwhile costs 0.2 ms on two threads.) Blocks begin on a huge page and ask for them.
+ * Windows has no mmap; what its calloc gives of this size comes from the system as well, in small pages.
  */
 #ifndef FM_PAGES_H
 #define FM_PAGES_H
 
 #include <stddef.h>
 #include <stdint.h>
+#ifdef _WIN32
+#include <stdlib.h>
+#else
 #include <sys/mman.h>
+#endif
 
 enum { PAGES_HUGE = 2 << 20, PAGES_KEPT = 64 << 20, PAGES_HEAD = 64 };
 
@@ -25,8 +30,13 @@ static fm_pages *fm_pages_kept;
 
 static inline void fm_pages_unmap(fm_pages *block)
 {
-    if (block)
-        munmap(block->mapped, block->whole);
+    if (!block)
+        return;
+#ifdef _WIN32
+    free(block->mapped);
+#else
+    munmap(block->mapped, block->whole);
+#endif
 }
 
 static inline void fm_pages_free(void *memory)
@@ -50,9 +60,15 @@ static inline void *fm_pages_new(size_t bytes, int *zero)
         if (bytes > SIZE_MAX / 2)
             return NULL;
         const size_t need = (bytes + PAGES_HEAD + PAGES_HUGE - 1) / PAGES_HUGE * PAGES_HUGE, whole = need + PAGES_HUGE;
+#ifdef _WIN32
+        char *mapped = (char *)calloc(1, whole);
+        if (!mapped)
+            return NULL;
+#else
         char *mapped = (char *)mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (mapped == MAP_FAILED)
             return NULL;
+#endif
         block = (fm_pages *)(((uintptr_t)mapped + PAGES_HUGE - 1) / PAGES_HUGE * PAGES_HUGE);
 #ifdef MADV_HUGEPAGE
         madvise(block, need, MADV_HUGEPAGE);

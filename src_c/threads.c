@@ -20,15 +20,15 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "clock.h"
 #include "environment.h"
 #include "threads.h"
 
+#ifndef _WIN32
 #include <pthread.h>
-#include <sched.h>
-#include <string.h>
-#include <time.h>
-
+#endif
 #ifdef __linux__
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -46,12 +46,7 @@ static __thread double started, last_end, busy; /* busy: in the calls in quick s
 static __thread double last_region;
 static __thread int opened; /* a region, since the last fm_team_done */
 
-double fm_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1e9 + t.tv_nsec;
-}
+double fm_clock(void) { return fm_now(); }
 
 int fm_team_pays(double nanoseconds)
 {
@@ -79,20 +74,22 @@ enum { PATIENCE = 300 }; /* pauses before the CPU is offered to another thread, 
 void fm_phase_await(fm_phase *phase, int tiles)
 {
     for (int spins = 0; __atomic_load_n(&phase->done, __ATOMIC_ACQUIRE) < tiles; spins++) {
-        if (spins >= PATIENCE) {
-            sched_yield();
-            continue;
-        }
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#else
-        __asm__ volatile("yield" ::: "memory");
-#endif
+        if (spins >= PATIENCE)
+            fm_yield();
+        else
+            fm_pause();
     }
 }
 
 #ifdef _OPENMP
 #include <omp.h>
+
+#ifdef _WIN32
+
+void fm_threads_install(void) {} /* there is no fork */
+const char *fm_openmp_name(void) { return "libomp"; }
+
+#else
 
 extern int omp_pause_resource_all(omp_pause_resource_t) __attribute__((weak));
 extern void kmp_set_blocktime(int) __attribute__((weak));
@@ -112,6 +109,9 @@ static void in_child(void)
 void fm_threads_install(void) { pthread_atfork(before_fork, NULL, in_child); }
 
 const char *fm_openmp_name(void) { return kmp_set_blocktime ? "libomp" : "libgomp"; }
+
+#endif
+
 int fm_openmp_max_threads(void) { return omp_get_max_threads(); }
 
 #else
@@ -256,7 +256,7 @@ static void keep_apart(int caller)
 
 #else
 
-#ifdef _OPENMP
+#if defined(_OPENMP) && !defined(_WIN32)
 static void forget_others(void) {}
 #endif
 void fm_open_region(int threads)
