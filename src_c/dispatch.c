@@ -42,9 +42,9 @@ double fm_pause_nanoseconds(void)
 
 extern const fm_target fm_target_v4, fm_target_v3, fm_target_baseline;
 
-/* The bits that CPUID sets (Intel's manual, volume 2A), and those of XCR0: registers that the system saves for a thread.
- * Asked here, as the compilers' own question needs their runtime library: clang-cl does not link it, and zig's has no
- * answer on Windows. */
+/* The bits that CPUID sets (Intel's manual, volume 2A), and those of XCR0: registers that the system saves for a
+ * thread. Asked here, as the compilers' own question needs their runtime library: clang-cl does not link it, and zig's
+ * has no answer on Windows. */
 static const unsigned FMA = 1u << 12, OSXSAVE = 1u << 27, AVX = 1u << 28; /* leaf 1, ecx */
 static const unsigned AVX2 = 1u << 5, BMI2 = 1u << 8;                     /* leaf 7, ebx */
 static const unsigned AVX512F = 1u << 16, AVX512DQ = 1u << 17, AVX512BW = 1u << 30, AVX512VL = 1u << 31;
