@@ -41,6 +41,23 @@ def _cpu():
     return platform.processor() or platform.machine()
 
 
+def _distribution():
+    """What this package was installed from; PyPI's fastML, another project, where that is there too."""
+    from importlib import metadata
+
+    found = {}
+    for name in ("fastml-kernels", "fastml"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    ours, other = found.values()
+    text = f"fastml-kernels {ours}" if ours else "none: a checkout"
+    if other:
+        text += f"; fastML {other}, another project, is here too: one folder with it where names differ by case alone"
+    return text
+
+
 def config():
     """The configuration as a dictionary of strings; show_config() prints it."""
     from . import __version__
@@ -48,6 +65,7 @@ def config():
     threads = _threads.get_num_threads()
     return {
         "fastml": __version__,
+        "distribution": _distribution(),
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "NumPy": np.__version__,
         "NumPy's BLAS": _blas(),

@@ -14,7 +14,11 @@ import pytest
 from .house import ROOT, sources
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
-OTHERS = [path for name in ("README.md", "CONTRIBUTING.md", "src_c/README.md") if (path := ROOT / name).exists()]
+OTHERS = [
+    path
+    for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "src_c/README.md")
+    if (path := ROOT / name).exists()
+]
 PATH = r"(?:benchmarks|docs|examples|fastml|src_c|tests|tools)/[\w./-]+\.(?:pyx|pxd|pxi|py|c|h|md|json)"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HEAD = re.compile(rf"(?:# |/\* |\+\+\+ )({PATH}|setup\.py)(?: \*/)?")

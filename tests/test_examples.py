@@ -115,15 +115,3 @@ def test_spirals(tmp_path):
     # A fifth of the picture at least for each class, by the colour that prevails.
     plane = pixels[100:800, 100:800].reshape(-1, 3)
     assert (np.bincount(plane.argmax(axis=1), minlength=3) > 0.2 * len(plane)).all()
-
-
-def test_the_blocks_of_the_readme(tmp_path):
-    """Each stands alone, but for the compiled step's, which says that it goes on from the loop."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    loop, compiled, *others = blocks
-    for code in [loop + compiled, *others]:
-        if CLASSIFIER in code:
-            pytest.importorskip("sklearn")
-        (tmp_path / "block.py").write_text(code, encoding="utf-8")
-        run_file(tmp_path / "block.py")
-    assert len(others) == 2

@@ -23,5 +23,5 @@ def load_digits():
     >>> y[:10].tolist()
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
-    with np.load(_FILE) as file:
+    with np.load(_FILE, allow_pickle=False) as file:
         return file["pixels"].astype(np.float32), file["labels"].astype(np.int64)
