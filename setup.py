@@ -184,7 +184,7 @@ class Sdist(sdist):
         rooms = ["src_c/*", "fastml/**/*.p[yx]*", "tests/**/*.[pc]*", "benchmarks/*.py", "tools/*.py"]
         extra = [
             str(path.relative_to(ROOT))
-            for pattern in [*rooms, "*.md", "docs/*.md", "examples/*.py"]
+            for pattern in [*rooms, "*.md", "*.cff", "docs/*.md", "examples/*.py", "tools/conda/*"]
             for path in ROOT.glob(pattern)
             if path.suffix not in {".pyc", ".so"}
         ]
