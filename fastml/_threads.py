@@ -16,7 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ._check import integer
-from ._simd import pause_nanoseconds
+
+try:
+    from ._simd import pause_nanoseconds  # the first of the compiled modules
+except ModuleNotFoundError as error:
+    _HERE = Path(__file__).resolve().parent
+    if not (_HERE.parent / "setup.py").exists():
+        raise
+    raise ImportError(
+        f"{_HERE} is fastml's source, not built for this Python: start Python in another folder for the installed "
+        "fastml, or build it here: pip install -e ."
+    ) from error
 
 #: How long a thread spins at a barrier before it sleeps.
 SPIN_NANOSECONDS = 40_000

@@ -2,6 +2,9 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,19 @@ def test_ops_has_an_empty_init():
 
 def test_the_checkout_is_imported():
     assert Path(fastml.__file__).resolve() == PACKAGE / "__init__.py"
+
+
+def test_a_checkout_that_is_not_built(tmp_path):
+    """What a reader of README meets who starts Python in the checkout after `pip install .`."""
+    shutil.copytree(PACKAGE, tmp_path / "fastml", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    said = []
+    for _ in range(2):
+        command = [sys.executable, "-c", "import fastml"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        said.append(done.stderr.splitlines()[-1])
+        (tmp_path / "setup.py").touch()
+    assert said[0] == "ModuleNotFoundError: No module named 'fastml._simd'"
+    assert said[1].startswith(f"ImportError: {tmp_path / 'fastml'} is fastml's source, not built for this Python")
 
 
 @pytest.mark.parametrize("name", fastml._SUBMODULES)
