@@ -7,6 +7,8 @@ What is up to date is not built again: a changed .pyx costs its own module, a ch
 
 import hashlib
 import os
+import platform
+import shutil
 import sys
 import sysconfig
 import tempfile
@@ -23,38 +25,15 @@ from setuptools.errors import CompileError, LinkError
 from setuptools.modified import newer_group
 
 ROOT = Path(__file__).parent
-CFLAGS = [
-    "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fno-strict-aliasing",
-    "-fno-asynchronous-unwind-tables",
-]  # fmt: skip
-LDFLAGS = ["-Wl,--strip-all"] if sys.platform == "linux" else []
-#: The bodies are vectors by hand: beyond -O2 the few plain loops gain from being vectorized, and short runs of the
-#: norms (by up to two thirds) from copies for constant arguments. -O3 makes v4 and v3 a sixth larger and is over all
-#: kernels no faster (0.2 %).
-SPEED = ["-O2", "-fvect-cost-model=dynamic", "-fipa-cp-clone"]
-TARGETS = {
-    "x86_64": {
-        "v4": [
-            *SPEED,
-            "-mavx512f",
-            "-mavx512dq",
-            "-mavx512bw",
-            "-mavx512vl",
-            "-mavx2",
-            "-mfma",
-            "-mbmi2",
-            "-mprefer-vector-width=512",
-        ],
-        "v3": [*SPEED, "-mavx2", "-mfma", "-mbmi2"],
-        "baseline": ["-Os"],
-    },
-    "aarch64": {"neon": SPEED},
-}
-#: Flags that not every compiler knows; one that does not is built without them.
-OPTIONAL = {"-fvect-cost-model=dynamic", "-fipa-cp-clone"}
-#: What is built for, not where: the platform's last word, as _PYTHON_HOST_PLATFORM=linux-aarch64 sets it.
-MACHINE = sysconfig.get_platform().rsplit("-", 1)[-1]
-MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}.get(MACHINE, MACHINE)
+sys.path.insert(0, str(ROOT / "tools"))
+import compilers  # the flags of each compiler; not on the path of an isolated build
+
+try:
+    os.environ |= compilers.one_processor(sysconfig.get_platform(), os.environ.get("ARCHFLAGS", ""), platform.machine())
+except ValueError as error:
+    sys.exit(f"error: {error}")
+#: What is built for, not where: _PYTHON_HOST_PLATFORM=linux-aarch64 sets it.
+MACHINE = compilers.machine_of(sysconfig.get_platform())
 CPUS = os.cpu_count() or 1
 #: The C that Cython writes depends on its version and on NumPy's declarations.
 GENERATED = f"build/cython-{Cython.__version__}-numpy-{numpy.__version__}"
@@ -86,10 +65,6 @@ FOR_SPEED = {
 C_SOURCES = {"fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"], "fastml._openmp": ["src_c/threads.c"]}
 
 
-def glue_flags(name):
-    return [*CFLAGS, "-Wno-unused-function", "-O2" if name in FOR_SPEED else "-Os"]
-
-
 def c_files():
     return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("src_c/*"))
 
@@ -107,8 +82,6 @@ def extensions():
                 ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),
                 ("CYTHON_COMPRESS_STRINGS", "0"),  # the wheel compresses them better
             ],
-            extra_compile_args=glue_flags(name),
-            extra_link_args=list(LDFLAGS),
             depends=c_files() if name in C_SOURCES else [],
         )
 
@@ -117,11 +90,14 @@ class BuildExt(build_ext):
     """build_ext that finds OpenMP and compiles the bodies once per target."""
 
     def build_extensions(self):
-        if MACHINE not in TARGETS:
+        if MACHINE not in compilers.TARGETS:
             raise CompileError(f"fastml has no SIMD target for this processor ({MACHINE})")
         self.parallel = self.parallel or CPUS
+        self.known = self.find_compiler()
         openmp = self.find_openmp()
         for extension in self.extensions:
+            extension.extra_compile_args += compilers.glue(self.known, extension.name in FOR_SPEED)
+            extension.extra_link_args += compilers.link(self.known)
             if extension.name == "fastml._simd":  # loaded before the OpenMP runtime (see _threads.py)
                 objects = self.compile_targets()
                 extension.extra_objects += objects
@@ -130,6 +106,25 @@ class BuildExt(build_ext):
                 extension.extra_compile_args += openmp[0]
                 extension.extra_link_args += openmp[1]
         super().build_extensions()
+
+    def find_compiler(self):
+        """The compiler that setuptools chose, as tools/compilers.py knows it; clang-cl takes the place of cl."""
+        if self.compiler.compiler_type == "msvc":
+            places = os.pathsep.join([os.environ["PATH"], rf"{os.environ['ProgramFiles']}\LLVM\bin"])
+            program = shutil.which(os.environ.get("CC", "clang-cl"), path=places)
+            kind = "clang-cl" if program and "clang-cl" in program else "cl"
+        else:
+            program = None
+            kind = compilers.kind_of(self.compiler.compiler_so, sys.platform)
+        if kind == "cl" or (kind == "gcc" and sys.platform == "win32"):
+            raise CompileError(compilers.REFUSED[kind])
+        if program:
+            if not self.compiler.initialized:
+                self.compiler.initialize(self.plat_name)
+            self.compiler.cc = program
+            self.compiler.compile_options.remove("/GL")  # Microsoft's
+        self.program = program
+        return compilers.Compiler(kind, sys.platform, MACHINE)
 
     def builds(self, source, flags, link=None):
         """Whether this compiler takes the flags, and with `link` whether a module links."""
@@ -146,35 +141,29 @@ class BuildExt(build_ext):
 
     def find_openmp(self):
         """(compile flags, link flags) that build a program with OpenMP, or two empty lists."""
-        candidates = [(["-fopenmp"], ["-fopenmp"])]
-        if sys.platform == "darwin":
-            prefix = os.environ.get("LIBOMP_PREFIX", "/opt/homebrew/opt/libomp")
-            candidates = [(["-Xpreprocessor", "-fopenmp", f"-I{prefix}/include"], [f"-L{prefix}/lib", "-lomp"])]
-        program = "#include <omp.h>\nint probe(void) { return omp_get_max_threads(); }\n"
-        for flags, link in candidates:
-            if self.builds(program, flags, link):
+        probe = "#include <omp.h>\nint probe(void) { return omp_get_max_threads(); }\n"
+        for flags, link in compilers.openmp(self.known, os.environ, self.program):
+            if self.builds(probe, flags, link):
                 return flags, link
         print("warning: this compiler has no OpenMP; fastml is built to run on one thread", file=sys.stderr)
         return [], []
 
     def compile_targets(self):
         """The objects of the targets, side by side; those of the same sources, compiler and flags are there already."""
-        known = {flag for flag in OPTIONAL if self.builds("int probe;\n", [flag])}
-        sources = [*c_files(), "setup.py"]
+        optional = {flag for flag in compilers.OPTIONAL if self.builds("int probe;\n", [flag])}
+        sources = [*c_files(), "setup.py", "tools/compilers.py"]
+        command = self.program or self.compiler.compiler_so
 
         def compile_target(name, flags):
-            flags = CFLAGS + [flag for flag in flags if flag in known or flag not in OPTIONAL]
-            key = hashlib.sha256(repr((self.compiler.compiler_so, flags)).encode()).hexdigest()[:12]
-            folder = Path(self.build_temp, key)
-            made = folder / f"src_c/target_{name}.o"
-            if not self.force and not newer_group(sources, str(made), "newer"):
-                return str(made)
-            return self.compiler.compile(
-                [f"src_c/target_{name}.c"], output_dir=str(folder), include_dirs=["src_c"], extra_postargs=flags
-            )[0]
+            source = f"src_c/target_{name}.c"
+            folder = Path(self.build_temp, hashlib.sha256(repr((command, flags)).encode()).hexdigest()[:12])
+            (made,) = self.compiler.object_filenames([source], output_dir=str(folder))
+            if self.force or newer_group(sources, made, "newer"):
+                self.compiler.compile([source], output_dir=str(folder), include_dirs=["src_c"], extra_postargs=flags)
+            return made
 
         with ThreadPoolExecutor(CPUS) as pool:
-            return list(pool.map(compile_target, *zip(*TARGETS[MACHINE].items(), strict=True)))
+            return list(pool.map(compile_target, *zip(*compilers.targets(self.known, optional).items(), strict=True)))
 
 
 class Sdist(sdist):
@@ -193,7 +182,7 @@ class Sdist(sdist):
 
 setup(
     ext_modules=cythonize(
-        [Extension(SHARED, [], extra_compile_args=glue_flags(SHARED), extra_link_args=list(LDFLAGS)), *extensions()],
+        [Extension(SHARED, []), *extensions()],
         shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
