@@ -31,7 +31,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 # 4. One network, the same steps, three sizes of batch.
-def train(batch_size, epochs, lr):
+def train(batch_size: int | None, epochs: int, lr: float) -> None:
     nn.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
     step = nn.compile_step(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=lr, momentum=0.9))

@@ -12,7 +12,7 @@ X, y = data.load_digits()
 X_train, X_test, y_train, y_test = data.split(X / 16, y, test_size=0.5, seed=0)
 
 
-def build(p_input, p_hidden):
+def build(p_input: float, p_hidden: float) -> nn.Sequential:
     nn.manual_seed(0)
     return nn.Sequential(
         nn.Dropout(p_input),  # p drops: the paper's p, the probability of keeping, is 1 - p

@@ -21,7 +21,7 @@ opt = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 batches = data.batches(X_train, y_train, batch_size=32, seed=0)  # a new order in every pass
 
 for epoch in range(10):
-    total = 0
+    total = 0.0
     for xb, yb in batches:
         loss, grad = loss_fn(model(xb), yb)  # the loss, and its gradient with respect to the model's output
         model.backward(grad)  # fills every parameter's .grad

@@ -3,6 +3,7 @@
 Layers have PyTorch's names and shapes, so a state_dict fits as it is, in both directions.
 """
 
+import numpy as np
 import torch
 
 from fastml import data, metrics, nn, optim
@@ -11,7 +12,7 @@ X, y = data.load_digits()
 X_train, X_test, y_train, y_test = data.split(X / 16, y, test_size=0.2, seed=0)
 
 
-def accuracy(logits):
+def accuracy(logits: np.ndarray) -> float:
     return metrics.accuracy_score(y_test, logits.argmax(axis=1))
 
 
@@ -43,13 +44,13 @@ print(f"accuracy as it came: {accuracy(ours(X_test)):.3f}")
 # Training goes on where PyTorch stopped.
 ours.train()
 loss_fn = nn.CrossEntropyLoss()
-opt = optim.SGD(ours.parameters(), lr=0.1, momentum=0.9)
+sgd = optim.SGD(ours.parameters(), lr=0.1, momentum=0.9)
 batches = data.batches(X_train, y_train, batch_size=32)
 for _ in range(5):
     for xb, yb in batches:
         loss, grad = loss_fn(ours(xb), yb)
         ours.backward(grad)
-        opt.step()
+        sgd.step()
 ours.eval()
 print(f"accuracy after five epochs of fastml: {accuracy(ours(X_test)):.3f}")
 

@@ -53,7 +53,7 @@ axes.imshow(1 - 0.6 * p @ (1 - colours), extent=(-1.15, 1.15) * 2, origin="lower
 for k in range(arms):  # the line where class k and the best of the others are equally likely
     lead = p[..., k] - np.delete(p, k, axis=-1).max(axis=-1)
     axes.contour(side, side, lead, levels=[0], colors="white", linewidths=1.5)
-axes.scatter(*X.T, c=colours[y], s=16, edgecolors="black", linewidths=0.4)
+axes.scatter(X[:, 0], X[:, 1], c=colours[y], s=16, edgecolors="black", linewidths=0.4)
 axes.set(title=f"three spirals: {accuracy:.1%} of the points right", aspect="equal", xticks=[], yticks=[])
 path = sys.argv[1] if len(sys.argv) > 1 else "spirals.png"
 figure.savefig(path, dpi=150)

@@ -153,18 +153,29 @@ __all__ = [
 _SUBMODULES = ("data", "estimators", "metrics", "nn", "optim", "preprocessing", "reference")
 _ESTIMATORS = ("MLPClassifier", "MLPRegressor")
 
+TYPE_CHECKING = False  # as typing's, which is not worth an import
+if TYPE_CHECKING:
+    from . import data as data
+    from . import estimators as estimators
+    from . import metrics as metrics
+    from . import nn as nn
+    from . import optim as optim
+    from . import preprocessing as preprocessing
+    from . import reference as reference
+    from .estimators import MLPClassifier as MLPClassifier
+    from .estimators import MLPRegressor as MLPRegressor
+else:
 
-def __getattr__(name):
-    if name in _SUBMODULES:
-        from importlib import import_module
+    def __getattr__(name):
+        if name in _SUBMODULES:
+            from importlib import import_module
 
-        return import_module(f".{name}", __name__)
-    if name in _ESTIMATORS:
-        from . import estimators
+            return import_module(f".{name}", __name__)
+        if name in _ESTIMATORS:
+            from . import estimators
 
-        return getattr(estimators, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return getattr(estimators, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-
-def __dir__():
-    return sorted({*globals(), *_SUBMODULES, *_ESTIMATORS})
+    def __dir__():
+        return sorted({*globals(), *_SUBMODULES, *_ESTIMATORS})

@@ -10,8 +10,38 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import contextmanager
+from typing import Literal, get_args
 
 import numpy as np
+
+# The options that are texts, each with its type: the stubs (*.pyi) read these lists, and `choice` checks by them.
+Reduced = Literal["mean", "sum"]
+Reduction = Literal[Reduced, "none"]
+ReducedKL = Literal["batchmean", Reduced]
+ReductionKL = Literal[ReducedKL, "none"]
+Approximate = Literal["none", "tanh"]
+Activation = Literal[
+    "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "hard_swish", "sigmoid", "tanh", "softplus"
+]  # fmt: skip
+Unknown = Literal["error", "zeros"]
+Convention = Literal["torch", "onnx"]
+Anneal = Literal["cos", "linear"]
+Mode = Literal["min", "max"]
+ThresholdMode = Literal["rel", "abs"]
+Normalize = Literal["true", "pred", "all", None]
+KappaWeights = Literal[None, "linear", "quadratic"]
+Averaged = Literal["binary", "micro", "macro", "weighted"]
+Average = Literal[None, Averaged]
+Norm = Literal["l1", "l2", "max"]
+Frame = Literal["pandas", "polars", "pyarrow"]
+Output = Literal["default", Frame, None]
+HandleUnknown = Literal["error", "ignore", "infrequent_if_exist", "warn"]
+Hidden = Literal[
+    "identity", "relu", "tanh", "logistic", "gelu", "silu", "hard_swish", "elu", "leaky_relu", "softplus"
+]  # fmt: skip
+Solver = Literal["adagrad", "adam", "adamw", "lion", "rmsprop", "sgd"]
+RegressionLoss = Literal["squared_error", "absolute_error", "huber"]
+Rate = Literal["constant", "cosine", "invscaling", "adaptive"]
 
 
 def number(value, name, low=-math.inf, high=math.inf, ends="[]", others=""):
@@ -99,7 +129,9 @@ def boolean(value, name):
 
 
 def choice(value, name, options, others=""):
-    """value, if it is one of the options, which are texts (one may be None). ``others``: what else may be given."""
+    """value, if it is one of the options, a Literal or a tuple of texts (one may be None). ``others``: what else may be
+    given."""
+    options = get_args(options) or options
     if (value is None or isinstance(value, str)) and value in options:
         return value
     *most, last = map(repr, options)

@@ -21,8 +21,12 @@ cdef str SAVED = "_saved", GRAD = "grad"
 
 @cython.auto_pickle(False)
 cdef class Tracked:
-    """Base of what a compiled step is made from. Setting or deleting an attribute counts, unless the class names it in
+    """Tracked()
+--
+
+    Base of what a compiled step is made from. Setting or deleting an attribute counts, unless the class names it in
     ``_live``: what changes with every step, or is read in every step. The names ``grad`` and ``_saved`` never count."""
+    # The docstring's first lines are the signature that inspect finds for classes without an __init__.
 
     _live = frozenset({"_saved", "grad"})
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PYTHON, CYTHON, C = {".py"}, {".pyx", ".pxd", ".pxi"}, {".c", ".h"}
+PYTHON, CYTHON, C = {".py", ".pyi"}, {".pyx", ".pxd", ".pxi"}, {".c", ".h"}
 ROOMS = ["benchmarks", "examples", "fastml", "src_c", "tests", "tools"]
 REASON = re.compile(r"^[\s#*/]*Long because \w", re.MULTILINE)
 

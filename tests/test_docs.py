@@ -19,7 +19,7 @@ OTHERS = [
     for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "src_c/README.md")
     if (path := ROOT / name).exists()
 ]
-PATH = r"(?:benchmarks|docs|examples|fastml|src_c|tests|tools)/[\w./-]+\.(?:pyx|pxd|pxi|py|c|h|md|json)"
+PATH = r"(?:benchmarks|docs|examples|fastml|src_c|tests|tools)/[\w./-]+\.(?:pyx|pyi|pxd|pxi|py|c|h|md|json)"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HEAD = re.compile(rf"(?:# |/\* |\+\+\+ )({PATH}|setup\.py)(?: \*/)?")
 CODE = {"c", "cython", "diff", "python"}

@@ -197,7 +197,7 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     cdef size_t checked, count
     cdef bint mean = is_text(reduction, "mean"), listed = is_text(reduction, "none")
     if not mean and not listed and not is_text(reduction, "sum"):
-        reduction = _check.choice(reduction, "reduction", ("mean", "sum", "none"))
+        reduction = _check.choice(reduction, "reduction", _check.Reduction)
         mean, listed = reduction == "mean", reduction == "none"
     take_rule(&labels_rule, ignore_index)
     o.labels = &labels_rule

@@ -23,7 +23,7 @@ from libc.stdint cimport int64_t
 
 from .. import _check, _targets
 
-from .._check cimport ceil_div, data, labels_fit
+from .._check cimport ceil_div, data, is_text, labels_fit
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm_labels, table_of
@@ -259,7 +259,8 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     cdef size_t count, checked, size
     cdef double total_weight, total
     cdef fm_labels rule
-    _check.choice(reduction, "reduction", ("mean", "sum", "none"))
+    if not is_text(reduction, "mean"):
+        _check.choice(reduction, "reduction", _check.Reduction)
     take_rule(&rule, ignore_index)
     k.options.labels = &rule
     k.options.smoothing = smoothing_of(label_smoothing)

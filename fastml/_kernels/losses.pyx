@@ -169,8 +169,7 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
     cdef bint by_rows = divergence and is_text(reduction, "batchmean")
     cdef int i
     if not mean and not listed and not by_rows and not is_text(reduction, "sum"):
-        options = ("mean", "sum", "none")
-        reduction = _check.choice(reduction, "reduction", ("batchmean", *options) if divergence else options)
+        reduction = _check.choice(reduction, "reduction", _check.ReductionKL if divergence else _check.Reduction)
         mean, listed, by_rows = reduction == "mean", reduction == "none", reduction == "batchmean"
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)

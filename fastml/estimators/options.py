@@ -3,14 +3,14 @@
 import math
 from numbers import Integral, Real
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 
 from .._check import MOST, boolean, choice, number, shown, size
-from .network import ACTIVATIONS
+from .._options import Hidden, Rate, Solver
 
-SOLVERS = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd")
-RATES = ("constant", "cosine", "invscaling", "adaptive")
+SOLVERS = get_args(Solver)
 
 # name: range, and which of its ends belong to it.
 _NUMBERS = {
@@ -41,7 +41,7 @@ def resolve(estimator):
         size(o.epochs, "epochs")
         o.max_iter = o.epochs
     if o.optimizer is not None:
-        choice(o.optimizer, "optimizer", SOLVERS)
+        choice(o.optimizer, "optimizer", Solver)
         o.solver = o.optimizer
     if isinstance(o.learning_rate, Real):
         o.learning_rate_init = number(o.learning_rate, "learning_rate", *_NUMBERS["learning_rate_init"])
@@ -53,9 +53,9 @@ def resolve(estimator):
         boolean(getattr(o, name), name)
     if not isinstance(o.verbose, (bool, np.bool_, Integral)):
         raise TypeError(f"verbose must be True, False or an integer, not {shown(o.verbose)}")
-    choice(o.activation, "activation", tuple(ACTIVATIONS))
-    choice(o.solver, "solver", SOLVERS)
-    choice(o.learning_rate, "learning_rate", RATES, ", or a positive number")
+    choice(o.activation, "activation", Hidden)
+    choice(o.solver, "solver", Solver)
+    choice(o.learning_rate, "learning_rate", Rate, ", or a positive number")
     o.hidden_layer_sizes = _widths(o.hidden_layer_sizes)
     if not (o.batch_size is None or (isinstance(o.batch_size, str) and o.batch_size == "auto")):
         size(o.batch_size, "batch_size", ", 'auto' or None")

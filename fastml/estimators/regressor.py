@@ -7,6 +7,7 @@ from sklearn.metrics import r2_score
 from .. import nn
 from .._check import choice
 from .._environment import in_full_mode
+from .._options import RegressionLoss
 from .base import BaseMLP
 
 # Losses and their factors: scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows
@@ -89,7 +90,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y[:, 0] if y.shape[1] == 1 else y
 
     def _encode(self, y, dtype, fresh, once, classes):
-        choice(self.loss, "loss", tuple(_LOSSES))
+        choice(self.loss, "loss", RegressionLoss)
         with np.errstate(over="ignore"):
             target = y.astype(dtype).reshape(len(y), -1)
         if not np.isfinite(target).all():

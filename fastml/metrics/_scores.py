@@ -6,8 +6,7 @@ import warnings
 import numpy as np
 
 from .._check import choice, number, shown
-
-AVERAGES = (None, "binary", "micro", "macro", "weighted")
+from .._options import KappaWeights, Normalize
 
 
 class UndefinedMetricWarning(UserWarning):
@@ -24,7 +23,7 @@ def normalized(table, normalize):
 
 
 def check_normalize(normalize):
-    choice(normalize, "normalize", ("true", "pred", "all", None))
+    choice(normalize, "normalize", Normalize)
 
 
 def balanced_accuracy(table, adjusted):
@@ -47,7 +46,7 @@ def balanced_accuracy(table, adjusted):
 
 def cohen_kappa(table, weights):
     """1 − Σ w C / Σ w E, where E has the margins of C and independent annotators."""
-    choice(weights, "weights", (None, "linear", "quadratic"))
+    choice(weights, "weights", KappaWeights)
     table = _unit_scale(table)
     columns, rows = table.sum(axis=0), table.sum(axis=1)
     apart = np.abs(np.subtract.outer(np.arange(len(table)), np.arange(len(table))))

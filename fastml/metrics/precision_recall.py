@@ -6,6 +6,7 @@ import numpy as np
 
 from .._check import choice, each, flag, integer
 from .._environment import in_full_mode
+from .._options import Average
 from . import _scores
 from ._targets import is_text, label_list, places, tally
 
@@ -196,7 +197,7 @@ def select(found, sums, labels, pos_label, average, depth):
     """The sums of the classes that labels, average and pos_label ask for."""
     if isinstance(average, str) and average == "samples":
         raise ValueError("average must be of classes, not 'samples', which is of label indicators")
-    choice(average, "average", _scores.AVERAGES)
+    choice(average, "average", Average)
     if not np.isscalar(pos_label) and pos_label is not None:
         raise TypeError(f"pos_label must be one label, not {type(pos_label).__name__}")
     if average == "binary":

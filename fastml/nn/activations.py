@@ -7,6 +7,7 @@ import numpy as np
 from .._check import choice, nonzero, number
 from .._kernels import activations as _kernel
 from .._kernels.step import elementwise as tiles
+from .._options import Approximate
 from ..ops import activations as ops
 from ..ops import activations_smooth as smooth_ops
 from ._reuse import Results
@@ -116,7 +117,7 @@ class GELU(_Smooth):
 
     def __init__(self, approximate="none"):
         super().__init__()
-        self.approximate = choice(approximate, "approximate", ("none", "tanh"))
+        self.approximate = choice(approximate, "approximate", Approximate)
 
     def _numbers(self):
         kind = _kernel.GELU_TANH if self.approximate == "tanh" else _kernel.GELU

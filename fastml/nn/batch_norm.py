@@ -7,6 +7,7 @@ from .._environment import full
 from .._kernels.step import batch_norm as tiles
 from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
+from .._options import Convention
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -61,7 +62,7 @@ class BatchNorm(Module):
         dtype=np.float32,
     ):
         self.num_features = n = size(num_features, "num_features")
-        choice(convention, "convention", tuple(_MOMENTUM))
+        choice(convention, "convention", Convention)
         affine, track_running_stats = flag(affine, "affine"), flag(track_running_stats, "track_running_stats")
         dtype = float_dtype(dtype)
         self.eps = number(eps, "eps", 0)

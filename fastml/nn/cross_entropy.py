@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from .._check import as_numbers, number
+from .._check import as_numbers, choice, number
 from .._kernels.step import cross_entropy as tiles
+from .._options import Reduction
 from .._tracked import Tracked
 from ..ops.cross_entropy import cross_entropy_with_grad
 from ..ops.nll_loss import nll_loss_with_grad
 from ..step.plan import GIVEN
 from ._reuse import Results
-from .losses import check_reduction, reduced
+from .losses import reduced
 
 
 class _ClassLoss(Tracked):
@@ -18,11 +19,10 @@ class _ClassLoss(Tracked):
     z_loss = 0.0
 
     def __init__(self, weight, ignore_index, label_smoothing, reduction, axis):
-        check_reduction(reduction)
+        self.reduction = choice(reduction, "reduction", Reduction)
         self.weight = None if weight is None else as_numbers(weight, "weight")
         self.ignore_index = ignore_index
         self.label_smoothing = number(label_smoothing, "label_smoothing", 0, 1)
-        self.reduction = reduction
         self.axis = axis
         self._gradients = Results()
 

@@ -5,6 +5,7 @@ import numpy as np
 from .._check import as_numbers, choice, flag
 from .._kernels import losses as _kernel
 from .._kernels.step import losses as tiles
+from .._options import Reduction, ReductionKL
 from .._tracked import Tracked
 from ..ops.losses import (
     binary_cross_entropy_with_logits_with_grad,
@@ -16,11 +17,6 @@ from ..ops.losses import (
 )
 from ..step.plan import GIVEN
 from ._reuse import Results
-
-
-def check_reduction(reduction, *more):
-    """``reduction`` if it is one of the three that all losses have, or one of these."""
-    return choice(reduction, "reduction", (*more, "mean", "sum", "none"))
 
 
 def reduced(reduction):
@@ -35,8 +31,8 @@ class _ElementLoss(Tracked):
 
     _kind = None
 
-    def __init__(self, reduction, *reductions):
-        self.reduction = check_reduction(reduction, *reductions)
+    def __init__(self, reduction, reductions=Reduction):
+        self.reduction = choice(reduction, "reduction", reductions)
         self._gradients = Results()
 
     def _options(self):
@@ -258,7 +254,7 @@ class KLDivLoss(_ElementLoss):
 
     def __init__(self, *, log_target=False, reduction="mean"):
         self.log_target = flag(log_target, "log_target")
-        super().__init__(reduction, "batchmean")
+        super().__init__(reduction, ReductionKL)
 
     @property
     def _kind(self):

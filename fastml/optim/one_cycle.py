@@ -4,6 +4,7 @@ import math
 
 from .._check import choice, flag, integer, number, positive
 from .._environment import in_full_mode
+from .._options import Anneal
 from ._schedules import MOST, Schedule, check_optimizer
 
 
@@ -60,7 +61,7 @@ class OneCycleLR(Schedule):
         else:
             self.total_steps = integer(epochs, "epochs", 1, MOST)
             self.total_steps *= integer(steps_per_epoch, "steps_per_epoch", 1, MOST)
-        self.anneal_strategy = choice(anneal_strategy, "anneal_strategy", ("cos", "linear"))
+        self.anneal_strategy = choice(anneal_strategy, "anneal_strategy", Anneal)
         cycle_momentum, three_phase = flag(cycle_momentum, "cycle_momentum"), flag(three_phase, "three_phase")
         pct_start = number(pct_start, "pct_start", 0, 1)
         up, down = pct_start * self.total_steps - 1, 2 * pct_start * self.total_steps - 2

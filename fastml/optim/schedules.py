@@ -12,6 +12,7 @@ from collections import Counter
 
 from .._check import as_numbers, choice, each, integer, number, shown
 from .._environment import in_full_mode
+from .._options import Mode, ThresholdMode
 from ._schedules import MOST, Schedule, check_optimizer
 
 
@@ -268,8 +269,8 @@ class ReduceLROnPlateau:
     ):
         self.optimizer = check_optimizer(optimizer)
         for name, value, choices in (
-            ("mode", mode, ("min", "max")),
-            ("threshold_mode", threshold_mode, ("rel", "abs")),
+            ("mode", mode, Mode),
+            ("threshold_mode", threshold_mode, ThresholdMode),
         ):
             choice(value, name, choices)
         self.mode, self.threshold_mode = mode, threshold_mode

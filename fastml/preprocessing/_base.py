@@ -12,6 +12,7 @@ import numpy as np
 
 from .._check import as_array, choice, hint
 from .._kernels import scaling
+from .._options import Output
 from . import _frames
 from ._input import as_matrix, check_names, set_names
 from ._passes import check_infinity
@@ -89,7 +90,7 @@ class Transformer:
         None changes nothing. Where nothing was set, scikit-learn's ``set_config(transform_output=)`` counts.
         """
         if transform is not None:
-            choice(transform, "transform", ("default", *_frames.LIBRARIES, None))
+            choice(transform, "transform", Output)
             self._sklearn_output_config = {"transform": transform}  # the name that sklearn.base.clone copies
         return self
 

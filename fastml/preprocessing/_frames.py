@@ -11,9 +11,6 @@ import numpy as np
 
 from .._check import named
 
-#: What set_output takes, beside "default".
-LIBRARIES = ("pandas", "polars", "pyarrow")
-
 
 def is_frame(X):
     """Two dimensions with named columns. TypeError for one that is not computed yet."""

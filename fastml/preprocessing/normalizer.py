@@ -5,6 +5,7 @@ import numpy as np
 from .._check import boolean, choice
 from .._environment import in_full_mode
 from .._kernels import scaling
+from .._options import Norm
 from ._base import Scaler
 
 _NORMS = {"l1": 1, "l2": 2, "max": 0}
@@ -63,7 +64,7 @@ class Normalizer(Scaler):
         return self._deliver(self._normalized(X, self._seen(X, reset=False), self.copy if copy is None else copy), X)
 
     def _norm(self):
-        return _NORMS[choice(self.norm, "norm", tuple(_NORMS))]
+        return _NORMS[choice(self.norm, "norm", Norm)]
 
     def _normalized(self, X, x, copy):
         norm, x = self._norm(), np.ascontiguousarray(x)

@@ -6,12 +6,12 @@ import warnings
 import numpy as np
 
 from .._check import as_array, as_dtype, boolean, choice, shown
+from .._options import HandleUnknown
 from . import _frames
 from ._base import Transformer
 from ._categories import factorize, is_nan, lookup
 from ._input import as_matrix, check_names, check_shape, is_sparse, refuse_sparse, set_names
 
-_HANDLING = ("error", "ignore", "infrequent_if_exist", "warn")
 #: What inverse_transform and the names call infrequent categories, scikit-learn's word.
 _INFREQUENT = "infrequent_sklearn"
 
@@ -135,7 +135,7 @@ class OneHotEncoder(Transformer):
             isinstance(self.categories, (list, tuple)) or isinstance(self.categories, str) and self.categories == "auto"
         ):
             raise ValueError(f"categories must be 'auto' or a list of arrays, not {self.categories!r}")
-        choice(self.handle_unknown, "handle_unknown", _HANDLING)
+        choice(self.handle_unknown, "handle_unknown", HandleUnknown)
         if isinstance(self.drop, str) and self.drop not in ("first", "if_binary"):
             raise ValueError(f"drop must be None, 'first', 'if_binary' or an array of categories, not {self.drop!r}")
         combine = self.feature_name_combiner

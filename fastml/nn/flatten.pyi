@@ -1,0 +1,3 @@
+from .module import Module
+
+class Flatten(Module): ...

@@ -1,0 +1,6 @@
+from collections.abc import Iterable
+
+from .module import Parameter
+
+def clip_grad_norm_(parameters: Parameter | Iterable[Parameter], max_norm: float) -> float: ...
+def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None: ...

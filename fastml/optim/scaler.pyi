@@ -1,0 +1,33 @@
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+from numpy.typing import NDArray
+
+from .._typing import F, Reals
+from ._optimizer import Optimizer
+from .accumulate import Accumulate
+
+class GradScaler:
+    enabled: bool
+    growth_factor: float
+    backoff_factor: float
+    growth_interval: int
+    def __init__(
+        self,
+        init_scale: float = 65536.0,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None: ...
+    @overload
+    def scale(self, outputs: NDArray[F]) -> NDArray[F]: ...
+    @overload
+    def scale(self, outputs: Reals) -> Any: ...
+    def unscale_(self, optimizer: Optimizer | Accumulate, grads: Sequence[Reals | None] | None = None) -> None: ...
+    def step(self, optimizer: Optimizer | Accumulate, grads: Sequence[Reals | None] | None = None) -> bool | None: ...
+    def update(self, new_scale: float | None = None) -> None: ...
+    def get_scale(self) -> float: ...
+    def is_enabled(self) -> bool: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
