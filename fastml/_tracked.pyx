@@ -1,4 +1,4 @@
-"""Objects that tell when one of their attributes is set.
+"""Objects that tell when one of their attributes is set, and what only one thread may have at a time.
 
 A compiled step is made from layers, options and arrays that their owner may change between two calls. To look at all of
 them in every call would cost more than a small step, so these objects count instead: whoever finds `changes` where it
@@ -6,6 +6,9 @@ was knows that nothing public has been set since, on any of them. Where it has m
 
 Rejected: properties for every option (each class would have to think of it), a walk over all attributes in every call
 (0.8 of the 3.9 microseconds of a step of 4-16-16-3), the versions of dictionaries (gone since Python 3.12).
+
+Without the GIL two threads may ask at the same moment. A reference count is two numbers then: one of the thread that
+made the object, one of all others. Their sum misses a reference that goes from one thread to another meanwhile.
 """
 
 cimport cython
@@ -13,6 +16,20 @@ cimport cython
 cdef extern from "Python.h":
     int PyObject_GenericSetAttr(object owner, object name, PyObject *value) except -1
     ctypedef struct PyObject
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030E0000
+    #define fm_only_reference PyUnstable_Object_IsUniquelyReferenced
+    #elif defined(Py_GIL_DISABLED)
+    #define fm_only_reference(object) \\
+        (_Py_IsOwnedByCurrentThread(object) && _Py_atomic_load_uint32_relaxed(&(object)->ob_ref_local) == 1 && \\
+         _Py_atomic_load_ssize_relaxed(&(object)->ob_ref_shared) == 0)
+    #else
+    #define fm_only_reference(object) (Py_REFCNT(object) == 1)
+    #endif
+    """
+    bint fm_only_reference(object)
 
 changes = 0
 # What every forward and every backward sets: never counted, and told apart without a look into the class.
@@ -43,3 +60,38 @@ cdef class Tracked:
 def count():
     """How often an attribute has been set so far."""
     return fm_count(&changes)
+
+
+def attributes(thing):
+    """The attributes of an object's ``__dict__`` as they are now. The dict itself cannot be walked through while one is
+    set."""
+    cdef object own = getattr(thing, "__dict__", None)
+    return {} if own is None else own.copy()
+
+
+def take_first(list things):
+    """(the first of a list, taken out; whether nobody else has a reference to it). IndexError where there is none."""
+    thing = things.pop(0)
+    cdef bint alone = fm_only_reference(thing)
+    return thing, alone
+
+
+@cython.auto_pickle(False)
+cdef class Claim:
+    """Who uses what only one may use at a time; copies and pickles are free."""
+
+    cdef int taken
+
+    def take(self):
+        """Whether it was free; then it is the caller's until `release`."""
+        return fm_claim(&self.taken)
+
+    def release(self):
+        fm_release(&self.taken)
+
+    def __bool__(self):
+        """Whether it is taken."""
+        return fm_taken(&self.taken)
+
+    def __reduce__(self):
+        return Claim, ()

@@ -4,12 +4,13 @@ An array that a layer returned belongs to the caller, so the next call must not 
 last reference outside the layer is gone, its memory is free, and on large arrays fresh memory costs more
 than the arithmetic. The layer therefore keeps its last two results and writes into one only where its
 reference count says that the layer holds it alone; views, tensors made from it and activations saved for
-backward all count. Small results are not kept: a new one is cheaper than the question.
+backward all count. Without the GIL that can be known only of an array that the same thread has made and no other has
+held. Small results are not kept: a new one is cheaper than the question.
 """
 
-import sys
-
 import numpy as np
+
+from .._tracked import take_first
 
 # From this many bytes on an array is kept. Below, malloc hands the same warm memory out again: a softmax into
 # a kept array instead of a new one took as long at 1 MiB, 10 % less at 8 MiB and 45 % less at 64 MiB.
@@ -17,15 +18,6 @@ MIN_BYTES = 1 << 20
 _FEW = MIN_BYTES // 8  # elements: fewer never are as many bytes
 _KEPT = 2
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-def _pop(arrays):
-    array = arrays.pop(0)
-    return array, sys.getrefcount(array)
-
-
-# Counted by the code that will compare it, as the number differs between versions of Python.
-_ALONE = _pop([np.empty(0)])[1]
 
 
 class Results:
@@ -59,17 +51,16 @@ class Results:
         # An array is taken out before it is judged: two threads cannot find the same one idle.
         for _ in range(len(arrays)):
             try:
-                array, count = _pop(arrays)
+                array, alone = take_first(arrays)
             except IndexError:
                 break
             usable = array.shape == shape and array.dtype == dtype and array.flags.behaved
             arrays.append(array)
-            if usable and count == _ALONE:
+            if usable and alone:
                 return array
         array = np.empty(shape, dtype)
         arrays.append(array)
-        while len(arrays) > _KEPT:
-            _pop(arrays)
+        del arrays[:-_KEPT]
         return array
 
     def __reduce__(self):

@@ -9,7 +9,7 @@ from .._kernels.sgd import ema_numbers
 from .._kernels.step import update as tiles
 from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
-from .._tracked import Tracked
+from .._tracked import Claim, Tracked
 from ..ops.ema import ema_step
 from ._groups import checked
 from ._optimizer import like_parameter
@@ -43,13 +43,13 @@ class EMA(Tracked):
     [3.0, 3.0]
     """
 
-    _live = frozenset({"decay", "_swapped"})
+    _live = frozenset({"decay"})
 
     def __init__(self, params, decay=0.999):
         self._params = checked(params)
         self.decay = number(decay, "decay", 0, 1)
         self._averages = [np.array(p.value, order="C") for p in self._params]
-        self._swapped = False
+        self._swapped = Claim()
 
     def update(self):
         """Move the averages towards the parameters; RuntimeError inside ``average_parameters``."""
@@ -59,18 +59,20 @@ class EMA(Tracked):
     @contextmanager
     def average_parameters(self):
         """A context in which the parameters' arrays hold the averages; what they held before comes back at its end."""
-        self.check_free()
-        values = [p.value for p in self._params]
-        before = [value.copy() for value in values]
-        self._swapped = True
+        if not self._swapped.take():
+            self._refuse()
         try:
-            for value, average in zip(values, self._averages, strict=True):
-                value[...] = average
-            yield
+            values = [p.value for p in self._params]
+            before = [value.copy() for value in values]
+            try:
+                for value, average in zip(values, self._averages, strict=True):
+                    value[...] = average
+                yield
+            finally:
+                for value, old in zip(values, before, strict=True):
+                    value[...] = old
         finally:
-            self._swapped = False
-            for value, old in zip(values, before, strict=True):
-                value[...] = old
+            self._swapped.release()
 
     def state_dict(self):
         """The decay and copies of the averages."""
@@ -135,7 +137,10 @@ class EMA(Tracked):
     def check_free(self):
         """RuntimeError inside ``average_parameters``."""
         if self._swapped:
-            raise RuntimeError("the parameters hold their averages: leave average_parameters() first")
+            self._refuse()
+
+    def _refuse(self):
+        raise RuntimeError("the parameters hold their averages: leave average_parameters() first")
 
     def __repr__(self):
         return f"EMA({len(self._params)} parameters, decay={self.decay})"

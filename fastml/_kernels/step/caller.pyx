@@ -19,7 +19,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 
 from ..._check cimport PyArray_ISCARRAY_RO
-from ..._tracked cimport Tracked, changes, fm_count, int64_t
+from ..._tracked cimport Tracked, changes, fm_claim, fm_count, fm_release, int64_t
 from .program cimport Program
 
 import numpy as np
@@ -30,13 +30,9 @@ cnp.import_array()
 
 cdef extern from *:
     """
-    static inline int fm_claim(int *taken) { return !__atomic_exchange_n(taken, 1, __ATOMIC_ACQUIRE); }
-    static inline void fm_release(int *taken) { __atomic_store_n(taken, 0, __ATOMIC_RELEASE); }
     /* 0: the class has changed and nobody has looked at it since. */
-    #define fm_version(cls) (((PyTypeObject *)(cls))->tp_version_tag)
+    #define fm_version(cls) __atomic_load_n(&((PyTypeObject *)(cls))->tp_version_tag, __ATOMIC_RELAXED)
     """
-    bint fm_claim(int *taken) noexcept
-    void fm_release(int *taken) noexcept
     unsigned int fm_version(object cls) noexcept
 
 cdef extern from "numpy/arrayobject.h":
@@ -139,7 +135,8 @@ cdef class Caller(Tracked):
     def __call__(self, x, y=None):
         """One step on the batch (x, y); returns its loss, taken before the update."""
         if not fm_claim(&self.taken):
-            raise RuntimeError("this step is running already: a step belongs to one thread at a time")
+            raise RuntimeError("this step is running already: a step belongs to one thread at a time; "
+                               "copy.deepcopy(step) is one for another thread, over a copy of the model")
         try:
             try:
                 return self._quick(x, y)
