@@ -19,6 +19,24 @@ cdef extern from "threads.h" nogil:
     double fm_clock()
     void fm_phase_await(fm_phase *phase, int tiles)
 
+# The numbers below belong to all threads, which read and set them as they like.
+cdef extern from * nogil:
+    """
+    #define fm_shared(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+    #define fm_share(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
+    static inline double fm_shared_real(double *x)
+    {
+        double value;
+        __atomic_load(x, &value, __ATOMIC_RELAXED);
+        return value;
+    }
+    #define fm_share_real(x, value) __atomic_store(x, &(value), __ATOMIC_RELAXED)
+    """
+    int fm_shared(int x) noexcept
+    void fm_share(int x, int value) noexcept
+    double fm_shared_real(double *x) noexcept
+    void fm_share_real(double *x, double value) noexcept
+
 # The most threads of a team, whatever the environment says: runtimes end the process where they cannot make a thread.
 MOST_THREADS = 1024
 
@@ -30,24 +48,25 @@ cdef double threshold = 15e3  # nanoseconds; a region costs 3 to 6 microseconds 
 cdef int current() noexcept nogil:
     cdef int n = fm_local_threads()
     if n == 0:
-        n = chosen
+        n = fm_shared(chosen)
     if n == 0:
-        n = min(fm_openmp_max_threads(), limit)
+        n = min(fm_openmp_max_threads(), fm_shared(limit))
     return n
 
 
 cdef int team(double nanoseconds) noexcept nogil:
-    if nanoseconds < threshold or not fm_openmp_usable():
+    cdef double least = fm_shared_real(&threshold)
+    if nanoseconds < least or not fm_openmp_usable():
         return 1
     cdef int n = current()
-    if n == 1 or not (threshold == 0 or fm_team_pays(nanoseconds)):
+    if n == 1 or not (least == 0 or fm_team_pays(nanoseconds)):
         return 1
     fm_open_region(n)
     return n
 
 
 cdef bint forced() noexcept nogil:
-    return threshold == 0
+    return fm_shared_real(&threshold) == 0
 
 
 cdef int caller() noexcept nogil:
@@ -79,8 +98,7 @@ def get_threads():
 
 
 def set_threads(int n):
-    global chosen
-    chosen = n
+    fm_share(chosen, n)
 
 
 def get_local_threads():
@@ -92,18 +110,16 @@ def set_local_threads(int n):
 
 
 def set_limit(int n):
-    global limit
-    limit = n
+    fm_share(limit, n)
 
 
 def get_threshold():
-    return threshold
+    return fm_shared_real(&threshold)
 
 
 def set_threshold(double nanoseconds):
     """Let only longer work have a team; with 0 all work has one, as tests of the promise of same bits need."""
-    global threshold
-    threshold = nanoseconds
+    fm_share_real(&threshold, nanoseconds)
 
 
 def runtime_name():
@@ -111,7 +127,7 @@ def runtime_name():
 
 
 def chosen_threads():
-    return chosen
+    return fm_shared(chosen)
 
 
 fm_threads_install()
