@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .._check import as_array, as_dtype, as_numbers, check_parameter, flag, hint, mapping, text, whole
-from .._tracked import Tracked
+from .._tracked import Tracked, attributes
 from ..ops.sgd import sgd_step
 
 #: Of so many unexpected names in a state an error says what may have been meant: more are another model's.
@@ -113,7 +113,7 @@ class Module(Tracked):
 
     def named_children(self):
         """Direct submodules as (name, module) pairs."""
-        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+        return [(name, value) for name, value in attributes(self).items() if isinstance(value, Module)]
 
     def modules(self):
         """This module and all below it, top down."""
@@ -123,7 +123,7 @@ class Module(Tracked):
         """All parameters as (name, parameter) pairs with PyTorch's dotted names; one that stands in several places
         once, under its first name."""
         prefix = text(prefix, "prefix")
-        found = [(prefix + name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
+        found = [(prefix + name, value) for name, value in attributes(self).items() if isinstance(value, Parameter)]
         for name, child in self.named_children():
             found += child.named_parameters(f"{prefix}{name}.")
         first = {}
@@ -177,7 +177,8 @@ class Module(Tracked):
 
     def _state(self, prefix=""):
         """name → (owner, attribute) of every parameter and buffer; parameters before buffers."""
-        found = {prefix + name: (value, "value") for name, value in vars(self).items() if isinstance(value, Parameter)}
+        mine = attributes(self).items()
+        found = {prefix + name: (value, "value") for name, value in mine if isinstance(value, Parameter)}
         for name in self.buffer_names:
             if getattr(self, name) is not None:
                 found[prefix + name] = (self, name)
@@ -200,7 +201,7 @@ class Module(Tracked):
         return self._saved
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name not in ("_saved", "_ties")}
+        return {name: value for name, value in attributes(self).items() if name not in ("_saved", "_ties")}
 
     def extra_repr(self):
         """The arguments between the brackets of repr()."""

@@ -7,6 +7,7 @@ import numpy as np
 from .._check import as_array, number, shown
 from .._kernels.step.caller import Caller, facts
 from .._kernels.step.program import Stale
+from .._tracked import attributes
 from ..step.compile import Parts, build, write
 from ..step.schedule import Schedule
 from ..step.signature import Signature, check_program
@@ -97,7 +98,7 @@ class Step(Caller):
         self._rows = 0  # of the largest batch so far
         self._look()
         if self._sample is not None:
-            self._plan(FIRST_ROWS, self._sample)  # for its errors
+            self._note(write(self._parts, FIRST_ROWS, self._sample)[0])  # and for its errors
 
     def _look(self):
         """See what there is to make a program from."""
@@ -195,18 +196,17 @@ class Step(Caller):
         """The program as text: phases, tiles, the stages of each, memory and arithmetic."""
         if self._schedule is None and self._sample is None:
             raise ValueError("the program is made with the first batch: call the step first")
-        return (self._schedule or Schedule(self._plan(FIRST_ROWS, self._sample)[0])).describe()
+        return (self._schedule or Schedule(write(self._parts, FIRST_ROWS, self._sample)[0])).describe()
 
-    def _plan(self, rows, sample):
-        """The plan for batches of up to ``rows`` samples, and what makes the loss's part of it."""
-        plan, bind = write(self._parts, rows, sample)
+    def _note(self, plan):
+        """What a plan asks of each batch and of the modules' modes."""
         self._least_rows = plan.least_rows
         self._modes = [self.model, *plan.modes]
-        return plan, bind
 
     def _make(self, rows, sample):
         self._disarm()
-        plan, bind = self._plan(rows, sample)
+        plan, bind = write(self._parts, rows, sample)
+        self._note(plan)
         schedule, program, target = build(plan, bind)
         self._schedule, self._rows, self._sample = schedule, rows, sample
         self._outside = plan.bound
@@ -245,6 +245,6 @@ def _named_modules(module, name=""):
 def _shared(model):
     """The parameters that stand in more than one place: of each the gradient is complete only at the end."""
     places = Counter(
-        value for module in model.modules() for value in vars(module).values() if isinstance(value, Parameter)
+        value for module in model.modules() for value in attributes(module).values() if isinstance(value, Parameter)
     )
     return {parameter for parameter, count in places.items() if count > 1}

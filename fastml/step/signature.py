@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 
 from .._kernels.step.caller import version
-from .._tracked import Tracked
+from .._tracked import Tracked, attributes
 
 _PLAIN = (int, float, complex, str, bytes, bool, np.generic, np.dtype)
 #: What a subclass may change without changing what its objects compute.
@@ -40,7 +40,7 @@ class Signature:
 def _state(thing):
     """The attributes of an object, without those that a step reads in every call."""
     live = getattr(thing, "_live", ())
-    found = {name: value for name, value in getattr(thing, "__dict__", {}).items() if name not in live}
+    found = {name: value for name, value in attributes(thing).items() if name not in live}
     for name in _slots(type(thing)):
         if name not in live and hasattr(thing, name):
             found[name] = getattr(thing, name)
@@ -77,7 +77,7 @@ def check_program(thing, what, root):
     if not hasattr(thing, "lower") or isinstance(thing, (str, bytes)):  # a text has one of its own
         name = what.removeprefix("the ").removesuffix(",")
         raise TypeError(f"compile_step has no program for {what} {kind.__name__}: {name} must have a lower")
-    own = getattr(thing, "__dict__", {})
+    own = attributes(thing)
     if "lower" in own:
         return
     now = version(kind)
