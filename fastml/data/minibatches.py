@@ -6,6 +6,7 @@ threads); arrays whose rows are not contiguous, or are Python objects, go by Num
 """
 
 import os
+import threading
 import weakref
 from collections import deque
 
@@ -13,8 +14,11 @@ import numpy as np
 
 from .._check import MOST, as_array, each, entries, flag, integer, shown, size
 from .._kernels.gather import gather
+from .._locks import lock
 from .._threads import num_threads
 from ._seeds import seed_of
+
+_places = lock()  # of all Batches: held while one of them begins a pass or tells its place
 
 
 def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, prefetch=0):
@@ -28,7 +32,8 @@ def batches(*arrays, batch_size="auto", shuffle=True, seed=0, drop_last=False, p
     With ``shuffle=True`` every pass over the same object has a new order that depends on ``seed`` and the
     number of the pass alone (attribute ``epoch``, which may be set to resume); every batch is then a new
     array. A loop that makes a new object each epoch passes a new seed. ``seed=None`` takes one from the
-    operating system. Without shuffling the batches are views, in order. ``state_dict()`` is the place in the pass that
+    operating system. Without shuffling the batches are views, in order. Threads may share the object (each gets passes
+    of its own) and a pass (each batch goes to one of them). ``state_dict()`` is the place in the pass that
     began last, and ``load_state_dict(state)`` goes on behind it: with ``nn.save_checkpoint(…, batches=…)``.
 
     ``prefetch`` is a number of batches that one more thread gathers while the caller works on the one before: the
@@ -72,14 +77,14 @@ class Batches:
     def __iter__(self):
         # The order is drawn here and not at the first batch: passes may overlap, and the number of a pass
         # is the number of its iter() call.
-        epoch, start = self.epoch, self._place[1] if self._place[0] == self.epoch else 0
-        order = None
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(self._n)
-        self.epoch, self._place = epoch + 1, (0, 0)
-        begun = Pass(self._from(order, start), epoch, start)
-        self._pass = weakref.ref(begun)
-        return begun
+        with _places:
+            epoch, start = self.epoch, self._place[1] if self._place[0] == self.epoch else 0
+            order = None
+            if self.shuffle:
+                order = np.random.default_rng([self.seed, epoch]).permutation(self._n)
+            begun = Pass(self._from(order, start), epoch, start)
+            self.epoch, self._place, self._pass = epoch + 1, (0, 0), weakref.ref(begun)
+            return begun
 
     def _from(self, order, start):
         """The batches of one pass, from batch ``start`` on."""
@@ -101,12 +106,13 @@ class Batches:
         pass. Whoever wants to save after that holds the pass, ``for x, y in (one := iter(batches))``: the place is
         behind the batch that was handed out last, whether or not it was trained on, until ``one`` is dropped or closed.
         """
-        current = None if self._pass is None else self._pass()
-        place = {"epoch": self.epoch, "batch": self._place[1] if self._place[0] == self.epoch else 0}
+        with _places:
+            current, seed = None if self._pass is None else self._pass(), self.seed
+            place = {"epoch": self.epoch, "batch": self._place[1] if self._place[0] == self.epoch else 0}
         if current is not None and not current.over:
             place = {"epoch": current.epoch, "batch": current.batch}
         fixed = {name: getattr(self, name) for name in self._FIXED}
-        return {**place, "seed": self.seed, "rows": self._n, **fixed}
+        return {**place, "seed": seed, "rows": self._n, **fixed}
 
     def load_state_dict(self, state):
         """Go on at a saved place: the next pass is the rest of the one that was under way. The seed is taken over.
@@ -123,7 +129,8 @@ class Batches:
             raise ValueError(f"state must be of batches with {_listed(mine)}, not {_listed(saved)}")
         if batch > len(self):
             raise ValueError(f"batch must be at most {len(self)}, as many as a pass has, not {batch}")
-        self.seed, self.epoch, self._place, self._pass = seed, epoch, (epoch, batch), None
+        with _places:
+            self.seed, self.epoch, self._place, self._pass = seed, epoch, (epoch, batch), None
 
     def __getstate__(self):
         return None, {name: None if name == "_pass" else getattr(self, name) for name in self.__slots__}
@@ -143,23 +150,26 @@ class Pass:
         self.epoch = epoch
         self.batch = batch  # of those in a pass, how many were handed out
         self.over = False
+        self._turn = threading.Lock()  # a generator is one thread's at a time
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        try:
-            batch = next(self._batches)
-        except StopIteration:
-            self.over = True
-            raise
-        self.batch += 1
-        return batch
+        with self._turn:
+            try:
+                batch = next(self._batches)
+            except StopIteration:
+                self.over = True
+                raise
+            self.batch += 1
+            return batch
 
     def close(self):
         """Leave the pass here."""
         self.over = True
-        self._batches.close()
+        with self._turn:
+            self._batches.close()
 
 
 def _listed(values):

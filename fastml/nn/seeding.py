@@ -1,12 +1,11 @@
 """The one stream that seeds every layer built without a seed of its own."""
 
-import threading
-
 import numpy as np
 
 from .._check import seed as checked
+from .._locks import lock
 
-_lock = threading.Lock()
+_lock = lock()
 _stream = None
 
 
