@@ -1,5 +1,6 @@
 """Data sets, their files, and mini-batches."""
 
+from .. import _threads as _threads  # first: it waits while another thread imports fastml itself
 from .digits import load_digits
 from .idx import read_idx, write_idx
 from .minibatches import Batches, batches, split

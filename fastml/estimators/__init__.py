@@ -1,5 +1,7 @@
 """Multi-layer perceptrons as scikit-learn estimators; ``fastml.MLPClassifier`` loads this on first use."""
 
+from .. import _threads as _threads  # first: it waits while another thread imports fastml itself
+
 try:
     import sklearn  # noqa: F401
 except ImportError as error:

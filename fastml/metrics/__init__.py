@@ -1,6 +1,7 @@
 """Metrics of classification, as scikit-learn names and defines them, whole and as streams; distances between
 distributions, as SciPy does."""
 
+from .. import _threads as _threads  # first: it waits while another thread imports fastml itself
 from ._scores import UndefinedMetricWarning
 from .classification import (
     accuracy_score,

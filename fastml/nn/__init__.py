@@ -1,5 +1,6 @@
 """Layers, losses, initialisation by seed, and saved models."""
 
+from .. import _threads as _threads  # first: it waits while another thread imports fastml itself
 from . import utils
 from .activations import ELU, GELU, Hardswish, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from .batch_norm import BatchNorm

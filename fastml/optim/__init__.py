@@ -10,6 +10,7 @@ An optimizer raises ValueError for no parameters, one that stands twice, that sh
 read-only, and TypeError for anything that is no parameter or array.
 """
 
+from .. import _threads as _threads  # first: it waits while another thread imports fastml itself
 from .accumulate import Accumulate
 from .adagrad import Adagrad
 from .adam import Adam, AdamW

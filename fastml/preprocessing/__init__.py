@@ -1,5 +1,6 @@
 """Features to numbers of one scale: scikit-learn's scalers and encoder, fast, and without scikit-learn."""
 
+from .. import _threads as _threads  # first: it waits while another thread imports fastml itself
 from .extremes import MaxAbsScaler, MinMaxScaler
 from .normalizer import Normalizer
 from .one_hot import OneHotEncoder
