@@ -3,12 +3,11 @@
 The package is imported before any line of the command can run, NumPy with it, so this comes first of all in
 ``fastml/__init__.py``; other programs that import fastml are left alone. The handler ends the process at once, as an
 exception half-way through an import comes out as anything. Commands that have something to report set their own.
+What only the command needs is imported with it: signal alone is a twentieth of the import.
 """
 
 import os
-import signal
 import sys
-import threading
 from contextlib import suppress
 from itertools import pairwise
 
@@ -27,6 +26,9 @@ def _end(number, frame):
 
 def end_quietly():
     """Let Ctrl-C end the process at once; where it is ignored (nohup) or handled, it stays so."""
+    import signal
+    import threading
+
     if threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGINT) is signal.default_int_handler
     ):
@@ -35,6 +37,8 @@ def end_quietly():
 
 def raise_again():
     """Let Ctrl-C raise KeyboardInterrupt again, where :func:`end_quietly` is in force."""
+    import signal
+
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -13,15 +13,14 @@ when it is loaded; so it is loaded here with that count, unless the user chose a
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 
 from ._check import integer
 
 try:
     from ._simd import pause_nanoseconds  # the first of the compiled modules
 except ModuleNotFoundError as error:
-    _HERE = Path(__file__).resolve().parent
-    if not (_HERE.parent / "setup.py").exists():
+    _HERE = os.path.dirname(os.path.realpath(__file__))
+    if not os.path.exists(f"{_HERE}/../setup.py"):
         raise
     raise ImportError(
         f"{_HERE} is fastml's source, not built for this Python: start Python in another folder for the installed "
@@ -50,11 +49,12 @@ _openmp = _load_runtime()
 
 def _cgroup_cpus(root="/sys/fs/cgroup"):
     """CPUs that the container's quota grants (cgroup v2 cpu.max or v1 cfs quota), or None."""
-    for quota_file, period_file in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        words = []
         try:
-            words = Path(root, quota_file).read_text().split()
-            if period_file:
-                words.append(Path(root, period_file).read_text().strip())
+            for name in files:
+                with open(f"{root}/{name}") as file:
+                    words += file.read().split()
             quota, period = int(words[0]), int(words[1])
         except (OSError, ValueError, IndexError):
             continue
