@@ -4,7 +4,7 @@ A kernel asks `is_plain` of its inputs and `fits` of out. Where the answer is ye
 `_check.arrange`, which raises or returns plain stand-ins, runs itself on those and lets `finish` deliver.
 """
 
-cimport numpy as cnp
+from . cimport _numpy as cnp
 
 cdef extern from "Python.h":
     object PyImport_ImportModule(const char *name)

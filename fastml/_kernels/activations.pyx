@@ -7,7 +7,7 @@ call of at most SMALL_ELEMENTS goes straight to the primitive.
 from cython.parallel import parallel, prange
 from libc.math cimport INFINITY
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 from .. import _check
 

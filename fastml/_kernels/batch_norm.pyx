@@ -6,7 +6,7 @@ memoryviews of its arrays. Those cost half a microsecond, so a smaller call on o
 
 import numpy as np
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy

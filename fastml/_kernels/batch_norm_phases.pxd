@@ -1,6 +1,6 @@
 """Batch normalisation's work as its op and a training step see it."""
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 from .._check cimport Layout
 from .._simd cimport fm_table

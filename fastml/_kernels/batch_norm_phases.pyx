@@ -12,7 +12,7 @@ read from memory. Otherwise each phase goes over all chunks in the order of memo
 
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 from .._check cimport Layout, as3d, ceil_div
 from .._openmp cimport caller, join_team, leave_team

@@ -5,7 +5,7 @@ column ("parts"), one after the other. The shape alone cuts a part into chunks o
 of its own, joined at once: no bit depends on the threads.
 """
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 cdef struct Columns:
     size_t size            # bytes of an element

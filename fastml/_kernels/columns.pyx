@@ -9,7 +9,7 @@ shows in the sums. The pass for weighted ones counts per column.
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.math cimport INFINITY, NAN
 from libc.stdlib cimport free, malloc
 

@@ -10,7 +10,7 @@ SMALL_ELEMENTS goes straight to the primitive.
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t
 
 from .. import _check, _targets

@@ -7,7 +7,7 @@ through both samples of a row at once, on one thread; rows are dealt to the thre
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.math cimport fabs
 
 from .._check cimport ceil_div

@@ -7,7 +7,7 @@ the mask again. A call of at most SMALL_ELEMENTS goes straight to the primitive.
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.math cimport rint
 from libc.stdint cimport uint8_t, uint64_t
 

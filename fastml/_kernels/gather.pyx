@@ -2,7 +2,7 @@
 
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from cython.parallel import parallel, prange, threadid
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset

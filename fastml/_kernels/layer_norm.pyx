@@ -9,7 +9,7 @@ sums need no totals. RMS norm is layer norm without mean, bias and dbias: they a
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset

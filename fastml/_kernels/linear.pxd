@@ -1,6 +1,6 @@
 """Matrices and products as linear.pyx computes them, for the kernels that are built on them."""
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 cdef struct Matrix:
     void *data

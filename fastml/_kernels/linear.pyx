@@ -12,7 +12,7 @@ results are independent: one region, no barrier.
 from cython.parallel import parallel, prange
 from libc.stdlib cimport free, malloc
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 from .. import _check, _features
 

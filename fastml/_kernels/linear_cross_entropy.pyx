@@ -18,7 +18,7 @@ import math
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t
 
 from .. import _check, _targets

@@ -10,7 +10,7 @@ primitive. A further loss is a case in losses.c, its number in losses.h and a fu
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 from .. import _check, _targets
 

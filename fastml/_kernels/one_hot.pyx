@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -176,7 +176,8 @@ cdef cnp.ndarray new(int ndim, cnp.npy_intp *shape, cnp.dtype dtype, bint *zero)
     Py_INCREF(dtype)  # which the array takes
     y = PyArray_NewFromDescr(cnp.ndarray, dtype, ndim, shape, NULL, memory, flags, None)
     if memory != NULL:
-        cnp.set_array_base(y, base)
+        Py_INCREF(base)
+        cnp.PyArray_SetBaseObject(y, base)
     return y
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.math cimport fabs
 from libc.stdint cimport int64_t, uint8_t
 

@@ -8,7 +8,7 @@ Shorter arrays are shared together: memoryviews for them would cost more than th
 
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.float cimport DBL_MAX
 
 from .. import _check, _updates

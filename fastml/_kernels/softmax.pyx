@@ -9,7 +9,7 @@ memoryview costs 90 ns.
 import numpy as np
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 
 from .. import _check
 

@@ -2,7 +2,7 @@
 
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from .. cimport _numpy as cnp
 from libc.float cimport DBL_MAX
 from libc.stdlib cimport free, malloc, qsort
 

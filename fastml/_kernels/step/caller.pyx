@@ -14,7 +14,7 @@ program and calls again.
 """
 
 cimport cython
-cimport numpy as cnp
+from ... cimport _numpy as cnp
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 

@@ -5,7 +5,7 @@ The sums lie side by side. They are joined after the step in the order that cros
 same bits as there.
 """
 
-cimport numpy as cnp
+from ... cimport _numpy as cnp
 from libc.stdint cimport int64_t
 
 from ... import _check, _targets

@@ -4,7 +4,7 @@ The terms are added after the step, block by block as losses.pyx adds its own, s
 although tiles and blocks end in different places.
 """
 
-cimport numpy as cnp
+from ... cimport _numpy as cnp
 from libc.stdint cimport int64_t
 
 from ... import _check

@@ -1,6 +1,6 @@
 """A training step as a program: instructions, sweeps of them over tiles, phases of sweeps."""
 
-cimport numpy as cnp
+from ... cimport _numpy as cnp
 
 from ..._environment cimport fm_environment
 from ..._openmp cimport fm_phase

@@ -8,7 +8,7 @@ the batch at hand, so a smaller batch runs the same program.
 
 from cython.parallel import parallel, prange
 
-cimport numpy as cnp
+from ... cimport _numpy as cnp
 from libc.stdlib cimport calloc, free, malloc
 
 from ..._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_switch
