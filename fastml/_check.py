@@ -12,10 +12,6 @@ import numpy as np
 
 from ._options import (  # noqa: F401 - one gate: whoever checks imports from here
     MOST,
-    Approximate,
-    Reduction,
-    ReductionKL,
-    Unknown,
     as_dtype,
     boolean,
     choice,

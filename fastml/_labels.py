@@ -63,4 +63,6 @@ def one_of(dtype):
 
 
 def check_unknown(unknown):
-    _check.choice(unknown, "unknown", _check.Unknown)
+    from ._choices import Unknown
+
+    _check.choice(unknown, "unknown", Unknown)

@@ -2,7 +2,7 @@
 
 What goes in is wide: arrays, whatever becomes one, numbers, nested lists. What comes out is narrow: a stub's first
 overload keeps the array's own precision, its second one is for what has none that a type checker knows.
-The types of options are those that the checks at run time read, in `_options`.
+The types of options are those that the checks at run time read, in `_choices`.
 """
 
 from collections.abc import Sequence

@@ -8,10 +8,10 @@ import warnings
 
 import numpy as np
 import pytest
-from fastml._tracked import Claim, take_first
 
 import fastml
 from fastml import metrics, nn, optim, preprocessing
+from fastml._tracked import Claim, take_first
 
 from .at_once import FREE, ROUNDS, THREADS, at_once, switching, until
 from .common import DTYPES, OPS, assert_all_same_bits, copy_args, normal, run_script

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import _options, data, metrics, nn, optim, preprocessing, reference
+from fastml import _choices, data, metrics, nn, optim, preprocessing, reference
 from fastml.nn import batch_norm
 from fastml.ops import linear
 from fastml.preprocessing import normalizer
@@ -154,7 +154,7 @@ def test_options_are_those_of_the_tables():
 
         tables |= {"Hidden": network.ACTIVATIONS, "RegressionLoss": regressor._LOSSES}
     for name, table in tables.items():
-        assert get_args(getattr(_options, name)) == tuple(table), name
+        assert get_args(getattr(_choices, name)) == tuple(table), name
 
 
 def test_what_is_not_true_is_seen():

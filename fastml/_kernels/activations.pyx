@@ -129,7 +129,9 @@ cdef object backward(Op op, object grad, object x, object out):
 cdef int gelu_kind(object approximate) except -1:
     """Check approximate; the form it names."""
     if not is_text(approximate, "none") and not is_text(approximate, "tanh"):
-        _check.choice(_check.text(approximate, "approximate"), "approximate", _check.Approximate)
+        from .._choices import Approximate
+
+        _check.choice(_check.text(approximate, "approximate"), "approximate", Approximate)
     return FM_GELU_TANH if approximate == "tanh" else FM_GELU
 
 

@@ -197,7 +197,9 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     cdef size_t checked, count
     cdef bint mean = is_text(reduction, "mean"), listed = is_text(reduction, "none")
     if not mean and not listed and not is_text(reduction, "sum"):
-        reduction = _check.choice(reduction, "reduction", _check.Reduction)
+        from .._choices import Reduction
+
+        reduction = _check.choice(reduction, "reduction", Reduction)
         mean, listed = reduction == "mean", reduction == "none"
     take_rule(&labels_rule, ignore_index)
     o.labels = &labels_rule

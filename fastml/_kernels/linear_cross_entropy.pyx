@@ -259,8 +259,10 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     cdef size_t count, checked, size
     cdef double total_weight, total
     cdef fm_labels rule
-    if not is_text(reduction, "mean"):
-        _check.choice(reduction, "reduction", _check.Reduction)
+    if not is_text(reduction, "mean") and not is_text(reduction, "sum") and not is_text(reduction, "none"):
+        from .._choices import Reduction
+
+        _check.choice(reduction, "reduction", Reduction)
     take_rule(&rule, ignore_index)
     k.options.labels = &rule
     k.options.smoothing = smoothing_of(label_smoothing)

@@ -169,7 +169,9 @@ cdef object losses(int kind, object input, object target, object a, str a_name, 
     cdef bint by_rows = divergence and is_text(reduction, "batchmean")
     cdef int i
     if not mean and not listed and not by_rows and not is_text(reduction, "sum"):
-        reduction = _check.choice(reduction, "reduction", _check.ReductionKL if divergence else _check.Reduction)
+        from .._choices import Reduction, ReductionKL
+
+        reduction = _check.choice(reduction, "reduction", ReductionKL if divergence else Reduction)
         mean, listed, by_rows = reduction == "mean", reduction == "none", reduction == "batchmean"
     call = None
     if not (is_plain(input) and alike(<cnp.ndarray>input, target) and fits(<cnp.ndarray>input, out)

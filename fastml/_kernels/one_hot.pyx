@@ -188,7 +188,7 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
     cdef OneHot job
     cdef Py_ssize_t a, i
     cdef bint strict = is_text(unknown, "error")
-    if not strict:
+    if not strict and not is_text(unknown, "zeros"):
         _labels.check_unknown(unknown)
     cdef cnp.ndarray one = FLOAT_ONE if dtype is FLOAT else _labels.one_of(dtype)
     given = labels

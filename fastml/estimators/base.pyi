@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._options import Hidden, Rate, Solver
+from .._choices import Hidden, Rate, Solver
 from .._typing import Floats, Reals
 
 class _Sparse(Protocol):

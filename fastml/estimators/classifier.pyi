@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._options import Hidden, Rate, Solver
+from .._choices import Hidden, Rate, Solver
 from .._typing import Floats, Reals
 from .base import BaseMLP, _Features
 

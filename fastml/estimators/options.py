@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 
 from .._check import MOST, boolean, choice, number, shown, size
-from .._options import Hidden, Rate, Solver
+from .._choices import Hidden, Rate, Solver
 
 SOLVERS = get_args(Solver)
 

@@ -6,8 +6,8 @@ from sklearn.metrics import r2_score
 
 from .. import nn
 from .._check import choice
+from .._choices import RegressionLoss
 from .._environment import in_full_mode
-from .._options import RegressionLoss
 from .base import BaseMLP
 
 # Losses and their factors: scikit-learn's gradient is that of half the squared error, summed over the outputs; it shows

@@ -4,7 +4,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._options import Hidden, Rate, RegressionLoss, Solver
+from .._choices import Hidden, Rate, RegressionLoss, Solver
 from .._typing import Floats, Reals
 from .base import BaseMLP, _Features
 

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from .._check import choice, number, shown
-from .._options import KappaWeights, Normalize
+from .._choices import KappaWeights, Normalize
 
 
 class UndefinedMetricWarning(UserWarning):

@@ -2,7 +2,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._options import KappaWeights, Normalize
+from .._choices import KappaWeights, Normalize
 from .._typing import Reals
 
 def accuracy_score(

@@ -3,7 +3,7 @@ from typing import Any, Literal, Self
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._options import Normalize
+from .._choices import Normalize
 from .._typing import Reals
 
 class ConfusionMatrixDisplay:

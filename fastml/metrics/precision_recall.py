@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 
 from .._check import choice, each, flag, integer
+from .._choices import Average
 from .._environment import in_full_mode
-from .._options import Average
 from . import _scores
 from ._targets import is_text, label_list, places, tally
 

@@ -3,7 +3,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._options import Averaged
+from .._choices import Averaged
 from .._typing import Double, Reals
 
 #: What 0/0 is: 0, 1 or NaN, or "warn" for 0 with a warning.

@@ -3,7 +3,7 @@ from typing import Any, Literal, overload
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._options import Averaged, KappaWeights, Normalize
+from .._choices import Averaged, KappaWeights, Normalize
 from .._typing import Double, Reals
 from .precision_recall import _Label, _ZeroDivision
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from .._check import choice, nonzero, number
+from .._choices import Approximate
 from .._kernels import activations as _kernel
 from .._kernels.step import elementwise as tiles
-from .._options import Approximate
 from ..ops import activations as ops
 from ..ops import activations_smooth as smooth_ops
 from ._reuse import Results

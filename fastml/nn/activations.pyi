@@ -1,4 +1,4 @@
-from .._options import Approximate
+from .._choices import Approximate
 from .module import Module
 
 class ReLU(Module):

@@ -3,11 +3,11 @@
 import numpy as np
 
 from .._check import choice, flag, integer, number, size
+from .._choices import Convention
 from .._environment import full
 from .._kernels.step import batch_norm as tiles
 from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
-from .._options import Convention
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding

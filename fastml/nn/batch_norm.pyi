@@ -3,7 +3,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .._options import Convention
+from .._choices import Convention
 from .._typing import Floats
 from .module import Module, Parameter
 

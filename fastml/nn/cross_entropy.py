@@ -3,8 +3,8 @@
 import numpy as np
 
 from .._check import as_numbers, choice, number
+from .._choices import Reduction
 from .._kernels.step import cross_entropy as tiles
-from .._options import Reduction
 from .._tracked import Tracked
 from ..ops.cross_entropy import cross_entropy_with_grad
 from ..ops.nll_loss import nll_loss_with_grad

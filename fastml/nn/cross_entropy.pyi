@@ -2,7 +2,7 @@ from typing import Any, Generic, Literal, overload
 
 from numpy.typing import NDArray
 
-from .._options import Reduced, Reduction
+from .._choices import Reduced, Reduction
 from .._tracked import Tracked
 from .._typing import Float, Floats, Reals, Target
 from .losses import _L_co

@@ -3,9 +3,9 @@
 import numpy as np
 
 from .._check import as_numbers, choice, flag
+from .._choices import Reduction, ReductionKL
 from .._kernels import losses as _kernel
 from .._kernels.step import losses as tiles
-from .._options import Reduction, ReductionKL
 from .._tracked import Tracked
 from ..ops.losses import (
     binary_cross_entropy_with_logits_with_grad,

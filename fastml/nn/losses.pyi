@@ -3,7 +3,7 @@ from typing import Any, Generic, Literal, overload
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from .._options import Reduced, ReducedKL, ReductionKL
+from .._choices import Reduced, ReducedKL, ReductionKL
 from .._tracked import Tracked
 from .._typing import Float, Floats, Reals, Target
 

@@ -2,7 +2,7 @@ from typing import overload
 
 from numpy.typing import NDArray
 
-from .._options import Approximate
+from .._choices import Approximate
 from .._typing import F, Floats, Reals
 
 @overload

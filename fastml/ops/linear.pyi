@@ -2,7 +2,7 @@ from typing import Literal, overload
 
 from numpy.typing import NDArray
 
-from .._options import Activation
+from .._choices import Activation
 from .._typing import F, Floats, Reals
 
 @overload

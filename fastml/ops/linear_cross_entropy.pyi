@@ -2,7 +2,7 @@ from typing import Literal, overload
 
 from numpy.typing import NDArray
 
-from .._options import Reduced
+from .._choices import Reduced
 from .._typing import F, Float, Floats, Reals, Target
 
 @overload

@@ -3,7 +3,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .._options import Unknown
+from .._choices import Unknown
 from .._typing import Labels
 
 _S = TypeVar("_S", bound=np.generic)

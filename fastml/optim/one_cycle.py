@@ -3,8 +3,8 @@
 import math
 
 from .._check import choice, flag, integer, number, positive
+from .._choices import Anneal
 from .._environment import in_full_mode
-from .._options import Anneal
 from ._schedules import MOST, Schedule, check_optimizer
 
 

@@ -1,4 +1,4 @@
-from .._options import Anneal
+from .._choices import Anneal
 from ._optimizer import Optimizer
 from ._schedules import Schedule
 

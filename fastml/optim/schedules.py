@@ -11,8 +11,8 @@ from bisect import bisect_right
 from collections import Counter
 
 from .._check import as_numbers, choice, each, integer, number, shown
+from .._choices import Mode, ThresholdMode
 from .._environment import in_full_mode
-from .._options import Mode, ThresholdMode
 from ._schedules import MOST, Schedule, check_optimizer
 
 

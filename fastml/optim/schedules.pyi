@@ -2,7 +2,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._options import Mode, ThresholdMode
+from .._choices import Mode, ThresholdMode
 from .._typing import Reals
 from ._optimizer import Optimizer
 from ._schedules import Schedule

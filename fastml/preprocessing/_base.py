@@ -11,8 +11,8 @@ import sys
 import numpy as np
 
 from .._check import as_array, choice, hint
+from .._choices import Output
 from .._kernels import scaling
-from .._options import Output
 from . import _frames
 from ._input import as_matrix, check_names, set_names
 from ._passes import check_infinity

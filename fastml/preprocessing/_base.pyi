@@ -3,7 +3,7 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._options import Frame
+from .._choices import Frame
 from .._typing import F, Floats, Reals
 
 class Transformer:

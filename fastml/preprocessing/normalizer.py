@@ -3,9 +3,9 @@
 import numpy as np
 
 from .._check import boolean, choice
+from .._choices import Norm
 from .._environment import in_full_mode
 from .._kernels import scaling
-from .._options import Norm
 from ._base import Scaler
 
 _NORMS = {"l1": 1, "l2": 2, "max": 0}

@@ -2,7 +2,7 @@ from typing import Self, overload
 
 from numpy.typing import NDArray
 
-from .._options import Norm
+from .._choices import Norm
 from .._typing import F, Floats, Reals
 from ._base import Scaler
 

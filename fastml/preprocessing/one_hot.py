@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from .._check import as_array, as_dtype, boolean, choice, shown
-from .._options import HandleUnknown
+from .._choices import HandleUnknown
 from . import _frames
 from ._base import Transformer
 from ._categories import factorize, is_nan, lookup

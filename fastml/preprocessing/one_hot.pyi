@@ -4,7 +4,7 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._options import HandleUnknown
+from .._choices import HandleUnknown
 from ._base import Transformer
 
 # Rows of what may be of several kinds.
