@@ -7,6 +7,8 @@ from . import _interrupt as _interrupt
 from ._threads import get_num_threads, num_threads, set_num_threads
 
 # isort: split
+from typing import TYPE_CHECKING
+
 from ._info import show_config
 from .ops.activations import (
     elu,
@@ -153,7 +155,6 @@ __all__ = [
 _SUBMODULES = ("data", "estimators", "metrics", "nn", "optim", "preprocessing", "reference")
 _ESTIMATORS = ("MLPClassifier", "MLPRegressor")
 
-TYPE_CHECKING = False  # as typing's, which is not worth an import
 if TYPE_CHECKING:
     from . import data as data
     from . import estimators as estimators
