@@ -6,27 +6,35 @@ What is up to date is not built again: a changed .pyx costs its own module, a ch
 """
 
 import hashlib
+import logging
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import Cython
-import numpy
-from Cython.Build import cythonize
-from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
-from setuptools.command.sdist import sdist
-from setuptools.errors import CompileError, LinkError
-from setuptools.modified import newer_group
-
 ROOT = Path(__file__).parent
-sys.path.insert(0, str(ROOT / "tools"))
-import compilers  # the flags of each compiler; not on the path of an isolated build
+sys.path.insert(0, str(ROOT / "tools"))  # not on the path of an isolated build
+import advice  # what is missing, in words
+
+if text := advice.old_python(sys.version_info):
+    sys.exit(f"error: {text}")
+try:
+    import Cython
+    import numpy
+    from Cython.Build import cythonize
+    from setuptools import Extension, setup
+    from setuptools.command.build_ext import build_ext
+    from setuptools.command.sdist import sdist
+    from setuptools.errors import CompileError, LinkError
+    from setuptools.modified import newer_group
+except ImportError as error:
+    sys.exit(f"error: {advice.no_tools(error.name)}")
+import compilers  # the flags of each compiler
 
 try:
     os.environ |= compilers.one_processor(sysconfig.get_platform(), os.environ.get("ARCHFLAGS", ""), platform.machine())
@@ -111,10 +119,18 @@ class BuildExt(build_ext):
 
     def build_extensions(self):
         if MACHINE not in compilers.TARGETS:
-            raise CompileError(f"fastml has no SIMD target for this processor ({MACHINE})")
+            raise CompileError(advice.no_processor(MACHINE, compilers.TARGETS))
         self.parallel = self.parallel or CPUS
         self.known = self.find_compiler()
+        if not any(Path(folder, "Python.h").exists() for folder in self.include_dirs):
+            self.check_tools()
         openmp = self.find_openmp()
+        self.say(f"{self.known.kind} for {MACHINE}, {self.version()}")
+        self.say(
+            f"targets {', '.join(compilers.TARGETS[MACHINE])}; OpenMP by {' '.join(openmp[0]) or 'none: one thread'}"
+        )
+        modules = sum(len(getattr(extension, "modules", [extension])) for extension in self.extensions)
+        self.say(f"{modules} modules, {self.parallel} at a time; what is up to date stays")
         for extension in self.extensions:
             objects = []
             compile_openmp, link_openmp = openmp
@@ -148,6 +164,26 @@ class BuildExt(build_ext):
         self.program = program
         return compilers.Compiler(kind, sys.platform, MACHINE)
 
+    def say(self, text):
+        """A line of the build's own, which pip install -v shows."""
+        self.announce(f"fastml: {text}", logging.INFO)
+
+    def command(self):
+        """How the compiler is called, as a list of words."""
+        return [self.program] if self.program else list(self.compiler.compiler_so)
+
+    def version(self):
+        """The first line of what the compiler says of itself."""
+        done = subprocess.run([*self.command(), "--version"], check=False, capture_output=True, text=True)
+        return (done.stdout or "version unknown").splitlines()[0]
+
+    def check_tools(self):
+        """CompileError that says what to install where not even a program of two lines compiles."""
+        if not self.builds("#include <stdlib.h>\nint probe;\n", []):
+            raise CompileError(advice.no_compiler(self.command()[0], sys.platform))
+        if not self.builds("#include <Python.h>\nint probe;\n", []):
+            raise CompileError(advice.no_headers(sys.version_info, sys.platform))
+
     def builds(self, source, flags, link=None):
         """Whether this compiler takes the flags, and with `link` whether a module links."""
         with tempfile.TemporaryDirectory() as folder:
@@ -167,6 +203,7 @@ class BuildExt(build_ext):
         for flags, link in compilers.openmp(self.known, os.environ, self.program):
             if self.builds(probe, flags, link):
                 return flags, link
+        self.check_tools()
         print("warning: this compiler has no OpenMP; fastml is built to run on one thread", file=sys.stderr)
         return [], []
 
@@ -199,7 +236,7 @@ class BuildExt(build_ext):
     def compile_each(self, jobs):
         """An object for each (source, what else it is made from, flags, folders of headers, macros), side by side; one
         of the same sources, compiler and flags is there already."""
-        command = self.program or self.compiler.compiler_so
+        command = self.command()
 
         def compile_one(source, depends, flags, include_dirs, macros):
             key = hashlib.sha256(repr((command, flags, macros)).encode()).hexdigest()[:12]
