@@ -4,7 +4,7 @@ A kernel calls table_of(sizeof(real)).name(...). The list repeats fm.h for Cytho
 checks it against it.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "labels.h" nogil:
     ctypedef struct fm_labels:
@@ -44,6 +44,7 @@ cdef extern from "dispatch.h" nogil:
                             double scale, int stream) noexcept nogil
         void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
                                  uint64_t threshold) noexcept nogil
+        void (*philox_run)(uint32_t *words, size_t n, uint64_t seed, uint64_t offset) noexcept nogil
         void (*relu_run)(void *y, const void *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(void *dx, const void *g, const void *x, size_t n, int stream) noexcept nogil
         void (*keep_run)(void *dx, const void *g, const void *y, size_t n, double scale) noexcept nogil

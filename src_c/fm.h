@@ -51,6 +51,8 @@ FM_PRIMITIVE(void, dropout_run,
               int stream))
 /* kept[i] = whether dropout_run keeps element i; the same in both tables. */
 FM_PRIMITIVE(void, dropout_mask_run, (uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold))
+/* words[i] = the word of element offset + i (philox.h); the same in both tables. n >= 0. */
+FM_PRIMITIVE(void, philox_run, (uint32_t *words, size_t n, uint64_t seed, uint64_t offset))
 /* ---- norm.c -------------------------------------------------------------------------------------------
  * Moments: sum and m2, the sum of squared deviations from the mean, both double, one per column or channel.
  * Vectors per column (mean, scale, ...) hold `width` elements. near: the columns are in the first caches (shows

@@ -97,3 +97,21 @@ static void FM(dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_
         i += k;
     }
 }
+
+static void FM(philox_run)(uint32_t *words, size_t n, uint64_t seed, uint64_t offset)
+{
+    const fm_philox_key key = fm_philox_seed(seed);
+    uint32_t drawn[FM_DRAW_WORDS];
+    size_t i = 0;
+    while (i < n) {
+        const size_t skip = (offset + i) % 4, room = FM_DRAW_WORDS - skip, k = n - i < room ? n - i : room;
+        uint32_t *place = k == FM_DRAW_WORDS ? words + i : drawn;
+        vw first, second;
+        fm_philox_draw(&first, &second, &key, offset + i - skip);
+        vw_store(place, first);
+        vw_store(place + FM_DRAW_WORDS / 2, second);
+        if (place == drawn)
+            memcpy(words + i, drawn + skip, k * sizeof *words);
+        i += k;
+    }
+}

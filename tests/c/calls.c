@@ -69,6 +69,7 @@ static struct {
     real mean[N], inv[N], dw[LONGEST], db[LONGEST], table3[3 * (LONGEST + 16)];
     double origin[LONGEST], sum[LONGEST], dot[LONGEST], wide[N], value;
     uint8_t kept[LONGEST];
+    uint32_t words[LONGEST];
 } room;
 
 /* far: what every third x is, where it is not 0. */
@@ -187,6 +188,7 @@ static void FM(call_others)(const table *fm, size_t n)
     CALL(keep_run, 0, z, g, y, n, 1.25);
     CALL(dropout_run, 0, y, x, n, 7, 3, 1 << 30, 1.25, 0);
     CALL(dropout_mask_run, 0, room.kept, n, 7, 3, 1 << 30);
+    CALL(philox_run, 0, room.words, n, 7, 3);
     CALL(widen_rows, 0, room.wide, x, ROWS, n, n);
     CALL(extremes_cols, 0, y, z, x, ROWS, n, n);
     const size_t period = n < 67 ? n : 67, length = period + LANES;
