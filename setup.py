@@ -73,7 +73,10 @@ FOR_SPEED = {
     "fastml._tracked",
 }
 #: The modules that hold C of their own; every other .pyx stands alone.
-C_SOURCES = {"fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"], "fastml._openmp": ["src_c/threads.c"]}
+C_SOURCES = {
+    "fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"],
+    "fastml._openmp": ["src_c/threads.c", "src_c/capi.c"],
+}
 
 
 def c_files():
@@ -93,7 +96,7 @@ def extensions():
                 ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),
                 ("CYTHON_COMPRESS_STRINGS", "0"),  # the wheel compresses them better
             ],
-            depends=c_files() if name in C_SOURCES else [],
+            depends=[*c_files(), "fastml/capi/fastml.h"] if name in C_SOURCES else [],
         )
 
 
@@ -260,10 +263,10 @@ class Sdist(sdist):
     """sdist with the C sources, the tests and the benchmarks beside the package."""
 
     def make_release_tree(self, base_dir, files):
-        rooms = ["src_c/*", "fastml/**/*.p[yx]*", "tests/**/*.[pc]*", "benchmarks/*.py", "tools/*.py"]
+        rooms = ["src_c/*", "fastml/**/*.p[yx]*", "fastml/**/*.h", "tests/**/*.[pc]*", "benchmarks/*.py", "tools/*.py"]
         extra = [
             str(path.relative_to(ROOT))
-            for pattern in [*rooms, "*.md", "*.cff", "docs/*.md", "examples/*.py", "tools/conda/*"]
+            for pattern in [*rooms, "*.md", "*.cff", "docs/*.md", "examples/**/*.[pc]*", "tools/conda/*"]
             for path in ROOT.glob(pattern)
             if path.suffix not in {".pyc", ".so"}
         ]

@@ -152,7 +152,7 @@ __all__ = [
 ]
 
 # These load on first use: submodules, and what needs scikit-learn, which is an optional dependency.
-_SUBMODULES = ("data", "estimators", "metrics", "nn", "optim", "preprocessing", "reference")
+_SUBMODULES = ("capi", "data", "estimators", "metrics", "nn", "optim", "preprocessing", "reference")
 _ESTIMATORS = ("MLPClassifier", "MLPRegressor")
 
 if TYPE_CHECKING:

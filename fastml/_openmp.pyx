@@ -1,7 +1,16 @@
 """The OpenMP runtime as fastml sees it: the size of a team, the threads' bookkeeping, fork.
 
-_threads.py holds the public functions; it must load this module, because it sets up the runtime first.
+_threads.py holds the public functions; it must load this module, because it sets up the runtime first. The C interface
+of fastml.capi is made here, where the runtime is.
 """
+
+from cpython.pycapsule cimport PyCapsule_New
+
+from ._simd cimport cache_bytes, fm32, fm64, fm_table
+
+cdef extern from "capi.h":
+    void *fm_capi(const fm_table *f32, const fm_table *f64, size_t cache_bytes,
+                  int (*team)(double nanoseconds) noexcept nogil, int (*threads)(double nanoseconds) noexcept nogil)
 
 cdef extern from "threads.h" nogil:
     void fm_threads_install()
@@ -54,14 +63,19 @@ cdef int current() noexcept nogil:
     return n
 
 
-cdef int team(double nanoseconds) noexcept nogil:
+cdef int size(double nanoseconds) noexcept nogil:
+    """The team for this work, of whatever runtime."""
     cdef double least = fm_shared_real(&threshold)
     if nanoseconds < least or not fm_openmp_usable():
         return 1
     cdef int n = current()
-    if n == 1 or not (least == 0 or fm_team_pays(nanoseconds)):
-        return 1
-    fm_open_region(n)
+    return n if n > 1 and (least == 0 or fm_team_pays(nanoseconds)) else 1
+
+
+cdef int team(double nanoseconds) noexcept nogil:
+    cdef int n = size(nanoseconds)
+    if n > 1:
+        fm_open_region(n)
     return n
 
 
@@ -131,3 +145,5 @@ def chosen_threads():
 
 
 fm_threads_install()
+#: What fastml.capi hands out.
+capsule = PyCapsule_New(fm_capi(fm32, fm64, cache_bytes, team, size), "fastml.capi._API", NULL)

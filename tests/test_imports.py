@@ -20,6 +20,7 @@ PACKAGE = ROOT / "fastml"
 BELOW = {
     "reference": set(),
     "_kernels": set(),
+    "capi": set(),
     "ops": {"_kernels"},
     "step": {"_kernels"},
     "optim": {"ops", "_kernels"},
