@@ -5,6 +5,7 @@ Layers have PyTorch's names and shapes, so a state_dict fits as it is, in both d
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fastml import data, metrics, nn, optim
 
@@ -12,7 +13,7 @@ X, y = data.load_digits()
 X_train, X_test, y_train, y_test = data.split(X / 16, y, test_size=0.2, seed=0)
 
 
-def accuracy(logits: np.ndarray) -> float:
+def accuracy(logits: NDArray[np.floating]) -> float:
     return metrics.accuracy_score(y_test, logits.argmax(axis=1))
 
 

@@ -1,4 +1,4 @@
-from typing import Any, TypeVar, overload
+from typing import Any, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -11,7 +11,7 @@ _S = TypeVar("_S", bound=np.generic)
 @overload
 def one_hot(
     labels: Labels,
-    num_classes: int | None = None,
+    num_classes: SupportsIndex | None = None,
     *,
     axis: int = -1,
     dtype: type[np.float32] = np.float32,
@@ -20,7 +20,7 @@ def one_hot(
 @overload
 def one_hot(
     labels: Labels,
-    num_classes: int | None = None,
+    num_classes: SupportsIndex | None = None,
     *,
     axis: int = -1,
     dtype: type[_S] | np.dtype[_S],
@@ -28,5 +28,10 @@ def one_hot(
 ) -> NDArray[_S]: ...
 @overload
 def one_hot(
-    labels: Labels, num_classes: int | None = None, *, axis: int = -1, dtype: DTypeLike, unknown: Unknown = "error"
+    labels: Labels,
+    num_classes: SupportsIndex | None = None,
+    *,
+    axis: int = -1,
+    dtype: DTypeLike,
+    unknown: Unknown = "error",
 ) -> NDArray[Any]: ...

@@ -79,6 +79,7 @@ def test_several_results() -> None:
 
 def test_the_dtype_that_was_asked_for() -> None:
     assert_type(fastml.one_hot(labels), NDArray[np.float32])
+    assert_type(fastml.one_hot(labels, labels.max() + 1), NDArray[np.float32])
     assert_type(fastml.one_hot([0, 1], 3, dtype=np.int8), NDArray[np.int8])
     assert_type(fastml.one_hot(labels, dtype=np.dtype(np.float64), unknown="zeros"), NDArray[np.float64])
     assert_type(fastml.one_hot(labels, dtype="f8"), NDArray[Any])

@@ -35,7 +35,7 @@ def holds(value: Any, expected: Any) -> bool:
         return isinstance(value, type) and issubclass(value, kinds(*args))
     if origin is Sequence:
         return isinstance(value, Sequence) and all(holds(item, *args) for item in value)
-    if getattr(expected, "_is_protocol", False):
+    if getattr(expected, "_is_protocol", False) and not getattr(expected, "_is_runtime_protocol", False):
         return hasattr(value, "__array__")
     if origin in (list, dict):
         pairs = value.items() if origin is dict else [(item,) for item in value]
