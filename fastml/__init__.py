@@ -156,6 +156,7 @@ _SUBMODULES = ("capi", "data", "estimators", "metrics", "nn", "optim", "preproce
 _ESTIMATORS = ("MLPClassifier", "MLPRegressor")
 
 if TYPE_CHECKING:
+    from . import capi as capi
     from . import data as data
     from . import estimators as estimators
     from . import metrics as metrics

@@ -147,6 +147,11 @@ def test_every_name_is_used_in_the_typed_examples():
     assert not [name for name in names if name.removeprefix("fastml.").replace("estimators", "fastml") not in text]
 
 
+def test_what_loads_on_first_use_is_known_to_type_checkers():
+    text = (ROOT / "fastml" / "__init__.py").read_text()
+    assert all(f"import {name} as {name}\n" in text for name in (*fastml._SUBMODULES, *fastml._ESTIMATORS))
+
+
 def test_options_are_those_of_the_tables():
     tables = {"Activation": linear._ACTIVATIONS, "Convention": batch_norm._MOMENTUM, "Norm": normalizer._NORMS}
     if estimators:

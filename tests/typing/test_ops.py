@@ -92,6 +92,7 @@ def test_in_place() -> None:
     assert_type(fastml.unscale_grads([single], 2.0), bool)
 
     assert_type(fastml.get_num_threads(), int)
+    assert_type(fastml.capi.get_include(), str)
     with fastml.num_threads(1):
         assert fastml.get_num_threads() == 1
 
