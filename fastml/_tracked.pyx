@@ -11,6 +11,8 @@ Without the GIL two threads may ask at the same moment. A reference count is two
 made the object, one of all others. Their sum misses a reference that goes from one thread to another meanwhile.
 """
 
+from time import sleep
+
 cimport cython
 
 cdef extern from "Python.h":
@@ -95,3 +97,47 @@ cdef class Claim:
 
     def __reduce__(self):
         return Claim, ()
+
+
+@cython.auto_pickle(False)
+cdef class Turns:
+    """An iterator over another one, a generator maybe, of which threads take their things in turn: ``given`` counts
+    those that were handed out, ``over`` says that there are no more."""
+
+    cdef int taken
+    cdef object source
+    cdef public bint over
+    cdef public Py_ssize_t given
+
+    def __init__(self, source, Py_ssize_t given=0):
+        self.source, self.given = source, given
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        await_turn(&self.taken)
+        try:
+            thing = next(self.source)
+            self.given += 1
+            return thing
+        except StopIteration:
+            self.over = True
+            raise
+        finally:
+            fm_release(&self.taken)
+
+    def close(self):
+        """Leave it here."""
+        self.over = True
+        await_turn(&self.taken)
+        try:
+            self.source.close()
+        finally:
+            fm_release(&self.taken)
+
+
+cdef inline int await_turn(int *taken) except -1:
+    while not fm_claim(taken):
+        sleep(20e-6)
+    return 0

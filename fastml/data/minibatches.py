@@ -6,7 +6,6 @@ threads); arrays whose rows are not contiguous, or are Python objects, go by Num
 """
 
 import os
-import threading
 import weakref
 from collections import deque
 
@@ -16,6 +15,7 @@ from .._check import MOST, as_array, each, entries, flag, integer, shown, size
 from .._kernels.gather import gather
 from .._locks import lock
 from .._threads import num_threads
+from .._tracked import Turns
 from ._seeds import seed_of
 
 _places = lock()  # of all Batches: held while one of them begins a pass or tells its place
@@ -93,10 +93,9 @@ class Batches:
         if order is None:
             return (tuple([array[i : i + size] for array in arrays]) for i in starts)
         ways = _ways(arrays)
-        parts = (order[i : i + size] for i in starts)
         if self.prefetch:
-            return _ahead(ways, parts, self.prefetch)
-        return (_take(ways, rows) for rows in parts)
+            return _ahead(ways, (order[i : i + size] for i in starts), self.prefetch)
+        return (_take(ways, order[i : i + size]) for i in starts)
 
     def state_dict(self):
         """The place: number of the pass, batches of it that were handed out, and what it depends on.
@@ -142,34 +141,17 @@ class Batches:
         )
 
 
-class Pass:
+class Pass(Turns):
     """One pass over the batches: an iterator that knows its place."""
 
     def __init__(self, batches, epoch, batch):
-        self._batches = batches
+        super().__init__(batches, batch)
         self.epoch = epoch
-        self.batch = batch  # of those in a pass, how many were handed out
-        self.over = False
-        self._turn = threading.Lock()  # a generator is one thread's at a time
 
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        with self._turn:
-            try:
-                batch = next(self._batches)
-            except StopIteration:
-                self.over = True
-                raise
-            self.batch += 1
-            return batch
-
-    def close(self):
-        """Leave the pass here."""
-        self.over = True
-        with self._turn:
-            self._batches.close()
+    @property
+    def batch(self):
+        """Of those in a pass, how many were handed out."""
+        return self.given
 
 
 def _listed(values):
