@@ -47,7 +47,8 @@ class Module(Tracked):
     In the explicit calls forward comes before the loss sees its target: where that refuses a label, running statistics
     and dropout's place have moved already. A compiled step looks at the target first.
 
-    Results belong to the caller: the next call does not overwrite an array that is still referred to.
+    Results belong to the caller: the next call does not overwrite an array that is still referred to. In evaluation
+    threads may share a module; in training it is one thread's at a time, as its backward is that of the last forward.
 
     A subclass defines ``forward`` and ``backward``; its attributes that are Parameters or Modules are
     found by themselves, those named in ``buffer_names`` are saved along with them, integers named in ``place_names``

@@ -36,7 +36,8 @@ def compile_step(model, loss_fn, optimizer, *, max_norm=None, clip_value=None, e
     before anything is written. Only what is written past the attributes (``vars(layer)["p"] = …``) is not seen, and the
     parameters' ``grad`` is not filled. A loss that is not finite is returned as it is, and the update that follows
     from it is made: to pass over such updates (``optim.GradScaler``), or to add up gradients (``optim.Accumulate``),
-    take the explicit calls. A step belongs to one thread at a time; a copy of it trains a copy of the model.
+    take the explicit calls. A step belongs to one thread at a time; a copy of it (``copy.deepcopy``) trains a copy
+    of the model.
 
     Parameters
     ----------

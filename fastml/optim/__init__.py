@@ -4,7 +4,7 @@ Every optimizer takes ``params``: ``model.parameters()`` or arrays (float32 or f
 them with options of their own, ``[{"params": weights, "weight_decay": 0.01}, {"params": biases}]``. ``step()`` takes
 each parameter's ``grad`` and passes over those that have none; ``step(grads)`` takes a list with one array (or None)
 per parameter. The options are attributes that may be set between steps: ``opt.lr = 0.01`` of all groups,
-``opt.param_groups[0]["lr"] = 0.01`` of one.
+``opt.param_groups[0]["lr"] = 0.01`` of one. An optimizer is one thread's at a time, with the parameters that it moves.
 
 An optimizer raises ValueError for no parameters, one that stands twice, that shares memory with another or is
 read-only, and TypeError for anything that is no parameter or array.
