@@ -57,10 +57,11 @@ done
 compiler=${CC:-gcc}
 need "${compiler%% *}" "a C compiler (on Debian: apt-get install gcc libc6-dev)"
 need strip "part of binutils"
+include() { "$1" -c 'import sysconfig; print(sysconfig.get_path("include"))'; } # include PYTHON: where its headers are
 for python in "${pythons[@]}"; do
     need "$python"
     "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv (on Debian: apt-get install python3-venv)"
-    header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+    header=$(include "$python")/Python.h
     [ -e "$header" ] || fail "$python has no headers at $header (on Debian: apt-get install python3-dev)"
 done
 
@@ -110,9 +111,11 @@ tar xf "$work"/sdist/*.tar.gz -C "$work/sources" --strip-components=1
 cp -r "$work"/sources/{tests,src_c} "$work/away"
 
 build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
-    local folder=$work/$n size
+    local folder=$work/$n size after=
+    # Debian's pyconfig.h includes one below /usr/include, which the sysroot hides.
+    [ -z "$sysroot" ] || after=" -idirafter $(dirname "$(include "$1")")"
     "$1" -m venv "$folder/build"
-    CC=$compiler quietly "$folder/build/bin/python" -m pip wheel --no-deps --wheel-dir "$folder/built" "$work/sources"
+    CC=$compiler$after quietly "$folder/build/bin/python" -m pip wheel --no-deps --wheel-dir "$folder/built" "$work/sources"
     built=$(echo "$folder"/built/*.whl)
     size=$(stat -c %s "$built")
     [ "$size" -lt $MOST_BYTES ] || fail "$(basename "$built") has $size bytes; it may have $MOST_BYTES"
