@@ -115,7 +115,8 @@ build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
     # Debian's pyconfig.h includes one below /usr/include, which the sysroot hides.
     [ -z "$sysroot" ] || after=" -idirafter $(dirname "$(include "$1")")"
     "$1" -m venv "$folder/build"
-    CC=$compiler$after quietly "$folder/build/bin/python" -m pip wheel --no-deps --wheel-dir "$folder/built" "$work/sources"
+    # LDSHARED, as an interpreter's own may link against its folder and write that into every module.
+    CC=$compiler$after LDSHARED="$compiler -shared" quietly "$folder/build/bin/python" -m pip wheel --no-deps --wheel-dir "$folder/built" "$work/sources"
     built=$(echo "$folder"/built/*.whl)
     size=$(stat -c %s "$built")
     [ "$size" -lt $MOST_BYTES ] || fail "$(basename "$built") has $size bytes; it may have $MOST_BYTES"

@@ -21,9 +21,11 @@ HEAD = ("wheel", "built", "repaired", "Python", "NumPy", "import", "info", "veri
 FASTML = [str(Path(sysconfig.get_path("scripts"), "fastml"))]
 MODULES = "fastml, fastml.cli.main, fastml.data, fastml.metrics, fastml.nn, fastml.optim, fastml.preprocessing"
 
-#: The runtime in use is the wheel's own, and the only one here; a free-threaded interpreter stays so.
+#: The runtime in use is the wheel's own, and the only one here; a free-threaded interpreter stays so; and no module
+#: looks for libraries where the interpreter lay that it was built with.
 LIBGOMP = """
 import os, re, sys
+from pathlib import Path
 import numpy as np, fastml
 x = np.ones((2000, 1000), np.float32)
 with fastml.num_threads(2):
@@ -32,6 +34,8 @@ maps = open("/proc/self/maps").read()
 found = set(re.findall(r"\\S*/libgomp\\S*", maps))
 assert len(found) == 1 and "fastml_kernels.libs/libgomp-" in found.pop(), found
 assert getattr(sys, "_is_gil_enabled", lambda: True)() == {gil}
+for path in Path(fastml.__file__).parent.rglob("*.so"):
+    assert sys.base_prefix == "/usr" or sys.base_prefix.encode() not in path.read_bytes(), path
 """
 
 
