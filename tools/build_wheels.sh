@@ -115,6 +115,7 @@ build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
     # Debian's pyconfig.h includes one below /usr/include, which the sysroot hides.
     [ -z "$sysroot" ] || after=" -idirafter $(dirname "$(include "$1")")"
     "$1" -m venv "$folder/build"
+    quietly "$folder/build/bin/python" -m pip install --upgrade pip # an older one's index lists what it has no wheel of
     # LDSHARED, as an interpreter's own may link against its folder and write that into every module.
     CC=$compiler$after LDSHARED="$compiler -shared" quietly "$folder/build/bin/python" -m pip wheel --no-deps --wheel-dir "$folder/built" "$work/sources"
     built=$(echo "$folder"/built/*.whl)
@@ -128,7 +129,7 @@ build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
 
 versions() { # versions PIP: the oldest and the newest NumPy with a wheel for this Python, once if they are one
     "$1" index versions --only-binary :all: numpy 2>/dev/null | sed -n 's/^Available versions: //p' | tr -d ' ' | tr , '\n' |
-        sort -V | awk '$0 >= "2" || /^1\.(2[6-9]|[3-9])/' | sed -n '1p;$p' | uniq
+        sort -V | awk -F . '$1 > 1 || $2 >= 26' | sed -n '1p;$p' | uniq
 }
 
 failed=0 n=0
