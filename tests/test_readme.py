@@ -5,6 +5,7 @@ what they print. Commands are the lines of `bash` blocks and the code spans that
 fastml are run, with less work; of the others, which would need a network or minutes, what they name is looked up.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -141,6 +142,13 @@ def check_bash(words, *_):
     subprocess.run(["bash", "-n", *words], cwd=ROOT, check=True, timeout=60)
 
 
+def check_script(path, words):
+    """A script of the project: --help is run."""
+    assert os.access(ROOT / path, os.X_OK), path
+    command = [ROOT / path, "--help"] if "--help" in words else ["bash", "-n", ROOT / path]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
 def check_linter(words, *_):
     """Its name was looked up already."""
 
@@ -157,10 +165,12 @@ def check(command, shown, tmp_path, capsys):
         name = words.pop(0).partition("=")[0]
         assert any(f'"{name}"' in text for text in sources().values()), name
     program, *words = words
+    if "/" in program:
+        return check_script(program, words)
     assert program in CHECKS, f"a command that nothing checks: {command}"
     if CHECKS[program] is check_linter:
         assert any(re.match(rf"{program}\b", need) for need in PROJECT["optional-dependencies"]["lint"]), program
-    CHECKS[program](words, shown, tmp_path, capsys)
+    return CHECKS[program](words, shown, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -191,7 +201,7 @@ def test_every_extra_is_told():
     [
         "fastml trian", "fastml train --epohcs 2", 'pip install ".[plots]"', "pip install fastml", "conda install x",
         "pytest tests/test_nothing.py", "python nothing.py", "python -m fastml.nothing", "bash .ci/nothing",
-        "git nothing", "FASTML_NOTHING=1 fastml info", "fastml train mnist",
+        "git nothing", "FASTML_NOTHING=1 fastml info", "fastml train mnist", "tools/nothing --help",
     ],
 )  # fmt: skip
 def test_a_wrong_command_is_seen(command, tmp_path, capsys, monkeypatch):
