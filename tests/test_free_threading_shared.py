@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastml
-from fastml import data, nn
+from fastml import _openmp, data, nn
 
 from .at_once import ROUNDS, THREADS, at_once, switching
 from .common import run_script
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures(switching.__name__)
 
 
 def test_the_number_of_threads():
-    before = fastml.get_num_threads()
+    before, chosen = fastml.get_num_threads(), _openmp.chosen_threads()
 
     def inside(k):
         for _ in range(20 * ROUNDS):
@@ -33,7 +33,7 @@ def test_the_number_of_threads():
     try:
         at_once(inside, set_it)
     finally:
-        fastml.set_num_threads(before)
+        _openmp.set_threads(chosen)
 
 
 def test_layers_without_a_seed_draw_from_one_stream():
