@@ -145,6 +145,16 @@ def words(n, seed, offset):
     return drawn
 
 
+@pytest.mark.parametrize("rest", [-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0])
+def test_the_probability_is_rounded_to_the_nearest_word(rest):
+    """Where 2^32 p is next to the element's word, the rounding decides; halfway it goes to the even one."""
+    kept = np.zeros(1, np.uint8)
+    for i, word in enumerate(words(20, 3, 0).tolist()):
+        p = (word + rest) / 2**32
+        api().dropout_mask(kept.ctypes.data, 1, p, 3, i)
+        assert kept[0] == fastml.dropout_mask(1, p, seed=3, offset=i)[0] == (word >= round(word + rest))
+
+
 @pytest.mark.parametrize(("seed", "offset"), [(0, 0), (7, 3), (PAST + 5, 2 * PAST - 9), (1, 4 << 32)])
 def test_words_are_those_of_the_paper(seed, offset):
     elements = [(offset + i) % 2**64 for i in range(150)]
