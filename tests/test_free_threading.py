@@ -183,6 +183,25 @@ def test_a_step_for_each_thread():
         assert_twins(model, other.model)
 
 
+def test_a_step_beside_threads_that_change_models_of_their_own():
+    """What others set is not this step's: no error, and no new program."""
+    model = nn.Sequential(nn.Linear(4, 4, seed=0))
+    step, others = nn.compile_step(model, nn.CrossEntropyLoss(), sgd(model)), [nn.Dropout() for _ in range(8)]
+    x, y = np.ones((4, 4), np.float32), np.arange(4)
+    step(x, y)
+    program, made = step._schedule, []
+
+    def train(k):
+        for _ in range(100 * ROUNDS):
+            made.append(float(step(x, y)))
+
+    def change(k):
+        others[k].p = 0.5
+
+    until(train, *[change] * 7)
+    assert step._schedule is program and len(made) == 100 * ROUNDS
+
+
 @pytest.mark.parametrize("hidden", [16, 512])
 def test_one_step_from_many_threads(hidden):
     """Those that do not run are told what to do, and have written nothing."""

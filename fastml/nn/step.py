@@ -139,14 +139,22 @@ class Step(Caller):
         self._as_it_was(now)
 
     def _anew(self, x, y):
-        """The call where something stood in its way: an array of another kind, a larger batch, another model."""
+        """The call where something stood in its way: an array of another kind, a larger batch, another model, or only
+        another thread that has set an attribute of another one."""
         if y is None:
             raise TypeError("y must be what the loss takes, not None: step(x, y)")
+        try:
+            return self._looking(x, y)
+        finally:
+            self._look_closely(None)
+
+    def _looking(self, x, y):
         now = self._count()
         if self._signature is None or not (self._untouched() or self._same_classes() and self._signature.holds()):
             self._look()
         else:
             self._as_it_was(now)
+        self._look_closely(self._signature)
         array = as_array(x, "x")
         if array.dtype != self._parts.dtype:
             raise ValueError(f"x must be {self._parts.dtype} as the model's parameters are, not {array.dtype}")

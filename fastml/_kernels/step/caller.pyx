@@ -116,6 +116,7 @@ cdef class Caller(Tracked):
     cdef Bound *bounds
     cdef list copied            # (source, bytes)
     cdef object signature       # to be asked in every call, as some object does not count; None where all do
+    cdef object looked          # in a call that looks closely: the signature that tells whose attribute was set
     cdef Program program
     cdef object target
     cdef tuple given            # the views of what a call brings along, the batch's first
@@ -196,6 +197,14 @@ cdef class Caller(Tracked):
         """All was found as it was after the count was this."""
         self.seen = seen
 
+    def _look_closely(self, signature):
+        """Until this is called with None it does not matter that other threads set attributes of other objects."""
+        self.looked = signature
+
+    cdef inline bint moved(self) except -1:
+        """An attribute has been set since all was last found as it was, and may be one of this step's."""
+        return fm_count(&changes) != self.seen and (self.looked is None or not self.looked.holds())
+
     def _untouched(self):
         """Nothing has been set since all was last found as it was, as far as the objects tell."""
         return self.signature is None and fm_count(&changes) == self.seen and self.classes_hold()
@@ -247,7 +256,7 @@ cdef class Caller(Tracked):
         """One step: the loss. Stale, and nothing written, where something is not what the program was made for."""
         cdef Py_ssize_t rows
         cdef cnp.ndarray batch
-        if (y is None or self.program is None or fm_count(&changes) != self.seen or not self.classes_hold()
+        if (y is None or self.program is None or self.moved() or not self.classes_hold()
                 or type(x) is not cnp.ndarray or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0):
             raise Stale
         batch = <cnp.ndarray>x
@@ -259,7 +268,7 @@ cdef class Caller(Tracked):
                 raise Stale
         self.target.bind(y, rows)
         # To become an array y may have run anything: the last look comes after that.
-        if fm_count(&changes) != self.seen or not self.fits(batch, rows) or not self.clear(batch):
+        if self.moved() or not self.fits(batch, rows) or not self.clear(batch):
             raise Stale
         for prepare in self.prepare:
             prepare(rows)
