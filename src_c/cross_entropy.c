@@ -219,10 +219,7 @@ static double FM(cross_entropy_cols)(real *dx, real *loss, const real *x, const 
         if (share != 0)
             FM_COLS_SUM(n, spread, const vec m = max[j];
                         , , v_mul(weight ? v_set1(weight[i]) : one, v_sub(m, AT(src + i * step))))
-        if (terms)
-            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, count, below, low, PUT(terms + i * step, v_joined(e));)
-        else
-            FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, count, below, low, )
+        FM_COLS_EXP_SUM_BELOW(src, n, step, max, sc, count, below, low, if (terms) PUT(terms + i * step, v_joined(e));)
         /* A name and its _low are one number in two halves, so that each loss and slope is rounded about once. */
         FM_PANEL_WHOLE(j) {
             vec top_low;
