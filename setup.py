@@ -286,6 +286,7 @@ setup(
                 "initializedcheck": False,
                 "freethreading_compatible": True,
                 "auto_pickle": False,
+                "binding": False,  # a kernel is a plain function: its signature is the face's
             },
             build_dir=GENERATED,
         )

@@ -1,3 +1,5 @@
+# cython: binding=True
+# What in_full_mode returns takes the name and the signature of what it decorates.
 """The kernels' floating-point modes for what Python and NumPy compute in between; _environment.pxd is Cython's side.
 
     with full():          # IEEE 754, rounding to nearest; flush(): denormals count as zeros too
