@@ -11,7 +11,7 @@ from . import _check
 
 try:
     import fcntl
-except ImportError:  # no POSIX
+except ImportError:  # no POSIX: no locks, owners and modes
     fcntl = None
 
 
@@ -46,14 +46,17 @@ def replacing(path):
     try:
         file, scratch = _begin(folder, name[:50])
         with file:
-            if old:
+            if old and fcntl:
                 with suppress(PermissionError):
                     os.fchown(file.fileno(), old.st_uid, old.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
-            os.replace(scratch, target)  # before the lock ends
+            if fcntl:
+                os.replace(scratch, target)  # before the lock ends
+        if not fcntl:
+            os.replace(scratch, target)  # Windows moves no open file
     except BaseException as error:
         if scratch is not None:
             with suppress(OSError):

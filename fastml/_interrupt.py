@@ -15,7 +15,7 @@ from itertools import pairwise
 def is_the_command():
     """Whether this process is ``fastml`` or ``python -m fastml``."""
     name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    return name == "fastml" or (name == "-m" and ("-m", "fastml") in pairwise(sys.orig_argv))
+    return name in ("fastml", "fastml.exe") or (name == "-m" and ("-m", "fastml") in pairwise(sys.orig_argv))
 
 
 def _end(number, frame):

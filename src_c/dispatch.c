@@ -48,7 +48,11 @@ extern const fm_target fm_target_v4, fm_target_v3, fm_target_baseline;
 static const unsigned FMA = 1u << 12, OSXSAVE = 1u << 27, AVX = 1u << 28; /* leaf 1, ecx */
 static const unsigned AVX2 = 1u << 5, BMI2 = 1u << 8;                     /* leaf 7, ebx */
 static const unsigned AVX512F = 1u << 16, AVX512DQ = 1u << 17, AVX512BW = 1u << 30, AVX512VL = 1u << 31;
+#ifdef __APPLE__
+static const unsigned YMM_SAVED = 0x06, ZMM_SAVED = 0x06; /* the others are added at a thread's first use of them */
+#else
 static const unsigned YMM_SAVED = 0x06, ZMM_SAVED = 0xe6;
+#endif
 
 typedef struct {
     unsigned a, b, c, d;
@@ -72,15 +76,7 @@ static int has(unsigned leaf7, unsigned saved)
 }
 
 static int runs_v3(void) { return has(AVX2 | BMI2, YMM_SAVED); }
-static int runs_v4(void)
-{
-#ifdef __APPLE__
-    const unsigned saved = YMM_SAVED; /* the system adds the others at a thread's first use of them */
-#else
-    const unsigned saved = ZMM_SAVED;
-#endif
-    return has(AVX2 | BMI2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, saved);
-}
+static int runs_v4(void) { return has(AVX2 | BMI2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, ZMM_SAVED); }
 static int runs_always(void) { return 1; }
 
 const fm_choice fm_choices[] = {

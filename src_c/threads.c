@@ -40,7 +40,7 @@ int fm_local_threads(void) { return local_threads; }
 void fm_set_local_threads(int n) { local_threads = n; }
 int fm_openmp_usable(void) { return !forked_without_runtime; }
 
-enum { AWAKE = 40000, WAKING = 120000, LONG = 250000 }; /* nanoseconds */
+enum { AWAKE = 40000, WAKING = 120000, LONG_ENOUGH = 250000 }; /* nanoseconds */
 
 static __thread double started, last_end, busy; /* busy: in the calls in quick succession so far */
 static __thread double last_region;
@@ -53,7 +53,7 @@ int fm_team_pays(double nanoseconds)
     started = fm_clock();
     if (started - last_end > AWAKE)
         busy = 0;
-    return nanoseconds >= LONG || busy >= WAKING;
+    return nanoseconds >= LONG_ENOUGH || busy >= WAKING;
 }
 
 void fm_team_done(void)

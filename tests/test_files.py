@@ -94,6 +94,24 @@ def test_without_locks_nothing_is_removed(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["file", "file.0123456789abcdef.tmp"]
 
 
+@posix
+def test_windows_moves_no_open_file_and_has_no_owners(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastml._files.fcntl", None)
+    for name in ("fchown", "fchmod"):
+        monkeypatch.delattr(os, name)
+    move = os.replace
+
+    def windows_move(scratch, target):
+        held = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+        assert os.path.realpath(scratch) not in held
+        move(scratch, target)
+
+    monkeypatch.setattr(os, "replace", windows_move)
+    for value in (1, 2):
+        nn.save({"w": np.full(2, value)}, tmp_path / "file")
+        assert nn.load(tmp_path / "file")["w"][0] == value and os.listdir(tmp_path) == ["file"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
 def test_an_error_half_way_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "file"
