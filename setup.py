@@ -143,7 +143,7 @@ class BuildExt(build_ext):
             elif isinstance(extension, Folder):
                 objects = self.compile_folder(extension, compile_openmp)
             extension.extra_compile_args += compilers.glue(self.known, extension.name in FOR_SPEED) + compile_openmp
-            extension.extra_link_args += compilers.link(self.known) + link_openmp
+            extension.extra_link_args += compilers.link(self.known, isinstance(extension, Folder)) + link_openmp
             extension.extra_objects += objects
             extension.depends += objects
         super().build_extensions()

@@ -91,9 +91,11 @@ def targets(compiler, known=frozenset(OPTIONAL)):
     }
 
 
-def link(compiler):
-    """For all that is linked."""
-    return ["-Wl,--strip-all"] if compiler.system == "linux" else []
+def link(compiler, folder=False):
+    """For all that is linked; ``folder``: a folder's modules, where the order of their parts is 3 % of some calls."""
+    if compiler.system != "linux":
+        return []
+    return ["-Wl,--strip-all", *(["-Wl,--sort-section=alignment"] if folder and compiler.kind != "zig" else [])]
 
 
 def openmp(compiler, environ, program=None):
