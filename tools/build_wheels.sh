@@ -89,9 +89,10 @@ if [ -n "$sysroot" ]; then
     cp -L "$library" "$work/gomp/libgomp.so.1"
     ln -s libgomp.so.1 "$work/gomp/libgomp.so"
     # gcc looks into its own folders before the sysroot's, but into those of -B first.
-    sysroot=$(cd "$sysroot" && pwd) && begin=$(find "$sysroot/usr" -name crti.o -print -quit)
-    compiler="$compiler --sysroot=$sysroot -B$(dirname "$begin")/"
-    export LDFLAGS="-L$work/gomp ${LDFLAGS-}"
+    sysroot=$(cd "$sysroot" && pwd) && begin=$(dirname "$(find "$sysroot/usr" -name crti.o -print -quit)")
+    compiler="$compiler --sysroot=$sysroot -B$begin/"
+    # A Debian's own Python links with -L/usr/lib/…, where this system's C library would be found: these come before it.
+    export LDFLAGS="-L$work/gomp -L$begin ${LDFLAGS-}"
 fi
 
 "${pythons[0]}" -m venv "$work/tools"
