@@ -81,8 +81,10 @@ def libgomp(short):
 
 
 def tests(short):
-    """The contract over all functions, threads and fork, and other libraries' OpenMP beside."""
+    """The contract over all functions, threads and fork, other libraries' OpenMP beside, sixteen threads at once."""
     files = ["tests/test_threads.py", "tests/test_beside.py", "tests/test_contract.py"]
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        files += ["tests/test_free_threading.py", "tests/test_free_threading_shared.py"]
     chosen = ["-k", "not test_contract or test_shapes"] if short else []
     options = ["-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", "."]
     told = run(sys.executable, "-P", "-m", "pytest", *options, *files, *chosen)
