@@ -75,6 +75,8 @@ quietly() { # quietly CMD…: what it prints is shown if it fails
     "$@" >"$work/log" 2>&1 || { tail -40 "$work/log" >&2; fail "failed: $*"; }
 }
 
+done_with() { echo "build_wheels.sh: $SECONDS s: $*" >&2; } # since the start
+
 glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || fail "no glibc here; wheels for musl are made by cibuildwheel (pyproject.toml)"
 if [ -z "$sysroot" ] && [ "$(printf '%s\n' 2.28 "${glibc#glibc }" | sort -V | tail -1)" != 2.28 ]; then
     sysroot=$work/sysroot
@@ -113,6 +115,7 @@ cp "$work"/sdist/*.tar.gz "$output"
 mkdir "$work/sources" "$work/away"
 tar xf "$work"/sdist/*.tar.gz -C "$work/sources" --strip-components=1
 cp -r "$work"/sources/{tests,src_c} "$work/away"
+done_with "tools and the source archive"
 
 build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
     local folder=$work/$n size after='' most=$MOST_BYTES
@@ -123,6 +126,7 @@ build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
     # LDSHARED, as an interpreter's own may link against its folder and write that into every module.
     CC=$compiler$after LDSHARED="$compiler -shared" quietly "$folder/build/bin/python" -m pip wheel --no-deps --wheel-dir "$folder/built" "$work/sources"
     built=$(echo "$folder"/built/*.whl)
+    done_with "built $(basename "$built")"
     size=$(stat -c %s "$built")
     [[ $built != *t-linux_*.whl ]] || most=$MOST_BYTES_FREE # cp313t
     [ "$size" -lt "$most" ] || fail "$(basename "$built") has $size bytes; it may have $most"
@@ -130,6 +134,7 @@ build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
         --wheel-dir "$folder/repaired" "$built"
     wheel=$(echo "$folder"/repaired/*.whl)
     cp "$wheel" "$output"
+    done_with "repaired"
 }
 
 versions() { # versions PIP: the oldest and the newest NumPy with a wheel for this Python, once if they are one
@@ -155,8 +160,10 @@ for python in "${pythons[@]}"; do
         quietly "$environment/bin/python" -m pip install --only-binary :all: "numpy==$numpy" "${needs[@]}" pytest \
             threadpoolctl "${beside[@]}"
         quietly "$environment/bin/python" -m pip install --no-deps "$wheel"
+        done_with "installed beside NumPy $numpy"
         (cd "$work/away" && "$environment/bin/python" "$root/tools/wheel_checks.py" "${options[@]}" "$built" "$wheel") |
             tee -a "$work/table" || failed=1
+        done_with "tried"
     done
 done
 [ -z "$table" ] || cp "$work/table" "$table"

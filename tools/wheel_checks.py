@@ -92,14 +92,10 @@ def tests(short):
 
 
 def milliseconds():
-    """What the import of fastml takes beyond NumPy's, and that of NumPy; medians of fresh interpreters."""
-
-    def took(module):
-        clock = f"from time import perf_counter as c; t = c(); import {module}; print(c() - t)"
-        return 1e3 * statistics.median(float(python(clock)) for _ in range(9))
-
-    numpy = took("numpy")
-    return f"{took('numpy, fastml') - numpy:.0f} + {numpy:.0f}"
+    """What the import of fastml takes after NumPy's, and that of NumPy; medians of fresh interpreters."""
+    clock = "from time import perf_counter as c; t = c(); import numpy; u = c(); import fastml; print(c() - u, u - t)"
+    times = [map(float, python(clock).split()) for _ in range(9)]
+    return " + ".join(f"{1e3 * statistics.median(column):.0f}" for column in zip(*times, strict=True))
 
 
 def row(short, built, repaired):
