@@ -63,8 +63,8 @@ def clip_grad_norm(grads, max_norm):
     cdef double local[LOCAL_CHUNKS]
     cdef double *sums = local
     cdef double norm, factor, most = bound(max_norm, "max_norm")
-    cdef tuple arrays = as_tuple(grads, "grads", -1)  # which stay while others change the list
-    held = place(&here, CHUNK_BYTES, NAMES, arrays, None, None, None, None)
+    grads = as_tuple(grads, "grads", -1)  # whose arrays stay while others change the list
+    held = place(&here, CHUNK_BYTES, NAMES, <tuple>grads, None, None, None, None)
     if here.extent > LOCAL_CHUNKS * CHUNK_BYTES:
         sums = <double *>malloc(here.extent // CHUNK_BYTES * sizeof(double))
         if sums == NULL:
@@ -93,8 +93,8 @@ def clip_grad_value(grads, clip_value):
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Places here
     cdef double most = bound(clip_value, "clip_value")
-    cdef tuple arrays = as_tuple(grads, "grads", -1)  # which stay while others change the list
-    held = place(&here, CHUNK_BYTES, NAMES, arrays, None, None, None, None)
+    grads = as_tuple(grads, "grads", -1)  # whose arrays stay while others change the list
+    held = place(&here, CHUNK_BYTES, NAMES, <tuple>grads, None, None, None, None)
     with nogil:
         run(&here, COST, clip_elements, &most)
     finish(&here, held)
@@ -118,8 +118,8 @@ def unscale_grads(grads, divisor):
     cdef int found = 0
     s.factor = 1 / _check.number(divisor, "scale", DBL_MIN, DBL_MAX)
     s.found = &found
-    cdef tuple arrays = as_tuple(grads, "grads", -1)  # which stay while others change the list
-    held = place(&here, CHUNK_BYTES, NAMES, arrays, None, None, None, None)
+    grads = as_tuple(grads, "grads", -1)  # whose arrays stay while others change the list
+    held = place(&here, CHUNK_BYTES, NAMES, <tuple>grads, None, None, None, None)
     with nogil:
         run(&here, COST, unscale, &s)
     finish(&here, held)

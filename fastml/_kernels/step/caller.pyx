@@ -201,9 +201,9 @@ cdef class Caller(Tracked):
         """Until this is called with None it does not matter that other threads set attributes of other objects."""
         self.looked = signature
 
-    cdef inline bint moved(self) except -1:
-        """An attribute has been set since all was last found as it was, and may be one of this step's."""
-        return fm_count(&changes) != self.seen and (self.looked is None or not self.looked.holds())
+    cdef bint settled(self) except -1:
+        """No attribute has been set since all was last found as it was, or none of this step's."""
+        return fm_count(&changes) == self.seen or (self.looked is not None and self.looked.holds())
 
     def _untouched(self):
         """Nothing has been set since all was last found as it was, as far as the objects tell."""
@@ -256,7 +256,7 @@ cdef class Caller(Tracked):
         """One step: the loss. Stale, and nothing written, where something is not what the program was made for."""
         cdef Py_ssize_t rows
         cdef cnp.ndarray batch
-        if (y is None or self.program is None or self.moved() or not self.classes_hold()
+        if (y is None or self.program is None or not self.settled() or not self.classes_hold()
                 or type(x) is not cnp.ndarray or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0):
             raise Stale
         batch = <cnp.ndarray>x
@@ -268,7 +268,7 @@ cdef class Caller(Tracked):
                 raise Stale
         self.target.bind(y, rows)
         # To become an array y may have run anything: the last look comes after that.
-        if self.moved() or not self.fits(batch, rows) or not self.clear(batch):
+        if not self.settled() or not self.fits(batch, rows) or not self.clear(batch):
             raise Stale
         for prepare in self.prepare:
             prepare(rows)
