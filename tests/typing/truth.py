@@ -21,6 +21,8 @@ def holds(value: Any, expected: Any) -> bool:
         return value is None
     if isinstance(expected, str):  # a class that cannot be subscripted at run time
         return type(value).__name__ == expected.partition("[")[0].rpartition(".")[2]
+    if hasattr(alias := origin or expected, "__value__"):  # a "type" statement's, as NumPy's NDArray is from 2.5 on
+        return holds(value, alias.__value__[args] if args else alias.__value__)
     if origin in (Union, UnionType):
         return any(holds(value, one) for one in args)
     if origin is Literal:
