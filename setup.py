@@ -137,13 +137,15 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             objects = []
             compile_openmp, link_openmp = openmp
+            folder = isinstance(extension, Folder)
+            whole = folder and not self.inplace  # who changes a kernel in a checkout does not wait for it
             if extension.name == "fastml._simd":  # loaded before the OpenMP runtime (see _threads.py)
                 objects = self.compile_targets()
                 compile_openmp = link_openmp = []
-            elif isinstance(extension, Folder):
-                objects = self.compile_folder(extension, compile_openmp)
+            elif folder:
+                objects = self.compile_folder(extension, compile_openmp, whole)
             extension.extra_compile_args += compilers.glue(self.known, extension.name in FOR_SPEED) + compile_openmp
-            extension.extra_link_args += compilers.link(self.known, isinstance(extension, Folder)) + link_openmp
+            extension.extra_link_args += compilers.link(self.known, folder, whole) + link_openmp
             extension.extra_objects += objects
             extension.depends += objects
         super().build_extensions()
@@ -219,7 +221,7 @@ class BuildExt(build_ext):
             (f"src_c/target_{name}.c", sources, flags, ["src_c"], []) for name, flags in targets.items()
         )
 
-    def compile_folder(self, folder, openmp):
+    def compile_folder(self, folder, openmp, whole):
         """The objects of a folder's modules. What an earlier build left of one of them would be imported instead."""
         for module in folder.modules:
             left = self.get_ext_filename(module.name)
@@ -229,7 +231,7 @@ class BuildExt(build_ext):
             (
                 m.sources[0],
                 m.depends,
-                compilers.glue(self.known, m.name in FOR_SPEED) + openmp,
+                compilers.glue(self.known, m.name in FOR_SPEED, whole) + openmp,
                 m.include_dirs,
                 m.define_macros,
             )
@@ -263,7 +265,14 @@ class Sdist(sdist):
     """sdist with the C sources, the tests and the benchmarks beside the package."""
 
     def make_release_tree(self, base_dir, files):
-        rooms = ["src_c/*", "fastml/**/*.p[yx]*", "fastml/**/*.h", "tests/**/*.[pc]*", "benchmarks/*.py", "tools/*.py"]
+        rooms = [
+            "src_c/*",
+            "fastml/**/*.p[yx]*",
+            "fastml/**/*.h",
+            "tests/**/*.[pc]*",
+            "benchmarks/**/*.py",
+            "tools/*.py",
+        ]
         extra = [
             str(path.relative_to(ROOT))
             for pattern in [*rooms, "*.md", "*.cff", "docs/*.md", "examples/**/*.[pc]*", "tools/conda/*"]

@@ -1,6 +1,6 @@
 """How exact the products are: errors by the length of the sum, k, for positive, mixed and constant numbers.
 
-    python -m fastml.benchmarks.accuracy_products       # half a minute; torch where it is there
+    python -m benchmarks.accuracy.products       # half a minute; torch where it is there
 
 A cell is the largest error over the largest element of the result in units of 2^-24 (float32) or 2^-53 (float64), of
 fastml, NumPy and PyTorch; "exact" is the product in extended precision. Forward is x Wᵀ with k features, a row the same

@@ -1,6 +1,6 @@
 """How exact the reductions are: errors in units in the last place (ulp) of the result by length and magnitude.
 
-    python -m fastml.benchmarks.accuracy_reductions [WORD …] [--longest]   # a few minutes; torch, SciPy and
+    python -m benchmarks.accuracy.reductions [WORD …] [--longest]   # a few minutes; torch, SciPy and
                                                                            # scikit-learn where they are there
 
 Every reduction over rows of 10 to 10 million numbers, with --longest also of 2^28 (float32, 1 GiB), drawn from a normal

@@ -1,6 +1,6 @@
 """How exact the functions are: the largest error in units in the last place (ulp), PyTorch's beside it.
 
-    python -m fastml.benchmarks.accuracy [WORD …]   # functions with a WORD in their names; needs mpmath for the
+    python -m benchmarks.accuracy [WORD …]   # functions with a WORD in their names; needs mpmath for the
                                                     # float64 rows, torch for its column
 
 Element-wise functions in float32 are swept over every 997th of all finite floats, denormals and both signs included,

@@ -1,4 +1,4 @@
-"""Reductions in extended precision (64 bits), added pairwise: what accuracy_reductions.py calls exact."""
+"""Reductions in extended precision (64 bits), added pairwise: what reductions.py calls exact."""
 
 from __future__ import annotations
 

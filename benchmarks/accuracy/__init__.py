@@ -1,0 +1,1 @@
+"""How exact the results are: tools of a checkout, which no wheel has."""
