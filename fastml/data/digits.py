@@ -24,4 +24,4 @@ def load_digits():
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     with np.load(_FILE, allow_pickle=False) as file:
-        return file["pixels"].astype(np.float32), file["labels"].astype(np.int64)
+        return file["pixels"].T.astype(np.float32, order="C"), file["labels"].astype(np.int64)
