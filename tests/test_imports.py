@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,9 @@ def test_every_public_folder_loads_on_first_use():
     assert rooms - set(fastml._SUBMODULES) == {"cli", "ops", "step", "verify"}
     with pytest.raises(AttributeError, match="module 'fastml' has no attribute 'nothing'"):
         _ = fastml.nothing
+
+
+@pytest.mark.parametrize("name", ["fastml._kernels.nonexistent", "fastml._kernels.step.nonexistent"])
+def test_a_kernel_that_is_not_there(name):
+    with pytest.raises(ModuleNotFoundError, match=rf"^No module named '{re.escape(name)}'$"):
+        import_module(name)

@@ -17,6 +17,18 @@ def _file(package):
     return found and found.origin
 
 
+class _Loader(ExtensionFileLoader):
+    """Loads a kernel. What its folder's file does not hold is no module, as anywhere else."""
+
+    def create_module(self, spec):
+        try:
+            return super().create_module(spec)
+        except ImportError as error:
+            if "PyInit" in str(error):  # the function that the interpreter looks for in the file
+                raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name) from None
+            raise
+
+
 class _Finder:
     """Finds a kernel in its folder's file. The last finder: it is asked for what has no file of its own."""
 
@@ -24,7 +36,7 @@ class _Finder:
     def find_spec(name, path=None, target=None):
         package = name.rpartition(".")[0]
         file = _file(package) if package in (__name__, f"{__name__}.step") else None
-        return file and ModuleSpec(name, ExtensionFileLoader(name, file), origin=file)
+        return file and ModuleSpec(name, _Loader(name, file), origin=file)
 
 
 sys.meta_path.append(_Finder)
