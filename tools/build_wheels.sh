@@ -7,9 +7,8 @@
 # linked against glibc 2.31's files manylinux_2_17: what is tried nowhere is promised to nobody.
 set -euo pipefail
 
-#: What a wheel may weigh before libgomp is in it; without the lock, for which Cython and the compiler write more.
+#: What a wheel may weigh before libgomp is in it.
 MOST_BYTES=1600000
-MOST_BYTES_FREE=1660000
 PLATFORM=manylinux_2_28_$(uname -m)
 
 usage() {
@@ -118,7 +117,7 @@ cp -r "$work"/sources/{tests,src_c} "$work/away"
 done_with "tools and the source archive"
 
 build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
-    local folder=$work/$n size after='' most=$MOST_BYTES
+    local folder=$work/$n size after=''
     # Debian's pyconfig.h includes one below /usr/include, which the sysroot hides.
     [ -z "$sysroot" ] || after=" -idirafter $(dirname "$(include "$1")")"
     "$1" -m venv "$folder/build"
@@ -128,8 +127,7 @@ build() { # build PYTHON: the wheel as built in $built, as repaired in $wheel
     built=$(echo "$folder"/built/*.whl)
     done_with "built $(basename "$built")"
     size=$(stat -c %s "$built")
-    [[ $built != *t-linux_*.whl ]] || most=$MOST_BYTES_FREE # cp313t
-    [ "$size" -lt "$most" ] || fail "$(basename "$built") has $size bytes; it may have $most"
+    [ "$size" -lt $MOST_BYTES ] || fail "$(basename "$built") has $size bytes; it may have $MOST_BYTES"
     LD_LIBRARY_PATH=${sysroot:+$work/gomp:}${LD_LIBRARY_PATH-} quietly auditwheel repair --strip --only-plat --plat "$PLATFORM" -z 9 \
         --wheel-dir "$folder/repaired" "$built"
     wheel=$(echo "$folder"/repaired/*.whl)
