@@ -32,11 +32,13 @@ REFUSED = {
 
 
 #: For what Cython writes, by gcc. No gaps before functions, loops and jumps; no code twice to save a jump, no
-#: instructions moved apart that compress well together; equal constants once, whose places nobody compares.
+#: instructions moved apart that compress well together.
 PACKED = [
     "-falign-functions=1", "-falign-jumps=1", "-falign-labels=1", "-falign-loops=1",
-    "-fno-gcse", "-fno-tree-pre", "-fno-schedule-insns2", "-fmerge-all-constants",
+    "-fno-gcse", "-fno-tree-pre", "-fno-schedule-insns2",
 ]  # fmt: skip
+#: A folder's modules as one program; equal constants once, whose places nobody compares (AddressSanitizer does).
+WHOLE = ["-flto=auto", "-fmerge-all-constants"]
 
 
 class Compiler(NamedTuple):
@@ -92,7 +94,7 @@ def glue(compiler, speed, whole=False):
     """For what Cython writes; ``whole``: into a folder that is linked as one program (see link)."""
     flags = ["-Wno-unused-function", "-O2" if speed else "-Os"]
     if compiler.kind == "gcc":
-        flags += [*PACKED, *(["-flto"] if whole else [])]
+        flags += [*PACKED, *(WHOLE if whole else [])]
     return common(compiler) + spelled(compiler, flags)
 
 
@@ -116,7 +118,7 @@ def link(compiler, folder=False, whole=False):
     if folder and compiler.kind != "zig":
         flags.append("-Wl,--sort-section=alignment")
     if whole and compiler.kind == "gcc":
-        flags += ["-flto=auto", "-flto-partition=one", *PACKED]
+        flags += [*WHOLE, "-flto-partition=one", *PACKED]
     return flags
 
 
