@@ -120,6 +120,10 @@ def in_folders(modules):
 class BuildExt(build_ext):
     """build_ext that finds OpenMP, compiles the bodies once per target and links the modules of a folder together."""
 
+    def run(self):
+        self.in_checkout = self.inplace  # which setuptools clears while it builds
+        super().run()
+
     def build_extensions(self):
         if MACHINE not in compilers.TARGETS:
             raise CompileError(advice.no_processor(MACHINE, compilers.TARGETS))
@@ -138,7 +142,7 @@ class BuildExt(build_ext):
             objects = []
             compile_openmp, link_openmp = openmp
             folder = isinstance(extension, Folder)
-            whole = folder and not self.inplace  # who changes a kernel in a checkout does not wait for it
+            whole = folder and not self.in_checkout  # who changes a kernel in a checkout does not wait for it
             if extension.name == "fastml._simd":  # loaded before the OpenMP runtime (see _threads.py)
                 objects = self.compile_targets()
                 compile_openmp = link_openmp = []
