@@ -111,6 +111,11 @@ def test_a_compiler_is_spoken_to_in_its_own_words(compiler):
     assert any("unwind" in flag for flag in flags) == (compiler.system != "win32")
 
 
+def test_zigs_linker_is_told_what_it_knows():
+    told = compilers.link(Compiler("zig", "linux", "x86_64"), folder=True, whole=True)
+    assert not any(word in flag for flag in told for word in ("-z", "sort-section", "-flto"))
+
+
 def test_where_openmp_is_looked_for():
     own = (["-fopenmp"], ["-fopenmp"])
     assert compilers.openmp(Compiler("gcc", "linux", "x86_64"), {}) == [own]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 #: norms (by up to two thirds) from copies for constant arguments. -O3 makes v4 and v3 a sixth larger and is over all
 #: kernels no faster (0.2 %).
 SPEED = ["-O2", "-fvect-cost-model=dynamic", "-fipa-cp-clone"]
-#: For processors of before 2013: 14 KB of a wheel are worth 2 % of their time.
+#: For processors of before 2013: 12 KB of a wheel are worth some percent of their time.
 SMALL = ["-Os", "-Oz", "-fno-schedule-insns2", "-fno-tree-loop-optimize"]
 #: Flags that not every compiler knows; one that does not is built without them.
 OPTIONAL = {"-fvect-cost-model=dynamic", "-fipa-cp-clone", "-Oz", "-fno-schedule-insns2", "-fno-tree-loop-optimize"}
@@ -37,7 +37,8 @@ PACKED = [
     "-falign-functions=1", "-falign-jumps=1", "-falign-labels=1", "-falign-loops=1",
     "-fno-gcse", "-fno-tree-pre", "-fno-schedule-insns2",
 ]  # fmt: skip
-#: A folder's modules as one program; equal constants once, whose places nobody compares (AddressSanitizer does).
+#: A folder's modules as one program; equal constants once, whose places nobody compares. (AddressSanitizer takes a
+#: local that is merged for one that is gone.)
 WHOLE = ["-flto=auto", "-fmerge-all-constants"]
 
 
@@ -114,9 +115,9 @@ def link(compiler, folder=False, whole=False):
     """
     if compiler.system != "linux":
         return []
-    flags = ["-Wl,--strip-all", "-Wl,--build-id=none", "-Wl,-z,noseparate-code"]
-    if folder and compiler.kind != "zig":
-        flags.append("-Wl,--sort-section=alignment")
+    flags = ["-Wl,--strip-all", "-Wl,--build-id=none"]
+    if compiler.kind != "zig":  # whose linker knows neither
+        flags += ["-Wl,-z,noseparate-code", *(["-Wl,--sort-section=alignment"] if folder else [])]
     if whole and compiler.kind == "gcc":
         flags += [*WHOLE, "-flto-partition=one", *PACKED]
     return flags
