@@ -274,6 +274,7 @@ class Sdist(sdist):
             "fastml/**/*.p[yx]*",
             "fastml/**/*.h",
             "tests/**/*.[pc]*",
+            "tests/*.json",
             "benchmarks/**/*.py",
             "tools/*.py",
         ]
