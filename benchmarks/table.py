@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .common import Case
+import re
+from math import exp, log
+
+from .common import PEERS, Case
 from .run import BUSY, Row
 
 HEAD = ("op", "shape", "dtype")
@@ -89,20 +92,47 @@ def errors(row: Row) -> list[str]:
     return [f"{row.op} {row.shape} {row.dtype}: {peer}: {text}" for peer, text in row.errors.items()]
 
 
+def geometric_mean(ratios: list[float]) -> float:
+    return exp(sum(map(log, ratios)) / len(ratios))
+
+
 def summary(rows: list[Row]) -> str:
-    """How many rows fastml wins against the fastest peer of each, and how many it loses."""
+    """How many rows fastml wins against the fastest peer of each, how many it loses, and by how much on average."""
     leads = [best[1] for row in rows if (best := row.best())]
     won = sum(lead > 1 for lead in leads)
     rest = len(rows) - len(leads)
-    lost = len(leads) - won
-    text = f"{len(rows)} rows: fastml is faster than every peer in {won}, slower than the best peer in {lost}"
-    return text + (f", without a peer in {rest}" if rest else "")
+    text = (
+        f"{len(rows)} rows: fastml is faster than every peer in {won}, slower than the best peer in {len(leads) - won}"
+    )
+    if rest:
+        text += f", without a peer in {rest}"
+    means = {"the best peer": leads} | {peer: [r.ratios[peer] for r in rows if peer in r.ratios] for peer in PEERS}
+    shown = [f"{geometric_mean(found):.2f} to {name} ({len(found)})" for name, found in means.items() if found]
+    return text + (f"; geometric means of the ratio (rows): {', '.join(shown)}" if shown else "")
+
+
+def slower(rows: list[Row]) -> list[Row]:
+    """The rows that a peer wins, the worst first."""
+    lost = [(best[1], i) for i, row in enumerate(rows) if (best := row.best()) and best[1] <= 1]
+    return [rows[i] for _, i in sorted(lost)]
+
+
+def file_name(machine: dict) -> str:
+    """What a run is saved as, never mixed with another: 'amd-epyc-family-26-model-2-threads-1'."""
+    cpu = re.sub(r"\((R|TM|tm)\)|\bCPU\b|@.*?GHz|, \d+ CPUs", " ", machine["cpu"])
+    return re.sub(r"[^a-z0-9]+", "-", f"{cpu} threads {machine['threads']}".lower()).strip("-")
 
 
 def markdown(machine: dict, rows: list[Row], peers: list[str]) -> str:
-    """The table for the README, with the machine above and the count below it."""
+    """A file of benchmarks/results: the machine, what is won and lost, and the table."""
     names = columns(peers)
     rule = [":--" if name in HEAD or name == "to" else "--:" for name in names]
-    lines = [names, rule, *(cells(row, peers) for row in rows)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{machine_line(machine)}\n\n{table}\n\n{summary(rows)}.\n"
+
+    def table(rows: list[Row]) -> str:
+        lines = [names, rule, *(cells(row, peers) for row in rows)]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+    parts = [machine_line(machine), f"{summary(rows)}.", table(rows)]
+    if lost := slower(rows):
+        parts[2:2] = ["## Slower than the best peer", table(lost), "## All rows"]
+    return "\n\n".join(parts) + "\n"

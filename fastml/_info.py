@@ -30,15 +30,19 @@ def _blas():
 
 
 def _cpu():
-    """The processor's name."""
+    """The processor's name, with its numbers: virtual machines call several generations by one name."""
+    told = {}
     try:
         with open("/proc/cpuinfo") as lines:
             for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+                word, _, value = line.partition(":")
+                told.setdefault(word.strip(), value.strip())
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    name = told.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in told and "model" in told:
+        name += f" (family {told['cpu family']}, model {told['model']})"
+    return name
 
 
 def _distribution():

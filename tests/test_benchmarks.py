@@ -147,6 +147,21 @@ def test_slower_rows_are_counted_and_shown():
     assert table.cells(slower, ["torch", "numpy"])[3:] == ["1.00", "3.00", "0.50", "0.50", "numpy", "2.56 GB/s", "25%"]
 
 
+def test_a_file_holds_one_processor_and_says_what_is_slower():
+    slower, worse, faster = _row(), _row(ratios={"numpy": 0.25}), _row(ratios={"torch": 8.0, "numpy": 2.0})
+    rows = [faster, slower, worse]
+    assert table.slower(rows) == [worse, slower]
+    assert "0.63 to the best peer (3), 4.90 to torch (2), 0.63 to numpy (3)" in table.summary(rows)
+    machine = {"cpu": "Some(R) Chip(TM) 12-X CPU @ 2.0GHz (family 6, model 143), 2 CPUs", "threads": 2, "isa": "v3"}
+    machine |= {"system": "", "python": "", "blas": "", "versions": {}}
+    assert table.file_name(machine) == "some-chip-12-x-family-6-model-143-threads-2"
+    text = table.markdown(machine, rows, ["torch", "numpy"])
+    assert text.startswith("Some(R) Chip") and text.index("## Slower") < text.index("0.25 | numpy") < text.index(
+        "## All"
+    )
+    assert "## " not in table.markdown(machine, [faster], ["torch"])
+
+
 def test_failed_peer_is_an_error_and_not_a_win():
     row = _row(seconds={}, ratios={}, errors={"torch": "AssertionError: differs"})
     assert table.cells(row, ["torch", "numpy"])[3:6] == ["–", "error", "–"]
@@ -178,11 +193,12 @@ def test_command_line(tmp_path, capsys):
     cases = common.select(["relu_backward", "linear"])
     lines = shown.out.splitlines()
     assert lines[-1].startswith(f"{len(cases)} rows:")
-    saved = json.loads((tmp_path / "out" / "bench.json").read_text(encoding="utf-8"))
+    (kept,) = (tmp_path / "out").glob("*-threads-1.json")
+    saved = json.loads(kept.read_text(encoding="utf-8"))
     assert len(saved["rows"]) == len(cases)
     assert all(row["seconds"]["fastml"] > 0 and not row["errors"] for row in saved["rows"])
     assert saved["machine"]["threads"] == 1 and "numpy" in saved["machine"]["versions"]
-    assert (tmp_path / "out" / "bench.md").read_text(encoding="utf-8").count("\n| ") >= len(cases)
+    assert kept.with_suffix(".md").read_text(encoding="utf-8").count("\n| ") >= len(cases)
 
 
 @pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")

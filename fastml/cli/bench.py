@@ -30,7 +30,12 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("--threads", type=integer(1), metavar="N", help="threads for every library")
     parser.add_argument("--rounds", type=integer(1), default=50, metavar="N", help="rounds per row (default: 50)")
-    parser.add_argument("--save", type=Path, metavar="FOLDER", help="write bench.json and bench.md there")
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="FOLDER",
+        help="write a table there, as Markdown and JSON, called after the processor and the threads",
+    )
     parser.set_defaults(func=run)
 
 
@@ -90,11 +95,11 @@ def _save(folder: Path, session, rows) -> None:
     from fastml.benchmarks.run import to_json
 
     texts = {
-        "bench.json": to_json(session.machine, rows),
-        "bench.md": table.markdown(session.machine, rows, session.peers),
+        "json": to_json(session.machine, rows),
+        "md": table.markdown(session.machine, rows, session.peers),
     }
-    for name, text in texts.items():
-        with replacing(folder / name) as file:
+    for kind, text in texts.items():
+        with replacing(folder / f"{table.file_name(session.machine)}.{kind}") as file:
             file.write(text.encode("utf-8"))
 
 
