@@ -1,11 +1,19 @@
-"""How steady a step is: quantiles of single calls, on one thread and on all.
+"""Whether threads pay wherever they are used: single calls on one thread and on all, size by size.
 
-    python -m fastml.benchmarks.steadiness [OP] [--row N] [--samples N]
+    python -m fastml.benchmarks.steadiness [OP ...] [--sizes N,N] [--conditions NAME,NAME] [--samples N]
 
-Training is rarely one step after the other and nothing else: batches come late, and other programs run. So the
-first row of OP (default: step, the training step of the 784-256-128-10 network) is timed call by call in three
-conditions, which take turns: back to back, after a pause in which the threads go to sleep, and beside a process
-that keeps one CPU busy. "to alone" compares a median with that of one thread, back to back.
+Training is rarely one call after the other and nothing else: batches come late, NumPy and PyTorch compute in between
+with threads of their own, and other programs run. So every operation is timed call by call at sizes around those where
+a team begins to pay, in conditions which take turns:
+
+    row      back to back
+    pause    after 5 ms of sleep: the threads sleep
+    matmul   np.matmul before every call, whose threads still spin; timed together
+    torch    the same with PyTorch's softmax, whose runtime is another OpenMP
+    busy     beside a process that keeps one CPU busy
+
+"ratio" is the median on all threads over that on one, above 1 where one thread would be faster. "to sum" compares
+the two calls of matmul and torch with the sum of both, each back to back. Lines whose ratio is above 1.05 are marked.
 """
 
 from __future__ import annotations
@@ -17,19 +25,106 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from fastml import get_num_threads, num_threads
+import fastml
+from fastml import get_num_threads, nn, num_threads, optim
+from fastml._check import choice
 from fastml.cli.options import integer
 
-from .common import Case, select
+from .common import normal
 from .table import microseconds
 
 PAUSE = 5e-3
-TURNS = 5
-CONDITIONS = ("back to back", "paused", "busy CPU")
+TURNS = 4
+BUDGET = 60e-3  # seconds of a turn's calls for one figure, after which they are enough
+LOST = 1.05  # over one thread's median: a line to look at
+CONDITIONS = ("row", "pause", "matmul", "torch", "busy")
+SIZES = tuple(4**k for k in range(5, 12))
+COLUMNS = 256
+
+Call = Callable[[], Any]
+
+
+def _matrix(n: int, columns: int = COLUMNS) -> np.ndarray:
+    return normal((max(1, n // columns), columns), "float32")
+
+
+def _of_matrix(function: Callable[..., Any]) -> Callable[[int], Call]:
+    """function(x, out=) of about n elements in rows of 256."""
+
+    def build(n: int) -> Call:
+        x = _matrix(n)
+        out = np.empty_like(x)
+        return lambda: function(x, out=out)
+
+    return build
+
+
+def _cross_entropy(n: int) -> Call:
+    x = _matrix(n)
+    labels, out = np.arange(len(x)) % COLUMNS, np.empty_like(x)
+    return lambda: fastml.cross_entropy_with_grad(x, labels, out=out)
+
+
+def _batch_norm(n: int) -> Call:
+    x, out = _matrix(n), np.empty_like(_matrix(n))
+    return lambda: fastml.batch_norm(x, out=out)
+
+
+def _adam(n: int) -> Call:
+    param, grad = normal((n,), "float32"), normal((n,), "float32", 1)
+    mean, square = np.zeros_like(param), np.zeros_like(param)
+    return lambda: fastml.adam_step([param], [grad], [mean], [square], 1)
+
+
+def _linear(n: int) -> Call:
+    """n multiply-adds, 64 for each element of x."""
+    x = _matrix(n // 64, 64)
+    weight, out = normal((64, 64), "float32", 1), np.empty_like(x)
+    return lambda: fastml.linear(x, weight, out=out)
+
+
+def _step(n: int) -> Call:
+    """A training step of 256-64-10 of n multiply-adds, or eight rows."""
+    rows = max(8, n // (3 * 64 * 266))
+    model = nn.Sequential(nn.Linear(256, 64, seed=0), nn.ReLU(), nn.Linear(64, 10, seed=1))
+    step = nn.compile_step(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=1e-3, momentum=0.9))
+    x, labels = normal((rows, 256), "float32"), np.arange(rows) % 10
+    return lambda: step(x, labels)
+
+
+#: A call of about n elements; of n multiply-adds in linear and step.
+OPS: dict[str, Callable[[int], Call]] = {
+    "relu": _of_matrix(fastml.relu),
+    "gelu": _of_matrix(fastml.gelu),
+    "softmax": _of_matrix(fastml.softmax),
+    "cross_entropy": _cross_entropy,
+    "layer_norm": _of_matrix(fastml.layer_norm),
+    "batch_norm": _batch_norm,
+    "dropout": _of_matrix(lambda x, out: fastml.dropout(x, 0.5, seed=0, out=out)),
+    "adam": _adam,
+    "linear": _linear,
+    "step": _step,
+}
+
+
+def _other(condition: str) -> Call | None:
+    """The call of another library that precedes every one of fastml's."""
+    if condition == "matmul":
+        a = normal((256, 256), "float32")
+        out = np.empty_like(a)
+        return lambda: np.matmul(a, a, out=out)
+    if condition == "torch":
+        import torch
+
+        x = torch.randn(512, 512)
+        return lambda: torch.softmax(x, 1)
+    return None
 
 
 @contextmanager
@@ -46,13 +141,14 @@ def busy_cpu() -> Iterator[None]:
         process.stdout.close()
 
 
-def single_calls(call: Callable[[], Any], n: int, pause: float = 0.0) -> list[float]:
-    """Seconds of each of n calls, after a few untimed ones."""
-    for _ in range(5):
+def single_calls(call: Call, n: int, pause: float = 0.0) -> list[float]:
+    """Seconds of each of n calls, or as many as the budget allows, after a few untimed ones."""
+    for _ in range(3):
         call()
     seconds = []
     gc.disable()
-    for _ in range(n):
+    stop = time.perf_counter() + BUDGET
+    while len(seconds) < n and (len(seconds) < 3 or time.perf_counter() < stop):
         if pause:
             time.sleep(pause)
         start = time.perf_counter_ns()
@@ -62,45 +158,90 @@ def single_calls(call: Callable[[], Any], n: int, pause: float = 0.0) -> list[fl
     return seconds
 
 
-def measure(case: Case, samples: int) -> dict[tuple[int, str], list[float]]:
-    """Seconds of single calls by (threads, condition)."""
-    counts = sorted({1, get_num_threads()})
-    times = {(threads, condition): [] for threads in counts for condition in CONDITIONS}
-    call = case.setup().checked("fastml")
+@dataclass
+class Line:
+    """One operation at one size in one condition: seconds of single calls on one thread and on all.
+
+    `apart` is the sum of what fastml on all threads and the other library take alone, where there is one.
+    """
+
+    op: str
+    size: int
+    condition: str
+    one: list[float] = field(default_factory=list)
+    all: list[float] = field(default_factory=list)
+    apart: float | None = None
+
+    def ratio(self) -> float:
+        return float(np.median(self.all) / np.median(self.one))
+
+    def __str__(self) -> str:
+        texts = [f"{self.op:<13}  {self.size:>8}  {self.condition:<9}"]
+        for seconds in (self.one, self.all):
+            texts += [f"{microseconds(float(np.quantile(seconds, q))):>9}" for q in (0.5, 0.9)]
+        texts.append(f"{self.ratio():>6.2f}")
+        texts.append(f"{np.median(self.all) / self.apart:>6.2f}" if self.apart else "      ")
+        return "  ".join(texts) + ("  slower than one thread" if self.ratio() > LOST else "")
+
+
+HEADER = "op                 size  condition    one µs    q90 µs    all µs    q90 µs   ratio  to sum"
+
+
+def measure(op: str, size: int, conditions: list[str], samples: int) -> list[Line]:
+    """The lines of one operation at one size: in turns, one thread and all one after the other in each condition."""
+    call, found = OPS[op](size), [Line(op, size, condition) for condition in conditions]
+    others = {condition: _other(condition) for condition in conditions}
+    alone: dict[str, list[float]] = {condition: [] for condition, other in others.items() if other}
+    each = -(-samples // TURNS)
     for _ in range(TURNS):
-        for (threads, condition), seconds in times.items():
-            with num_threads(threads), busy_cpu() if condition == "busy CPU" else nullcontext():
-                seconds += single_calls(call, -(-samples // TURNS), PAUSE if condition == "paused" else 0.0)
-    return times
+        for line in found:
+            other = others[line.condition]
+            if other:
+                alone[line.condition] += single_calls(other, each)
+            for threads, seconds in ((1, line.one), (get_num_threads(), line.all)):
+                with num_threads(threads), busy_cpu() if line.condition == "busy" else nullcontext():
+                    timed = (lambda other=other: (other(), call())) if other else call
+                    seconds += single_calls(timed, each, PAUSE if line.condition == "pause" else 0.0)
+    row = next((line for line in found if line.condition == "row"), None)
+    for line in found:
+        if line.condition in alone and row:
+            line.apart = float(np.median(row.all) + np.median(alone[line.condition]))
+    return found
 
 
-def lines(times: dict[tuple[int, str], list[float]]) -> Iterator[str]:
-    yield "threads  condition     median µs   q10 µs   q90 µs  q90/median  to alone"
-    alone = np.median(times[1, CONDITIONS[0]])
-    for (threads, condition), seconds in times.items():
-        low, middle, high = np.quantile(seconds, (0.1, 0.5, 0.9))
-        yield (
-            f"{threads:>7}  {condition:<12}  {microseconds(middle):>9}  {microseconds(low):>7}  "
-            f"{microseconds(high):>7}  {high / middle:>10.2f}  {middle / alone:>8.2f}"
-        )
+def summary(found: list[Line]) -> str:
+    lost = [line for line in found if line.ratio() > LOST]
+    return f"{len(found)} lines: all threads are slower than one by more than {LOST - 1:.0%} in {len(lost)}"
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m fastml.benchmarks.steadiness", description=__doc__.split("\n")[0])
-    parser.add_argument("op", nargs="?", default="step", metavar="OP", help="an operation (default: step)")
-    parser.add_argument("--row", type=integer(0), default=0, metavar="N", help="which of its rows (default: 0)")
-    parser.add_argument("--samples", type=integer(1), default=500, metavar="N", help="calls a line (default: 500)")
+    parser.add_argument("ops", nargs="*", metavar="OP", help=f"of {', '.join(OPS)} (default: all)")
+    parser.add_argument("--sizes", type=_words, default=[*map(str, SIZES)], metavar="N,N", help="elements a call")
+    parser.add_argument("--conditions", type=_words, default=[*CONDITIONS], metavar="NAME,NAME")
+    parser.add_argument("--samples", type=integer(1), default=40, metavar="N", help="calls a figure (default: 40)")
     given = parser.parse_args(arguments)
     try:
-        cases = [case for _, _, case in select([given.op]) if case.threads is None]
-        case = cases[given.row]
-    except ValueError as error:
+        for name in given.ops:
+            choice(name, "OP", tuple(OPS))
+        for name in given.conditions:
+            choice(name, "--conditions", CONDITIONS)
+        sizes = [integer(1)(size) for size in given.sizes]
+    except (ValueError, argparse.ArgumentTypeError) as error:
         parser.error(str(error))
-    except IndexError:
-        parser.error(f"{given.op} has {len(cases)} rows, there is no row {given.row}")
-    print(case.label)
-    for line in lines(measure(case, given.samples)):
-        print(line)
+    conditions = [name for name in given.conditions if name != "torch" or find_spec("torch")]
+    found = []
+    print(f"{get_num_threads()} threads\n{HEADER}", flush=True)
+    for op in given.ops or OPS:
+        for size in sizes:
+            lines = measure(op, size, conditions, given.samples)
+            found += lines
+            print(*lines, sep="\n", flush=True)
+    print(summary(found))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import pytest
 from fastml.benchmarks import common, steadiness, table, worker
 from fastml.benchmarks.run import Row, Run
 
-import fastml
 from fastml import _simd
 from fastml.cli.main import main
 
@@ -92,21 +91,30 @@ def test_multiply_adds_are_counted():
 
 
 def test_steadiness(capsys):
-    steadiness.main(["step_explicit", "--row", "1", "--samples", "5"])
-    name, _, *rows = capsys.readouterr().out.splitlines()
-    assert name.startswith("step_explicit 4-16-16-3")
-    counts = {1, fastml.get_num_threads()}
-    assert len(rows) == len(counts) * len(steadiness.CONDITIONS) and rows[0].endswith(" 1.00")
-    with pytest.raises(SystemExit):
-        steadiness.main(["relu", "--row", "1000"])
-    assert "no row 1000" in capsys.readouterr().err
+    steadiness.main(["relu", "step", "--sizes", "1024", "--samples", "4", "--conditions", "row,pause,matmul,busy"])
+    _, header, *rows, last = capsys.readouterr().out.splitlines()
+    assert header.split()[:2] == ["op", "size"] and len(rows) == 2 * 4
+    assert [row.split()[2] for row in rows] == ["row", "pause", "matmul", "busy"] * 2
+    assert last.startswith("8 lines: ")
+    for words in (["nosuch"], ["relu", "--sizes", "0"], ["relu", "--conditions", "calm"]):
+        with pytest.raises(SystemExit):
+            steadiness.main(words)
 
 
-def test_quantiles_of_single_calls():
-    seconds = [1e-3] * 8 + [2e-3] * 2
-    _, alone, busy = steadiness.lines({(1, "back to back"): seconds, (2, "busy CPU"): [s / 2 for s in seconds]})
-    assert alone.split() == ["1", "back", "to", "back", "1000", "1000", "2000", "2.00", "1.00"]
-    assert busy.split()[-2:] == ["2.00", "0.50"]
+def test_every_operation_is_timed_at_a_small_size():
+    for op, build in steadiness.OPS.items():
+        call = build(1024)
+        assert len(steadiness.single_calls(call, 3)) == 3, op
+
+
+def test_lines_say_where_threads_lose():
+    line = steadiness.Line("relu", 1024, "matmul", [1e-3] * 8 + [2e-3] * 2, [1.1e-3] * 10, apart=1e-3)
+    assert line.ratio() == pytest.approx(1.1)
+    assert str(line).split()[3:9] == ["1000", "2000", "1100", "1100", "1.10", "1.10"]
+    assert str(line).endswith("slower than one thread")
+    even = steadiness.Line("relu", 1024, "row", [1e-3], [1e-3])
+    assert not str(even).endswith("thread")
+    assert steadiness.summary([line, even]).endswith("in 1")
 
 
 def test_select():
