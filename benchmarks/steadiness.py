@@ -41,7 +41,7 @@ from .table import microseconds
 
 PAUSE = 5e-3
 TURNS = 4
-BUDGET = 60e-3  # seconds of a turn's calls for one figure, after which they are enough
+BUDGET = 120e-3  # seconds of a turn's calls for one figure, after which they are enough
 LOST = 1.05  # over one thread's median: a line to look at
 CONDITIONS = ("row", "pause", "matmul", "torch", "busy")
 SIZES = tuple(4**k for k in range(5, 12))
@@ -201,7 +201,8 @@ def measure(op: str, size: int, conditions: list[str], samples: int) -> list[Lin
             for threads, seconds in ((1, line.one), (get_num_threads(), line.all)):
                 with num_threads(threads), busy_cpu() if line.condition == "busy" else nullcontext():
                     timed = (lambda other=other: (other(), call())) if other else call
-                    seconds += single_calls(timed, each, PAUSE if line.condition == "pause" else 0.0)
+                    calls = each if other or line.condition == "pause" else 20 * each
+                    seconds += single_calls(timed, calls, PAUSE if line.condition == "pause" else 0.0)
     row = next((line for line in found if line.condition == "row"), None)
     for line in found:
         if line.condition in alone and row:
