@@ -40,8 +40,10 @@ cdef extern from "dispatch.h" nogil:
                                           size_t width) noexcept nogil
         void (*logsumexp_rows)(void *lse, const void *x, size_t rows, size_t n) noexcept nogil
         void (*logsumexp_cols)(void *lse, const void *x, size_t n, size_t stride, size_t width) noexcept nogil
-        void (*dropout_run)(void *y, const void *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold,
-                            double scale, int stream) noexcept nogil
+        void (*dropout_run)(void *y, uint8_t *kept, const void *x, size_t n, uint64_t seed, uint64_t offset,
+                            uint64_t threshold, double scale, int stream) noexcept nogil
+        void (*dropout_kept_run)(void *y, const uint8_t *kept, const void *x, size_t n, double scale,
+                                 int stream) noexcept nogil
         void (*dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset,
                                  uint64_t threshold) noexcept nogil
         void (*philox_run)(uint32_t *words, size_t n, uint64_t seed, uint64_t offset) noexcept nogil

@@ -80,7 +80,7 @@ static void FM(dropout)(void *y, const void *x, size_t n, double p, uint64_t see
     IN_MODE(FM_FLUSH);
     const volatile double dropped = p; /* read in the mode just entered, so the quotient is rounded in it */
     const double scale = dropped < 1 ? 1 / (1 - dropped) : 0;
-    TABLE->dropout_run(y, x, n, seed, offset, threshold_of(p), scale, stream);
+    TABLE->dropout_run(y, NULL, x, n, seed, offset, threshold_of(p), scale, stream);
 }
 
 static void FM(uniform)(void *y, size_t n, uint64_t seed, uint64_t offset)

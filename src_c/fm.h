@@ -45,10 +45,14 @@ FM_PRIMITIVE(void, logsumexp_cols, (real *lse, const real *x, size_t n, size_t s
 
 /* y[i] = scale x[i] where the word of element offset + i (mod 2^64) is >= threshold, else +0 (also for NaN
  * and infinity). philox.h defines the words. threshold: 0 keeps all, 2^32 none. n >= 0.
- * stream: y is written past the caches where its boundary falls on a block of four. */
+ * kept: NULL, or (n + 7) / 8 bytes whose bit i % 8 of byte i / 8 says whether element i was kept; beside y and x.
+ * stream: y is written past the caches where its boundary falls on a block of four, and with kept on one of eight. */
 FM_PRIMITIVE(void, dropout_run,
-             (real *y, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold, double scale,
-              int stream))
+             (real *y, uint8_t *kept, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold,
+              double scale, int stream))
+/* y[i] = scale x[i] where bit i of kept is set, else +0: dropout_run's result by the bits that it wrote. Of kept the 3
+ * bytes behind (n + 7) / 8 are read along. n >= 0. */
+FM_PRIMITIVE(void, dropout_kept_run, (real *y, const uint8_t *kept, const real *x, size_t n, double scale, int stream))
 /* kept[i] = whether dropout_run keeps element i; the same in both tables. */
 FM_PRIMITIVE(void, dropout_mask_run, (uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold))
 /* words[i] = the word of element offset + i (philox.h); the same in both tables. n >= 0. */

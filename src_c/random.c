@@ -1,41 +1,35 @@
-/* Dropout: draw, compare and choose in one pass; no mask is stored.
- *
- * Blocks of Philox are four words, so a run starts with the few elements up to a multiple of four (or up to
- * the boundary that stores past the caches need) and then goes on FM_DRAW_WORDS at a time.
- */
+/* Dropout: draw, compare and choose in one pass. Who wants the gradient without another draw has a bit written down for
+ * each element (1/32 of the bytes of a mask that is multiplied by). */
 
-/* k elements from a part of one draw, offset mod 4 + k <= FM_DRAW_WORDS. */
-FM_INLINE void FM(dropout_part)(real *y, const real *x, size_t k, const fm_philox_key *key, uint64_t offset,
-                                uint32_t threshold, real scale)
+/* Some words of a run, and 16 beyond them that may be loaded along. */
+#define FM_SOME_WORDS (FM_DRAWS_WORDS + 16)
+
+/* y[i] = scale x[i] where words[i] >= limit, else 0, for i < n <= 16; which i those are goes to kept as bits, where that
+ * is given. */
+FM_ALWAYS_INLINE void FM(dropout_16)(real *y, uint8_t *kept, const real *x, size_t n, vw words, vw limit, vec factor,
+                                     int stream)
 {
-    uint32_t words[FM_DRAW_WORDS];
-    vw first, second;
-    fm_philox_draw(&first, &second, key, offset & ~(uint64_t)3);
-    vw_store(words, first);
-    vw_store(words + FM_DRAW_WORDS / 2, second);
-    for (size_t i = 0; i < k; i++) {
-        const real scaled = x[i] * scale;
-        y[i] = words[offset % 4 + i] >= threshold ? scaled : 0;
+    size_t i_ = 0, k_ = n < LANES ? n : LANES;
+#if FM_BITS == 32
+    FM_RUN_PUT(y, stream, v32_keep_ge(words, limit, v_mul(AT(x), factor)));
+#else
+    FM_RUN_PUT(y, stream, v64_keep_ge_lo(words, limit, v_mul(AT(x), factor)));
+    i_ = LANES, k_ = n - k_;
+    if (k_)
+        FM_RUN_PUT(y, stream, v64_keep_ge_hi(words, limit, v_mul(AT(x), factor)));
+#endif
+    if (kept) {
+        const uint16_t bits = (uint16_t)vw_ge(words, limit);
+        memcpy(kept, &bits, n > 8 ? 2 : 1);
     }
 }
 
-/* The scaled vectors of one draw, zeros where dropped, by PUT = v_store or v_stream. */
-#if FM_BITS == 32
-#define FM_DROPOUT_DRAW(PUT)                                             \
-    PUT(y + i, v32_keep_ge(first, limit, v_mul(v_load(x + i), factor))); \
-    PUT(y + i + 16, v32_keep_ge(second, limit, v_mul(v_load(x + i + 16), factor)));
-#else
-#define FM_DROPOUT_DRAW(PUT)                                                           \
-    PUT(y + i, v64_keep_ge_lo(first, limit, v_mul(v_load(x + i), factor)));            \
-    PUT(y + i + 8, v64_keep_ge_hi(first, limit, v_mul(v_load(x + i + 8), factor)));    \
-    PUT(y + i + 16, v64_keep_ge_lo(second, limit, v_mul(v_load(x + i + 16), factor))); \
-    PUT(y + i + 24, v64_keep_ge_hi(second, limit, v_mul(v_load(x + i + 24), factor)));
-#endif
-
-static void FM(dropout_run)(real *y, const real *x, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold,
-                            double scale, int stream)
+static void FM(dropout_run)(real *y, uint8_t *kept, const real *x, size_t n, uint64_t seed, uint64_t offset,
+                            uint64_t threshold, double scale, int stream)
 {
     const vec factor = v_set1(scale);
+    if (kept && (threshold > UINT32_MAX || threshold == 0))
+        memset(kept, threshold ? 0 : 255, (n + 7) / 8);
     if (threshold > UINT32_MAX) {
         memset(y, 0, n * sizeof(real));
         return;
@@ -46,31 +40,47 @@ static void FM(dropout_run)(real *y, const real *x, size_t n, uint64_t seed, uin
     }
     const fm_philox_key key = fm_philox_seed(seed);
     const vw limit = vw_set1(threshold << 32 | threshold);
-    const size_t boundary = (64 - ((uintptr_t)y & 63)) % 64 / sizeof(real);
-    size_t i = (size_t)(-offset & 3);
-    if (stream && ((offset + boundary) & 3) == 0)
-        i = boundary;
-    else
-        stream = 0;
-    i = i < n ? i : n;
-    if (i)
-        FM(dropout_part)(y, x, i, &key, offset, (uint32_t)threshold, scale);
-    vw first, second;
-    if (stream) {
-        for (; i + FM_DRAW_WORDS <= n; i += FM_DRAW_WORDS) {
-            fm_philox_draw(&first, &second, &key, offset + i);
-            FM_DROPOUT_DRAW(v_stream)
+    uint32_t room[FM_SOME_WORDS];
+    /* Past the caches go whole draws from y's boundary on, and bits begin with a byte. */
+    const size_t head = FM_TO_LINE(y);
+    stream = stream && (offset + head) % 4 == 0 && (!kept || head % 8 == 0);
+    for (size_t some; n; y += some, x += some, offset += some, n -= some) {
+        const size_t before = stream && (uintptr_t)y % 64 && head < n ? head : 0;
+        const uint32_t *words = fm_philox_some(room, &some, &key, offset, before ? before : n);
+        size_t i = 0;
+#define FM_DROPOUT(n, stream)                                                                             \
+    FM(dropout_16)(y + i, kept, x + i, n, vw_load((const uint64_t *)(words + i)), limit, factor, stream); \
+    kept += kept ? 2 : 0;
+        if (stream && !before)
+            for (; i + 16 <= some; i += 16) {
+                FM_DROPOUT(16, 1)
+            }
+        for (; i + 16 <= some; i += 16) {
+            FM_DROPOUT(16, 0)
         }
+        if (i < some) {
+            FM_DROPOUT(some - i, 0)
+            kept -= kept && some - i <= 8;
+        }
+#undef FM_DROPOUT
+    }
+    if (stream)
         fm_stream_end();
-    }
-    for (; i + FM_DRAW_WORDS <= n; i += FM_DRAW_WORDS) {
-        fm_philox_draw(&first, &second, &key, offset + i);
-        FM_DROPOUT_DRAW(v_store)
-    }
-    if (i < n)
-        FM(dropout_part)(y + i, x + i, n - i, &key, offset + i, (uint32_t)threshold, scale);
 }
-#undef FM_DROPOUT_DRAW
+
+/* The bits from element i on: of 16 elements and more. */
+FM_INLINE unsigned FM(bits_at)(const uint8_t *bits, size_t i)
+{
+    uint32_t four;
+    memcpy(&four, bits + i / 8, sizeof four);
+    return four >> i % 8;
+}
+
+static void FM(dropout_kept_run)(real *y, const uint8_t *kept, const real *x, size_t n, double scale, int stream)
+{
+    const vec factor = v_set1(scale);
+    FM_ROW_STORE(y, n, stream, v_keep_bits(FM(bits_at)(kept, i_), v_mul(AT(x), factor)))
+}
 
 static void FM(dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold)
 {
@@ -80,38 +90,24 @@ static void FM(dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_
     }
     const uint32_t limit = (uint32_t)threshold;
     const fm_philox_key key = fm_philox_seed(seed);
-    uint32_t words[FM_DRAW_WORDS];
-    size_t i = 0;
-    while (i < n) {
-        const size_t skip = (offset + i) % 4, room = FM_DRAW_WORDS - skip, k = n - i < room ? n - i : room;
-        vw first, second;
-        fm_philox_draw(&first, &second, &key, offset + i - skip);
-        vw_store(words, first);
-        vw_store(words + FM_DRAW_WORDS / 2, second);
-        if (k == FM_DRAW_WORDS) /* a length known to the compiler: vectors */
-            for (size_t j = 0; j < FM_DRAW_WORDS; j++)
+    uint32_t room[FM_SOME_WORDS];
+    for (size_t i = 0, k; i < n; i += k) {
+        const uint32_t *words = fm_philox_some(room, &k, &key, offset + i, n - i);
+        if (k == FM_DRAWS_WORDS) /* a length known to the compiler: vectors */
+            for (size_t j = 0; j < FM_DRAWS_WORDS; j++)
                 kept[i + j] = words[j] >= limit;
         else
             for (size_t j = 0; j < k; j++)
-                kept[i + j] = words[skip + j] >= limit;
-        i += k;
+                kept[i + j] = words[j] >= limit;
     }
 }
 
 static void FM(philox_run)(uint32_t *words, size_t n, uint64_t seed, uint64_t offset)
 {
     const fm_philox_key key = fm_philox_seed(seed);
-    uint32_t drawn[FM_DRAW_WORDS];
-    size_t i = 0;
-    while (i < n) {
-        const size_t skip = (offset + i) % 4, room = FM_DRAW_WORDS - skip, k = n - i < room ? n - i : room;
-        uint32_t *place = k == FM_DRAW_WORDS ? words + i : drawn;
-        vw first, second;
-        fm_philox_draw(&first, &second, &key, offset + i - skip);
-        vw_store(place, first);
-        vw_store(place + FM_DRAW_WORDS / 2, second);
-        if (place == drawn)
-            memcpy(words + i, drawn + skip, k * sizeof *words);
-        i += k;
+    uint32_t room[FM_SOME_WORDS];
+    for (size_t i = 0, k; i < n; i += k) {
+        const uint32_t *some = fm_philox_some(room, &k, &key, offset + i, n - i);
+        memcpy(words + i, some, k * sizeof *words);
     }
 }

@@ -28,6 +28,7 @@ typedef double fm_real64;
 #define v_store_n FM_V(store_n)
 #define v_stream FM_V(stream)
 #define v_keep_n FM_V(keep_n)
+#define v_keep_bits FM_V(keep_bits)
 #define v_add FM_V(add)
 #define v_sub FM_V(sub)
 #define v_mul FM_V(mul)

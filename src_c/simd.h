@@ -333,4 +333,36 @@ FM_INLINE v64 v64_keep_ge_hi(vw u, vw t, v64 a)
 #endif
 FM_INLINE v32 v32_keep_ge(vw u, vw t, v32 a) { return (v32)FM_MAP3(n32_keep_ge, u, t, a); }
 
+/* u >= t of 16 words as bits; and, lane by lane, a where the lane's bit is set, else +0. */
+#if FM_PARTS == 1
+FM_ALWAYS_INLINE unsigned vw_ge(vw u, vw t) { return nw_ge_bits(u.p[0], t.p[0]); }
+FM_INLINE v32 v32_keep_bits(unsigned bits, v32 a) { return (v32){{n32_keep_bits(bits, a.p[0])}}; }
+FM_INLINE v64 v64_keep_bits(unsigned bits, v64 a) { return (v64){{n64_keep_bits(bits, a.p[0])}}; }
+#else
+#if FM_PARTS == 2
+FM_ALWAYS_INLINE unsigned vw_ge(vw u, vw t) { return nw_ge_bits(u.p[0], t.p[0]) | nw_ge_bits(u.p[1], t.p[1]) << 8; }
+#else
+FM_ALWAYS_INLINE unsigned vw_ge(vw u, vw t)
+{
+    return nw_ge_bits(u.p[0], t.p[0]) | nw_ge_bits(u.p[1], t.p[1]) << 4 | nw_ge_bits(u.p[2], t.p[2]) << 8 |
+           nw_ge_bits(u.p[3], t.p[3]) << 12;
+}
+#endif
+#define FM_TWICE(b) ((b) | (uint64_t)(b) << 32)
+FM_INLINE v32 v32_keep_bits(unsigned bits, v32 a)
+{
+    static const uint32_t lanes[16] = {1 << 0, 1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
+                                       1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
+    const vw all = vw_set1(FM_TWICE(bits)), lane = vw_load((const uint64_t *)lanes);
+    return (v32)FM_MAP3(n32_keep_bits, all, lane, a);
+}
+FM_INLINE v64 v64_keep_bits(unsigned bits, v64 a)
+{
+    static const uint64_t lanes[8] = {FM_TWICE(1),  FM_TWICE(2),  FM_TWICE(4),  FM_TWICE(8),
+                                      FM_TWICE(16), FM_TWICE(32), FM_TWICE(64), FM_TWICE(128)};
+    const vw all = vw_set1(FM_TWICE(bits)), lane = vw_load(lanes);
+    return (v64)FM_MAP3(n64_keep_bits, all, lane, a);
+}
+#endif
+
 #endif

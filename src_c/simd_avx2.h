@@ -175,3 +175,16 @@ FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
     const nw keep = _mm256_cvtepi32_epi64(_mm256_extracti128_si256(nw_ge(u, t), 1));
     return _mm256_and_pd(_mm256_castsi256_pd(keep), a);
 }
+FM_ALWAYS_INLINE unsigned nw_ge_bits(nw u, nw t)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(nw_ge(u, t)));
+}
+FM_INLINE nw nw_has(nw bits, nw lane) { return _mm256_cmpeq_epi32(_mm256_and_si256(bits, lane), lane); }
+FM_INLINE n32 n32_keep_bits(nw bits, nw lane, n32 a)
+{
+    return _mm256_and_ps(_mm256_castsi256_ps(nw_has(bits, lane)), a);
+}
+FM_INLINE n64 n64_keep_bits(nw bits, nw lane, n64 a)
+{
+    return _mm256_and_pd(_mm256_castsi256_pd(nw_has(bits, lane)), a);
+}

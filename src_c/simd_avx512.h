@@ -147,3 +147,6 @@ FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
 {
     return _mm512_maskz_mov_pd((__mmask8)(_mm512_cmpge_epu32_mask(u, t) >> 8), a);
 }
+FM_ALWAYS_INLINE unsigned nw_ge_bits(nw u, nw t) { return _mm512_cmpge_epu32_mask(u, t); }
+FM_INLINE n32 n32_keep_bits(unsigned bits, n32 a) { return _mm512_maskz_mov_ps((__mmask16)bits, a); }
+FM_INLINE n64 n64_keep_bits(unsigned bits, n64 a) { return _mm512_maskz_mov_pd((__mmask8)bits, a); }

@@ -138,6 +138,20 @@ FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
     const uint64x2_t keep = vreinterpretq_u64_s64(vmovl_high_s32(vreinterpretq_s32_u32(nw_ge(u, t))));
     return vreinterpretq_f64_u64(vandq_u64(keep, vreinterpretq_u64_f64(a)));
 }
+FM_ALWAYS_INLINE unsigned nw_ge_bits(nw u, nw t)
+{
+    static const uint32_t lane[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(nw_ge(u, t), vld1q_u32(lane)));
+}
+FM_INLINE n32 n32_keep_bits(nw bits, nw lane, n32 a)
+{
+    const uint32x4_t keep = vtstq_u32(vreinterpretq_u32_u64(bits), vreinterpretq_u32_u64(lane));
+    return vreinterpretq_f32_u32(vandq_u32(keep, vreinterpretq_u32_f32(a)));
+}
+FM_INLINE n64 n64_keep_bits(nw bits, nw lane, n64 a)
+{
+    return vreinterpretq_f64_u64(vandq_u64(vtstq_u64(bits, lane), vreinterpretq_u64_f64(a)));
+}
 
 /* dst[j * to + i] = src[i * from + j] for a square of v32_square floats or v64_square doubles a side. */
 #define v32_square 4

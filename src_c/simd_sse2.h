@@ -134,6 +134,13 @@ FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
 {
     return _mm_andnot_pd(_mm_castsi128_pd(_mm_shuffle_epi32(nw_lt(u, t), 0xFA)), a);
 }
+FM_ALWAYS_INLINE unsigned nw_ge_bits(nw u, nw t)
+{
+    return 15 ^ (unsigned)_mm_movemask_ps(_mm_castsi128_ps(nw_lt(u, t)));
+}
+FM_INLINE nw nw_has(nw bits, nw lane) { return _mm_cmpeq_epi32(_mm_and_si128(bits, lane), lane); }
+FM_INLINE n32 n32_keep_bits(nw bits, nw lane, n32 a) { return _mm_and_ps(_mm_castsi128_ps(nw_has(bits, lane)), a); }
+FM_INLINE n64 n64_keep_bits(nw bits, nw lane, n64 a) { return _mm_and_pd(_mm_castsi128_pd(nw_has(bits, lane)), a); }
 
 /* dst[j * to + i] = src[i * from + j] for a square of v32_square floats or v64_square doubles a side. */
 #define v32_square 4

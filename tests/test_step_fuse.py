@@ -37,7 +37,7 @@ def test_a_rectifier_behind_another_layer_is_a_stage(between):
 
 def test_the_mask_of_a_dropout_behind_a_rectifier_is_in_its_result():
     step = trained(nn.BatchNorm(9), nn.ReLU(), nn.Dropout(0.2))
-    assert len(calls(step, "dropout")) == 1
+    assert len(calls(step, "dropout")) == 1 and "kept" not in step.describe()
     assert [line.split(" →")[0][-11:] for line in calls(step, "relu_backward")] == ["scale=1.25)"]
     assert trained(nn.ReLU(), nn.Dropout(0.2), nn.Sigmoid()).describe().count("dropout(") == 1
 
@@ -45,17 +45,18 @@ def test_the_mask_of_a_dropout_behind_a_rectifier_is_in_its_result():
 @pytest.mark.parametrize(
     "layers, dropouts, rectified",
     [
-        ([nn.Dropout(0.2)], 2, 0),
-        ([nn.GELU(), nn.Dropout(0.2)], 2, 0),
-        ([nn.ReLU(), nn.Dropout(0.2), nn.Dropout(0.3)], 4, 1),
-        ([nn.ReLU(), nn.Dropout(0.2), nn.ReLU()], 2, 2),
-        ([nn.Dropout(0.2), nn.ReLU()], 2, 1),
-        ([nn.ReLU(), nn.Sigmoid(), nn.Dropout(0.2)], 2, 1),
+        ([nn.Dropout(0.2)], 1, 0),
+        ([nn.GELU(), nn.Dropout(0.2)], 1, 0),
+        ([nn.ReLU(), nn.Dropout(0.2), nn.Dropout(0.3)], 2, 1),
+        ([nn.ReLU(), nn.Dropout(0.2), nn.ReLU()], 1, 2),
+        ([nn.Dropout(0.2), nn.ReLU()], 1, 1),
+        ([nn.ReLU(), nn.Sigmoid(), nn.Dropout(0.2)], 1, 1),
     ],
 )
-def test_a_mask_that_something_else_hides_is_drawn_again(layers, dropouts, rectified):
+def test_a_mask_that_something_else_hides_is_kept_as_bits(layers, dropouts, rectified):
     step = trained(*layers)
-    assert len(calls(step, "dropout")) == dropouts and len(calls(step, "relu_backward")) == rectified
+    assert ["kept=bits of h" in line for line in calls(step, "dropout")] == [True] * dropouts
+    assert len(calls(step, "dropout_backward")) == dropouts and len(calls(step, "relu_backward")) == rectified
 
 
 def test_a_rectifier_and_a_dropout_at_the_end():
@@ -92,14 +93,13 @@ def test_a_product_that_something_read_before_its_rectifier_stays_as_it_was():
 @pytest.mark.parametrize("between", [False, True])
 def test_a_gradient_that_something_changes_between_mask_and_rectifier_keeps_both(between):
     def write(plan, x):
-        y, z, dz = plan.like(x), plan.like(x), plan.like(x)
-        drawn = {"seed": 1, "offset": Live(), "threshold": 2**31, "scale": 2.0}
+        y, z, dz, kept = plan.like(x), plan.like(x), plan.like(x), plan.bits(x)
         plan.emit(elementwise.relu, y=y, x=x)
-        plan.emit(elementwise.dropout, y=z, x=y, **drawn)
-        plan.emit(elementwise.dropout, y=dz, x=dz, **drawn)
+        plan.emit(elementwise.dropout, y=z, kept=kept, x=y, seed=1, offset=Live(), threshold=2**31, scale=2.0)
+        plan.emit(elementwise.dropout_backward, dx=dz, dy=dz, kept=kept, scale=2.0)
         if between:
             plan.emit(elementwise.activation, y=dz, x=dz, kind=0, alpha=1.0, threshold=1.0)
         plan.emit(elementwise.relu_backward, dx=dz, dy=dz, y=y, scale=1.0)
 
-    kept = ["dropout", "activation", "relu_backward"] if between else ["relu_backward"]
+    kept = ["dropout_backward", "activation", "relu_backward"] if between else ["relu_backward"]
     assert stages_of(write) == ["linear", "relu", "dropout", *kept]

@@ -1,19 +1,21 @@
 """Dropout and its mask: the generator's parameters, blocks and threads.
 
 Element i of the flattened array depends on (seed, offset + i) alone, so the cut shows in no bit and the gradient draws
-the mask again. A call of at most SMALL_ELEMENTS goes straight to the primitive.
+the mask again. A layer keeps one bit an element instead (`dropout_keeping`), of which its gradient is made by
+`dropout_kept`. A call of at most SMALL_ELEMENTS goes straight to the primitive.
 """
 
 import numpy as np
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport rint
 from libc.stdint cimport uint8_t, uint64_t
 
 from .. import _check
 
-from .._check cimport as1d, ceil_div, data, fits, is_plain, result_like
+from .._check cimport as1d, ceil_div, data, fits, is_plain, real_number, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
@@ -26,44 +28,67 @@ ctypedef fused real:
 
 cdef enum:
     SMALL_ELEMENTS = 8192
-    BLOCK_ELEMENTS = 16384
+    BLOCK_ELEMENTS = 16384  # so many bits are whole bytes
+    SPARE_BYTES = 4         # behind the bits, which are read by fours
 
-cdef double COST = 0.5  # nanoseconds an element on one thread
+# Nanoseconds an element on one thread: to draw, and by the bits.
+cdef double COST = 0.3, KEPT_COST = 0.1
 
 cdef struct Draw:
     uint64_t seed
     uint64_t offset
     uint64_t threshold  # kept where the word is >= this: 0 ... 2^32
     double scale
+    bint keep           # write bits
+    bint drawn          # they are there: read them
+    uint8_t *kept       # the bits, or NULL
+
+
+cdef inline uint64_t word(object value, str name) except? 0:
+    """0 ... 2^64 - 1."""
+    if type(value) is int:
+        try:
+            return <uint64_t>value
+        except OverflowError:
+            pass
+    return _check.integer(value, name, 0, 0xFFFFFFFFFFFFFFFF)
+
+
+cdef inline double scale_of(double p) noexcept nogil:
+    return 1.0 / (1.0 - p) if p < 1.0 else 0.0
 
 
 cdef int prepare(Draw *d, object p, object seed, object offset) except -1:
     """Check the options and translate them."""
-    cdef double q
-    if type(p) is not float or not 0.0 <= p <= 1.0:
-        p = _check.number(p, "p", 0, 1)
-    q = p
-    d.seed = _check.integer(seed, "seed", 0, 0xFFFFFFFFFFFFFFFF)
-    d.offset = _check.integer(offset, "offset", 0, 0xFFFFFFFFFFFFFFFF)
+    cdef double q = real_number(p, "p", 1)
+    d.seed, d.offset = word(seed, "seed"), word(offset, "offset")
     d.threshold = <uint64_t>rint(q * 4294967296.0)
-    d.scale = 1.0 / (1.0 - q) if q < 1.0 else 0.0
+    d.scale = scale_of(q)
+    d.keep, d.drawn, d.kept = False, False, NULL
     return 0
 
 
-cdef void in_blocks(real[::1] y, const real[::1] x, const Draw *d) noexcept:
+cdef inline void run(const fm_table *table, void *y, const void *x, Py_ssize_t start, Py_ssize_t n, const Draw *d,
+                     bint stream) noexcept nogil:
+    """The n elements from number `start` on, a multiple of 8."""
+    cdef uint8_t *kept = NULL if d.kept == NULL else d.kept + start // 8
+    if d.drawn:
+        table.dropout_kept_run(y, kept, x, n, d.scale, stream)
+    else:
+        table.dropout_run(y, kept, x, n, d.seed, d.offset + <uint64_t>start, d.threshold, d.scale, stream)
+
+
+cdef void in_blocks(real[::1] y, const real[::1] x, const Draw *d, bint stream, int threads) noexcept:
     """y (OUT), x (IN), each (n,)."""
     cdef const fm_table *table = table_of(sizeof(real))
     cdef Py_ssize_t k, start, n = x.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
-    cdef bint stream = n * sizeof(real) > cache_bytes
-    cdef int me = caller(), threads = team(COST * n)
+    cdef int me = caller()
     with nogil, parallel(num_threads=threads):
         join_team(me)
         for k in prange(blocks, schedule="static"):
             start = k * BLOCK_ELEMENTS
-            table.dropout_run(&y[start], &x[start], min(BLOCK_ELEMENTS, n - start), d.seed, d.offset + start,
-                              d.threshold, d.scale, stream)
+            run(table, &y[start], &x[start], start, min(BLOCK_ELEMENTS, n - start), d, stream)
         leave_team()
-    team_done()
 
 
 cdef void mask_in_blocks(uint8_t[::1] kept, const Draw *d) noexcept:
@@ -86,38 +111,75 @@ cdef int launch(cnp.ndarray y, cnp.ndarray x, const Draw *d) except -1:
     cdef Py_ssize_t n = cnp.PyArray_SIZE(y)
     if n > SMALL_ELEMENTS:
         return launch_large(y, x, d)
-    table_of(cnp.PyArray_ITEMSIZE(y)).dropout_run(data(y), data(x), n, d.seed, d.offset, d.threshold, d.scale, False)
+    run(table_of(cnp.PyArray_ITEMSIZE(y)), data(y), data(x), 0, n, d, False)
     return 0
 
 
 cdef int launch_large(cnp.ndarray y, cnp.ndarray x, const Draw *d) except -1:
-    """The same by memoryviews; the cost of making room for them is no small call's."""
-    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
-        in_blocks[float](as1d(y), as1d(x), d)
+    """The same without the GIL, by a team where that pays."""
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(y)
+    cdef size_t size = cnp.PyArray_ITEMSIZE(y)
+    cdef bint stream = n * size > cache_bytes
+    cdef int threads = team((KEPT_COST if d.drawn else COST) * n)
+    cdef void *to = data(y)
+    cdef const void *source = data(x)
+    if threads == 1:
+        with nogil:
+            run(table_of(size), to, source, 0, n, d, stream)
+    elif size == sizeof(float):
+        in_blocks[float](as1d(y), as1d(x), d, stream, threads)
     else:
-        in_blocks[double](as1d(y), as1d(x), d)
+        in_blocks[double](as1d(y), as1d(x), d, stream, threads)
+    team_done()
     return 0
 
 
-cdef object apply(str name, object x, object p, object seed, object offset, object out):
-    cdef fm_scope _scope = fm_switch(FM_FLUSH)
-    cdef Draw d
-    prepare(&d, p, seed, offset)
-    call = None
+cdef object apply(str name, object x, Draw *d, object out):
+    """The result; with `keep` (result, its bits)."""
+    call = kept = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
         call = _check.arrange((name,), (x,), None, out, c_order=True)
         (x,), out = call.arrays, call.out
     y = result_like(<cnp.ndarray>x, out)
-    launch(y, <cnp.ndarray>x, &d)
-    return y if call is None else call.finish(y)
+    if d.keep:
+        kept = PyBytes_FromStringAndSize(NULL, cnp.PyArray_SIZE(<cnp.ndarray>y) // 8 + SPARE_BYTES)
+        d.kept = <uint8_t *>PyBytes_AS_STRING(kept)
+    launch(y, <cnp.ndarray>x, d)
+    if call is not None:
+        y = call.finish(y)
+    return (y, kept) if d.keep else y
 
 
 def dropout(x, p, seed, offset, out):
-    return apply("x", x, p, seed, offset, out)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
+    cdef Draw d
+    prepare(&d, p, seed, offset)
+    return apply("x", x, &d, out)
+
+
+def dropout_keeping(x, p, seed, offset, out):
+    """(dropout's result, its bits): bytes for `dropout_kept`."""
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
+    cdef Draw d
+    prepare(&d, p, seed, offset)
+    d.keep = True
+    return apply("x", x, &d, out)
 
 
 def dropout_backward(grad, p, seed, offset, out):
-    return apply("grad", grad, p, seed, offset, out)
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
+    cdef Draw d
+    prepare(&d, p, seed, offset)
+    return apply("grad", grad, &d, out)
+
+
+def dropout_kept(grad, p, bytes kept not None, out):
+    """dropout_backward by the bits of a forward pass over as many elements: who calls has looked at grad's shape."""
+    cdef fm_scope _scope = fm_switch(FM_FLUSH)
+    cdef Draw d
+    d.scale = scale_of(real_number(p, "p", 1))
+    d.keep, d.drawn, d.kept = False, True, <uint8_t *>PyBytes_AS_STRING(kept)
+    return apply("grad", grad, &d, out)
 
 
 def dropout_mask(shape, p, seed, offset):

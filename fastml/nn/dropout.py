@@ -6,9 +6,10 @@ import numpy as np
 
 from .. import _check
 from .._environment import flush, full
+from .._kernels import dropout as _kernel
 from .._kernels.step import elementwise as tiles
 from .._kernels.step.arguments import Live
-from ..ops.dropout import dropout, dropout_backward, dropout_mask
+from ..ops.dropout import dropout, dropout_mask
 from ._reuse import Results
 from .module import Module
 from .seeding import seed_or_next
@@ -31,7 +32,7 @@ class _Dropping(Module):
         self._gradients = Results()
 
     def _same_shape(self, grad, shape):
-        # The mask depends on the place alone: only the shape tells another gradient apart.
+        # The mask depends on the number of elements alone: only the shape tells another gradient apart.
         if getattr(grad, "shape", shape) != shape:
             raise ValueError(f"grad must have the shape of the last result, {shape}, not {grad.shape}")
 
@@ -71,10 +72,10 @@ class _Dropping(Module):
 class Dropout(_Dropping):
     """Dropout: in training every element is zeroed with probability p, the rest scaled by 1/(1 − p).
 
-    Any shape. In evaluation, and with p = 0, the input itself comes back. No mask is stored: element i of
-    a forward pass is kept or dropped by (``seed``, ``offset`` + i) alone, where ``offset`` counts the
-    elements drawn before, modulo 2⁶⁴; each pass draws a new mask and backward draws the same again. Both attributes
-    may be set, to repeat or resume. Without ``seed`` one comes from :func:`fastml.nn.manual_seed`'s stream.
+    Any shape. In evaluation, and with p = 0, the input itself comes back. Element i of a forward pass is kept or
+    dropped by (``seed``, ``offset`` + i) alone, where ``offset`` counts the elements drawn before, modulo 2⁶⁴; each
+    pass draws a new mask, and keeps one bit an element of it for backward. Both attributes may be set, to repeat or
+    resume. Without ``seed`` one comes from :func:`fastml.nn.manual_seed`'s stream.
 
     Raises ValueError for p outside 0 … 1 and a seed outside 0 … 2⁶⁴ − 1, TypeError for a seed that is no
     integer.
@@ -91,29 +92,33 @@ class Dropout(_Dropping):
 
     def forward(self, x):
         if not self.training or self.p == 0:
-            self._saved = (None,) * 4
+            self._saved = (None,) * 3
             return x
-        p, seed, offset = self.p, self.seed, self.offset
-        y = dropout(x, p, seed=seed, offset=offset, out=self._results.like(x))
+        p, offset = self.p, self.offset
+        y, kept = _kernel.dropout_keeping(x, p, self.seed, offset, self._results.like(x))
         self._advance(offset, y.size)
-        self._saved = p, seed, offset, y.shape
+        self._saved = p, kept, y.shape
         return y
 
     def backward(self, grad):
-        p, seed, offset, shape = self._last()
+        p, kept, shape = self._last()
         if shape is None:
             return grad
-        self._same_shape(grad, shape)
-        return dropout_backward(grad, p, seed=seed, offset=offset, out=self._gradients.like(grad))
+        if type(grad) is not np.ndarray:  # whose shape is what it says
+            (grad,) = _check.as_reals([("grad", grad)])
+        if grad.shape != shape:
+            self._same_shape(grad, shape)
+        return _kernel.dropout_kept(grad, p, kept, self._gradients.like(grad))
 
     def lower(self, plan, x, name):
         if self.p == 0:
             return x, lambda dy, wanted: dy
         y, numbers = plan.over(x), self._drawn(plan, x.cols)
-        plan.emit(tiles.dropout, y=y, x=x, **numbers)
+        kept = plan.bits(y)
+        plan.emit(tiles.dropout, y=y, kept=kept, x=x, **numbers)
 
         def backward(dy, wanted):
-            plan.emit(tiles.dropout, y=dy, x=dy, **numbers)
+            plan.emit(tiles.dropout_backward, dx=dy, dy=dy, kept=kept, scale=numbers["scale"])
             return dy
 
         return y, backward
@@ -282,7 +287,7 @@ class AlphaDropout(_Dropping):
         plan.emit(tiles.alpha_dropout, y=y, x=x, shift=shift, low=low, **drawn)
 
         def backward(dy, wanted):
-            plan.emit(tiles.dropout, y=dy, x=dy, **drawn)
+            plan.emit(tiles.dropout, y=dy, kept=None, x=dy, **drawn)
             return dy
 
         return y, backward

@@ -1,7 +1,7 @@
 """Stages that can be done by fewer: a pass over a plan in which every layer has said what it computes.
 
 A rectifier behind a product is the product's own epilogue. A dropout behind a rectifier writes over what that wrote:
-what either of them made zero has no gradient, so the backward pass looks at the result and draws no mask again.
+what either of them made zero has no gradient, so the backward pass looks at the result, and no bits are kept.
 Both give the bits of the stages that they stand for.
 """
 
@@ -41,36 +41,39 @@ def rectify_products(stages):
 
 
 def share_masks(stages):
-    """y = max(0, x), z = dropout(y), …, dz = dropout(dz), dz = dz where y > 0: z lies where y does, and the last two
-    are dz = scale dz where z > 0."""
-    if not any(stage.kernel is dropout for stage in stages):
+    """y = max(0, x), z = dropout(y), …, dz = dropout_backward(dz), dz = dz where y > 0: z lies where y does, and the
+    last two are dz = scale dz where z > 0. Bits that nobody reads are not kept."""
+    drops = {stage.operands["kept"]: stage for stage in stages if stage.kernel is dropout}
+    if not drops:
         return stages
     touching = users(stages)
-    redraws = {}  # the last stage that draws a dropout's mask, by the place in the generator's stream
-    for stage in stages:
-        if stage.kernel is dropout:
-            redraws[stage.numbers["offset"]] = stage
     done = {}
-    for drop in [stage for stage in stages if stage.kernel is dropout]:
-        redraw = redraws[drop.numbers["offset"]]
-        gate = _gate_behind(drop, redraw, touching) if redraw is not drop else None
+    for kept, drop in drops.items():
+        if kept is None:
+            continue
+        if touching[kept] == [drop]:
+            drop.replace(kept, None)
+            continue
+        back = touching[kept][-1]
+        gate = _gate_behind(drop, back, touching)
         if gate is not None:
-            y, z, dz = drop.operands["x"], drop.operands["y"], redraw.operands["y"]
+            y, z, dz = drop.operands["x"], drop.operands["y"], back.operands["dx"]
             for stage in touching[z]:
                 stage.replace(z, y)
+            drop.replace(kept, None)
             numbers = {"scale": drop.numbers["scale"]}
-            done[redraw] = Stage(relu_backward, {"dx": dz, "dy": dz, "y": y}, numbers, redraw.cols, redraw.cuts)
+            done[back] = Stage(relu_backward, {"dx": dz, "dy": dz, "y": y}, numbers, back.cols, back.cuts)
             done[gate] = None
     return [new for stage in stages if (new := done.get(stage, stage)) is not None]
 
 
-def _gate_behind(drop, redraw, touching):
+def _gate_behind(drop, back, touching):
     """The rectifier's backward stage, where the dropout's input, result and gradient have no other use than these."""
-    y, z, dz = drop.operands["x"], drop.operands["y"], redraw.operands["y"]
-    if z is y or redraw.operands["x"] is not dz or any(stage.touched[z] for stage in touching[z] if stage is not drop):
+    y, z, dz = drop.operands["x"], drop.operands["y"], back.operands["dx"]
+    if z is y or back.operands["dy"] is not dz or any(stage.touched[z] for stage in touching[z] if stage is not drop):
         return None
     *_, before, middle, gate = [None, None, *touching[y]]
-    follows = [b for a, b in zip(touching[dz], touching[dz][1:], strict=False) if a is redraw]
+    follows = [b for a, b in zip(touching[dz], touching[dz][1:], strict=False) if a is back]
     ends = before is not None and before.kernel is relu and before.operands["y"] is y and middle is drop
     gates = gate.kernel is relu_backward and gate.operands["dx"] is dz and gate.operands["dy"] is dz
     return gate if ends and gates and follows[:1] == [gate] and gate.numbers["scale"] == 1 else None

@@ -12,6 +12,7 @@ import numpy as np
 from .._check import shown
 from .._kernels.step import update as tiles
 from .._kernels.step.caller import MOST_AXES, facts
+from .._kernels.step.elementwise import bit_bytes
 from .fuse import fuse
 from .stage import Matrix, Spacing, Stage
 
@@ -72,6 +73,10 @@ class Plan:
     def gradient(self, x):
         """The gradient of x, in memory of its own."""
         return self.matrix(f"d{x.name}", x.cols, spacing=x.spacing, shape=x.shape)
+
+    def bits(self, x):
+        """A bit for each element of x."""
+        return self.matrix(f"bits of {x}", bit_bytes(x.cols), dtype=np.uint8)
 
     def outside(self, array, name, shape):
         """An array of parameters or statistics, read and written in place: one row for each column it makes."""

@@ -186,7 +186,9 @@ static void FM(call_others)(const table *fm, size_t n)
     CALL(relu_run, 0, y, x, n, 0);
     CALL(relu_backward_run, 0, y, g, x, n, 0);
     CALL(keep_run, 0, z, g, y, n, 1.25);
-    CALL(dropout_run, 0, y, x, n, 7, 3, 1 << 30, 1.25, 0);
+    CALL(dropout_run, 0, y, NULL, x, n, 7, 3, 1 << 30, 1.25, 0);
+    CALL(dropout_run, 1, y, room.kept, x, n, 7, 3, 1 << 30, 1.25, 0);
+    CALL(dropout_kept_run, 0, y, room.kept, x, n, 1.25, 0);
     CALL(dropout_mask_run, 0, room.kept, n, 7, 3, 1 << 30);
     CALL(philox_run, 0, room.words, n, 7, 3);
     CALL(widen_rows, 0, room.wide, x, ROWS, n, n);

@@ -16,6 +16,7 @@ ctypedef fused real:
 
 cdef enum:
     RUN_ELEMENTS = 256  # of which a mask is drawn at once
+    SPARE_BYTES = 4     # of a row of bits, behind those of its elements: they are read by fours
 
 
 cdef struct Relu:
@@ -88,6 +89,7 @@ activation_backward = card(
 
 cdef struct Dropout:
     View y
+    View kept           # bit_bytes(cols) of them a row; a tile of columns begins with a byte
     View x
     uint64_t seed
     uint64_t offset     # of the batch's first element
@@ -98,12 +100,31 @@ cdef void dropout_tile(const Dropout *p, const Tile *t) noexcept nogil:
     cdef Block b = block(t, p.y.cols)
     cdef Py_ssize_t i
     for i in range(b.i, b.i + b.rows):
-        table_of(t.size).dropout_run(at(&p.y, t, i, b.j), at(&p.x, t, i, b.j), b.cols, p.seed,
-                                     p.offset + <uint64_t>(i * p.y.cols + b.j), p.threshold, p.scale, False)
+        table_of(t.size).dropout_run(at(&p.y, t, i, b.j), <uint8_t *>at(&p.kept, t, i, b.j // 8), at(&p.x, t, i, b.j),
+                                     b.cols, p.seed, p.offset + <uint64_t>(i * p.y.cols + b.j), p.threshold, p.scale,
+                                     False)
 
 dropout = card(
-    <size_t>dropout_tile, "dropout", "y = scale x where kept, else 0", (<const Dropout *>ruler)[0],
-    out="y", rows="", columns="", mode=FM_FLUSH)
+    <size_t>dropout_tile, "dropout", "y = scale x where kept, else 0; kept: which, as bits",
+    (<const Dropout *>ruler)[0], out="y kept", optional="kept", rows="", columns="", mode=FM_FLUSH)
+
+
+cdef struct DropoutBackward:
+    View dx
+    View dy
+    View kept
+    double scale
+
+cdef void dropout_backward_tile(const DropoutBackward *p, const Tile *t) noexcept nogil:
+    cdef Block b = block(t, p.dx.cols)
+    cdef Py_ssize_t i
+    for i in range(b.i, b.i + b.rows):
+        table_of(t.size).dropout_kept_run(at(&p.dx, t, i, b.j), <const uint8_t *>at(&p.kept, t, i, b.j // 8),
+                                          at(&p.dy, t, i, b.j), b.cols, p.scale, False)
+
+dropout_backward = card(
+    <size_t>dropout_backward_tile, "dropout_backward", "dx = scale dy where kept, else 0",
+    (<const DropoutBackward *>ruler)[0], out="dx", rows="", columns="", mode=FM_FLUSH)
 
 
 cdef struct ChannelDropout:
@@ -174,6 +195,11 @@ cdef inline void follow_line(real *y, const real *x, const uint8_t *kept, Py_ssi
 alpha_dropout = card(
     <size_t>alpha_dropout_tile, "alpha_dropout", "y = scale x + shift where kept, else low",
     (<const AlphaDropout *>ruler)[0], out="y", rows="", columns="")
+
+
+def bit_bytes(Py_ssize_t cols):
+    """The bytes of a row of bits."""
+    return cols // 8 + SPARE_BYTES
 
 
 def dropout_threshold(double p):
