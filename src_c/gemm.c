@@ -6,8 +6,11 @@
  * of one block through the tile's own lines of the stack.
  *
  * A panel of B, about FM_GEMM_DEPTH steps of k and one tile wide, meets the rows of A strip by strip. It is packed on
- * the stack, or read in place where its columns are neighbours and either few strips meet it or B stays in L2: that
- * lifts 16 to 64 rows from 85 .. 107 to 115 GFLOP/s of 118, and the gradients' products at batch 128 from 112 to 116.
+ * the stack, or read in place where its columns are neighbours and either few strips meet it or B stays in L2 and no
+ * load straddles two cache lines: that lifts 16 to 64 rows from 85 .. 107 to 115 GFLOP/s of 118, and the gradients'
+ * products at batch 128 from 112 to 116. Where columns are neighbours, the first strip packs on its way, with the loads
+ * that it does anyway. B of 16 bytes off a line, in place / packed before / packed by the first strip, of the peak:
+ * 128 x 128 x 256 0.82 / 0.89 / 0.93, 512 cubed 0.83 / 0.90 / 0.92 and with A transposed 0.76 / 0.88 / 0.90.
  * A strip is read an element at a time, broadcast, so either order of A's memory will do; it is read in place unless
  * the caller hands in scratch, which pays where A is larger than L2. Rejected: sums across the lanes of k, which split
  * the chain by the vector width; panels shared by threads, which need a barrier; masked loads for the last columns in
@@ -27,13 +30,15 @@ FM_INLINE vec FM(gemm_epilogue)(vec sum, vec bias, int relu)
 typedef struct {
     const real *b, *bias; /* bias may be NULL */
     real *before;         /* room for a tile: the sum of the block's parts before this one */
+    real *panel;          /* where the first strip leaves the panel of B, packed; NULL: b stays where it is */
     ptrdiff_t a_row, a_col, b_row;
     size_t c_row, width, k;
     int relu, first, last; /* nothing is in C yet; finish with the epilogue */
 } FM(gemm_stage);
 
 /* Long because its sums are registers, which no function of its own could take over. */
-FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real *a, const FM(gemm_stage) *stage)
+FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, real *c, const real *a,
+                             const FM(gemm_stage) *stage)
 {
     vec sum[FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
     const size_t tail = stage->width - (size_t)(vecs - 1) * LANES; /* columns in the last vector */
@@ -42,6 +47,7 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
 #define WHOLE(j) (j + 1 < vecs || tail == LANES)
     const ptrdiff_t a_row = stage->a_row, a_col = stage->a_col, b_row = stage->b_row;
     const real *b = stage->b, *lower = a + 4 * a_row; /* from row 4 on: fewer strides to keep in registers */
+    real *panel = stage->panel;
     size_t left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     for (int later = 0;; later = 1) {
         left -= k;
@@ -51,6 +57,10 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
         for (; k; k--, a += a_col, lower += a_col, b += b_row) {
             EACH_VEC(j)
                 v[j] = v_load(b + (size_t)j * LANES);
+            if (packs)
+                EACH_VEC(j)
+                    v_store(panel + (size_t)j * LANES, v[j]);
+            panel += packs * vecs * LANES;
             EACH_ROW(i) {
                 const vec x = v_set1((i < 4 ? a : lower)[i % 4 * a_row]);
                 EACH_VEC(j)
@@ -97,9 +107,9 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, real *c, const real
 
 /* The same with the number of rows as a value. Kept out of line: inlined among the loops around it, the tile loses
  * its strides to the stack and to vector registers (up to a sixth slower). */
-#define GEMM_CASE(rows)                         \
-    case rows:                                  \
-        FM(gemm_tile)(rows, vecs, c, a, stage); \
+#define GEMM_CASE(rows)                            \
+    case rows:                                     \
+        FM(gemm_tile)(rows, vecs, 0, c, a, stage); \
         break;
 FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, const real *a, const FM(gemm_stage) *stage)
 {
@@ -129,6 +139,11 @@ static __attribute__((noinline)) void FM(gemm_wide)(size_t rows, real *c, const 
     FM(gemm_rows)(rows, 2, c, a, stage);
 }
 #endif
+/* A whole tile that packs B into stage->panel. */
+static __attribute__((noinline)) void FM(gemm_first)(real *c, const real *a, const FM(gemm_stage) *stage)
+{
+    FM(gemm_tile)(FM_TILE_ROWS, FM_TILE_VECS, 1, c, a, stage);
+}
 
 /* ---- row: c = act(a[k] b[k][PANEL_COLUMNS] + bias), each column of b one run of k >= LANES ------------------ */
 
@@ -197,8 +212,14 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
             for (size_t i = rows; i < m && i < 2 * rows; i++)
                 for (size_t j = 0; j < stage->width + LANES; j += LANES)
                     __builtin_prefetch(c + i * stage->c_row + (j < stage->width ? j : stage->width - 1), 1);
+        if (FM_TILE_PACKS && stage->panel) {
+            FM(gemm_first)(c, a, stage);
+            stage->b = stage->panel;
+            stage->b_row = PANEL_COLUMNS;
+            stage->panel = NULL;
+        } else
 #if FM_TILE_VECS > 1
-        if (stage->width > LANES)
+            if (stage->width > LANES)
             FM(gemm_wide)(rows, c, a, stage);
         else
 #endif
@@ -235,6 +256,8 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
                          : column ? same
                                   : bias + done,
                          relu, k);
+    /* No load of B straddles lines, or hardly one (four parts to a vector); in few steps it costs less than to pack. */
+    const int whole = !FM_TILE_PACKS || ((uintptr_t)b | (uintptr_t)b_row * sizeof(real)) % (64 / FM_PARTS) == 0;
     const size_t row_blocks = (m + FM_GEMM_ROWS - 1) / FM_GEMM_ROWS;
     const size_t aim = b_col != 1 && m <= 2 * FM_TILE_ROWS ? FM_GEMM_DEPTH / 2 : FM_GEMM_DEPTH;
     const size_t k_blocks = k > aim ? (k + aim / 2) / aim : 1;
@@ -246,7 +269,7 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
             depth = (end < k ? end : k) - p;
             const real *a_at = a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col;
             const ptrdiff_t span = (ptrdiff_t)(depth * sizeof(real)) * b_row;
-            const int near = b_col == 1 && (rows <= FM_GEMM_FEW || span <= FM_GEMM_NEAR);
+            const int near = b_col == 1 && (rows <= FM_GEMM_FEW || (span <= FM_GEMM_NEAR && (whole || depth < 32)));
             if (scratch)
                 FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
             FM(gemm_stage) stage = {
@@ -269,9 +292,13 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
                 stage.b = b_at;
                 stage.b_row = b_row;
                 if (!near || width < wide) {
-                    FM(gemm_pack_b)(panel, wide, b_at, b_row, b_col, width, depth);
-                    stage.b = panel;
-                    stage.b_row = (ptrdiff_t)wide;
+                    if (FM_TILE_PACKS && b_col == 1 && width == PANEL_COLUMNS && rows >= 2 * FM_TILE_ROWS)
+                        stage.panel = panel;
+                    else {
+                        FM(gemm_pack_b)(panel, wide, b_at, b_row, b_col, width, depth);
+                        stage.b = panel;
+                        stage.b_row = (ptrdiff_t)wide;
+                    }
                     if (b_col == 1 && n - j > PANEL_COLUMNS)
                         next = b_at + PANEL_COLUMNS;
                 }

@@ -15,9 +15,10 @@
 #define FM_GEMM_PANEL 128
 /* Rows of A that meet a panel before the next is packed: 512 KiB of A stay in L2. */
 #define FM_GEMM_ROWS 512
-/* B is read in place by at most so many rows of A, or where a block of its rows spans at most so many bytes: they stay
- * in L2, also with power-of-two strides. With 128 rows and a larger B both ways are equal, with 512 packing wins. A
- * narrow tile asks for the rows' pages twice as often (256 x 784 x 128 in place: a tenth slower). */
+/* B is read in place by at most so many rows of A, or where a block of its rows spans at most so many bytes and no load
+ * straddles lines: they stay in L2, also with power-of-two strides. With 128 rows and a larger B both ways are equal,
+ * with 512 packing wins. A narrow tile asks for the rows' pages twice as often (256 x 784 x 128 in place: a tenth
+ * slower). */
 #define FM_GEMM_FEW 64
 #define FM_GEMM_NEAR ((256 << 10) * FM_TILE_VECS)
 /* Elements of the scratch: where gemm packs A, and the sums of a span where k is longer. */
@@ -38,6 +39,8 @@
 #define FM_TILE_ROWS 2
 #define FM_TILE_VECS 1
 #endif
+/* Loads of 32 bytes and more straddle cache lines where B lies by 16: a tile of its own packs while it multiplies. */
+#define FM_TILE_PACKS (FM_PARTS < 4)
 #endif
 
 #endif

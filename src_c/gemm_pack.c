@@ -46,6 +46,9 @@ static void FM(gemm_pack_a)(real *packed, const real *a, ptrdiff_t a_row, ptrdif
     for (size_t rows; m; m -= rows, a += (ptrdiff_t)rows * a_row) {
         rows = FM(gemm_strip)(m);
         size_t p = 0;
+        if (a_row == 1 && rows == FM_TILE_ROWS)
+            for (; p < k; p++, packed += FM_TILE_ROWS)
+                memcpy(packed, a + (ptrdiff_t)p * a_col, FM_TILE_ROWS * sizeof(real));
         if (a_col == 1 && rows % v_square == 0)
             for (; p + v_square <= k; p += v_square, packed += rows * v_square)
                 for (size_t i = 0; i < rows; i += v_square)

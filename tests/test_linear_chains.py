@@ -165,3 +165,20 @@ def test_long_sums_of_large_products(dtype):
         assert_same_bits(fastml.linear(x[i], weight, bias), want[i])
     assert_same_bits(fastml.linear(x, weight[500:], bias[500:]), want[:, 500:])
     assert_same_bits(with_threads(1, fastml.linear, x, weight, bias), want)
+
+
+@fused
+@pytest.mark.parametrize("off", [0, 16, 32, 4], ids="{} bytes off a line".format)
+def test_sums_wherever_b_lies(off):
+    """More rows than read B in place where it straddles lines: the first strip packs it, whole panels and tails."""
+    for rows, inner, outputs in ((66, 31, 32), (66, 33, 64), (130, 65, 100), (81, 300, 48), (600, 129, 70)):
+        x, weight, _ = operands(rows, outputs, inner, np.float32)
+        room = np.empty(inner * outputs + 32, np.float32)
+        start = (off - room.ctypes.data) % 64 // 4
+        b = room[start : start + inner * outputs].reshape(inner, outputs)
+        assert b.ctypes.data % 64 == off
+        b[...] = weight.T
+        want, name = chains(x, weight.T), f"{rows} {inner} {outputs}"
+        nothing = np.zeros((rows, outputs), np.float32)
+        assert_same_bits(fastml.linear_backward(x, nothing, b)[0], want, name)
+        assert_same_bits(fastml.linear(x, b.T), want, name)
