@@ -179,43 +179,53 @@ static void FM(moments_cols)(double *sum, double *m2, const real *x, const doubl
     }
 }
 
+/* A block of runs from its center, which it finds: the sums of deviations and squares. */
+FM_INLINE void FM(run_deviations)(real *at, real *deviations, real *squares, const real *block, size_t runs, size_t len,
+                                  size_t stride)
+{
+    const size_t first = (runs + 7) / 8, part = runs > 1 ? len : (len + 7) / 8; /* an eighth of it */
+    const vec zero = v_set1(0);
+    double total = 0;
+    for (size_t r = 0; r < first; r++)
+        total += FM(row_sum)(block + r * stride, part);
+    const real center = (real)(total / (double)(first * part));
+    const vec vc = v_set1(center);
+    vec a = zero, b = zero, even = zero, odd = zero;
+    for (size_t r = 0; r < runs; r++) {
+        const real *run = block + r * stride;
+        size_t i = 0;
+        for (; i + 2 * LANES <= len; i += 2 * LANES) {
+            const vec u = v_sub(v_load(run + i), vc), v = v_sub(v_load(run + i + LANES), vc);
+            a = v_add(a, u);
+            b = v_add(b, v);
+            even = v_fma(u, u, even);
+            odd = v_fma(v, v, odd);
+        }
+        for (; i < len; i += LANES) {
+            const size_t k = len - i;
+            const vec u = v_sub(k < LANES ? v_load_n(run + i, k, center) : v_load(run + i), vc);
+            b = v_add(b, u);
+            odd = v_fma(u, u, odd);
+        }
+    }
+    *at = center;
+    *deviations = v_sum(v_add(a, b));
+    *squares = v_sum(v_add(even, odd));
+}
+
 static void FM(moments_rows)(double *sum, double *m2, const real *x, double origin, size_t rows, size_t n,
                              size_t stride)
 {
     const size_t together = n < NORM_BLOCK_ELEMENTS ? NORM_BLOCK_ELEMENTS / n : 1; /* runs in a block */
-    const vec zero = v_set1(0);
     double sum_s, m2_s, sum_b, m2_b, *s = sum, *q = m2; /* the span's, which begins with its first block's */
     size_t done = 0, span = 0, blocks = 0;
     for (size_t row = 0; row < rows; row += together)
         for (size_t from = 0; from < n; from += NORM_BLOCK_ELEMENTS) {
             const size_t runs = rows - row < together ? rows - row : together;
             const size_t len = n - from < NORM_BLOCK_ELEMENTS ? n - from : NORM_BLOCK_ELEMENTS, count = runs * len;
-            const size_t first = (runs + 7) / 8, part = runs > 1 ? len : (len + 7) / 8; /* an eighth of it */
             const real *block = x + row * stride + from;
-            double total = 0;
-            for (size_t r = 0; r < first; r++)
-                total += FM(row_sum)(block + r * stride, part);
-            const real center = (real)(total / (double)(first * part));
-            const vec vc = v_set1(center);
-            vec a = zero, b = zero, even = zero, odd = zero;
-            for (size_t r = 0; r < runs; r++) {
-                const real *run = block + r * stride;
-                size_t i = 0;
-                for (; i + 2 * LANES <= len; i += 2 * LANES) {
-                    const vec u = v_sub(v_load(run + i), vc), v = v_sub(v_load(run + i + LANES), vc);
-                    a = v_add(a, u);
-                    b = v_add(b, v);
-                    even = v_fma(u, u, even);
-                    odd = v_fma(v, v, odd);
-                }
-                for (; i < len; i += LANES) {
-                    const size_t k = len - i;
-                    const vec u = v_sub(k < LANES ? v_load_n(run + i, k, center) : v_load(run + i), vc);
-                    b = v_add(b, u);
-                    odd = v_fma(u, u, odd);
-                }
-            }
-            const real deviations = v_sum(v_add(a, b)), squares = v_sum(v_add(even, odd));
+            real center, deviations, squares;
+            FM(run_deviations)(&center, &deviations, &squares, block, runs, len, stride);
             double *sb = span ? &sum_b : s, *qb = span ? &m2_b : q;
             if (FM(block_moments)(sb, qb, &center, &deviations, &squares, &origin, count, 1))
                 FM(wide_moments)(sb, qb, block, runs, len, stride, origin);

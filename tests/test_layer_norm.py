@@ -175,11 +175,36 @@ def test_rows_do_not_know_their_neighbours(dtype):
     assert_same_bits(totals.astype(dtype), np.array([dweight, dbias]))
 
 
+@every_dtype
+def test_rows_together_have_the_bits_of_each_alone(dtype):
+    """Short rows are worked on several at a time: a lane each, or sharing their roots. A single row never is."""
+    info = np.finfo(dtype)
+    odd = [np.nan, np.inf, -np.inf, info.max, info.tiny / 4, np.sqrt(info.max), -0.0, info.smallest_subnormal]
+    for n in (*range(1, 36), 64, 129, 256, 300):
+        for spoiled in (False, True):
+            x, weight, bias, grad = make((37, n), -1, dtype, 1e3)
+            x[:9] -= 1e3
+            x[9:12] = [[0], [-0.0], [7]]
+            if spoiled:
+                for row, value in enumerate(odd):
+                    x[4 * row, (7 * row) % n] = value
+            y, mean, inv_std = fastml.layer_norm(x, weight, bias)
+            dx, *_ = fastml.layer_norm_backward(grad, x, weight, mean, inv_std)
+            z, inv_rms = fastml.rms_norm(x, weight)
+            for row in range(37):
+                i = slice(row, row + 1)
+                alone = *fastml.layer_norm(x[i], weight, bias), *fastml.rms_norm(x[i], weight)
+                alone += fastml.layer_norm_backward(grad[i], x[i], weight, mean[i], inv_std[i])[:1]
+                for one, all_ in zip(alone, (y, mean, inv_std, z, inv_rms, dx), strict=True):
+                    assert_same_bits(one, all_[i])
+            assert_same_bits(fastml.layer_norm(x, None, None, out=x.copy())[0], fastml.layer_norm(x, None, None)[0])
+
+
 CODE = """
 import numpy as np
 from tests.test_layer_norm import BIG, every_bit
 result = {}
-for shape in [*BIG, (5, 3), (67, 33), (7, 513), (39, 272)]:
+for shape in [*BIG, (5, 3), (45, 3), (45, 10), (45, 16), (67, 33), (7, 513), (39, 272)]:
     for dtype in (np.float32, np.float64):
         result |= {f"{shape} {dtype.__name__} {k}": a for k, a in enumerate(every_bit(shape, dtype))}
 """
