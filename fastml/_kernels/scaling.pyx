@@ -88,6 +88,20 @@ cdef void fill_table(real *table, const double *center, const double *scale, con
         table[2 * how.period + i] = <real>scale[i % cols]
 
 
+def all_within(double low, double high, *vectors):
+    """Whether every number of these vectors of float64 lies in low ... high; NaN does not."""
+    cdef const double *v
+    cdef Py_ssize_t i, n
+    for a in vectors:
+        n = len(a)
+        check_vector(a, "a vector", n)
+        v = <const double *>cnp.PyArray_DATA(<cnp.ndarray>a)
+        for i in range(n):
+            if not low <= v[i] <= high:
+                return False
+    return True
+
+
 def rescale(cnp.ndarray y, cnp.ndarray x, cnp.ndarray center, cnp.ndarray scale, double low, double high, bint undo):
     """y = (x - center) / scale, or x scale + center to undo it, within low ... high; whether x is not all finite.
 

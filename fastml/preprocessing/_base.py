@@ -160,8 +160,10 @@ class Scaler(Transformer):
         y = x if here else np.empty_like(x)
         center = np.zeros(x.shape[1]) if center is None else np.ascontiguousarray(center, dtype=np.float64)
         scale = np.ones(x.shape[1]) if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
-        if unit is None and (unit := unit_of(x.dtype, center, scale)) is not None:
-            center, scale = center / unit, scale / unit
+        if unit is None and not scaling.all_within(-LARGE[x.dtype], LARGE[x.dtype], center, scale):
+            unit = unit_of(x.dtype, center, scale)
+            if unit is not None:
+                center, scale = center / unit, scale / unit
         source = x if unit is None or undo else np.divide(x, unit.astype(x.dtype), out=y)
         if scaling.rescale(y, source, center, scale, low, high, undo) and not here:
             check_infinity(x)
@@ -195,10 +197,14 @@ class Scaler(Transformer):
             raise ValueError(f"other must have the same feature names, {list(mine)}, not {list(theirs)}")
 
 
+#: Up to which size differences of numbers are numbers of this type.
+LARGE = {np.dtype(t): float(np.finfo(t).max * np.finfo(t).eps / 4) for t in (np.float32, np.float64)}
+
+
 def unit_of(dtype, *sizes):
     """In which unit, a power of two, differences of numbers of these sizes are numbers of this type: one for each
     column, or None where it is 1 for all."""
-    large = np.max(np.abs(sizes), axis=0) > np.finfo(dtype).max * np.finfo(dtype).eps / 4
+    large = np.max(np.abs(sizes), axis=0) > LARGE[dtype]
     return np.where(large, 8.0, 1.0) if large.any() else None
 
 

@@ -1,9 +1,12 @@
 """Mean 0 and variance 1."""
 
+import sys
+
 import numpy as np
 
 from .._check import boolean
 from .._environment import in_full_mode
+from .._kernels import scaling
 from ._base import Scaler
 from ._input import as_weights
 from ._passes import check_infinity, column_moments, weighted_moments
@@ -84,8 +87,8 @@ class StandardScaler(Scaler):
         weight = None if sample_weight is None else as_weights(sample_weight, len(x))
         part = moments(x, weight)
         self._take(*part if fresh else joined(self._moments(), part))
-        far = is_far(*part)
-        if fresh and self.with_std and far.any():
+        near = scaling.all_within(FAR**-1.5, LARGEST, part[2])
+        if fresh and self.with_std and not near and (far := is_far(*part)).any():
             unit = np.where(part[2][far] < 1, FAR, 1 / FAR)
             count, mean, var = moments(x[:, far] * unit, weight)
             self.scale_[far] = np.where(is_constant(count, mean, var), 1, np.sqrt(var) / unit)
@@ -139,13 +142,15 @@ class StandardScaler(Scaler):
 
 #: A power of two that takes squares which overflow or vanish back into the range.
 FAR = 2.0**600
+LARGEST = sys.float_info.max
 
 
 def moments(x, weight):
     """(count, mean, variance) of the columns, NaN left out; ValueError for infinity."""
     count = np.float64(len(x))
-    mean, m2 = column_moments(x) if weight is None else (np.nan, np.nan)
-    if not (np.isfinite(mean).all() and np.isfinite(m2).all()):
+    if weight is None:
+        mean, m2 = column_moments(x)
+    if weight is not None or not scaling.all_within(-LARGEST, LARGEST, mean, m2):
         check_infinity(x)
         count, mean, m2 = weighted_moments(x, weight)
     with np.errstate(invalid="ignore", divide="ignore"):
