@@ -56,6 +56,9 @@ cdef extern from "dispatch.h" nogil:
                                    double threshold, int stream) noexcept nogil
         void (*sgd_run)(void *p, void *v, const void *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov) noexcept nogil
+        void (*gemm_sgd)(void *p, void *v, const void *a, ptrdiff_t a_row, ptrdiff_t a_col, const void *b,
+                         ptrdiff_t b_row, size_t m, size_t n, size_t k, double lr, double momentum, double damp,
+                         double decay, double sign, int nesterov) noexcept nogil
         void (*adam_run)(void *p, void *m, void *v, void *top, const void *g, size_t n, double rate,
                          double weight1, double beta2, double weight2, double inv_root, double eps, double decay,
                          double keep, double sign) noexcept nogil

@@ -14,6 +14,7 @@
 #include "unary_exact.c"
 #include "unary.c"
 #include "update.c"
+#include "gemm_sgd.c"
 #include "cross_entropy.c"
 #include "nll.c"
 #include "losses.c"

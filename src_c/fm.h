@@ -229,6 +229,12 @@ FM_PRIMITIVE(void, unary_backward_run,
 FM_PRIMITIVE(void, sgd_run,
              (real *p, real *v, const real *g, size_t n, double lr, double momentum, double damp, double decay,
               double sign, int nesterov))
+/* sgd_run with g = a b (as gemm gives it), m rows of n: p and v are contiguous, b's columns are neighbours. p and v
+ * must not overlap a, b or each other. k >= 0. */
+FM_PRIMITIVE(void, gemm_sgd,
+             (real *p, real *v, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
+              size_t m, size_t n, size_t k, double lr, double momentum, double damp, double decay, double sign,
+              int nesterov))
 /* d = sign g + decay p (as above); m = (1 - weight1) m + weight1 d; v = beta2 v + weight2 d d;
  * p = keep p - rate m / (sqrt(v) inv_root + eps); unless top is NULL, top = max(top, v) stands in for that v. weight1 =
  * 1 - beta1, weight2 = 1 - beta2, inv_root = 1 / sqrt(1 - beta2^step); sign may hold a further factor of g. g may be

@@ -1,23 +1,44 @@
 /* Optimizer updates: one pass over parameter, gradient and state. */
 
-/* Which arrays there are and which options are in force is asked in the loops: they wait for memory. */
+/* SGD's rates as vectors, and what is in force. */
+typedef struct {
+    vec lr, momentum, damp, decay, sign;
+    int has_decay, has_velocity, nesterov; /* without decay p must not be read into g: 0 times infinity is NaN */
+} FM(sgd_rates);
+
+FM_INLINE FM(sgd_rates)
+    FM(sgd_rates_of)(double lr, double momentum, double damp, double decay, double sign, int nesterov, int has_velocity)
+{
+    return (FM(sgd_rates)){
+        v_set1(lr),   v_set1(momentum), v_set1(damp), v_set1(decay),
+        v_set1(sign), (real)decay != 0, has_velocity, nesterov,
+    };
+}
+
+/* w after a step with the gradient g; u is the velocity. What is in force is asked in the loops: they wait for memory.
+ */
+FM_INLINE vec FM(sgd_one)(vec w, vec g, vec *u, const FM(sgd_rates) *rates)
+{
+    vec d = v_mul(g, rates->sign);
+    if (rates->has_decay)
+        d = v_fma(rates->decay, w, d);
+    if (rates->has_velocity) {
+        *u = v_fma(rates->momentum, *u, v_mul(rates->damp, d));
+        d = rates->nesterov ? v_fma(rates->momentum, *u, d) : *u;
+    }
+    return v_fnma(rates->lr, d, w);
+}
+
 static void FM(sgd_run)(real *p, real *v, const real *g, size_t n, double lr, double momentum, double damp,
                         double decay, double sign, int nesterov)
 {
-    const int has_decay = (real)decay != 0; /* without decay p must not be read into g: 0 times infinity is NaN */
-    const vec vlr = v_set1(lr), vmomentum = v_set1(momentum), vdamp = v_set1(damp), vdecay = v_set1(decay),
-              vsign = v_set1(sign);
+    const FM(sgd_rates) rates = FM(sgd_rates_of)(lr, momentum, damp, decay, sign, nesterov, v != NULL);
     FM_EACH(FM_HEAD(p, n), n, {
-        const vec w = AT(p);
-        vec d = v_mul(AT(g), vsign);
-        if (has_decay)
-            d = v_fma(vdecay, w, d);
-        if (v) {
-            const vec u = v_fma(vmomentum, AT(v), v_mul(vdamp, d));
+        vec u = v ? AT(v) : v_set1(0);
+        const vec w = FM(sgd_one)(AT(p), AT(g), &u, &rates);
+        if (v)
             PUT(v, u);
-            d = nesterov ? v_fma(vmomentum, u, d) : u;
-        }
-        PUT(p, v_fnma(vlr, d, w));
+        PUT(p, w);
     })
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fastml._kernels.step.arguments import Live
 
-from fastml import nn
+from fastml import nn, optim
 from fastml._kernels.step import elementwise, linear
 from fastml.step.fuse import fuse
 from fastml.step.plan import Plan
@@ -103,3 +103,35 @@ def test_a_gradient_that_something_changes_between_mask_and_rectifier_keeps_both
 
     kept = ["dropout_backward", "activation", "relu_backward"] if between else ["relu_backward"]
     assert stages_of(write) == ["linear", "relu", "dropout", *kept]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"momentum": 0}, {"nesterov": True, "weight_decay": 0.1}, {"maximize": True, "dampening": 0.3}],
+    ids=str,
+)
+def test_a_large_weight_moves_as_its_gradient_is_made(options, threads):
+    """131 and 97: columns and rows that are no whole panels; 400 rows of the batch are more than one block of k."""
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(131, 97), nn.BatchNorm(97), nn.ReLU(), nn.Linear(97, 300), nn.Linear(300, CLASSES))
+    data = batches(1, 131, np.float32, (60, 400, 2, 4200, 7))
+    step = assert_same_training(model, data, options=options, threads=threads)
+    assert len(calls(step, "linear_sgd")) == 2 and len(calls(step, "linear_dweight")) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinite_gradients_move_a_large_weight_as_they_do_explicitly(dtype):
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(131, 97, dtype=dtype), nn.Linear(97, CLASSES, dtype=dtype))
+    (x, y), *_ = batches(1, 131, dtype, (60,))
+    x[3, 5], x[7] = np.inf, np.nan
+    assert_same_training(model, [(x, y)])
+
+
+def test_a_gradient_that_others_want_is_made_before_the_update():
+    model = nn.Sequential(nn.Linear(131, 97, seed=0), nn.Linear(97, CLASSES, seed=1))
+    data = batches(1, 131, np.float32, (60,))
+    for options in ({"max_norm": 1.0}, {"clip_value": 0.01}, {"optimizer": lambda m: optim.Adam(m.parameters())}):
+        assert not calls(assert_same_training(model, data, **options), "linear_sgd")
+    assert len(calls(assert_same_training(model, data, ema=0.9), "linear_sgd")) == 1

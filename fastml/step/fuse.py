@@ -1,17 +1,22 @@
 """Stages that can be done by fewer: a pass over a plan in which every layer has said what it computes.
 
 A rectifier behind a product is the product's own epilogue. A dropout behind a rectifier writes over what that wrote:
-what either of them made zero has no gradient, so the backward pass looks at the result, and no bits are kept.
-Both give the bits of the stages that they stand for.
+what either of them made zero has no gradient, so the backward pass looks at the result, and no bits are kept. A
+weight's gradient of which nobody but SGD wants to know goes to the weight as it is made.
+All give the bits of the stages that they stand for.
 """
 
 from .._kernels.step.elementwise import dropout, relu, relu_backward
+from .._kernels.step.linear import linear_dweight, linear_sgd
+from .._kernels.step.update import sgd
 from .stage import Stage
+
+APART_BYTES = 1 << 15  # gradients up to this size stay in the first cache until the update comes
 
 
 def fuse(stages):
     """The stages, in their order, without those that others do as well."""
-    return rectify_products(share_masks(stages))
+    return update_at_once(rectify_products(share_masks(stages)))
 
 
 def users(stages):
@@ -77,3 +82,28 @@ def _gate_behind(drop, back, touching):
     ends = before is not None and before.kernel is relu and before.operands["y"] is y and middle is drop
     gates = gate.kernel is relu_backward and gate.operands["dx"] is dz and gate.operands["dy"] is dz
     return gate if ends and gates and follows[:1] == [gate] and gate.numbers["scale"] == 1 else None
+
+
+def update_at_once(stages):
+    """dw = dyᵀ x, …, sgd(w, dw): one stage in the place of the second, where nobody else touches dw."""
+    touching = users(stages) if any(stage.kernel is sgd for stage in stages) else {}
+    done = {}
+    for product in [stage for stage in stages if stage.kernel is linear_dweight]:
+        dweight, dy, x = (product.operands[name] for name in ("dweight", "dy", "x"))
+        using = touching.get(dweight, ())
+        if (
+            len(using) != 2
+            or using[1].kernel is not sgd
+            or dweight.rows * dweight.cols * dweight.itemsize <= APART_BYTES
+        ):
+            continue
+        update = using[1]
+        since = stages[stages.index(product) : stages.index(update)]
+        if any(stage.touched.get(m) for stage in since for m in (dy, x)):
+            continue  # one of them is written over meanwhile
+        own = {name: update.operands[name] for name in ("parameter", "velocity")}
+        done[product] = None
+        done[update] = Stage(
+            linear_sgd, {**own, "dy": dy, "x": x}, update.numbers, update.cols, linear_sgd.cuts, product.flops
+        )
+    return [new for stage in stages if (new := done.get(stage, stage)) is not None]

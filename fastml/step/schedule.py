@@ -8,7 +8,8 @@ side by side. Matrices whose phases do not overlap share memory.
 
 import math
 
-PANEL_BYTES = 128  # of a row in a tile of columns: a panel of the GEMM
+PANEL_BYTES = 128  # of a row in the narrowest tile of columns: a panel of the GEMM
+PANELS = 4  # in the widest: runs in which dropout has several draws in flight, and rows of a weight that share a panel
 LITTLE_NS = 30_000  # a step this short is not worth cutting
 TILE_ROWS = 16  # twice what the GEMM holds in registers
 LINE_BYTES = 64
@@ -122,13 +123,18 @@ class Schedule:
         return rows * m.row * m.itemsize
 
     def tile(self, sweep):
-        """Rows or columns of one tile, by the shapes alone."""
+        """Rows or columns of the largest tile, by the shapes alone. A team has tiles of fewer columns."""
         if self.nanoseconds < LITTLE_NS:
             return max(1, sweep.stages[0].cols if sweep.by_columns else self.plan.rows)
         if sweep.by_columns:
-            return PANEL_BYTES // self.plan.dtype.itemsize
+            return PANELS * self.panel
         multiple = sweep.multiple
         return max(TILE_ROWS, multiple) // multiple * multiple
+
+    @property
+    def panel(self):
+        """Columns of the narrowest tile."""
+        return PANEL_BYTES // self.plan.dtype.itemsize
 
     def _place(self):
         """A place for every matrix: in the arena, in a thread's scratch where only one sweep's tiles see it, or
@@ -179,7 +185,9 @@ class Schedule:
                 extent = sweep.stages[0].cols if sweep.by_columns else -1
                 sweeps.append((first, len(stages), sweep.by_columns, extent, self.tile(sweep)))
             phases.append((first_sweep, len(sweeps)))
-        return matrices, stages, sweeps, phases, self.arena_bytes, self.scratch_bytes, self.plan.dtype.itemsize
+        return (
+            matrices, stages, sweeps, phases, self.arena_bytes, self.scratch_bytes, self.plan.dtype.itemsize, self.panel
+        )  # fmt: skip
 
     def describe(self):
         """The program in words: phases, tiles, stages, memory."""

@@ -212,6 +212,8 @@ static void FM(call_others)(const table *fm, size_t n)
     VALUE(unscale_run, 0, y, n, 1.25);
     CALL(clip_run, 0, y, n, 2);
     CALL(sgd_run, 0, y, z, g, n, 0.01, 0.9, 1, 0.01, 1, 1);
+    CALL(gemm_sgd, 0, y, z, g, 1, ROWS, x, (ptrdiff_t)n, ROWS, n, ROWS, 0.01, 0.9, 1, 0.01, 1, 1);
+    CALL(gemm_sgd, 1, y, NULL, g, ROWS, 1, x, (ptrdiff_t)n, ROWS, n, ROWS, 0.01, 0, 1, 0, -1, 0);
     CALL(adam_run, 0, y, z, m, NULL, g, n, 0.01, 0.1, 0.999, 0.001, 1, 1e-8, 0.01, 1, 1);
     CALL(lion_run, 0, y, m, g, n, 0.01, 0.1, 0.01, 0.999, 1);
     CALL(rms_run, 0, y, m, NULL, NULL, g, n, 0.01, 0.9, 0.1, 1e-8, 0, 0, 1);

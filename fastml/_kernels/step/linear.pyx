@@ -1,10 +1,12 @@
-"""The linear layer in a training step: its product, the two of its gradient, and the sums of the bias."""
+"""The linear layer in a training step: its product, the two of its gradient, also with an update, and the sums of the
+bias."""
 
 from libc.stdint cimport int64_t
 
 from ..._environment cimport FM_FLUSH
 from ..._simd cimport table_of
 from .arguments cimport Block, Tile, View, at, block, ruler
+from .update cimport SgdOptions
 
 from .card import card
 
@@ -56,6 +58,25 @@ cdef void linear_dweight_tile(const LinearWeight *p, const Tile *t) noexcept nog
 linear_dweight = card(
     <size_t>linear_dweight_tile, "linear_dweight", "dweight = dyᵀ x", (<const LinearWeight *>ruler)[0],
     out="dweight", columns="x", mode=FM_FLUSH)
+
+
+cdef struct LinearSgd:
+    View parameter
+    View velocity
+    View dy
+    View x
+    SgdOptions options
+
+cdef void linear_sgd_tile(const LinearSgd *p, const Tile *t) noexcept nogil:
+    cdef const SgdOptions *o = &p.options
+    table_of(t.size).gemm_sgd(
+        at(&p.parameter, t, t.lo, 0), at(&p.velocity, t, t.lo, 0), at(&p.dy, t, 0, t.lo), 1, p.dy.row,
+        at(&p.x, t, 0, 0), p.x.row, t.hi - t.lo, p.x.cols, t.rows,
+        o.lr, o.momentum, o.damp, o.decay, o.sign, o.nesterov)
+
+linear_sgd = card(
+    <size_t>linear_sgd_tile, "linear_sgd", "one step of SGD with the gradient dyᵀ x", (<const LinearSgd *>ruler)[0],
+    inout="parameter velocity", optional="velocity", columns="x", mode=FM_FLUSH)
 
 
 cdef struct LinearBias:

@@ -18,7 +18,8 @@ cdef struct Sweep:
     int last
     bint by_columns
     Py_ssize_t extent   # columns; -1: rows of the batch
-    Py_ssize_t width    # rows or columns in one tile
+    Py_ssize_t widest   # rows or columns in one tile, at most
+    Py_ssize_t width    # and now
     int tiles
 
 # Sweeps that do not depend on each other.
@@ -53,14 +54,15 @@ cdef class Program:
     cdef int scratch_threads
     cdef int n_phases
     cdef size_t itemsize
-    cdef Py_ssize_t rows
+    cdef Py_ssize_t rows, panel
+    cdef int threads    # for which the sweeps are cut
     cdef list held
     cdef readonly size_t arena_bytes
 
     cdef int place(self, list matrices, list stages) except -1
     cpdef bind(self, int matrix, cnp.ndarray array)
     cdef int execute(self, Py_ssize_t rows, double nanoseconds) except -1
-    cdef int resize(self, Py_ssize_t rows) except -1
+    cdef int resize(self, Py_ssize_t rows, int threads) except -1
     cdef int reserve(self, int threads) except -1
     cdef fm_environment sweep_tile(self, const Phase *phase, int i, char *scratch, fm_environment mode) noexcept nogil
     cdef char *scratch_of(self, int thread) noexcept nogil

@@ -3,7 +3,7 @@
 step/compile.py makes the program; here nothing of Python is touched between the first kernel and the last. A phase is
 over when all its tiles are done, and only then the next begins; within it tiles are independent of each other, so
 threads take them as they come and the bits do not depend on who did what. How many tiles a sweep has follows from
-the batch at hand, so a smaller batch runs the same program.
+the batch at hand, so a smaller batch runs the same program, and from the size of the team.
 """
 
 from cython.parallel import parallel, prange
@@ -23,6 +23,7 @@ cdef enum:
     ALIGNMENT = 64
     ALONE_RUNS = 2      # on one thread, before the team is tried
     LOST_RUNS = 3       # of the team in a row, slower than one thread, after which it rests
+    TILES_EACH = 2      # of a sweep of columns for each thread, where they are wide enough for it
     PAID_RUNS = 20      # of the team in a row, faster, after which the next rest is a short one
 
 cdef double FIRST_REST_NS = 4e6, LAST_REST_NS = 100e6
@@ -60,14 +61,14 @@ cdef void take_note(TeamRecord *record, int threads, double ratio, double now) n
 
 cdef class Program:
     """matrices: (place in arena or scratch, or None; row; cols; itemsize; private) of each; stages: (Arguments,
-    operands, as numbers of matrices or None); sweeps: (first stage, last, by_columns, extent or -1, width of a tile);
-    phases: (first sweep, last)."""
+    operands, as numbers of matrices or None); sweeps: (first stage, last, by_columns, extent or -1, width of the
+    largest tile); phases: (first sweep, last); panel: columns of the narrowest tile."""
 
     def __cinit__(self, list matrices, list stages, list sweeps, list phases, size_t arena_bytes, size_t scratch_bytes,
-                  size_t itemsize):
+                  size_t itemsize, Py_ssize_t panel):
         cdef int i
         cdef Arguments arguments
-        self.itemsize = itemsize
+        self.itemsize, self.panel = itemsize, panel
         self.n_phases = len(phases)
         self.arena_bytes = arena_bytes
         self.scratch_bytes = (scratch_bytes + 4096 + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
@@ -86,7 +87,7 @@ cdef class Program:
         for i, (arguments, _) in enumerate(stages):
             self.instructions[i] = Instruction(arguments.kernel.tile, arguments.kernel.mode, arguments.memory)
         for i, (first, last, by_columns, extent, width) in enumerate(sweeps):
-            self.sweeps[i] = Sweep(first, last, by_columns, extent, width, 0)
+            self.sweeps[i] = Sweep(first, last, by_columns, extent, width, width, 0)
         for i, (first, last) in enumerate(phases):
             self.phases[i] = Phase(first, last, 0)
         self.rows = -1
@@ -135,8 +136,8 @@ cdef class Program:
             self.uses[k].data = <size_t>cnp.PyArray_DATA(array)
             self.uses[k].row, self.uses[k].size = row, cnp.PyArray_ITEMSIZE(array)
 
-    cdef int resize(self, Py_ssize_t rows) except -1:
-        """How many tiles each sweep has at this batch."""
+    cdef int resize(self, Py_ssize_t rows, int threads) except -1:
+        """How many tiles each sweep has at this batch, for this team."""
         cdef int p, k
         cdef Sweep *sweep
         for p in range(self.n_phases):
@@ -144,9 +145,13 @@ cdef class Program:
             for k in range(self.phases[p].first, self.phases[p].last):
                 sweep = &self.sweeps[k]
                 extent = rows if sweep.extent < 0 else sweep.extent
+                sweep.width = sweep.widest
+                if threads > 1 and sweep.by_columns:
+                    while sweep.width > self.panel and extent <= (TILES_EACH * threads - 1) * sweep.width:
+                        sweep.width = max(self.panel, sweep.width // (2 * self.panel) * self.panel)
                 sweep.tiles = <int>((extent + sweep.width - 1) // sweep.width)
                 self.phases[p].tiles += sweep.tiles
-        self.rows = rows
+        self.rows, self.threads = rows, threads
         return 0
 
     cdef int reserve(self, int threads) except -1:
@@ -166,12 +171,12 @@ cdef class Program:
         cdef int t, p, me, threads = 1
         cdef double start
         cdef bint after_pause
-        if rows != self.rows:
-            self.resize(rows)
         start = clock()
         after_pause = start - self.ended > PAUSE_NS
         if forced() or (nanoseconds >= LEAST_NS and team_may_run(&self.team_record, start, after_pause)):
             threads = team(nanoseconds)
+        if rows != self.rows or threads != self.threads:
+            self.resize(rows, threads)
         self.reserve(threads)
         if threads == 1:
             with nogil:

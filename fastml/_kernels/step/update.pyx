@@ -12,14 +12,6 @@ from .arguments cimport Tile, View, at, ruler
 from .card import card
 
 
-cdef struct SgdOptions:
-    double lr
-    double momentum
-    double damp         # 1 - dampening
-    double decay
-    double sign
-    int64_t nesterov
-
 cdef struct Sgd:
     View parameter
     View velocity
