@@ -163,10 +163,8 @@ cdef extern from "dispatch.h" nogil:
         int (*scale_elements)(void *y, const void *x, size_t n, const void *table, size_t period, double low,
                               double high, int undo, int stream) noexcept nogil
         int (*normalize_rows)(void *y, const void *x, size_t rows, size_t n, int norm, double least) noexcept nogil
-        void (*difference_sums)(double *sums, const void *p, const void *q, size_t n, double a,
-                                double b) noexcept nogil
-        void (*entropy_sums)(double *sums, const void *p, const void *q, size_t n, double a, double b,
-                             int middle) noexcept nogil
+        void (*pair_sums)(double *sums, const void *p, const void *q, size_t rows, size_t n, int kind) noexcept nogil
+        void (*shift_sums)(double *sums, size_t rows) noexcept nogil
 
 cdef const fm_table *fm32
 cdef const fm_table *fm64

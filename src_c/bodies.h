@@ -1,6 +1,7 @@
 /* All bodies in both precisions and the target's table of them. A target is a file that defines FM_TARGET
  * and includes this one; it is compiled with that target's flags (setup.py). */
 #include "dispatch.h"
+#include "distance.h"
 #include "exp.h"
 #include "gelu.h"
 #include "gemm.h"

@@ -342,9 +342,10 @@ FM_PRIMITIVE(int, scale_elements,
 FM_PRIMITIVE(int, normalize_rows, (real *y, const real *x, size_t rows, size_t n, int norm, double least))
 /* ---- distance.c -------------------------------------------------------------------------------------- */
 
-/* sums: of p, of q and of |a p - b q|, each in double. n >= 0. */
-FM_PRIMITIVE(void, difference_sums, (double *sums, const real *p, const real *q, size_t n, double a, double b))
-/* sums: of x = a p, of y = b q (q NULL: of b so often, n rounded up to whole vectors) and of x log(x / y), or with
- * middle of x log(x / m) + y log(y / m), m = (x + y) / 2. A term is 0 where its first number is 0, infinite where its
- * second is and where one is negative. Max error of a term 3 ulp of double. p and q finite. n >= 0. */
-FM_PRIMITIVE(void, entropy_sums, (double *sums, const real *p, const real *q, size_t n, double a, double b, int middle))
+/* sums (INOUT): three of each row in double, of p, of q and of terms. kind: FM_GAPS ..., distance.h, which finds all
+ * three, or the last of them by the other two. q NULL where the terms have none. A term of an entropy is 0 where its
+ * first number is 0, infinite where its second is and where one is negative. Max error of a term 3 ulp of double. p and
+ * q finite, n >= 0. */
+FM_PRIMITIVE(void, pair_sums, (double *sums, const real *p, const real *q, size_t rows, size_t n, int kind))
+/* sums[2] -= sums[0] log(sums[0] / sums[1]), three of each row; the same in both tables. */
+FM_PRIMITIVE(void, shift_sums, (double *sums, size_t rows))

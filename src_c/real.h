@@ -24,6 +24,7 @@ typedef double fm_real64;
 #define v_set1 FM_V(set1)
 #define v_load FM_V(load)
 #define v_load_n FM_V(load_n)
+#define v_load_wide FM_V(load_wide)
 #define v_store FM_V(store)
 #define v_store_n FM_V(store_n)
 #define v_stream FM_V(stream)

@@ -233,7 +233,9 @@ FM_TAILS(32, float, 8)
 FM_TAILS(64, double, 4)
 #endif
 
-/* 16 floats as 2 x 8 doubles and back (rounded to nearest). */
+/* 8 floats as doubles; 16 as 2 x 8, and back (rounded to nearest). */
+FM_INLINE v64 v32_load_wide(const float *x) { return (v64)FM_LOAD(n64_load_wide, x, 8 / FM_PARTS); }
+FM_INLINE v64 v64_load_wide(const double *x) { return v64_load(x); }
 #if FM_PARTS == 1
 FM_INLINE v64 v32_wide_lo(v32 a) { return (v64){{n32_wide_lo(a.p[0])}}; }
 FM_INLINE v64 v32_wide_hi(v32 a) { return (v64){{n32_wide_hi(a.p[0])}}; }

@@ -125,6 +125,7 @@ FM_INLINE double n64_max_lane(n64 a)
     return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c)));
 }
 
+FM_INLINE n64 n64_load_wide(const float *x) { return _mm256_cvtps_pd(_mm_loadu_ps(x)); }
 FM_INLINE n64 n32_wide_lo(n32 a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 FM_INLINE n64 n32_wide_hi(n32 a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
 FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return _mm256_set_m128(_mm256_cvtpd_ps(hi), _mm256_cvtpd_ps(lo)); }

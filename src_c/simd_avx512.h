@@ -113,6 +113,7 @@ FM_INLINE double n64_max_lane(n64 a)
     return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c)));
 }
 
+FM_INLINE n64 n64_load_wide(const float *x) { return _mm512_cvtps_pd(_mm256_loadu_ps(x)); }
 FM_INLINE n64 n32_wide_lo(n32 a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 FM_INLINE n64 n32_wide_hi(n32 a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
 FM_INLINE n32 n32_narrow(n64 lo, n64 hi)

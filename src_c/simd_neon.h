@@ -82,6 +82,7 @@ FM_INLINE double n64_max_lane(n64 a)
     return x > y ? x : y;
 }
 
+FM_INLINE n64 n64_load_wide(const float *x) { return vcvt_f64_f32(vld1_f32(x)); }
 FM_INLINE n64 n32_wide_lo(n32 a) { return vcvt_f64_f32(vget_low_f32(a)); }
 FM_INLINE n64 n32_wide_hi(n32 a) { return vcvt_high_f64_f32(a); }
 FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return vcvt_high_f32_f64(vcvt_f32_f64(lo), hi); }

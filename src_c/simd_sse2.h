@@ -81,6 +81,10 @@ FM_INLINE float n32_max_lane(n32 c)
 }
 FM_INLINE double n64_max_lane(n64 c) { return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c))); }
 
+FM_INLINE n64 n64_load_wide(const float *x)
+{
+    return _mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)x)));
+}
 FM_INLINE n64 n32_wide_lo(n32 a) { return _mm_cvtps_pd(a); }
 FM_INLINE n64 n32_wide_hi(n32 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
 FM_INLINE n32 n32_narrow(n64 lo, n64 hi) { return _mm_movelh_ps(_mm_cvtpd_ps(lo), _mm_cvtpd_ps(hi)); }

@@ -8,90 +8,237 @@ import numpy as np
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
-from libc.math cimport fabs
+from libc.math cimport NAN, fabs
+from libc.stdlib cimport free, malloc
 
-from .._check cimport ceil_div
+from .._check cimport PyArray_EMPTY, alike, ceil_div, data, is_plain
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 
 cnp.import_array()
 
-ctypedef fused real:
-    float
-    double
-
 cdef enum:
     BLOCK_ELEMENTS = 4096
+    GROUP_ROWS = 64   # whose sums are finished together
     RUN_TERMS = 64    # of a walk that are added before they join the rest
 
-# Nanoseconds on one thread: an element of a sum of differences, of entropies, a step of a walk.
-cdef double DIFFERENCE_COST = 0.3
-cdef double ENTROPY_COST = 2.0
+# Nanoseconds on one thread: an element of a sum of masses or differences, of entropies, a step of a walk; a row.
+cdef double DIFFERENCE_COST = 0.2
+cdef double ENTROPY_COST = 0.6
 cdef double STEP_COST = 4.0
+cdef double ROW_COST = 20.0
+
+cdef double FAR = 2.0**500  # sums beyond which, or below whose reciprocal, quotients with them leave the range
+
+cdef extern from "distance.h":
+    const double FM_WHOLE
+    enum:
+        FM_GAPS
+        FM_MASSES
+        FM_RELATIVE_ENTROPY
+        FM_VARIATION
+        FM_DIVERGENCES
+        FM_ENTROPIES
+
+cdef struct Pairs:
+    int first          # the sums that are taken first
+    int then           # and those that need them; or the same
+    const char *p
+    const char *q      # NULL for an entropy
+    Py_ssize_t rows
+    Py_ssize_t n
+    Py_ssize_t blocks  # of a row
+    Py_ssize_t size    # of an element
+    double unit        # which results are divided by
+    void *y            # OUT: rows of y_size bytes
+    Py_ssize_t y_size
 
 
-cdef void row_sums(double[:, ::1] sums, const real[:, ::1] p, const real[:, ::1] q, const double[::1] a,
-                   const double[::1] b, int kind) noexcept:
-    """sums (OUT): 3 for each block of each row; p, q (IN; q may be None), a, b: of each row, None being ones."""
-    cdef Py_ssize_t n = p.shape[1], blocks = ceil_div(n, BLOCK_ELEMENTS), i, row, start
-    cdef int me = caller()
-    cdef int threads = team((DIFFERENCE_COST if kind == 0 else ENTROPY_COST * kind) * n * p.shape[0])
-    cdef const real *y
-    with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(p.shape[0] * blocks, schedule="static"):
-            row = i // blocks
-            start = i % blocks * BLOCK_ELEMENTS
-            y = &q[row, start] if q is not None else NULL
-            one_block[real](&sums[i, 0], &p[row, start], y, min(<Py_ssize_t>BLOCK_ELEMENTS, n - start),
-                            1 if a is None else a[row], 1 if b is None else b[row], kind)
-        leave_team()
-    team_done()
+cdef inline void block_sums(double *sums, const Pairs *x, int kind, Py_ssize_t row, Py_ssize_t rows,
+                            Py_ssize_t block) noexcept nogil:
+    """The sums (OUT: 3 a row) of one block of some rows: of several rows only where that is all of them."""
+    cdef Py_ssize_t start = block * BLOCK_ELEMENTS, n = min(<Py_ssize_t>BLOCK_ELEMENTS, x.n - start)
+    cdef Py_ssize_t at = (row * x.n + start) * x.size
+    cdef const char *q = NULL
+    if x.q != NULL:
+        q = &x.q[at]
+    table_of(x.size).pair_sums(sums, x.p + at, q, rows, n, kind)
 
 
-cdef inline void one_block(double *sums, const real *p, const real *q, size_t n, double a, double b,
-                           int kind) noexcept nogil:
-    if kind == 0:
-        table_of(sizeof(real)).difference_sums(sums, p, q, n, a, b)
+cdef double result(const Pairs *x, const double *sums) noexcept nogil:
+    """No divergence is below 0 but for rounding; that of sums that are not finite is not a number."""
+    cdef double value = sums[2]
+    if x.then == FM_GAPS:
+        return value / x.n
+    if not (sums[0] - sums[0] == 0 and (x.q == NULL or sums[1] - sums[1] == 0)):
+        return NAN
+    if x.then == FM_ENTROPIES:
+        return 0 - value / sums[0] / x.unit
+    if x.then == FM_RELATIVE_ENTROPY:
+        value = value / sums[0]
+    elif x.then == FM_DIVERGENCES:
+        value = value / FM_WHOLE / 2
     else:
-        table_of(sizeof(real)).entropy_sums(sums, p, q, n, a, b, kind == 2)
+        value = value / 2
+    return (0 if value <= 0 else value) / x.unit
 
 
-cdef object all_sums(p, q, a, b, int kind):
-    """(3, rows) sums of plain arrays of one precision."""
-    cdef Py_ssize_t rows = p.shape[0], blocks = ceil_div(p.shape[1], BLOCK_ELEMENTS), row
-    cdef int k
-    parts = np.zeros((rows * blocks, 3))
-    totals = np.zeros((3, rows))
-    cdef double[:, ::1] part = parts, total = totals
-    if rows * blocks:
-        if p.dtype == np.float32:
-            row_sums[float](part, p, q, a, b, kind)
+cdef inline bint is_far(double total) noexcept nogil:
+    return total != 0 and not 1 / FAR < total < FAR
+
+
+cdef bint finish(const Pairs *x, double *sums, Py_ssize_t row, Py_ssize_t rows) noexcept nogil:
+    """Results of rows from their sums; whether some of these are far."""
+    cdef Py_ssize_t i
+    cdef double value
+    cdef bint far = False
+    if x.then == FM_RELATIVE_ENTROPY:
+        table_of(sizeof(double)).shift_sums(sums, rows)
+    for i in range(row, row + rows):
+        value = result(x, sums)
+        if x.y_size == sizeof(float):
+            (<float *>x.y)[i] = <float>value
         else:
-            row_sums[double](part, p, q, a, b, kind)
-    for row in range(rows):
-        for k in range(3 if blocks else 0):
-            total[k, row] = fm_tally_of(&part[row * blocks, k], blocks, 3)
-    return totals
+            (<double *>x.y)[i] = value
+        far = far or is_far(sums[0]) or (x.q != NULL and is_far(sums[1]))
+        sums += 3
+    return far
 
 
-def difference_sums(p, q, a=None, b=None):
-    """Of each row: the sums of p, of q and of |a p - b q|."""
+cdef bint some_rows(const Pairs *x, Py_ssize_t row, Py_ssize_t rows) noexcept nogil:
+    """At most GROUP_ROWS rows of one block each."""
+    cdef double[3 * GROUP_ROWS] sums
+    block_sums(sums, x, x.first, row, rows, 0)
+    if x.then != x.first:
+        block_sums(sums, x, x.then, row, rows, 0)
+    return finish(x, sums, row, rows)
+
+
+cdef bint short_rows(const Pairs *x, int threads) noexcept nogil:
+    """All rows, of one block each; whether some sums are far."""
+    cdef Py_ssize_t each = max(<Py_ssize_t>1, min(<Py_ssize_t>GROUP_ROWS, BLOCK_ELEMENTS // max(x.n, <Py_ssize_t>1)))
+    cdef Py_ssize_t i, groups = ceil_div(x.rows, each), far = 0
+    cdef int me = caller()
+    if threads == 1:
+        for i in range(groups):
+            far += some_rows(x, i * each, min(each, x.rows - i * each))
+        return far > 0
+    with parallel(num_threads=threads):
+        join_team(me)
+        for i in prange(groups, schedule="static"):
+            far += some_rows(x, i * each, min(each, x.rows - i * each))
+        leave_team()
+    return far > 0
+
+
+cdef void all_blocks(double *sums, const Pairs *x, int kind, int threads) noexcept nogil:
+    """sums (OUT): 3 for each block of each row."""
+    cdef Py_ssize_t i
+    cdef int me = caller()
+    with parallel(num_threads=threads):
+        join_team(me)
+        for i in prange(x.rows * x.blocks, schedule="static"):
+            block_sums(sums + 3 * i, x, kind, i // x.blocks, 1, i % x.blocks)
+        leave_team()
+
+
+cdef bint long_rows(double *sums, const Pairs *x, int threads) noexcept nogil:
+    """The same as short_rows of rows of several blocks; sums: room for 3 a block."""
+    cdef Py_ssize_t i, k
+    cdef double *part
+    cdef double[3] total
+    cdef bint far = False
+    all_blocks(sums, x, x.first, threads)
+    if x.then != x.first:
+        for i in range(x.rows):
+            part = sums + 3 * i * x.blocks
+            total[0], total[1] = fm_tally_of(part, x.blocks, 3), fm_tally_of(part + 1, x.blocks, 3)
+            for k in range(x.blocks):
+                part[3 * k], part[3 * k + 1] = total[0], total[1]
+        all_blocks(sums, x, x.then, threads)
+    for i in range(x.rows):
+        part = sums + 3 * i * x.blocks
+        total[2] = fm_tally_of(part + 2, x.blocks, 3)
+        for k in range(2):
+            total[k] = part[k] if x.then != x.first else fm_tally_of(part + k, x.blocks, 3)
+        far = finish(x, total, i, 1) or far
+    return far
+
+
+cdef object results(int first, int then, object p, object q, object axis, double unit, bint anyway):
+    """One number for each run along the last axis, of p's dtype (gaps: float64). None where p and q are not plain and
+    alike or the axis is another, and, without `anyway`, where sums are far."""
     cdef fm_scope _scope = fm_switch(FM_FULL)
-    return all_sums(p, q, a, b, 0)
+    cdef Pairs x
+    cdef int ndim, threads
+    cdef double *room
+    cdef double cost
+    cdef bint far
+    if not (is_plain(p) and (then == FM_ENTROPIES or alike(<cnp.ndarray>p, q)) and type(axis) is int):
+        return None
+    ndim = cnp.PyArray_NDIM(<cnp.ndarray>p)
+    if ndim == 0 or not (axis == -1 or axis == ndim - 1):
+        return None
+    x.first, x.then, x.unit = first, then, unit
+    x.p, x.q = cnp.PyArray_BYTES(<cnp.ndarray>p), NULL
+    if then != FM_ENTROPIES:
+        x.q = cnp.PyArray_BYTES(<cnp.ndarray>q)
+    x.n, x.size = cnp.PyArray_DIM(<cnp.ndarray>p, ndim - 1), cnp.PyArray_ITEMSIZE(<cnp.ndarray>p)
+    x.blocks = max(ceil_div(x.n, BLOCK_ELEMENTS), <Py_ssize_t>1)
+    y = PyArray_EMPTY(ndim - 1, cnp.PyArray_DIMS(<cnp.ndarray>p),
+                      cnp.NPY_DOUBLE if then == FM_GAPS else cnp.PyArray_TYPE(<cnp.ndarray>p), 0)
+    x.y, x.y_size, x.rows = data(y), cnp.PyArray_ITEMSIZE(<cnp.ndarray>y), cnp.PyArray_SIZE(<cnp.ndarray>y)
+    cost = DIFFERENCE_COST if then == FM_GAPS or then == FM_VARIATION else ENTROPY_COST
+    threads = team(x.rows * (ROW_COST + cost * (2 if then == FM_DIVERGENCES else 1) * x.n))
+    if x.blocks == 1:
+        with nogil:
+            far = short_rows(&x, threads)
+    else:
+        room = <double *>malloc(3 * x.rows * x.blocks * sizeof(double))
+        if room == NULL:
+            team_done()
+            raise MemoryError("no memory for the sums of blocks")
+        with nogil:
+            far = long_rows(room, &x, threads)
+        free(room)
+    team_done()
+    if far and not anyway:
+        return None
+    return y if ndim > 1 else y[()]
 
 
-def entropy_sums(p, q, a=None, b=None):
-    """Of each row: the sums of a p, of b q and of a p log(a p / (b q)); without q of p log(p / b)."""
+def entropy_sums(const double[:, ::1] p, const double[:, ::1] q):
+    """Of each row the sums of p, of q and of p log(p / q), which a divergence is made of: tests look at its terms."""
     cdef fm_scope _scope = fm_switch(FM_FULL)
-    return all_sums(p, q, a, b, 1)
+    sums = np.empty((p.shape[0], 3))
+    cdef double[:, ::1] found = sums
+    table_of(sizeof(double)).pair_sums(&found[0, 0], &p[0, 0], &q[0, 0], p.shape[0], p.shape[1], FM_RELATIVE_ENTROPY)
+    return sums
 
 
-def middle_sums(p, q, a, b):
-    """Of each row: the sums of x = a p, of y = b q and of x log(x / m) + y log(y / m), m between them."""
-    cdef fm_scope _scope = fm_switch(FM_FULL)
-    return all_sums(p, q, a, b, 2)
+def gap_means(u, v):
+    """The mean of |u - v| along the last axis, in double."""
+    return results(FM_GAPS, FM_GAPS, u, v, -1, 1, True)
+
+
+# Of distributions along an axis: None where the arrays are to be arranged, or brought near 1, before (`anyway`).
+
+
+def kl_divergence(p, q, axis, bint anyway=False):
+    return results(FM_RELATIVE_ENTROPY, FM_RELATIVE_ENTROPY, p, q, axis, 1, anyway)
+
+
+def total_variation(p, q, axis, bint anyway=False):
+    return results(FM_GAPS, FM_VARIATION, p, q, axis, 1, anyway)
+
+
+def js_divergence(p, q, axis, bint anyway=False, double unit=1):
+    return results(FM_GAPS, FM_DIVERGENCES, p, q, axis, unit, anyway)
+
+
+def entropy(p, axis, bint anyway=False, double unit=1):
+    return results(FM_MASSES, FM_ENTROPIES, p, None, axis, unit, anyway)
 
 
 cdef double transport_walk(double *gap, double *mass, const double *u, const double *cu, const double *v,

@@ -11,7 +11,6 @@ from .._threads import get_num_threads
 
 SPLIT = 1 << 16  # numbers from which on two sorts at once pay
 FAR = 2.0**500  # sums and distances beyond which, or below whose reciprocal, they are taken of scaled numbers
-MASS = 2.0**500  # of a distribution whose least number is to be kept in halves and products
 
 
 @in_full_mode
@@ -32,14 +31,8 @@ def kl_divergence(p, q, axis=-1):
     >>> round(float(kl_divergence([1, 1], [9, 1])), 12)
     0.510825623766
     """
-    (p, q), deliver = _rows({"p": p, "q": q}, axis)
-    p_sum, q_sum, terms = _kernel.entropy_sums(p, q)
-    if _far(p_sum, q_sum):
-        p, q = _near(p, p_sum), _near(q, q_sum)
-        p_sum, q_sum, terms = _kernel.entropy_sums(p, q)
-    shift = _kernel.entropy_sums(p_sum[:, None], q_sum[:, None])[2]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return deliver(_proper((terms - shift) / p_sum, p_sum, q_sum))
+    found = _kernel.kl_divergence(p, q, axis)
+    return _arranged(_kernel.kl_divergence, {"p": p, "q": q}, axis) if found is None else found
 
 
 @in_full_mode
@@ -59,11 +52,8 @@ def js_divergence(p, q, axis=-1, base=None):
     1.0
     """
     unit = _unit(base)
-    (p, q), deliver = _rows({"p": p, "q": q}, axis)
-    p, q, p_sum, q_sum = _summed(p, q)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        _, _, terms = _kernel.middle_sums(p, q, MASS / p_sum, MASS / q_sum)
-        return deliver(_proper(terms / MASS / 2, p_sum, q_sum) / unit)
+    found = _kernel.js_divergence(p, q, axis, unit=unit)
+    return _arranged(_kernel.js_divergence, {"p": p, "q": q}, axis, unit=unit) if found is None else found
 
 
 @in_full_mode
@@ -79,11 +69,8 @@ def total_variation(p, q, axis=-1):
     >>> float(total_variation([0.5, 0.5], [0.75, 0.25]))
     0.25
     """
-    (p, q), deliver = _rows({"p": p, "q": q}, axis)
-    p, q, p_sum, q_sum = _summed(p, q)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        _, _, gaps = _kernel.difference_sums(p, q, 1 / p_sum, 1 / q_sum)
-        return deliver(_proper(gaps / 2, p_sum, q_sum))
+    found = _kernel.total_variation(p, q, axis)
+    return _arranged(_kernel.total_variation, {"p": p, "q": q}, axis) if found is None else found
 
 
 @in_full_mode
@@ -100,11 +87,8 @@ def entropy(p, axis=-1, base=None):
     2.0
     """
     unit = _unit(base)
-    (p,), deliver = _rows({"p": p}, axis)
-    p, _, total, _ = _summed(p, p)
-    _, _, terms = _kernel.entropy_sums(p, None, None, total)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return deliver(np.where(np.isfinite(total), 0 - terms / total / unit, np.nan))
+    found = _kernel.entropy(p, axis, unit=unit)
+    return _arranged(_kernel.entropy, {"p": p}, axis, unit=unit) if found is None else found
 
 
 @in_full_mode
@@ -222,13 +206,15 @@ def _rows(named, axis, dtype=None):
     return rows, lambda values: values.astype(result).reshape(outer)[()]
 
 
-def _summed(p, q):
-    """p, q, within reach of one another's logarithms and products, and their rows' sums."""
-    p_sum, q_sum, _ = _kernel.difference_sums(p, q)
-    if _far(p_sum, q_sum):
-        p, q = _near(p, p_sum), _near(q, q_sum)
-        p_sum, q_sum, _ = _kernel.difference_sums(p, q)
-    return p, q, p_sum, q_sum
+def _arranged(function, named, axis, **unit):
+    """The kernel's results of arrays of any kind, with rows whose sums are far brought near 1."""
+    arrays, deliver = _rows(named, axis)
+    found = function(*arrays, -1, **unit)
+    if found is None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            near = [_near(x, x.sum(axis=-1, dtype=np.float64)) for x in arrays]
+        found = function(*near, -1, anyway=True, **unit)
+    return deliver(found)
 
 
 def _far(*sums):
@@ -241,13 +227,6 @@ def _near(x, sums):
     top = np.abs(x).max(axis=-1, keepdims=True, initial=0)
     top[np.isfinite(sums) & (sums > 1 / FAR) & (sums < FAR)] = 1
     return np.ldexp(x.astype(np.float64, copy=False), -np.frexp(np.where(np.isfinite(top), top, 1))[1])
-
-
-def _proper(values, *sums):
-    """No divergence is below 0 but for rounding; those of sums that are not finite are not numbers."""
-    for total in sums:
-        values = np.where(np.isfinite(total), values, np.nan)
-    return np.maximum(values, 0)
 
 
 def _unit(base):
@@ -343,7 +322,7 @@ def _unit_free(distance, u, v, root=1):
 def _paired(u, v, p):
     """The distance of order p of samples of one size."""
     if p == 1:
-        return _kernel.difference_sums(u, v)[2] / u.shape[1]
+        return _kernel.gap_means(u, v)
     return _power_mean(np.abs(u.astype(np.float64) - v), 1 / u.shape[1], p)
 
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "distance.h"
 #include "losses.h"
 #include "real.h"
 #include "unary.h"
@@ -199,10 +200,12 @@ static void FM(call_others)(const table *fm, size_t n)
     VALUE(scale_elements, 0, y, x, n, room.table3, period, -1, 1, 0, 0);
     for (int norm = 0; norm < 3; norm++)
         VALUE(normalize_rows, norm, y, x, ROWS, n, norm, 1e-6);
-    CALL(difference_sums, 0, room.sum, p, q, n, 0.5, 0.25);
-    CALL(entropy_sums, 0, room.sum, p, q, n, 0.5, 0.25, 0);
-    CALL(entropy_sums, 1, room.sum, p, q, n, 0.5, 0.25, 1);
-    CALL(entropy_sums, 2, room.sum, p, NULL, n, 0.5, 0.25, 0);
+    for (int kind = FM_GAPS; kind <= FM_ENTROPIES; kind++) {
+        for (int row = 0; kind >= FM_VARIATION && row < ROWS; row++)
+            room.sum[3 * row] = 3 + row, room.sum[3 * row + 1] = 17 - row;
+        CALL(pair_sums, kind, room.sum, p, kind == FM_MASSES || kind == FM_ENTROPIES ? NULL : q, ROWS, n, kind);
+    }
+    CALL(shift_sums, 0, room.sum, ROWS);
     VALUE(square_sum, 0, x, n);
     VALUE(fma_chains, 0, m, n);
     CALL(clear_lines, 0, m, n / LANES * 64);
