@@ -162,3 +162,33 @@ def test_too_many_classes_are_refused_at_once(classes):
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.int8, np.uint64])
+@pytest.mark.parametrize("n, classes", [(1, 3), (100, 10), (4096, 100), (5000, 7), (5000, 100), (20_000, 10)])
+def test_labels_of_known_classes(n, classes, dtype):
+    """They are counted where they lie, into the table or into others beside it, and nothing where one is outside."""
+    rng = np.random.default_rng(n)
+    true, pred = rng.integers(0, classes, (2, n)).astype(dtype)
+    stream = metrics.ConfusionMatrix(classes)
+    for _ in range(2):
+        stream.update(true, pred)
+    stream.update(np.repeat(true, 2)[::2], pred)
+    want = np.zeros((classes, classes), np.int64)
+    np.add.at(want, (true.astype(np.intp), pred.astype(np.intp)), 3)
+    assert_same_bits(stream.compute(), want)
+    for at, labels in itertools.product((0, n // 2, n - 1), (true, pred)):
+        kept, labels[at] = labels[at], classes
+        with pytest.raises(IndexError, match=f"not .*{classes}"):
+            stream.update(true, pred)
+        labels[at] = kept
+    assert_same_bits(stream.compute(), want)
+
+
+def test_counts_stay_within_int64():
+    stream, ones = metrics.ConfusionMatrix(2), np.ones(1000, int)
+    stream.update(np.array([0]), np.array([1]), np.array([2**62 - 1024]))
+    stream.update(ones, ones)
+    assert stream.compute().dtype == np.int64
+    stream.update(ones[:100], ones[:100])
+    assert stream.compute().tolist() == [[0, 2.0**62 - 1024], [0, 1100]] and stream.compute().dtype == np.float64

@@ -8,6 +8,8 @@ A table has several copies for neighbouring samples: one cell that is often hit 
 samples of one class on one thread: 1 copy 1.9 ms, 4 copies 0.6). The shape alone cuts the samples into at most CHUNKS
 chunks, each with a table of its own, which are added in order: weighted sums have the same bits for any number of
 threads.
+
+Long because a stream's counts and those of one call share every loop.
 """
 
 from cython.parallel import parallel, prange
@@ -276,6 +278,27 @@ cdef object occurring(const int64_t *table, const uint8_t *seen, const Pairs *x)
     return None if everyone else occurs
 
 
+cdef object compact(cnp.ndarray table, cnp.ndarray occurs):
+    """The rows and columns of the labels that occur."""
+    cdef const uint8_t *kept = <const uint8_t *>cnp.PyArray_DATA(occurs)
+    cdef const int64_t *x = <const int64_t *>cnp.PyArray_DATA(table)  # or doubles: copied all the same
+    cdef Py_ssize_t width = cnp.PyArray_DIM(table, 0), i, j
+    cdef cnp.npy_intp[2] shape
+    cdef int64_t *y
+    shape[0] = 0
+    for i in range(width):
+        shape[0] += kept[i]
+    shape[1] = shape[0]
+    result = PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(table), 0)
+    y = <int64_t *>cnp.PyArray_DATA(<cnp.ndarray>result)
+    for i in range(width):
+        for j in range(width if kept[i] else 0):
+            if kept[j]:
+                y[0] = x[i * width + j]
+                y += 1
+    return result
+
+
 cdef bint read_pairs(object y_true, object y_pred, object weight, Pairs *x) except -1:
     """Take labels and weights in; False where the labels are no vectors of integers of one length."""
     if not (read(y_true, &x.t) and read(y_pred, &x.p)):
@@ -291,12 +314,21 @@ cdef bint read_pairs(object y_true, object y_pred, object weight, Pairs *x) exce
     return True
 
 
-def count(y_true, y_pred, weight, bint wide=False):
-    """(low, table, occurs): table[i, j] is the count, or the sum of the weights, of label low + i taken for low + j.
+cdef void cut(Pairs *x) noexcept:
+    """How many tables for how many samples."""
+    cdef Py_ssize_t square = x.width * x.width
+    x.copies = COPIES if x.weight == NULL and square <= FEW_CELLS and x.n > CHUNK_LABELS else 1
+    x.chunks = x.n // max(<Py_ssize_t>CHUNK_LABELS, 16 * x.copies * square)
+    x.chunks = min(<Py_ssize_t>CHUNKS, max(<Py_ssize_t>1, x.chunks))
 
-    int64, or float64 with float64 weights; occurs says which labels are there, None that all are. None instead of
-    all this where the labels are no vectors of integers of one length, or lie too far apart. weight: None, or a
-    contiguous vector of int64 or float64, one a sample.
+
+def count(y_true, y_pred, weight, bint wide=False):
+    """(low, table, occurs): the counts, or the sums of the weights, of one label taken for another.
+
+    int64, or float64 with float64 weights, for those labels from `low` on of which `occurs` says that they are there;
+    None says that all are. wide: for the others too, in a table of any size. None instead of all this where
+    the labels are no vectors of integers of one length, or lie too far apart. weight: None, or a contiguous vector of
+    int64 or float64, one a sample.
     """
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Pairs x
@@ -322,9 +354,7 @@ def count(y_true, y_pred, weight, bint wide=False):
         square = x.width * x.width
         if square > TABLE_CELLS and square > x.n and not wide:
             return None
-        x.copies = COPIES if weight is None and square <= FEW_CELLS and x.n > CHUNK_LABELS else 1
-        x.chunks = x.n // max(<Py_ssize_t>CHUNK_LABELS, 16 * x.copies * square)
-        x.chunks = min(<Py_ssize_t>CHUNKS, max(<Py_ssize_t>1, x.chunks))
+        cut(&x)
         alone = x.chunks * x.copies == 1
         shape[0] = shape[1] = x.width
         result = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE if x.is_double else cnp.NPY_INT64, 0)
@@ -351,6 +381,46 @@ def count(y_true, y_pred, weight, bint wide=False):
         if inside:
             occurs = occurring(table, seen, &x)
             free(room)
-            return low, result, occurs
+            return low, result if wide or occurs is None else compact(result, occurs), occurs
         free(room)
     return None
+
+
+def table_of_pairs(y_true, y_pred):
+    """The counts of the labels that occur, or None, as `count` has it."""
+    counted = count(y_true, y_pred, None)
+    return None if counted is None else counted[1]
+
+
+def add_counts(cnp.ndarray table, y_true, y_pred, Py_ssize_t most):
+    """table[t, p] += 1 for each pair of labels; how many they are. 0 where nothing is counted: the labels are no
+    vectors of fewer than `most` integers, one is none of 0 ... k - 1, or the table, (k, k), is not int64."""
+    cdef fm_scope _scope = fm_switch(FM_FULL)
+    cdef Pairs x
+    cdef int64_t *total = <int64_t *>cnp.PyArray_DATA(table)
+    cdef int64_t *cells
+    cdef int64_t low = 0, high = 0
+    cdef Py_ssize_t square
+    cdef bint inside
+    if (cnp.PyArray_TYPE(table) != cnp.NPY_INT64 or not read_pairs(y_true, y_pred, None, &x) or x.n >= most
+            or is_uint64(&x.t) or is_uint64(&x.p)):
+        return 0
+    x.low, x.width = 0, cnp.PyArray_DIM(table, 0)
+    square = x.width * x.width
+    if x.n <= CHUNK_LABELS or square > x.n:  # into the table itself, so they are looked at before
+        x.chunks = x.copies = 1
+        with nogil:
+            extend(&x.t, 0, x.n, 1, &low, &high)
+            extend(&x.p, 0, x.n, 1, &low, &high)
+            inside = low >= 0 and high < x.width and tally_chunk(total, NULL, &x, 0)
+        return x.n if inside else 0
+    cut(&x)
+    cells = <int64_t *>calloc(x.chunks * x.copies * square, sizeof(int64_t))
+    if cells == NULL:
+        raise MemoryError("no memory for the tables of counts")
+    with nogil:
+        inside = fill(cells, NULL, &x)
+        if inside:
+            join(total, cells, &x)
+        free(cells)
+    return x.n if inside else 0

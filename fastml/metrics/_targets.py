@@ -186,9 +186,9 @@ def check_weights(sample_weight, n):
 def _found(counted, y_true, y_pred):
     """The labels and the table of those that occur."""
     low, table, occurs = counted
-    labels = np.arange(low, low + len(table))
+    labels = np.arange(low, low + len(table if occurs is None else occurs))
     if occurs is not None:
-        labels, table = labels[occurs], table[occurs][:, occurs]
+        labels = labels[occurs]
     if y_true.dtype.kind == y_pred.dtype.kind == "b":
         labels = labels.astype(bool)
     return labels, table

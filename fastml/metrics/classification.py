@@ -6,6 +6,7 @@ import numpy as np
 
 from .._check import boolean, flag
 from .._environment import in_full_mode
+from .._kernels.classification import table_of_pairs
 from . import _scores
 from ._targets import check_targets, is_text, label_list, places, tabulate
 
@@ -61,9 +62,10 @@ def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normali
            [0, 0, 1],
            [1, 0, 2]])
     """
-    _scores.check_normalize(normalize)
+    if normalize is not None:
+        _scores.check_normalize(normalize)
     if labels is None:
-        _, table = tabulate(y_true, y_pred, sample_weight)
+        table = _table(y_true, y_pred, sample_weight)
     else:
         table = _chosen(y_true, y_pred, sample_weight, label_list(labels))
     if len(table) == 1:
@@ -89,7 +91,7 @@ def balanced_accuracy_score(y_true, y_pred, *, sample_weight=None, adjusted=Fals
     >>> balanced_accuracy_score([0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1])
     0.625
     """
-    return _scores.balanced_accuracy(tabulate(y_true, y_pred, sample_weight)[1], flag(adjusted, "adjusted"))
+    return _scores.balanced_accuracy(_table(y_true, y_pred, sample_weight), flag(adjusted, "adjusted"))
 
 
 @in_full_mode
@@ -108,7 +110,7 @@ def cohen_kappa_score(y1, y2, *, labels=None, weights=None, sample_weight=None):
     0.636364
     """
     if labels is None:
-        table = tabulate(y1, y2, sample_weight, names=("y1", "y2"))[1]
+        table = _table(y1, y2, sample_weight, ("y1", "y2"))
     else:
         table = _chosen(y1, y2, sample_weight, label_list(labels), ("y1", "y2"))
     return _scores.cohen_kappa(table, weights)
@@ -128,7 +130,7 @@ def matthews_corrcoef(y_true, y_pred, *, sample_weight=None):
     >>> round(matthews_corrcoef([1, 1, 1, 0], [1, 0, 1, 1]), 6)
     -0.333333
     """
-    return _scores.matthews(tabulate(y_true, y_pred, sample_weight)[1])
+    return _scores.matthews(_table(y_true, y_pred, sample_weight))
 
 
 def _are_plain(y_true, y_pred):
@@ -141,6 +143,12 @@ def _are_plain(y_true, y_pred):
         and y_pred.dtype.kind in "iub"
         and y_true.size > 0
     )
+
+
+def _table(y_true, y_pred, sample_weight, names=("y_true", "y_pred")):
+    """The table of the labels that occur."""
+    table = table_of_pairs(y_true, y_pred) if sample_weight is None else None
+    return tabulate(y_true, y_pred, sample_weight, names=names)[1] if table is None else table
 
 
 def _chosen(y_true, y_pred, sample_weight, labels, names=("y_true", "y_pred")):

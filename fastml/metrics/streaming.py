@@ -6,6 +6,7 @@ import numpy as np
 
 from .._check import flag, integer, shown
 from .._environment import in_full_mode
+from .._kernels.classification import add_counts
 from . import _scores, precision_recall
 from ._targets import INT64_SAFE, is_text, label_list, margins, places, tabulate
 
@@ -33,6 +34,9 @@ class ConfusionMatrix:
     0.8
     """
 
+    #: Where the classes are 0 … k − 1: so many more counts are surely within int64.
+    _room = 0
+
     def __init__(self, num_classes=None, *, labels=None):
         if num_classes is not None:
             if labels is not None:
@@ -49,6 +53,8 @@ class ConfusionMatrix:
             raise ValueError(f"labels must be distinct, not {self.labels.tolist()}")
         if num_classes is None:
             self._table = np.zeros((len(self.labels),) * 2, np.int64)
+        else:
+            self._room = int(INT64_SAFE)
 
     def __repr__(self):
         return f"ConfusionMatrix({len(self.labels)} classes, total {self._table.sum()})"
@@ -60,6 +66,11 @@ class ConfusionMatrix:
         Raises what :func:`confusion_matrix` does, and IndexError for a label that is no class; nothing is counted
         then. All weights of one piece may be 0.
         """
+        if sample_weight is None and self._room:
+            counted = add_counts(self._table, y_true, y_pred, self._room)
+            if counted:
+                self._room -= counted
+                return
         self._add(*tabulate(y_true, y_pred, sample_weight, zeros=True))
 
     @in_full_mode
@@ -129,9 +140,9 @@ class ConfusionMatrix:
         at = places(labels, self.labels)
         if (at < 0).any():
             raise IndexError(f"labels must be among the classes {self.labels.tolist()}, not {labels[at < 0].tolist()}")
-        if table.dtype != self._table.dtype or (
-            table.dtype == np.int64
-            and sum(np.abs(t, dtype=np.float64).sum() for t in (table, self._table)) >= INT64_SAFE
-        ):
+        total = sum(np.abs(t, dtype=np.float64).sum() for t in (table, self._table))
+        if table.dtype != self._table.dtype or (table.dtype == np.int64 and total >= INT64_SAFE):
             self._table = self._table.astype(np.float64)
+        if self._room:
+            self._room = max(int(INT64_SAFE) - int(total), 0) if total < INT64_SAFE else 0
         self._table[at[:, None], at] += table
