@@ -8,6 +8,7 @@
 #include "layer_norm.c"
 #include "group_norm.c"
 #include "gemm_pack.c"
+#include "gemm_row.c"
 #include "gemm.c"
 #include "peak.c"
 #include "activation.c"

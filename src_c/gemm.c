@@ -1,4 +1,5 @@
-/* C = act(A B + bias) in steps that stand alone: pack (gemm_pack.c), epilogue, tile, row, loop, spans.
+/* C = act(A B + bias) in steps that stand alone: pack (gemm_pack.c), epilogue and row (gemm_row.c), tile, loop,
+ * spans.
  *
  * k is cut at fixed places. A part, FM_GEMM_PART steps of it, is one chain of FMAs from 0 in the order of k; the parts
  * of a span, FM_GEMM_SPAN steps, are added one after the other, and so are the spans; the bias comes last. No tile, no
@@ -16,14 +17,6 @@
  * the chain by the vector width; panels shared by threads, which need a barrier; masked loads for the last columns in
  * place (2 % on every product); a prefetch in the tile (nothing, or slower).
  */
-
-/* ---- epilogue: what happens to finished sums before they are stored ----------------------------------- */
-
-FM_INLINE vec FM(gemm_epilogue)(vec sum, vec bias, int relu)
-{
-    const vec y = v_add(sum, bias);
-    return relu ? v_max(v_set1(0), y) : y;
-}
 
 /* ---- tile: c[rows][width] = a[rows][k] b[k][width], part by part, from c on where the stage is not the first --- */
 
@@ -143,52 +136,6 @@ static __attribute__((noinline)) void FM(gemm_wide)(size_t rows, real *c, const 
 static __attribute__((noinline)) void FM(gemm_first)(real *c, const real *a, const FM(gemm_stage) *stage)
 {
     FM(gemm_tile)(FM_TILE_ROWS, FM_TILE_VECS, 1, c, a, stage);
-}
-
-/* ---- row: c = act(a[k] b[k][PANEL_COLUMNS] + bias), each column of b one run of k >= LANES ------------------ */
-
-/* A few lines of b are transposed while those before them are multiplied: packed as a panel they would wait for the
- * chain of sums to end, and the chain for them (1 x 784 x 256: 27 us, so 17). */
-static __attribute__((noinline)) void FM(gemm_row)(real *c, const real *a, ptrdiff_t a_col, const real *b,
-                                                   ptrdiff_t b_col, const real *bias, int relu, size_t k)
-{
-    _Alignas(64) real steps[2][LANES * PANEL_COLUMNS];
-    vec part[FM_TILE_VECS], sum[FM_TILE_VECS];
-#define EACH_VEC(j) for (int j = 0; j < FM_TILE_VECS; j++)
-    EACH_VEC(j)
-        sum[j] = part[j] = v_set1(0);
-    for (size_t p = 0, packed = 0, turn = 0; p < k; turn ^= 1, packed += LANES) {
-        if (packed < k) {
-            const size_t from = packed + LANES <= k ? packed : k - LANES; /* the last step reaches back */
-#pragma GCC unroll 1
-            for (size_t j = 0; j < PANEL_COLUMNS; j += v_square)
-#pragma GCC unroll 1
-                for (size_t q = 0; q < LANES; q += v_square)
-                    v_transpose(steps[turn] + q * PANEL_COLUMNS + j, PANEL_COLUMNS,
-                                b + (ptrdiff_t)j * b_col + (ptrdiff_t)(from + q), b_col);
-        }
-        if (packed) {
-            const size_t end = packed < k ? packed : k;
-            const real *step = steps[turn ^ 1] + (LANES - (end - p)) * PANEL_COLUMNS;
-#pragma GCC unroll 4
-            for (; p < end; p++, a += a_col, step += PANEL_COLUMNS) {
-                const vec x = v_set1(*a);
-                EACH_VEC(j)
-                    part[j] = v_fma(x, v_load(step + j * LANES), part[j]);
-            }
-            if (p % FM_GEMM_PART == 0 || p == k)
-                EACH_VEC(j) {
-                    sum[j] = p <= FM_GEMM_PART ? part[j] : v_add(sum[j], part[j]);
-                    part[j] = v_set1(0);
-                }
-        }
-    }
-    if (bias || relu)
-        EACH_VEC(j)
-            sum[j] = FM(gemm_epilogue)(sum[j], bias ? v_load(bias + j * LANES) : v_set1(0), relu);
-    EACH_VEC(j)
-        v_store(c + j * LANES, sum[j]);
-#undef EACH_VEC
 }
 
 /* ---- loop ----------------------------------------------------------------------------------------------- */
@@ -355,6 +302,7 @@ static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, cons
 }
 #undef STACK
 #undef PANEL_COLUMNS
+#undef native
 
 static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
                      ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,

@@ -3,6 +3,19 @@
 /* Columns of a panel of B, which a register tile is wide. */
 #define PANEL_COLUMNS (FM_TILE_VECS * LANES)
 
+#if FM_PARTS == 1
+#define native FM_CAT(n, FM_BITS, )
+/* line[p] = b(p, 0 .. LANES) for LANES steps, each column one run. By whole lines: 8 rows by a transposed 784 x 256
+ * take a sixth less time than with v_transpose, 128 rows 1.4 %. */
+FM_INLINE void FM(gemm_square)(native *line, const real *b, ptrdiff_t b_col)
+{
+#pragma GCC unroll 16
+    for (size_t j = 0; j < LANES; j++)
+        line[j] = FM_CAT(n, FM_BITS, _load)(b + (ptrdiff_t)j * b_col);
+    FM_CAT(n, FM_BITS, _turn)(line);
+}
+#endif
+
 /* panel[p][j] = b(p, j) for k steps of p and `width` <= PANEL_COLUMNS columns, zeros up to a whole vector. */
 static void FM(gemm_pack_b)(real *panel, size_t wide, const real *b, ptrdiff_t b_row, ptrdiff_t b_col, size_t width,
                             size_t k)
@@ -21,6 +34,18 @@ static void FM(gemm_pack_b)(real *panel, size_t wide, const real *b, ptrdiff_t b
     if (width < wide)
         for (size_t p = 0; p < k; p++)
             v_store(panel + p * wide + width / LANES * LANES, v_set1(0));
+#if FM_PARTS == 1
+    if (b_row == 1 && k >= LANES)
+        for (; j + LANES <= width; j += LANES)
+            for (size_t p = 0, q; p < k; p += LANES) { /* the last square reaches back */
+                native line[LANES];
+                q = p + LANES <= k ? p : k - LANES;
+                FM(gemm_square)(line, b + (ptrdiff_t)j * b_col + (ptrdiff_t)q, b_col);
+#pragma GCC unroll 16
+                for (size_t i = 0; i < LANES; i++)
+                    v_store(panel + (q + i) * wide + j, (vec){{line[i]}});
+            }
+#endif
     if (b_row == 1 && width >= v_square && k >= v_square)
         for (size_t i; j < width; j = i + v_square) { /* the last squares reach back into those before */
             i = j + v_square <= width ? j : width - v_square;

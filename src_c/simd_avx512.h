@@ -151,3 +151,39 @@ FM_INLINE n64 n64_keep_ge_hi(nw u, nw t, n64 a)
 FM_ALWAYS_INLINE unsigned nw_ge_bits(nw u, nw t) { return _mm512_cmpge_epu32_mask(u, t); }
 FM_INLINE n32 n32_keep_bits(unsigned bits, n32 a) { return _mm512_maskz_mov_ps((__mmask16)bits, a); }
 FM_INLINE n64 n64_keep_bits(unsigned bits, n64 a) { return _mm512_maskz_mov_pd((__mmask8)bits, a); }
+
+/* A square of registers turned: lane j of x[i] becomes lane i of x[j]. */
+FM_INLINE void n32_turn(n32 x[16])
+{
+    n32 y[16];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) { /* quarters of rows i, i + 4, i + 8 and i + 12 */
+        const n32 a = _mm512_shuffle_f32x4(x[i], x[i + 4], 0x44), b = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0x44);
+        const n32 c = _mm512_shuffle_f32x4(x[i], x[i + 4], 0xEE), d = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0xEE);
+        y[i] = _mm512_shuffle_f32x4(a, b, 0x88), y[i + 4] = _mm512_shuffle_f32x4(a, b, 0xDD);
+        y[i + 8] = _mm512_shuffle_f32x4(c, d, 0x88), y[i + 12] = _mm512_shuffle_f32x4(c, d, 0xDD);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) {
+        const n32 a = _mm512_unpacklo_ps(y[i], y[i + 1]), b = _mm512_unpackhi_ps(y[i], y[i + 1]);
+        const n32 c = _mm512_unpacklo_ps(y[i + 2], y[i + 3]), d = _mm512_unpackhi_ps(y[i + 2], y[i + 3]);
+        x[i] = _mm512_shuffle_ps(a, c, 0x44), x[i + 1] = _mm512_shuffle_ps(a, c, 0xEE);
+        x[i + 2] = _mm512_shuffle_ps(b, d, 0x44), x[i + 3] = _mm512_shuffle_ps(b, d, 0xEE);
+    }
+}
+FM_INLINE void n64_turn(n64 x[8])
+{
+    n64 y[8];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) { /* quarters of rows i, i + 2, i + 4 and i + 6 */
+        const n64 a = _mm512_shuffle_f64x2(x[i], x[i + 2], 0x44), b = _mm512_shuffle_f64x2(x[i + 4], x[i + 6], 0x44);
+        const n64 c = _mm512_shuffle_f64x2(x[i], x[i + 2], 0xEE), d = _mm512_shuffle_f64x2(x[i + 4], x[i + 6], 0xEE);
+        y[i] = _mm512_shuffle_f64x2(a, b, 0x88), y[i + 2] = _mm512_shuffle_f64x2(a, b, 0xDD);
+        y[i + 4] = _mm512_shuffle_f64x2(c, d, 0x88), y[i + 6] = _mm512_shuffle_f64x2(c, d, 0xDD);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        x[i] = _mm512_unpacklo_pd(y[i], y[i + 1]);
+        x[i + 1] = _mm512_unpackhi_pd(y[i], y[i + 1]);
+    }
+}
