@@ -10,6 +10,7 @@ from .._kernels import distances as _kernel
 from .._threads import get_num_threads
 
 SPLIT = 1 << 16  # numbers from which on two sorts at once pay
+PRECISIONS = (np.dtype(np.float32), np.dtype(np.float64))
 FAR = 2.0**500  # sums and distances beyond which, or below whose reciprocal, they are taken of scaled numbers
 
 
@@ -114,6 +115,10 @@ def wasserstein_distance(u_values, v_values, u_weights=None, v_weights=None, *, 
     >>> float(wasserstein_distance([0.0, 1.0], [0.0, 1.0], [3, 1], [2, 2], p=2))
     0.5
     """
+    if u_weights is None and v_weights is None and p == 1 and type(p) is int and _are_plain(u_values, v_values):
+        found = _kernel.gap_means(*_both(_sorted, (u_values,), (v_values,)))
+        if found == 0 or 1 / FAR < found < FAR:
+            return found
     p = _check.number(p, "p", 1, np.finfo(np.float64).max)
     u, v, deliver = _samples(u_values, v_values)
     u_weights, v_weights = _weights(u_weights, u, "u_weights"), _weights(v_weights, v, "v_weights")
@@ -240,6 +245,25 @@ def _unit(base):
 
 
 # ---- samples
+
+
+def _are_plain(u, v):
+    """Two vectors of one size and precision, which need no further check."""
+    return (
+        type(u) is type(v) is np.ndarray
+        and u.ndim == 1
+        and u.shape == v.shape
+        and u.size > 0
+        and u.dtype in PRECISIONS
+        and u.dtype == v.dtype
+    )
+
+
+def _sorted(x):
+    """As np.sort, without the way there."""
+    x = x.copy()
+    x.sort()
+    return x
 
 
 def _samples(u, v):

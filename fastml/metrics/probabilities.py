@@ -11,6 +11,8 @@ from .._kernels import scores as _kernel
 from ._scores import warn_undefined
 from ._targets import check_weights, classes_of, distinct, label_list
 
+EPSILON = {np.dtype(t): float(np.finfo(t).eps) for t in (np.float32, np.float64)}
+
 
 @in_full_mode
 def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=None, labels=None):
@@ -102,7 +104,7 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
         values = ordered
     if len(values) < 2:
         raise ValueError(f"y_true must have at least two classes, not {values.tolist()}: pass all classes as labels")
-    eps = float(np.finfo(y_proba.dtype).eps)
+    eps = EPSILON[y_proba.dtype]
     columns = y_proba.shape[1] if y_proba.ndim == 2 and y_proba.shape[1] > 1 else 2
     if columns != len(values):
         raise ValueError(
@@ -119,13 +121,16 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
     if uneven:
         warnings.warn("the rows of y_proba do not sum to 1", UserWarning, stacklevel=2)
     loss = own.astype(np.float64, copy=False)
-    np.log(loss.clip(eps, 1 - eps, out=loss), out=loss)
+    np.minimum(np.maximum(loss, eps, out=loss), 1 - eps, out=loss)  # clip and mean take longer to begin
+    np.log(loss, out=loss)
     return -_average(loss, weight, normalize)
 
 
 def _scores_array(y, name):
     """Numbers of one or two dimensions, float32 or float64, contiguous."""
     y = _check.as_array(y, name)
+    if y.dtype in EPSILON and y.flags.carray and 1 <= y.ndim <= 2 and y.size:
+        return y
     if y.ndim == 0:
         raise TypeError(f"{name} must be an array, not {y.item()!r}")
     if y.dtype.kind not in "fiub":
@@ -149,5 +154,7 @@ def _recode(values, codes, labels):
 
 def _average(x, weight, normalize):
     if _check.boolean(normalize, "normalize"):
-        return float(np.mean(x) if weight is None else np.average(x, weights=weight))
+        if weight is not None:
+            return float(np.average(x, weights=weight))
+        return float(np.count_nonzero(x) if x.dtype == bool else np.add.reduce(x)) / len(x)
     return float(np.sum(x if weight is None else x * weight))
