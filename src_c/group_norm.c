@@ -6,9 +6,10 @@
  * are spread over the elements, once for all samples of the call, and a group is a row as in layer_norm.c.
  */
 
-#define BLOCK_GROUPS 16     /* groups side by side, */
-#define BLOCK_ELEMENTS 4096 /* as long as they have no more elements */
-#define BLOCK_SAMPLES 32    /* samples of one gradient call in short runs */
+#define BLOCK_GROUPS 16       /* groups side by side, */
+#define BLOCK_ELEMENTS 4096   /* as long as they have no more elements */
+#define BLOCK_SAMPLES 32      /* samples of one gradient call in short runs */
+#define FETCHED_ELEMENTS 1024 /* of a group from which on the next ones are fetched */
 
 /* v of each channel (NULL: `value`) for each of its n elements. */
 static const real *FM(spread)(real *room, const real *v, real value, size_t channels, size_t n)
@@ -81,6 +82,15 @@ static void FM(group_norm_rows)(real *y, real *mean, real *inv_std, const real *
         }
 }
 
+/* v, while lines of g and x that are read next come nearer: memory would rest while dx is written (16x64x56x56 a sixth
+ * to a quarter slower; fetched run by run instead of vector by vector, half of the gain). */
+FM_INLINE vec FM(fetching)(vec v, const real *g, const real *x)
+{
+    __builtin_prefetch(g, 0, 2);
+    __builtin_prefetch(x, 0, 2);
+    return v;
+}
+
 static void FM(group_norm_backward_rows)(real *dx, double *dweight, double *dbias, const real *g, const real *x,
                                          const real *weight, const real *mean, const real *inv_std, size_t rows,
                                          size_t groups, size_t channels, size_t n, size_t dx_stride, size_t g_stride,
@@ -107,6 +117,7 @@ static void FM(group_norm_backward_rows)(real *dx, double *dweight, double *dbia
         for (size_t first = 0, count; first < groups; first += count) {
             double center[BLOCK_GROUPS], slope[BLOCK_GROUPS];
             count = FM(batch)(groups - first, size);
+            const size_t ahead = size < FETCHED_ELEMENTS ? 0 : count * size;
             for (size_t k = first; k < first + count; k++) {
                 double a = 0, b = 0;
                 for (size_t c = k * channels; c < (k + 1) * channels; c++) {
@@ -129,7 +140,8 @@ static void FM(group_norm_backward_rows)(real *dx, double *dweight, double *dbia
                     const vec w = v_set1(weight ? weight[c] : 1);
                     const real *gc = g + c * n, *xc = x + c * n;
                     FM_ROW_STORE(dx + c * n, n, stream,
-                                 v_mul(v_fnma(v_mul(v_sub(AT(xc), m), s), q, v_fma(AT(gc), w, b)), s))
+                                 FM(fetching)(v_mul(v_fnma(v_mul(v_sub(AT(xc), m), s), q, v_fma(AT(gc), w, b)), s),
+                                              gc + i_ + ahead, xc + i_ + ahead))
                 }
             }
         }
