@@ -4,8 +4,8 @@
 /* Some words of a run, and 16 beyond them that may be loaded along. */
 #define FM_SOME_WORDS (FM_DRAWS_WORDS + 16)
 
-/* y[i] = scale x[i] where words[i] >= limit, else 0, for i < n <= 16; which i those are goes to kept as bits, where that
- * is given. */
+/* y[i] = scale x[i] where words[i] >= limit, else 0, for i < n <= 16; which i those are goes to kept as bits, where
+ * that is given. */
 FM_ALWAYS_INLINE void FM(dropout_16)(real *y, uint8_t *kept, const real *x, size_t n, vw words, vw limit, vec factor,
                                      int stream)
 {
