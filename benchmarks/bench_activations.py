@@ -86,7 +86,7 @@ def _relu_backward_case(shape, dtype="float32"):
     return Case("relu_backward", shape_label(shape), dtype, setup, nbytes=nbytes)
 
 
-# PyTorch's derivatives of these take y, which saves them the function itself.
+# The derivatives of these take y, PyTorch's nothing else, which saves them the function itself.
 _OF_Y = ("sigmoid", "tanh")
 
 
@@ -175,6 +175,9 @@ def _smooth_backward_case(name, shape, dtype="float32", **options):
 
         def fastml_():
             out = np.empty_like(x)
+            if name in _OF_Y:
+                y = getattr(fastml, name)(x)
+                return lambda: function(grad, y=y, out=out)
             return lambda: function(grad, x, out=out, **options)
 
         def torch_():

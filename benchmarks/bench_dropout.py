@@ -1,9 +1,10 @@
-"""Dropout with p = 0.5. The backward of the peers reads the mask they stored; fastml draws it again."""
+"""Dropout with p = 0.5. The backward of the peers reads the mask they stored; fastml's function draws it again, its
+layer reads the bits that it kept."""
 
 import numpy as np
 
 import fastml
-from fastml import reference
+from fastml import nn, reference
 
 from .common import Case, Setup, assert_close, normal, shape_label, to_numpy
 
@@ -80,12 +81,16 @@ def _forward_case(shape, dtype="float32"):
     return Case("dropout", shape_label(shape), dtype, setup, nbytes=nbytes)
 
 
-def _backward_case(shape, dtype="float32"):
+def _backward_case(shape, dtype="float32", layer=False):
     def setup():
         grad = normal(shape, dtype, shift=10)
         kept = np.random.default_rng(SEED).random(shape) >= P
 
         def fastml_():
+            if layer:
+                dropout = nn.Dropout(P, seed=SEED)
+                dropout(grad)
+                return lambda: dropout.backward(grad)
             out = np.empty_like(grad)
             return lambda: fastml.dropout_backward(grad, P, seed=SEED, out=out)
 
@@ -115,7 +120,9 @@ def _backward_case(shape, dtype="float32"):
         return Setup({"fastml": fastml_, "torch": torch_, "numpy": numpy_, "jax": jax_}, check)
 
     nbytes = 2 * int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return Case("dropout_backward", shape_label(shape), dtype, setup, nbytes=nbytes)
+    return Case(
+        "dropout_layer_backward" if layer else "dropout_backward", shape_label(shape), dtype, setup, nbytes=nbytes
+    )
 
 
 def _mask_case(shape):
@@ -160,8 +167,9 @@ def _mask_case(shape):
 
 
 CASES = [
-    *(_forward_case(shape) for shape in ((128, 256), (10**6,), (10**7,))),
+    *(_forward_case(shape) for shape in ((32, 10), (128, 256), (10**6,), (10**7,))),
     _forward_case((10**6,), dtype="float64"),
     *(_backward_case(shape) for shape in ((128, 256), (10**6,), (10**7,))),
+    *(_backward_case(shape, layer=True) for shape in ((32, 10), (128, 256), (10**6,), (10**7,))),
     _mask_case((10**6,)),
 ]

@@ -49,6 +49,8 @@ cdef extern from "dispatch.h" nogil:
         void (*philox_run)(uint32_t *words, size_t n, uint64_t seed, uint64_t offset) noexcept nogil
         void (*relu_run)(void *y, const void *x, size_t n, int stream) noexcept nogil
         void (*relu_backward_run)(void *dx, const void *g, const void *x, size_t n, int stream) noexcept nogil
+        void (*result_backward_run)(void *dx, const void *g, const void *y, size_t n, double low,
+                                    int stream) noexcept nogil
         void (*keep_run)(void *dx, const void *g, const void *y, size_t n, double scale) noexcept nogil
         void (*unary_run)(int kind, void *y, const void *x, size_t n, double alpha, double threshold,
                           int stream) noexcept nogil

@@ -58,6 +58,14 @@ static void FM(hard_swish_backward)(real *dx, const real *g, const real *x, size
         fm_stream_end();
 }
 
+/* 1 - y is exact where it is small. Rejected: an fma, as y - y y or 1 - y y: it rounds once less, but without an FMA it
+ * cancels, and the two subtractions hide behind the loads. */
+static void FM(result_backward_run)(real *dx, const real *g, const real *y, size_t n, double low, int stream)
+{
+    const vec one = v_set1(1), least = v_set1(low);
+    FM_ROW_STORE(dx, n, stream, v_mul(AT(g), v_mul(v_sub(one, AT(y)), v_sub(AT(y), least))))
+}
+
 /* The gradient through a rectifier, and through a dropout behind it, by their common result. */
 static void FM(keep_run)(real *dx, const real *g, const real *y, size_t n, double scale)
 {

@@ -201,6 +201,9 @@ FM_PRIMITIVE(void, relu_run, (real *y, const real *x, size_t n, int stream))
 /* dx[i] = x[i] <= 0 ? 0 : g[i], exact but for denormals, which count as zeros in FM_FLUSH. Any of dx, g, x may be the
  * same. */
 FM_PRIMITIVE(void, relu_backward_run, (real *dx, const real *g, const real *x, size_t n, int stream))
+/* dx[i] = g[i] (1 - y[i]) (y[i] - low): the gradient of the sigmoid (low = 0) and of tanh (low = -1) by their result.
+ * Max error 2 ulp of the formula. Any of dx, g, y may be the same. n >= 0. */
+FM_PRIMITIVE(void, result_backward_run, (real *dx, const real *g, const real *y, size_t n, double low, int stream))
 /* dx[i] = y[i] == 0 ? 0 : scale g[i]. Any of dx, g, y may be the same. */
 FM_PRIMITIVE(void, keep_run, (real *dx, const real *g, const real *y, size_t n, double scale))
 

@@ -7,7 +7,7 @@ import pytest
 import fastml
 from fastml import _simd, reference
 
-from .common import DTYPES, LENGTHS, assert_same_bits, normal, run_python, ulp_error
+from .common import DTYPES, LENGTHS, assert_same_bits, normal, run_python, ulp_error, with_threads
 from .kinds import ACTIVATIONS, class_of, of_torch
 
 BIG = 300_007
@@ -276,3 +276,41 @@ def test_the_baseline_is_close():
         np.testing.assert_allclose(other[name][0], value[0], rtol=rtol, atol=1e-37, err_msg=name)
         # slopes cross zero
         np.testing.assert_allclose(other[name][1], value[1], rtol=rtol, atol=rtol * 100, err_msg=name)
+
+
+BY_RESULT = {"sigmoid": lambda y: y * (1 - y), "tanh": lambda y: (1 - y) * (1 + y)}
+
+
+@pytest.mark.parametrize("name", BY_RESULT)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradient_by_the_result(name, dtype):
+    backward, slope = getattr(fastml, f"{name}_backward"), BY_RESULT[name]
+    for n in (*LENGTHS, BIG):
+        x, grad = normal(n, dtype, 1, 4), normal(n, dtype, 2)
+        y = getattr(fastml, name)(x)
+        y[:7] = [0.0, -0.0, 1, NAN, 1e-40, 0.5, np.nextafter(dtype(1), dtype(0))][:n]
+        want = getattr(reference, f"{name}_backward")(grad, y=y)
+        got = backward(grad, y=y)
+        assert ulp_error(got, slope(y.astype(np.longdouble)) * grad) <= 2 and got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+        out, over_grad, over_y = np.empty_like(y), grad.copy(), y.copy()
+        assert backward(grad, x, y=y, out=out) is out
+        backward(over_grad, y=y, out=over_grad)
+        backward(grad, y=over_y, out=over_y)
+        for other in (out, over_grad, over_y):
+            assert_same_bits(other, got)
+        for threads in (2, 7):
+            assert_same_bits(with_threads(threads, backward, grad, y=y), got)
+        assert_same_bits(backward(grad[::-1], y=y[::-1]), got[::-1])
+
+
+@pytest.mark.parametrize("module", [fastml, reference])
+@pytest.mark.parametrize("name", BY_RESULT)
+def test_errors_of_the_gradient_by_the_result(module, name):
+    backward, four, three = getattr(module, f"{name}_backward"), np.ones(4), np.ones(3)
+    for given, options in (((four,), {"y": three}), ((four, three), {"y": four}), ((four,), {"y": four, "out": three})):
+        with pytest.raises(ValueError, match="must have "):
+            backward(*given, **options)
+    for given, options in (((four,), {}), ((four, None), {}), ((four,), {"y": "1"})):
+        with pytest.raises(TypeError):
+            backward(*given, **options)

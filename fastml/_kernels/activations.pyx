@@ -35,7 +35,9 @@ ctypedef fused real:
     double
 
 cdef enum:
-    RELU = -1  # a primitive of its own: none of unary.h's kinds
+    # Primitives of their own: none of unary.h's kinds.
+    RELU = -1
+    OF_RESULT = -2  # a gradient that takes y in the place of x; alpha: the least that y goes towards
     SMALL_ELEMENTS = 16384
     BLOCK_ELEMENTS = 16384
 
@@ -63,6 +65,8 @@ cdef inline void block(Op op, const fm_table *table, void *y, const void *a, con
         table.relu_backward_run(y, a, b, n, stream)
     elif op.kind == RELU:
         table.relu_run(y, a, n, stream)
+    elif op.kind == OF_RESULT:
+        table.result_backward_run(y, a, b, n, op.alpha, stream)
     elif op.backward:
         table.unary_backward_run(op.kind, y, a, b, n, op.alpha, op.threshold, stream)
     else:
@@ -71,35 +75,50 @@ cdef inline void block(Op op, const fm_table *table, void *y, const void *a, con
 
 cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
     """Nanoseconds an element."""
-    if op.kind == RELU or op.kind == FM_LEAKY_RELU or op.kind == FM_HARD_SWISH:
+    if op.kind < 0 or op.kind == FM_LEAKY_RELU or op.kind == FM_HARD_SWISH:
         return COST * itemsize * (3 if op.backward else 2)
     return SMOOTH_COST * itemsize * itemsize / 16
 
 
-cdef void in_blocks(Op op, real[::1] y, const real[::1] a, const real[::1] b) noexcept:
+cdef void in_blocks(Op op, real[::1] y, const real[::1] a, const real[::1] b, bint stream, int threads) noexcept:
     """y (OUT), a, b (IN), each (n,)."""
     cdef const fm_table *table = table_of(sizeof(real))
     cdef Py_ssize_t k, start, n = y.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
-    cdef bint stream = n * sizeof(real) > cache_bytes
-    cdef int me = caller(), threads = team(n * cost(op, sizeof(real)))
+    cdef int me = caller()
     with nogil, parallel(num_threads=threads):
         join_team(me)
         for k in prange(blocks, schedule="static"):
             start = k * BLOCK_ELEMENTS
             block(op, table, &y[start], &a[start], &b[start], min(BLOCK_ELEMENTS, n - start), stream)
         leave_team()
-    team_done()
 
 
 cdef int launch(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b) except -1:
     """Run op on plain arrays of one shape and dtype."""
     cdef Py_ssize_t n = cnp.PyArray_SIZE(y)
-    if n <= SMALL_ELEMENTS:
-        block(op, table_of(cnp.PyArray_ITEMSIZE(y)), data(y), data(a), data(b), n, False)
-    elif cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT:
-        in_blocks[float](op, as1d(y), as1d(a), as1d(b))
+    if n > SMALL_ELEMENTS:
+        return launch_large(op, y, a, b)
+    block(op, table_of(cnp.PyArray_ITEMSIZE(y)), data(y), data(a), data(b), n, False)
+    return 0
+
+
+cdef int launch_large(Op op, cnp.ndarray y, cnp.ndarray a, cnp.ndarray b) except -1:
+    """The same without the GIL, by a team where that pays."""
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(y)
+    cdef size_t size = cnp.PyArray_ITEMSIZE(y)
+    cdef bint stream = n * size > cache_bytes
+    cdef int threads = team(n * cost(op, size))
+    cdef void *to = data(y)
+    cdef const void *first = data(a)
+    cdef const void *second = data(b)
+    if threads == 1:
+        with nogil:
+            block(op, table_of(size), to, first, second, n, stream)
+    elif size == sizeof(float):
+        in_blocks[float](op, as1d(y), as1d(a), as1d(b), stream, threads)
     else:
-        in_blocks[double](op, as1d(y), as1d(a), as1d(b))
+        in_blocks[double](op, as1d(y), as1d(a), as1d(b), stream, threads)
+    team_done()
     return 0
 
 
@@ -114,12 +133,13 @@ cdef object forward(Op op, object x, object out):
     return y if call is None else call.finish(y)
 
 
-cdef object backward(Op op, object grad, object x, object out):
+cdef object backward(Op op, object grad, object x, object out, str name="x"):
+    """x: what the gradient takes, as the caller calls it."""
     cdef fm_scope _scope = fm_switch(FM_FLUSH if op.kind == RELU else FM_FULL)
     call = None
     if not (is_plain(grad) and alike(<cnp.ndarray>grad, x) and fits(<cnp.ndarray>grad, out)
             and fits(<cnp.ndarray>x, out)):
-        call = _check.arrange(("grad", "x"), (grad, x), None, out)
+        call = _check.arrange(("grad", name), (grad, x), None, out)
         (grad, x), out = call.arrays, call.out
     dx = result_like(<cnp.ndarray>grad, out)
     launch(op, dx, <cnp.ndarray>grad, <cnp.ndarray>x)
@@ -159,3 +179,12 @@ def unary(int kind, x, out, double alpha=1, double threshold=INFINITY):
 def unary_backward(int kind, grad, x, out, double alpha=1, double threshold=INFINITY):
     """grad f'(x)."""
     return backward(Op(kind, True, alpha, threshold), grad, x, out)
+
+
+def by_result(int kind, grad, x, y, out):
+    """grad f'(x) of the sigmoid or tanh: by y = f(x) where that is given, and then x may be None."""
+    if y is None:
+        return backward(Op(kind, True, 1, INFINITY), grad, x, out)
+    if x is not None and _check.shape_of(x, "x") != _check.shape_of(y, "y"):
+        _check.refuse_shape("x", _check.shape_of(y, "y"), _check.shape_of(x, "x"))
+    return backward(Op(OF_RESULT, True, -1 if kind == FM_TANH else 0, INFINITY), grad, y, out, "y")

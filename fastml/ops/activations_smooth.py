@@ -152,20 +152,21 @@ def sigmoid(x, *, out=None):
     return _kernel.unary(_kernel.SIGMOID, x, out)
 
 
-def sigmoid_backward(grad, x, *, out=None):
-    r"""Gradient of sigmoid: from dL/dy and x to dL/dx.
+def sigmoid_backward(grad, x=None, *, y=None, out=None):
+    r"""Gradient of sigmoid: from dL/dy and x, or y, to dL/dx.
 
-    .. math:: dx_i = g_i \, \sigma(x_i) \, \sigma(-x_i)
+    .. math:: dx_i = g_i \, \sigma(x_i) \, \sigma(-x_i) = g_i \, y_i (1 - y_i)
 
     grad and x are array_like of one shape, x being the input of sigmoid; out as there, it may be grad or
-    x itself. From x and not from y, where 1 - y would cancel.
+    x itself. With y, the result of sigmoid, x is not looked at and may be left out: that saves the exponential, and
+    loses digits where y is near 1, as 1 - y has those of y's rounding (none are left at 1).
     Raises ValueError and TypeError as `sigmoid` does, and where the shapes differ.
 
     >>> import fastml
     >>> fastml.sigmoid_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
     array([0.105, 0.25 , 0.105])
     """
-    return _kernel.unary_backward(_kernel.SIGMOID, grad, x, out)
+    return _kernel.by_result(_kernel.SIGMOID, grad, x, y, out)
 
 
 def tanh(x, *, out=None):
@@ -198,20 +199,22 @@ def tanh(x, *, out=None):
     return _kernel.unary(_kernel.TANH, x, out)
 
 
-def tanh_backward(grad, x, *, out=None):
-    r"""Gradient of tanh: from dL/dy and x to dL/dx.
+def tanh_backward(grad, x=None, *, y=None, out=None):
+    r"""Gradient of tanh: from dL/dy and x, or y, to dL/dx.
 
     .. math:: dx_i = g_i \left(1 - \tanh^2 x_i\right) = \frac{4 g_i}{(e^{x_i} + e^{-x_i})^2}
+              = g_i (1 - y_i) (1 + y_i)
 
     grad and x are array_like of one shape, x being the input of tanh; out as there, it may be grad or
-    x itself. From x and not from y, where 1 - y^2 would cancel.
+    x itself. With y, the result of tanh, x is not looked at and may be left out: that saves the exponential, and
+    loses digits where y is near 1 or -1, as 1 - y has those of y's rounding (none are left at 1).
     Raises ValueError and TypeError as `tanh` does, and where the shapes differ.
 
     >>> import fastml
     >>> fastml.tanh_backward([1.0, 1.0, 1.0], [-2.0, 0.0, 2.0]).round(4)
     array([0.0707, 1.    , 0.0707])
     """
-    return _kernel.unary_backward(_kernel.TANH, grad, x, out)
+    return _kernel.by_result(_kernel.TANH, grad, x, y, out)
 
 
 def softplus(x, *, beta=1.0, threshold=20.0, out=None):

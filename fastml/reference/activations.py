@@ -85,6 +85,16 @@ def _backward(slope, grad, x, out):
         return finish(grad64 * slope(x64), dtype, out)
 
 
+def _by_result(slope, grad, x, y, out):
+    if x is not None:
+        check_same_shape(np.asarray(x), "x", np.asarray(y), "y")
+    grad64, y64, dtype = as_float64s(grad=grad, y=y)
+    check_same_shape(grad64, "grad", y64, "y")
+    check_out(out, grad64.shape, dtype, grad=grad, y=y)
+    with np.errstate(all="ignore"):
+        return finish(grad64 * slope(y64), dtype, out)
+
+
 def _logistic(x):
     """1 / (1 + e^-x), below 0 as e^x / (1 + e^x): e^-x would overflow there, and 1 + e^-x lose the 1."""
     e = np.exp(-np.abs(x))
@@ -140,8 +150,10 @@ def sigmoid(x, *, out=None):
     return _forward(_logistic, x, out)
 
 
-def sigmoid_backward(grad, x, *, out=None):
-    """dx = grad sigmoid(x) sigmoid(-x)."""
+def sigmoid_backward(grad, x=None, *, y=None, out=None):
+    """dx = grad sigmoid(x) sigmoid(-x); with y = sigmoid(x): grad y (1 - y)."""
+    if y is not None:
+        return _by_result(lambda y: y * (1 - y), grad, x, y, out)
     return _backward(lambda x: _logistic(x) * _logistic(-x), grad, x, out)
 
 
@@ -150,8 +162,11 @@ def tanh(x, *, out=None):
     return _forward(np.tanh, x, out)
 
 
-def tanh_backward(grad, x, *, out=None):
-    """dx = grad / cosh(x)^2 = 4 grad sigmoid(2x) sigmoid(-2x), which does not overflow."""
+def tanh_backward(grad, x=None, *, y=None, out=None):
+    """dx = grad / cosh(x)^2 = 4 grad sigmoid(2x) sigmoid(-2x), which does not overflow; with y = tanh(x):
+    grad (1 - y) (1 + y)."""
+    if y is not None:
+        return _by_result(lambda y: (1 - y) * (1 + y), grad, x, y, out)
     return _backward(lambda x: 4 * _logistic(2 * x) * _logistic(-2 * x), grad, x, out)
 
 

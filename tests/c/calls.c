@@ -186,6 +186,8 @@ static void FM(call_others)(const table *fm, size_t n)
     VALUE(label_weights, 0, room.sum, label, w, ROWS, n, &rule);
     CALL(relu_run, 0, y, x, n, 0);
     CALL(relu_backward_run, 0, y, g, x, n, 0);
+    CALL(result_backward_run, 0, z, g, p, n, 0, 0);
+    CALL(result_backward_run, 1, z, g, p, n, -1, 0);
     CALL(keep_run, 0, z, g, y, n, 1.25);
     CALL(dropout_run, 0, y, NULL, x, n, 7, 3, 1 << 30, 1.25, 0);
     CALL(dropout_run, 1, y, room.kept, x, n, 7, 3, 1 << 30, 1.25, 0);
