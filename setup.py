@@ -70,10 +70,12 @@ FOR_SPEED = {
     "fastml._kernels.step.program",
     "fastml._kernels.step.update",
     "fastml._kernels.updates",
+    "fastml._memory",
     "fastml._tracked",
 }
 #: The modules that hold C of their own; every other .pyx stands alone.
 C_SOURCES = {
+    "fastml._memory": [],  # all in memory.h
     "fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"],
     "fastml._openmp": ["src_c/threads.c", "src_c/capi.c"],
 }

@@ -5,6 +5,7 @@ A kernel asks `is_plain` of its inputs and `fits` of out. Where the answer is ye
 """
 
 from . cimport _numpy as cnp
+from ._memory cimport new_array
 
 cdef extern from "Python.h":
     object PyImport_ImportModule(const char *name)
@@ -13,9 +14,6 @@ cdef extern from "Python.h":
 cdef extern from "numpy/arrayobject.h":
     int PyArray_ISCARRAY(cnp.ndarray) noexcept
     int PyArray_ISCARRAY_RO(cnp.ndarray) noexcept
-    object PyArray_EMPTY(int ndim, cnp.npy_intp *shape, int typenum, int fortran)
-    object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, cnp.npy_intp *dims,
-                                cnp.npy_intp *strides, void *data, int flags, object obj)
 
 # An array seen along one axis: `outer` blocks of `n` steps of `inner` neighbours.
 cdef struct Layout:
@@ -115,14 +113,14 @@ cdef inline bint is_vector(object v, cnp.ndarray x, Py_ssize_t n, object out) no
 cdef inline cnp.ndarray vector_like(cnp.ndarray x, Py_ssize_t n):
     """A new vector of n elements of x's dtype."""
     cdef cnp.npy_intp size = n
-    return PyArray_EMPTY(1, &size, cnp.PyArray_TYPE(x), 0)
+    return new_array(1, &size, cnp.PyArray_TYPE(x))
 
 
 cdef inline cnp.ndarray result_like(cnp.ndarray x, object out):
     """out, or a new array of x's shape and dtype."""
     if out is not None:
         return <cnp.ndarray>out
-    return PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+    return new_array(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
 
 
 cdef inline bint is_axis(object axis, cnp.ndarray x) noexcept:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import _check
+from ._memory import empty
 
 
 def vector(value, name, shape, dtype, out, per="channel"):
@@ -99,7 +100,7 @@ class Rows:
         self.arrays = [_check.plain(self.turned(a)) for a in arrays]
         self.direct = out is not None and self.trailing and out.flags.c_contiguous and out.flags.aligned
         self.memory = out
-        self.out = out if self.direct else np.empty(self.arrays[0].shape, self.dtype)
+        self.out = out if self.direct else empty(self.arrays[0].shape, self.dtype)
 
     def turned(self, a):
         """The one axis that is not the last, last."""

@@ -17,6 +17,7 @@ cdef extern from "numpy/arrayobject.h":
         NPY_ARRAY_ALIGNED
         NPY_ARRAY_C_CONTIGUOUS
         NPY_ARRAY_CARRAY
+        NPY_ARRAY_OWNDATA
         NPY_ARRAY_WRITEABLE
 
     ctypedef class numpy.dtype [object PyArray_Descr, check_size ignore]:
@@ -34,6 +35,23 @@ cdef extern from "numpy/arrayobject.h":
         @property
         cdef inline npy_intp *shape(self) noexcept nogil:
             return PyArray_DIMS(self)
+
+    # What an array has of its memory.
+    ctypedef struct PyArrayObject_fields:
+        int flags
+        void *mem_handler
+
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        void *(*malloc)(void *context, size_t bytes) noexcept
+        void *(*calloc)(void *context, size_t count, size_t bytes) noexcept
+        void *(*realloc)(void *context, void *memory, size_t bytes) noexcept
+        void (*free)(void *context, void *memory, size_t bytes) noexcept
+
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        unsigned char version
+        PyDataMemAllocator allocator
 
     int import_array "_import_array"() except -1
 

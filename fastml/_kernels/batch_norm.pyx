@@ -8,16 +8,17 @@ import numpy as np
 
 from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from .. import _check, _norms
+from .._memory import filled
 
 from .._check cimport (
     Layout, PyArray_ISCARRAY, alike, data, fits, flag, is_axis, is_plain, is_vector, lay, real_number, result_like,
     vector_like
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._memory cimport free_lines, lines
 from .._openmp cimport team, team_done
 from .._simd cimport table_of
 from .batch_norm_phases cimport (
@@ -57,7 +58,7 @@ cdef int run(Norm *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, const Layou
     cdef int threads = team((BACKWARD_COST if job.backward else FORWARD_COST) * count * at.n)
     cut_chunks(cut, at, job.itemsize)
     schedule(cut, 2 * job.itemsize if job.backward else job.itemsize, threads)
-    cdef char *scratch = <char *>malloc(place(job, NULL))
+    cdef char *scratch = <char *>lines(place(job, NULL))
     if scratch == NULL:
         raise MemoryError("no memory for batch_norm's partial sums")
     place(job, scratch)
@@ -80,7 +81,7 @@ cdef int run(Norm *job, cnp.ndarray y, cnp.ndarray g, cnp.ndarray x, const Layou
     elif job.purpose == WHOLE and job.training and not job.backward:
         update(<cnp.ndarray>running_mean, job.sum, 1, momentum)
         update(<cnp.ndarray>running_var, job.m2, count - unbiased, momentum)
-    free(scratch)
+    free_lines(scratch)
     return 0
 
 
@@ -223,7 +224,7 @@ cdef tuple on_part(Purpose purpose, grad, x, weight, bias, mean, inv_std, str fi
         mean = _norms.given(mean, "mean", shape, dtype, out)
         inv_std = _norms.given(inv_std, "inv_std", shape, dtype, out)
     if purpose == SUMS:
-        first, second = np.zeros(shape), np.zeros(shape)
+        first, second = filled(shape, 0, float), filled(shape, 0, float)
         y = None
     else:
         first = _norms.given(first, first_name, shape, None, out)

@@ -18,8 +18,8 @@ from .. cimport _numpy as cnp
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from .._check cimport PyArray_EMPTY
 from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._memory cimport new_array
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm_label
 
@@ -266,7 +266,7 @@ cdef object occurring(const int64_t *table, const uint8_t *seen, const Pairs *x)
     cdef cnp.npy_intp width = x.width
     cdef Py_ssize_t i, j
     cdef bint everyone = True
-    occurs = PyArray_EMPTY(1, &width, cnp.NPY_BOOL, 0)
+    occurs = new_array(1, &width, cnp.NPY_BOOL)
     cdef uint8_t *found = <uint8_t *>cnp.PyArray_DATA(<cnp.ndarray>occurs)
     for i in range(width):
         found[i] = 0
@@ -289,7 +289,7 @@ cdef object compact(cnp.ndarray table, cnp.ndarray occurs):
     for i in range(width):
         shape[0] += kept[i]
     shape[1] = shape[0]
-    result = PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(table), 0)
+    result = new_array(2, shape, cnp.PyArray_TYPE(table))
     y = <int64_t *>cnp.PyArray_DATA(<cnp.ndarray>result)
     for i in range(width):
         for j in range(width if kept[i] else 0):

@@ -9,11 +9,11 @@ are the arrays.
 
 from libc.float cimport DBL_MAX, DBL_MIN
 from libc.math cimport INFINITY
-from libc.stdlib cimport free, malloc
 
 from .. import _check
 
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._memory cimport free_lines, lines
 from .._simd cimport fm_tally, fm_tally_sum, table_of
 from .updates cimport CHUNK_BYTES, Place, Places, as_tuple, elements, finish, gain_squares, norm_of, place, run
 
@@ -66,7 +66,7 @@ def clip_grad_norm(grads, max_norm):
     grads = as_tuple(grads, "grads", -1)  # whose arrays stay while others change the list
     held = place(&here, CHUNK_BYTES, NAMES, <tuple>grads, None, None, None, None)
     if here.extent > LOCAL_CHUNKS * CHUNK_BYTES:
-        sums = <double *>malloc(here.extent // CHUNK_BYTES * sizeof(double))
+        sums = <double *>lines(here.extent // CHUNK_BYTES * sizeof(double))
         if sums == NULL:
             finish(&here, held)
             raise MemoryError
@@ -79,7 +79,7 @@ def clip_grad_norm(grads, max_norm):
             run(&here, COST, scale, &factor)
             fm_switch(FM_FULL)
     if sums != local:
-        free(sums)
+        free_lines(sums)
     finish(&here, held)
     return norm
 

@@ -11,12 +11,12 @@ from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
 from libc.math cimport INFINITY, NAN
-from libc.stdlib cimport free, malloc
 
 from .. import _columns
 
 from .._check cimport ceil_div, is_plain, is_real
 from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._memory cimport free_lines, lines
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport element, fm_origin, fm_tally, fm_tally_add, fm_tally_sum, table_of
 
@@ -67,7 +67,7 @@ cdef int check_vector(object a, str name, Py_ssize_t n) except -1:
 
 
 cdef void *room(size_t bytes) except NULL:
-    cdef void *memory = malloc(bytes)
+    cdef void *memory = lines(bytes)
     if memory == NULL:
         raise MemoryError(f"no memory for {bytes} bytes of partial results")
     return memory
@@ -302,5 +302,5 @@ def gather(cnp.ndarray x, int kind, weight):
             join(kind, total + k * width, columns, s + 3 * k * cut.chunks * width, width, width)
         for k in range(columns if kind != EXTREMES else 0):
             total[columns + k] = origin[k] + total[columns + k] / total[k]
-        free(s)
+        free_lines(s)
     return result

@@ -14,6 +14,7 @@ from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t
 
 from .. import _check, _targets
+from .._memory import empty
 
 from .._check cimport (
     Layout, apart, as3d, ceil_div, data, fits, is_plain, is_text, labels_fit, lay, result_like,
@@ -228,7 +229,7 @@ def cross_entropy(logits, target, axis, weight, ignore_index, label_smoothing, r
     o.scale = 1 / total_weight if mean else 1
     loss = None
     if listed:
-        loss = np.empty(np.shape(labels) if call is None else call.sample_shape, x.dtype)
+        loss = empty(np.shape(labels) if call is None else call.sample_shape, x.dtype)
     dx = result_like(x, out) if with_grad else None
     total = launch(dx, loss, x, labels if hard else None, None if hard else labels, weight, &at, &o)
     if labels_rule.changed:

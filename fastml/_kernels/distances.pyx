@@ -11,8 +11,9 @@ from .. cimport _numpy as cnp
 from libc.math cimport NAN, fabs
 from libc.stdlib cimport free, malloc
 
-from .._check cimport PyArray_EMPTY, alike, ceil_div, data, is_plain
+from .._check cimport alike, ceil_div, data, is_plain
 from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._memory cimport new_array
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 
@@ -186,8 +187,8 @@ cdef object results(int first, int then, object p, object q, object axis, double
         x.q = cnp.PyArray_BYTES(<cnp.ndarray>q)
     x.n, x.size = cnp.PyArray_DIM(<cnp.ndarray>p, ndim - 1), cnp.PyArray_ITEMSIZE(<cnp.ndarray>p)
     x.blocks = max(ceil_div(x.n, BLOCK_ELEMENTS), <Py_ssize_t>1)
-    y = PyArray_EMPTY(ndim - 1, cnp.PyArray_DIMS(<cnp.ndarray>p),
-                      cnp.NPY_DOUBLE if then == FM_GAPS else cnp.PyArray_TYPE(<cnp.ndarray>p), 0)
+    y = new_array(ndim - 1, cnp.PyArray_DIMS(<cnp.ndarray>p),
+                  cnp.NPY_DOUBLE if then == FM_GAPS else cnp.PyArray_TYPE(<cnp.ndarray>p))
     x.y, x.y_size, x.rows = data(y), cnp.PyArray_ITEMSIZE(<cnp.ndarray>y), cnp.PyArray_SIZE(<cnp.ndarray>y)
     cost = DIFFERENCE_COST if then == FM_GAPS or then == FM_VARIATION else ENTROPY_COST
     threads = team(x.rows * (ROW_COST + cost * (2 if then == FM_DIVERGENCES else 1) * x.n))

@@ -14,6 +14,7 @@ from libc.math cimport rint
 from libc.stdint cimport uint8_t, uint64_t
 
 from .. import _check
+from .._memory import empty
 
 from .._check cimport as1d, ceil_div, data, fits, is_plain, real_number, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
@@ -187,7 +188,7 @@ def dropout_mask(shape, p, seed, offset):
     cdef Draw d
     shape = _check.shape_tuple(shape)
     prepare(&d, p, seed, offset)
-    kept = np.empty(shape, bool)
+    kept = empty(shape, bool)
     if kept.size:
         mask_in_blocks(kept.reshape(-1).view(np.uint8), &d)
     return kept

@@ -3,13 +3,13 @@
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
-from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from .. import _labels
 
-from .._check cimport PyArray_NewFromDescr, ceil_div
+from .._check cimport ceil_div
+from .._memory cimport new_array_of
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport fm_label
 
@@ -89,9 +89,8 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
     for i in range(1, cnp.PyArray_NDIM(x)):
         dims[i] = cnp.PyArray_DIM(x, <int>i)
         bytes *= dims[i]
-    cdef cnp.dtype dtype = x.descr
-    Py_INCREF(dtype)  # which the array takes
-    cdef cnp.ndarray y = PyArray_NewFromDescr(cnp.ndarray, dtype, cnp.PyArray_NDIM(x), dims, NULL, NULL, 0, None)
+    cdef bint zero
+    cdef cnp.ndarray y = new_array_of(cnp.PyArray_NDIM(x), dims, x.descr, &zero)
     cdef char *to = cnp.PyArray_BYTES(y)
     cdef Py_ssize_t each = max(BLOCK_BYTES // max(bytes, 1), 1)
     cdef Py_ssize_t blocks = ceil_div(k, each)

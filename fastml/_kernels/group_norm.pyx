@@ -13,15 +13,15 @@ from cython.parallel import parallel, prange, threadid
 
 from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .. import _check, _norms
 
 from .._check cimport (
-    PyArray_EMPTY, alike, apart, ceil_div, data, fits, is_plain, is_vector, real_number, result_like, vector_like
+    alike, apart, ceil_div, data, fits, is_plain, is_vector, real_number, result_like, vector_like
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._memory cimport free_lines, lines, new_array
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, element, table_of
 from .group_norm cimport CHUNKS, TASK_ELEMENTS, block_rows, is_short, room_elements
@@ -161,7 +161,7 @@ cdef int run(GroupNorm *job, cnp.ndarray y, object g, cnp.ndarray x, object weig
     if g is not None:
         totals = 2 * job.groups * job.channels * job.chunks
     job.room_bytes = ceil_div(room_elements(job.width, group, short) * job.itemsize, 64) * 64
-    scratch = <char *>malloc(2 * totals * sizeof(double) + threads * job.room_bytes + 1)
+    scratch = <char *>lines(2 * totals * sizeof(double) + threads * job.room_bytes + 1)
     if scratch == NULL:
         raise MemoryError("no memory for group_norm's partial sums")
     job.totals = <double *>scratch
@@ -170,7 +170,7 @@ cdef int run(GroupNorm *job, cnp.ndarray y, object g, cnp.ndarray x, object weig
     with nogil:
         work(job, threads)
         team_done()
-    free(scratch)
+    free_lines(scratch)
     return 0
 
 
@@ -188,7 +188,7 @@ cdef inline cnp.ndarray statistic_like(cnp.ndarray x, const GroupNorm *job):
     """A new array (samples, groups) of x's dtype."""
     cdef cnp.npy_intp[2] shape
     shape[0], shape[1] = job.samples, job.groups
-    return PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(x), 0)
+    return new_array(2, shape, cnp.PyArray_TYPE(x))
 
 
 cdef int lay_out(GroupNorm *job, cnp.ndarray x, object num_groups, bint instance) except -1:

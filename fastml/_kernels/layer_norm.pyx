@@ -11,15 +11,16 @@ from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .. import _norms
+from .._memory import empty
 
 from .._check cimport (
-    PyArray_EMPTY, alike, apart, ceil_div, data, fits, is_plain, is_vector, real_number, result_like, vector_like
+    alike, apart, ceil_div, data, fits, is_plain, is_vector, real_number, result_like, vector_like
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
+from .._memory cimport free_lines, lines, new_array
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, element, table_of
 from .layer_norm cimport BLOCK_ROWS, CHUNKS
@@ -190,7 +191,7 @@ cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, object we
     job.rows = ceil_div(ceil_div(outer, BLOCK_ROWS), CHUNKS) * BLOCK_ROWS
     job.chunks = ceil_div(outer, job.rows)
     totals = 0 if job.rows == BLOCK_ROWS else 2 * n * job.chunks * <Py_ssize_t>sizeof(double)
-    scratch = <char *>malloc(totals + 2 * n * job.chunks * size + 128)
+    scratch = <char *>lines(totals + 2 * n * job.chunks * size + 128)
     if scratch == NULL:
         raise MemoryError("no memory for the partial sums")
     job.totals = <double *>scratch if totals else NULL
@@ -201,7 +202,7 @@ cdef int run_backward(cnp.ndarray dx, cnp.ndarray grad, cnp.ndarray x, object we
     else:
         with nogil:
             backward(&job)
-    free(scratch)
+    free_lines(scratch)
     return 0
 
 
@@ -233,7 +234,7 @@ cdef inline cnp.ndarray statistic_like(cnp.ndarray x):
     for i in range(last):
         shape[i] = cnp.PyArray_DIM(x, i)
     shape[last] = 1
-    return PyArray_EMPTY(last + 1, shape, cnp.PyArray_TYPE(x), 0)
+    return new_array(last + 1, shape, cnp.PyArray_TYPE(x))
 
 
 # ---- the ops ----------------------------------------------------------------------------------------------
@@ -256,9 +257,9 @@ cdef tuple forward_call(object x, object weight, object bias, object axis, objec
         call = _norms.Rows(("x",), (x,), axis, out)
         n, (x,), out = call.n, call.arrays, call.out
         weight, bias = call.weight(weight, "weight"), call.weight(bias, "bias")
-        inv_std = np.empty(call.kept, call.dtype)
+        inv_std = empty(call.kept, call.dtype)
     if not rms:
-        mean = statistic_like(<cnp.ndarray>x) if call is None else np.empty(call.kept, call.dtype)
+        mean = statistic_like(<cnp.ndarray>x) if call is None else empty(call.kept, call.dtype)
     y = result_like(<cnp.ndarray>x, out)
     outer = cnp.PyArray_SIZE(<cnp.ndarray>inv_std)
     if n == 0:
@@ -291,9 +292,9 @@ cdef tuple backward_call(object grad, object x, object weight, object mean, obje
         weight = call.weight(weight, "weight")
         mean = None if rms else call.statistic(mean, "mean")
         inv_std = call.statistic(inv_std, "inv_rms" if rms else "inv_std")
-        dweight = np.empty(call.normalised, call.dtype)
+        dweight = empty(call.normalised, call.dtype)
     if not rms:
-        dbias = vector_like(<cnp.ndarray>grad, n) if call is None else np.empty(call.normalised, call.dtype)
+        dbias = vector_like(<cnp.ndarray>grad, n) if call is None else empty(call.normalised, call.dtype)
     dx = result_like(<cnp.ndarray>grad, out)
     outer = cnp.PyArray_SIZE(<cnp.ndarray>inv_std)
     if outer == 0:

@@ -10,14 +10,14 @@ results are independent: one region, no barrier.
 """
 
 from cython.parallel import parallel, prange
-from libc.stdlib cimport free, malloc
 
 from .. cimport _numpy as cnp
 
 from .. import _check, _features
 
-from .._check cimport PyArray_EMPTY, apart, ceil_div, data, flag, is_real, is_text
+from .._check cimport apart, ceil_div, data, flag, is_real, is_text
 from .._environment cimport FM_FLUSH, fm_scope, fm_switch
+from .._memory cimport free_lines, lines, new_array
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport element, table_of
 
@@ -71,7 +71,7 @@ cdef void share(const Product *p, int t, int threads, size_t size) noexcept nogi
     cdef void *scratch = NULL
     if (end - block >= PACKED_PANELS and panels >= PACKED_PANELS
             and p.a.rows * p.a.cols > PACKED_BYTES // <Py_ssize_t>size):
-        scratch = malloc(FM_GEMM_SCRATCH * size)  # without it A is read in place: slower, the same bits
+        scratch = lines(FM_GEMM_SCRATCH * size)  # without it A is read in place: slower, the same bits
     while block < end:
         i = block // panels
         j = block % panels
@@ -79,7 +79,7 @@ cdef void share(const Product *p, int t, int threads, size_t size) noexcept nogi
         rectangle(p, i * height, j * width, min(height, p.c.rows - i * height),
                   min(count * width, p.c.cols - j * width), size, scratch)
         block += count
-    free(scratch)
+    free_lines(scratch)
 
 
 cdef void share_sums(void *sums, const Matrix *x, int t, int threads, size_t size) noexcept nogil:
@@ -183,7 +183,7 @@ cdef inline cnp.ndarray rows_like(cnp.ndarray x, Py_ssize_t cols):
     for i in range(ndim - 1):
         shape[i] = cnp.PyArray_DIM(x, i)
     shape[ndim - 1] = cols
-    return PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
+    return new_array(ndim, shape, cnp.PyArray_TYPE(x))
 
 
 cdef inline int check_features(cnp.ndarray x, cnp.ndarray weight) except -1:
@@ -269,8 +269,8 @@ def linear_backward(grad, x, weight, input_grad):
         grad = _check.plain(grad)
 
     dx_array = rows_like(<cnp.ndarray>x, cnp.PyArray_DIM(<cnp.ndarray>weight, 1)) if input_grad else None
-    dw_array = PyArray_EMPTY(2, cnp.PyArray_DIMS(<cnp.ndarray>weight), cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
-    db_array = PyArray_EMPTY(1, &features, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    dw_array = new_array(2, cnp.PyArray_DIMS(<cnp.ndarray>weight), cnp.PyArray_TYPE(<cnp.ndarray>x))
+    db_array = new_array(1, &features, cnp.PyArray_TYPE(<cnp.ndarray>x))
     dz = matrix(<cnp.ndarray>grad)
     if input_grad:
         dx.c = matrix(dx_array)

@@ -22,6 +22,7 @@ from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t
 
 from .. import _check, _targets
+from .._memory import empty
 
 from .._check cimport ceil_div, data, is_text, labels_fit
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
@@ -288,16 +289,16 @@ def linear_cross_entropy_with_grad(x, weight, target, bias, class_weight, ignore
     k.options.weight_sum = classes if class_weight is None else class_weight.sum(dtype=np.float64)
     k.options.scale = 1 / total_weight if reduction == "mean" else 1
 
-    dx, dweight, dbias = np.empty(x.shape, dtype), np.empty(weight.shape, dtype), np.empty(classes, dtype)
-    loss = np.empty(shape, dtype) if reduction == "none" else None
+    dx, dweight, dbias = empty(x.shape, dtype), empty(weight.shape, dtype), empty(classes, dtype)
+    loss = empty(shape, dtype) if reduction == "none" else None
     k.cut = cut_samples(count, classes, size)
-    workspace = np.empty((k.cut.step, pitch(classes, size)), dtype)
-    totals, sums = np.empty(classes), np.zeros(k.cut.blocks * k.cut.chunks)
+    workspace = empty((k.cut.step, pitch(classes, size)), dtype)
+    totals, sums = empty(classes, float), np.zeros(k.cut.blocks * k.cut.chunks)
     k.dx, k.dweight, k.dbias = matrix(dx), matrix(dweight), data(dbias)
     k.x, k.weight, k.bias = matrix(x), matrix(weight), data(bias)
     k.label, k.target, k.class_weight = <int64_t *>data(labels), data(probabilities), data(class_weight)
     k.loss, k.sums, k.total = data(loss), <double *>data(sums), <double *>data(totals)
-    span = np.empty_like(dweight) if k.cut.blocks > k.cut.span else dweight
+    span = np.empty(dweight.shape, dtype) if k.cut.blocks > k.cut.span else dweight
     k.logits, k.span = matrix(workspace), matrix(span)
     k.logits.cols = classes
     in_blocks(&k, size)

@@ -13,9 +13,11 @@ from cython.parallel import parallel, prange
 from .. cimport _numpy as cnp
 
 from .. import _check, _targets
+from .._memory import empty
 
-from .._check cimport PyArray_EMPTY, alike, apart, ceil_div, data, fits, flag, is_plain, is_text, result_like
+from .._check cimport alike, apart, ceil_div, data, fits, flag, is_plain, is_text, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._memory cimport new_array
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_table, fm_tally, fm_tally_add, fm_tally_sum, table_of
 
@@ -126,7 +128,7 @@ cdef object beside(object w, str name, cnp.ndarray x, Beside *b):
     w = _check.plain(w)
     b.period = size
     n = size + FM_LOSS_PADDING
-    numbers = PyArray_EMPTY(1, &n, cnp.PyArray_TYPE(x), 0)
+    numbers = new_array(1, &n, cnp.PyArray_TYPE(x))
     table = <char *>data(numbers)
     d = cnp.PyArray_ITEMSIZE(x)
     for i in range(n * d):
@@ -139,7 +141,7 @@ def repeating(w, str name, Py_ssize_t cols, dtype):
     """w's numbers for rows of `cols` elements as a table, and its period: for a training step, in which the number of
     rows may change. ValueError where they differ from row to row."""
     cdef Beside b
-    numbers = beside(w, name, np.empty((2, cols), dtype), &b)  # two rows stand for any number
+    numbers = beside(w, name, empty((2, cols), dtype), &b)  # two rows stand for any number
     if b.period == 0:
         _targets.refuse_rows(name, np.shape(w))
     return numbers, b.period

@@ -2,8 +2,7 @@
 
 The result is (outer, n, inner) along the class axis, the labels (outer, inner). Where inner is 1 and the result fits
 the caches, it is cut into blocks of rows, each cleared and then given its ones. Otherwise all of it is cleared first,
-past the caches where it is larger. Large results live in memory that is kept from call to call (src_c/pages.h), and
-need no clearing where it is new.
+past the caches where it is larger. It needs no clearing where its memory is new (src_c/memory.h).
 """
 
 import sys
@@ -12,22 +11,17 @@ import numpy as np
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from .. import _check, _labels
 
-from .._check cimport PyArray_ISCARRAY_RO, PyArray_NewFromDescr, ceil_div, is_text
+from .._check cimport PyArray_ISCARRAY_RO, ceil_div, is_text
+from .._memory cimport new_array_of
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_label, table_of
 
 cnp.import_array()
-
-cdef extern from "pages.h" nogil:
-    void *fm_pages_new(size_t bytes, int *zero)
-    void fm_pages_free(void *memory)
 
 ctypedef fused word:
     uint8_t
@@ -39,9 +33,7 @@ cdef enum:
     BLOCK_BYTES = 32768      # of rows
     CLEARED_BYTES = 262144   # of a block where all is cleared first
     BLOCK_LABELS = 4096      # of a block after that
-    LARGE_BYTES = 4 << 20    # smaller results come from NumPy's own allocator, which keeps them by itself
 
-cdef double LARGEST_BYTES = 2.0**60
 cdef double CLEAR_COST = 0.03   # nanoseconds a byte on one thread
 cdef double LABEL_COST = 1.0    # nanoseconds a label
 
@@ -155,32 +147,6 @@ cdef bint fill(OneHot *job) noexcept nogil:
     return found == job.outer * job.inner
 
 
-cdef void free_pages(object capsule) noexcept:
-    fm_pages_free(PyCapsule_GetPointer(capsule, NULL))
-
-
-cdef cnp.ndarray new(int ndim, cnp.npy_intp *shape, cnp.dtype dtype, bint *zero):
-    """A new array; *zero where its memory is known to be all zero."""
-    cdef int fresh = 0, i, flags = 0
-    cdef void *memory = NULL
-    cdef double bytes = cnp.PyDataType_ELSIZE(dtype)  # too many of them are NumPy's to refuse
-    for i in range(ndim):
-        bytes *= shape[i]
-    if LARGE_BYTES <= bytes <= LARGEST_BYTES:
-        memory = fm_pages_new(<size_t>bytes, &fresh)
-        if memory == NULL:
-            raise MemoryError(f"no memory for a result of {bytes} bytes")
-        base = PyCapsule_New(memory, NULL, free_pages)
-        flags = cnp.NPY_ARRAY_CARRAY
-    zero[0] = fresh
-    Py_INCREF(dtype)  # which the array takes
-    y = PyArray_NewFromDescr(cnp.ndarray, dtype, ndim, shape, NULL, memory, flags, None)
-    if memory != NULL:
-        Py_INCREF(base)
-        cnp.PyArray_SetBaseObject(y, base)
-    return y
-
-
 FLOAT, FLOAT_ONE = np.float32, np.ones((), np.float32)
 
 
@@ -216,7 +182,7 @@ def one_hot(labels, num_classes, axis, dtype, unknown):
             job.outer *= cnp.PyArray_DIM(x, <int>i)
         else:
             job.inner *= cnp.PyArray_DIM(x, <int>i)
-    cdef cnp.ndarray y = new(<int>ndim + 1, shape, one.descr, &job.clean)
+    cdef cnp.ndarray y = new_array_of(<int>ndim + 1, shape, one.descr, &job.clean)
     job.y, job.label = cnp.PyArray_BYTES(y), <const int64_t *>cnp.PyArray_DATA(x)
     job.one, job.size = cnp.PyArray_BYTES(one), cnp.PyArray_ITEMSIZE(one)
     job.n, job.bytes = num_classes, cnp.PyArray_NBYTES(y)

@@ -3,11 +3,11 @@
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
-from libc.stdlib cimport free
 
 from .. import _columns
 
 from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._memory cimport free_lines
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, table_of
 from .columns cimport Columns, check_vector, chunk_rows, chunk_start, lay_out, room
@@ -129,7 +129,7 @@ def rescale(cnp.ndarray y, cnp.ndarray x, cnp.ndarray center, cnp.ndarray scale,
         t += 3 * how.period * cut.size
     with nogil:
         undo = scale_all(&how, &cut)
-        free(how.table)
+        free_lines(how.table)
     return undo
 
 

@@ -6,12 +6,12 @@ columns are independent, so the cut shows in no bit. A call of at most SMALL_ELE
 memoryview costs 90 ns.
 """
 
-import numpy as np
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
 
 from .. import _check
+from .._memory import empty
 
 from .._check cimport Layout, alike, as3d, ceil_div, fits, flag, is_plain, lay, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
@@ -179,7 +179,7 @@ def logsumexp(x, axis, keepdims):
         axis = axes[0]
     x = _check.plain(x)
     lay(<cnp.ndarray>x, axis, &at)
-    y = np.empty(shape, x.dtype)
+    y = empty(shape, x.dtype)
     if at.n == 0:
         y.fill(-float("inf"))
     launch(LOGSUMEXP, y, <cnp.ndarray>x, <cnp.ndarray>x, &at)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from .. import nn
+from .._memory import empty
 
 ACTIVATIONS = {
     "identity": None,
@@ -71,7 +72,7 @@ def outputs(model, X):
         if len(y) == X.shape[0]:
             result = y
         else:
-            result = np.empty((X.shape[0], y.shape[1]), y.dtype) if result is None else result
+            result = empty((X.shape[0], y.shape[1]), y.dtype) if result is None else result
             result[start : start + ROWS] = y
     forget(model)
     return result

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import nn, optim
+from .._memory import empty
 from ..ops.clip import clip_grad_norm
 
 BLOCK = 4096  # elements of the rows that are gathered at once, where several batches are as few
@@ -29,7 +30,7 @@ class Rows:
         self.count = X.shape[0] - (rest if rest < least else 0)
         # Small batches are gathered several at a time.
         self._block = batch_size * max(1, BLOCK // (batch_size * X.shape[1]))
-        self._x = None if _sparse(X) else np.empty((min(self._block, X.shape[0]), X.shape[1]), X.dtype)
+        self._x = None if _sparse(X) else empty((min(self._block, X.shape[0]), X.shape[1]), X.dtype)
 
     def epoch(self):
         """(x, target, weight) of each batch; x lies in memory that the next batch overwrites."""

@@ -10,6 +10,7 @@ held. Small results are not kept: a new one is cheaper than the question.
 
 import numpy as np
 
+from .._memory import empty
 from .._tracked import take_first
 
 # From this many bytes on an array is kept. Below, malloc hands the same warm memory out again: a softmax into
@@ -58,7 +59,7 @@ class Results:
             arrays.append(array)
             if usable and alone:
                 return array
-        array = np.empty(shape, dtype)
+        array = empty(shape, dtype)
         arrays.append(array)
         del arrays[:-_KEPT]
         return array

@@ -8,6 +8,7 @@ from .._environment import full
 from .._kernels.step import batch_norm as tiles
 from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
+from .._memory import filled
 from ..ops.batch_norm import batch_norm, batch_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -72,10 +73,10 @@ class BatchNorm(Module):
         self.channel_axis = integer(channel_axis, "channel_axis", -64, 63)
         self.convention = convention
         with holding(self, num_features=n):
-            self.weight = Parameter(np.ones(n, dtype)) if affine else None
-            self.bias = Parameter(np.zeros(n, dtype)) if affine else None
-            self.running_mean = np.zeros(n, dtype) if track_running_stats else None
-            self.running_var = np.ones(n, dtype) if track_running_stats else None
+            self.weight = Parameter(filled(n, 1, dtype)) if affine else None
+            self.bias = Parameter(filled(n, 0, dtype)) if affine else None
+            self.running_mean = filled(n, 0, dtype) if track_running_stats else None
+            self.running_var = filled(n, 1, dtype) if track_running_stats else None
         self.num_batches_tracked = 0 if track_running_stats else None
         self._results = Results()
         self._gradients = Results()

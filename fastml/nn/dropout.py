@@ -9,6 +9,7 @@ from .._environment import flush, full
 from .._kernels import dropout as _kernel
 from .._kernels.step import elementwise as tiles
 from .._kernels.step.arguments import Live
+from .._memory import empty
 from ..ops.dropout import dropout, dropout_mask
 from ._reuse import Results
 from .module import Module
@@ -260,7 +261,7 @@ class AlphaDropout(_Dropping):
         scale, shift, low = self._line()
         y = self._results.like(x)
         with full():
-            y = np.multiply(x, scale, out=np.empty(x.shape, x.dtype) if y is None else y)
+            y = np.multiply(x, scale, out=empty(x.shape, x.dtype) if y is None else y)
             y += shift
             _replace_dropped(y, kept, low)
         self._advance(offset, y.size)
@@ -275,7 +276,7 @@ class AlphaDropout(_Dropping):
         self._same_shape(grad, shape)
         dx = self._gradients.like(grad)
         with flush():  # as all of dropout
-            dx = np.multiply(grad, scale, out=np.empty(shape, grad.dtype) if dx is None else dx)
+            dx = np.multiply(grad, scale, out=empty(shape, grad.dtype) if dx is None else dx)
         _replace_dropped(dx, kept, 0)
         return dx
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._check import flag, number, shape_of, size
 from .._kernels.step import group_norm as tiles
+from .._memory import filled
 from ..ops.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -20,8 +21,8 @@ class _Grouped(Module):
         self.eps = number(eps, "eps", 0)
         self.affine = flag(affine, "affine")
         with holding(self, channels=channels):
-            self.weight = Parameter(np.ones(channels, dtype)) if self.affine else None
-            self.bias = Parameter(np.zeros(channels, dtype)) if self.affine else None
+            self.weight = Parameter(filled(channels, 1, dtype)) if self.affine else None
+            self.bias = Parameter(filled(channels, 0, dtype)) if self.affine else None
         self._results = Results()
         self._gradients = Results()
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from .._check import flag, number, shape_of, size
 from .._kernels.step import layer_norm as tiles
+from .._memory import filled
 from ..ops.layer_norm import layer_norm, layer_norm_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -22,8 +23,8 @@ class TrailingNorm(Module):
         self.eps = number(eps, "eps", 0)
         self.elementwise_affine = weight
         with holding(self, normalized_shape=shape):
-            self.weight = Parameter(np.ones(shape, dtype)) if weight else None
-            self.bias = Parameter(np.zeros(shape, dtype)) if bias else None
+            self.weight = Parameter(filled(shape, 1, dtype)) if weight else None
+            self.bias = Parameter(filled(shape, 0, dtype)) if bias else None
         # One axis as an int: the kernel's fast path.
         self._axis = -1 if len(shape) == 1 else tuple(range(-len(shape), 0))
         self._results = Results()

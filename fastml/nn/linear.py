@@ -7,6 +7,7 @@ import numpy as np
 from .._check import flag, size
 from .._environment import full
 from .._kernels.step import linear as tiles
+from .._memory import copied
 from ..ops.linear import linear, linear_backward
 from ._reuse import Results
 from .module import Module, Parameter, float_dtype, holding
@@ -45,8 +46,8 @@ class Linear(Module):
         shape = (self.out_features, self.in_features)
         bias = flag(bias, "bias")
         with holding(self, in_features=self.in_features, out_features=self.out_features), full():
-            self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
-            self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if bias else None
+            self.weight = Parameter(copied(rng.uniform(-bound, bound, shape), dtype))
+            self.bias = Parameter(copied(rng.uniform(-bound, bound, self.out_features), dtype)) if bias else None
         self._results = Results()
 
     def forward(self, x):

@@ -36,11 +36,6 @@ def one_hot(labels, num_classes=None, *, axis=-1, dtype=np.float32, unknown="err
     TypeError
         labels that are not integers (bool is none); a dtype that is not numeric.
 
-    Notes
-    -----
-    A result of 4 MiB or more is made in memory that is kept for the next one when it is freed (one block, of at most
-    64 MiB): memory fresh from the system costs several times what filling it does.
-
     Source: torch.nn.functional.one_hot, with an axis as in jax.nn.one_hot.
 
     Examples

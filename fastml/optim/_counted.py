@@ -1,10 +1,9 @@
 """Optimizers that count the steps of each parameter and keep arrays like it."""
 
-import numpy as np
-
 from .. import _check
 from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
+from .._memory import filled
 from ._optimizer import Optimizer, check_update
 
 
@@ -55,7 +54,7 @@ class Counted(Optimizer):
 
     def _fresh(self, options):
         return [
-            np.full_like(p.value, self._start(own), order="C")
+            filled(p.value.shape, self._start(own), p.value.dtype)
             for group, own in zip(self._groups, options, strict=True)
             for p in group["params"]
         ]

@@ -4,6 +4,7 @@ import inspect
 
 from .. import _check
 from .._kernels.updates import takes_as_they_are
+from .._memory import copied
 from .._tracked import Tracked
 from ._groups import grouped, option
 
@@ -160,7 +161,7 @@ def like_parameter(value, array, i, name):
     array = _check.as_real(array, f"{name} {i} of state")
     if array.shape != value.shape:
         raise ValueError(f"{name} {i} of state must have its parameter's shape {value.shape}, not {array.shape}")
-    return array.astype(value.dtype, order="C")
+    return copied(array, value.dtype)
 
 
 def check_update(chosen, values, grads):

@@ -1,8 +1,7 @@
 """Gradient accumulation."""
 
-import numpy as np
-
 from .._check import each, entries, flag, integer
+from .._memory import copied
 from ..ops.clip import unscale_grads
 from ..ops.sgd import sgd_step
 from ._groups import PlainArray
@@ -69,7 +68,7 @@ class Accumulate:
         sgd_step([self._sums[i] for i in known], [grads[i] for i in known], lr=1.0, maximize=True)
         for i in chosen:
             if self._sums[i] is None:
-                self._sums[i] = np.array(grads[i], values[i].dtype, order="C")
+                self._sums[i] = copied(grads[i], values[i].dtype)
         self._count += 1
         if self._count < self.steps:
             return False

@@ -9,6 +9,7 @@ from .._kernels.sgd import ema_numbers
 from .._kernels.step import update as tiles
 from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
+from .._memory import copied
 from .._tracked import Claim, Tracked
 from ..ops.ema import ema_step
 from ._groups import checked
@@ -48,7 +49,7 @@ class EMA(Tracked):
     def __init__(self, params, decay=0.999):
         self._params = checked(params)
         self.decay = number(decay, "decay", 0, 1)
-        self._averages = [np.array(p.value, order="C") for p in self._params]
+        self._averages = [copied(p.value) for p in self._params]
         self._swapped = Claim()
 
     def update(self):

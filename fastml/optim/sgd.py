@@ -2,12 +2,11 @@
 
 from operator import itemgetter
 
-import numpy as np
-
 from .._check import mapping
 from .._kernels.step import update as tiles
 from .._kernels.step.arguments import Live
 from .._kernels.step.program import Stale
+from .._memory import filled
 from ..ops.sgd import sgd_step
 from ._optimizer import Optimizer, check_update, options_of
 
@@ -75,7 +74,7 @@ class SGD(Optimizer):
         running = [i for i in chosen if velocities[i] is not None]
         starting = [i for i in chosen if velocities[i] is None]
         # From v = 0 an undamped step gives v = g.
-        zeros = [np.zeros_like(values[i], order="C") for i in starting]
+        zeros = [filled(values[i].shape, 0, values[i].dtype) for i in starting]
         if running:
             _update(
                 group,
@@ -103,7 +102,7 @@ class SGD(Optimizer):
             if part.with_momentum:
                 velocity = velocities[i]
                 if velocity is None:
-                    velocity = part.starting[i] = np.zeros_like(parameter.value, order="C")
+                    velocity = part.starting[i] = filled(parameter.value.shape, 0, parameter.value.dtype)
                 velocity = plan.outside(velocity, f"velocity of {value}", parameter.value.shape)
             part.moved += 1
             plan.emit(tiles.sgd, parameter=value, velocity=velocity, gradient=gradient, options=part.live)

@@ -13,6 +13,7 @@ import numpy as np
 from .._check import as_array, choice, hint
 from .._choices import Output
 from .._kernels import scaling
+from .._memory import empty_like
 from . import _frames
 from ._input import as_matrix, check_names, set_names
 from ._passes import check_infinity
@@ -157,7 +158,7 @@ class Scaler(Transformer):
         here = not copy and x is X and x.flags.writeable
         if here and scaling.normalize(None, x, 0, 0):
             check_infinity(x)
-        y = x if here else np.empty_like(x)
+        y = x if here else empty_like(x)
         center = np.zeros(x.shape[1]) if center is None else np.ascontiguousarray(center, dtype=np.float64)
         scale = np.ones(x.shape[1]) if scale is None else np.ascontiguousarray(scale, dtype=np.float64)
         if unit is None and not scaling.all_within(-LARGE[x.dtype], LARGE[x.dtype], center, scale):

@@ -6,6 +6,7 @@ from .._check import boolean, choice
 from .._choices import Norm
 from .._environment import in_full_mode
 from .._kernels import scaling
+from .._memory import empty_like
 from ._base import Scaler
 
 _NORMS = {"l1": 1, "l2": 2, "max": 0}
@@ -71,7 +72,7 @@ class Normalizer(Scaler):
         here = not boolean(copy, "copy") and x is X and x.flags.writeable
         if here and scaling.normalize(None, x, 0, 0):
             raise _unfinite(x)
-        y = x if here else np.empty_like(x)
+        y = x if here else empty_like(x)
         if scaling.normalize(y, x, norm, 10 * np.finfo(x.dtype).eps) and not here:
             raise _unfinite(x)
         return y

@@ -9,9 +9,10 @@ the batch at hand, so a smaller batch runs the same program, and from the size o
 from cython.parallel import parallel, prange
 
 from ... cimport _numpy as cnp
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 
 from ..._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_switch
+from ..._memory cimport free_lines, lines
 from ..._openmp cimport (
     await_phase, caller, clock, fm_phase_finish, fm_phase_take, forced, join_team, leave_team, team, team_done,
 )
@@ -78,7 +79,7 @@ cdef class Program:
         self.sync = <fm_phase *>calloc(max(1, len(phases)), sizeof(fm_phase))
         self.uses = <View **>calloc(1 + sum([len(operands) for _, operands in stages]), sizeof(View *))
         self.first_use = <int *>calloc(len(matrices) + 1, sizeof(int))
-        self.arena = <char *>malloc(arena_bytes + ALIGNMENT)
+        self.arena = <char *>lines(arena_bytes)
         if (self.instructions == NULL or self.sweeps == NULL or self.phases == NULL or self.sync == NULL
                 or self.uses == NULL or self.first_use == NULL or self.arena == NULL):
             raise MemoryError(f"no memory for a training step of {arena_bytes} bytes")
@@ -97,7 +98,7 @@ cdef class Program:
         cdef int i, k = 0
         cdef View *view
         cdef Arguments arguments
-        cdef char *base = <char *>((<size_t>self.arena + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
+        cdef char *base = self.arena
         views = [[] for _ in matrices]  # of each matrix: (arguments, number of the operand)
         for arguments, operands in stages:
             for i, matrix in enumerate(operands):
@@ -122,8 +123,8 @@ cdef class Program:
         free(self.sync)
         free(self.uses)
         free(self.first_use)
-        free(self.arena)
-        free(self.scratch)
+        free_lines(self.arena)
+        free_lines(self.scratch)
 
     cpdef bind(self, int matrix, cnp.ndarray array):
         """The memory of a matrix that is not in the arena: a contiguous array, whose first axis counts the rows."""
@@ -157,9 +158,9 @@ cdef class Program:
     cdef int reserve(self, int threads) except -1:
         """Scratch for this many threads."""
         if threads > self.scratch_threads:
-            free(self.scratch)
+            free_lines(self.scratch)
             self.scratch_threads = 0
-            self.scratch = <char *>malloc(threads * self.scratch_bytes + ALIGNMENT)
+            self.scratch = <char *>lines(threads * self.scratch_bytes)
             if self.scratch == NULL:
                 raise MemoryError(f"no memory for the scratch of {threads} threads")
             self.scratch_threads = threads
@@ -215,7 +216,7 @@ cdef class Program:
         return mode
 
     cdef char *scratch_of(self, int thread) noexcept nogil:
-        return <char *>((<size_t>self.scratch + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT) + thread * self.scratch_bytes
+        return self.scratch + thread * self.scratch_bytes
 
     cdef void alone(self) noexcept nogil:
         cdef int p, i
