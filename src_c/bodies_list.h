@@ -1,6 +1,7 @@
 /* The bodies, in an order in which the static helpers of one are known to the next. */
 #include "reduce.c"
 #include "softmax.c"
+#include "softmax_short.c"
 #include "softmax_cols.c"
 #include "random.c"
 #include "moments.c"
@@ -17,6 +18,7 @@
 #include "update.c"
 #include "gemm_sgd.c"
 #include "cross_entropy.c"
+#include "cross_entropy_short.c"
 #include "nll.c"
 #include "losses.c"
 #include "scale.c"

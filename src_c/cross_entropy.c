@@ -12,10 +12,13 @@
 
 /* What the losses and gradients at the labels need, for a block of rows. */
 typedef struct {
-    double weight[FM_BLOCK_ROWS]; /* of the label's class; 0 where the row is ignored */
-    double loss[FM_BLOCK_ROWS];
-    double slope[FM_BLOCK_ROWS]; /* dx = slope E + base, and at the label `fix` */
-    double fix[FM_BLOCK_ROWS];
+    real at_label[LANES + FM_BLOCK_ROWS]; /* x there */
+    double weight[LANES];                 /* of the label's class; 0 where the row is ignored */
+    double spread[LANES];                 /* of the smoothing: the sum of w (max - x) */
+    double loss[LANES];
+    double slope[LANES]; /* dx = slope E + base, and at the label `fix` */
+    double fix[LANES];
+    size_t class[LANES];
 } FM(labelled);
 
 /* The sum of w (m - x), w NULL being ones. */
@@ -30,23 +33,42 @@ FM_INLINE double FM(row_spread)(const real *x, const real *w, size_t n, real m)
     return total;
 }
 
-/* l->loss, slope and fix of a block whose exponentials are summed. spread and share belong to the smoothing:
- * share = smoothing / n of every class's weight goes to q. */
-FM_INLINE void FM(block_labels)(FM(labelled) *l, const FM(row_block) *g, const real *at_label, const double *spread,
-                                double own, double share, double z_loss, double weight_sum, double scale)
+/* Classes, weights and entries at the labels of a block of rows, zeros else. */
+FM_INLINE void FM(block_classes)(FM(labelled) *l, const real *x, const int64_t *label, const real *weight, size_t block,
+                                 size_t n, fm_labels *rule)
 {
-    const v64 top = v64_load(g->top), count = v64_load(g->count), below = v64_load(g->below);
-    const v64 max = v_wide_lo(v_load(g->max)), x = v_wide_lo(v_load(at_label)), w = v64_load(l->weight);
-    const v_scale s = {v_load(g->origin), v_load(g->floor), v_load(g->shift)};
-    const v64 e = FM(scaled_wide)(v_load(at_label), s), one = v64_set1(1);
-    const v64 total = v64_fma(count, top, below), log_sum = FM(block_log_sum)(g);
+    v_store(l->at_label, v_set1(0));
+    for (size_t h = 0; h < block; h += FM_BLOCK_ROWS) {
+        v64_store(l->weight + h, v64_set1(0));
+        v64_store(l->spread + h, v64_set1(0));
+    }
+    for (size_t r = 0; r < block; r++) {
+        const size_t k = l->class[r] = fm_class(label + r, n, rule);
+        if (k == FM_NO_CLASS)
+            continue;
+        l->weight[r] = weight ? (double)weight[k] : 1;
+        l->at_label[r] = x[r * n + k];
+    }
+}
+
+/* l->loss, slope and fix of FM_BLOCK_ROWS rows from `first` on whose exponentials are summed: share = smoothing / n of
+ * every class's weight goes to q. */
+FM_INLINE void FM(block_labels)(FM(labelled) *l, const FM(row_block) *g, size_t first, double own, double share,
+                                double z_loss, double weight_sum, double scale)
+{
+    const vec at_label = v_load(l->at_label + first);
+    const v64 top = v64_load(g->top + first), count = v64_load(g->count + first), below = v64_load(g->below + first);
+    const v64 max = v_wide_lo(v_load(g->max + first)), x = v_wide_lo(at_label), w = v64_load(l->weight + first);
+    const v_scale s = {v_load(g->origin + first), v_load(g->floor + first), v_load(g->shift + first)};
+    const v64 e = FM(scaled_wide)(at_label, s), one = v64_set1(1);
+    const v64 total = v64_fma(count, top, below), log_sum = FM(log_sum_here)(g, first);
     const v64 others = v64_if_eq(x, max, v64_fma(v64_sub(count, one), top, below), v64_sub(total, e));
     v64 mine = v64_mul(w, v64_set1(own)), all = mine, loss = v64_mul(mine, v64_add(v64_sub(max, x), log_sum));
     v64 rest = v64_set1(0);
     if (share != 0) {
         const v64 part = v64_set1(share * weight_sum);
         all = v64_add(mine, part);
-        loss = v64_add(loss, v64_fma(part, log_sum, v64_mul(v64_set1(share), v64_load(spread))));
+        loss = v64_add(loss, v64_fma(part, log_sum, v64_mul(v64_set1(share), v64_load(l->spread + first))));
         rest = v64_sub(part, v64_mul(w, v64_set1(share)));
     }
     const v64 slope = v64_div(v64_mul(all, v64_set1(scale)), total);
@@ -56,10 +78,17 @@ FM_INLINE void FM(block_labels)(FM(labelled) *l, const FM(row_block) *g, const r
         loss = v64_fma(pull, lse, loss);
         more = v64_div(v64_mul(pull, v64_set1(2 * scale)), total);
     }
-    v64_store(l->loss, loss);
-    v64_store(l->slope, v64_add(slope, more));
-    v64_store(l->fix, v64_fnma(slope, others, v64_fma(more, e, v64_mul(rest, v64_set1(scale)))));
+    v64_store(l->loss + first, loss);
+    v64_store(l->slope + first, v64_add(slope, more));
+    v64_store(l->fix + first, v64_fnma(slope, others, v64_fma(more, e, v64_mul(rest, v64_set1(scale)))));
 }
+
+/* Of LANES rows of n <= LANES, the losses added to sum: cross_entropy_short.c */
+FM_APART void FM(cross_entropy_short)(fm_tally *sum, real *dx, real *loss, const real *x, const int64_t *label,
+                                      const real *weight, size_t n, fm_labels *rule, double smoothing, double z_loss,
+                                      double weight_sum, double scale);
+FM_APART void FM(cross_entropy_soft_short)(fm_tally *sum, real *dx, real *loss, const real *x, const real *target,
+                                           const real *weight, size_t n, double smoothing, double z_loss, double scale);
 
 /* Long because a block of rows goes through its three passes here: labels, sums, gradients. */
 static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *weight,
@@ -69,30 +98,28 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
     const double own = 1 - smoothing, share = smoothing / (double)n;
     const vec base = v_set1((real)(-share * scale));
     fm_tally sum = {0, 0};
+    for (; FM_TURNED(rows, n, LANES); rows -= LANES, x += LANES * n, label += LANES) {
+        FM(cross_entropy_short)(&sum, dx, loss, x, label, weight, n, rule, smoothing, z_loss, weight_sum, scale);
+        dx = dx ? dx + LANES * n : NULL, loss = loss ? loss + LANES : NULL;
+    }
     for (size_t block; rows; rows -= block, x += block * n, label += block) {
         FM(row_block) g;
         FM(labelled) l;
-        real at_label[LANES] = {0}, terms[FM_BLOCK_ROWS * LANES];
-        double spread[FM_BLOCK_ROWS] = {0};
-        size_t class[FM_BLOCK_ROWS];
+        real terms[FM_BLOCK_ROWS * LANES];
         block = FM(block_rows)(rows, n);
         FM(block_scale)(&g, x, block, n);
-        for (size_t r = 0; r < FM_BLOCK_ROWS; r++)
-            l.weight[r] = 0;
+        FM(block_classes)(&l, x, label, weight, block, n, rule);
         for (size_t r = 0; r < block; r++) {
-            class[r] = fm_class(label + r, n, rule);
-            if (class[r] == FM_NO_CLASS)
-                continue;
             const real *row = x + r * n;
-            l.weight[r] = weight ? (double)weight[class[r]] : 1;
-            at_label[r] = row[class[r]];
+            if (l.class[r] == FM_NO_CLASS)
+                continue;
             if (share != 0)
-                spread[r] = FM(row_spread)(row, weight, n, g.max[r]);
+                l.spread[r] = FM(row_spread)(row, weight, n, g.max[r]);
             FM(block_exp)(&g, r, n <= LANES ? terms + r * LANES : dx && !stream ? dx + r * n : NULL, row, n);
         }
-        FM(block_labels)(&l, &g, at_label, spread, own, share, z_loss, weight_sum, scale);
+        FM(block_labels)(&l, &g, 0, own, share, z_loss, weight_sum, scale);
         for (size_t r = 0; r < block; r++) {
-            const int counted = class[r] != FM_NO_CLASS;
+            const int counted = l.class[r] != FM_NO_CLASS;
             if (!counted)
                 l.loss[r] = 0;
             if (loss)
@@ -115,7 +142,7 @@ static double FM(cross_entropy_rows)(real *dx, real *loss, const real *x, const 
             else
                 FM_ROW_STORE(dx, n, 0, FM(probability)(AT(e), slope, rest))
             if (counted)
-                dx[class[r]] = (real)l.fix[r];
+                dx[l.class[r]] = (real)l.fix[r];
             dx += n;
         }
         fm_tally_add(&sum, v64_sum(v64_load(l.loss)));
@@ -136,6 +163,10 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const vec vscale = v_set1((real)scale), less = v_set1((real)((real)scale - scale));
     fm_tally sum = {0, 0};
+    for (; FM_TURNED(rows, n, LANES); rows -= LANES, x += LANES * n, target += LANES * n) {
+        FM(cross_entropy_soft_short)(&sum, dx, loss, x, target, weight, n, smoothing, z_loss, scale);
+        dx = dx ? dx + LANES * n : NULL, loss = loss ? loss + LANES : NULL;
+    }
     for (size_t block; rows; rows -= block) {
         FM(row_block) g;
         double all[FM_BLOCK_ROWS] = {0}, spread[FM_BLOCK_ROWS], log_sum[FM_BLOCK_ROWS], values[FM_BLOCK_ROWS] = {0};
@@ -151,7 +182,7 @@ static double FM(cross_entropy_soft_rows)(real *dx, real *loss, const real *x, c
             spread[r] = weighed;
             FM(block_exp)(&g, r, NULL, row, n);
         }
-        v64_store(log_sum, FM(block_log_sum)(&g));
+        v64_store(log_sum, FM(block_log_sum)(&g, 0));
         for (size_t r = 0; r < block; r++, x += n, target += n) {
             const double lse = (double)g.max[r] + log_sum[r], pull = z_loss != 0 ? z_loss * lse : 0;
             values[r] = all[r] * log_sum[r] + spread[r];

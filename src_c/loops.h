@@ -7,6 +7,7 @@
 #ifndef FM_LOOPS_H
 #define FM_LOOPS_H
 
+#define FM_APART static __attribute__((noinline))
 #define FM_RUN_ELEMENTS 512
 #define FM_NEAR 0x1p-900   /* below it, a mean of squares of doubles may have lost digits */
 #define FM_BLOCK_ROWS 8    /* rows whose logarithms are taken together: one vector of doubles */

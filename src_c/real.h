@@ -47,6 +47,8 @@ typedef double fm_real64;
 #define v_sum FM_V(sum)
 #define v_square FM_V(square)
 #define v_transpose FM_V(transpose)
+#define v_columns FM_V(columns)
+#define v_rows FM_V(rows)
 #define v_max_lane FM_V(max_lane)
 #define v_count_eq FM_V(count_eq)
 #define v_abs FM_V(abs)

@@ -367,4 +367,6 @@ FM_INLINE v64 v64_keep_bits(unsigned bits, v64 a)
 }
 #endif
 
+#include "simd_turn.h"
+
 #endif

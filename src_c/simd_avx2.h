@@ -99,6 +99,26 @@ FM_INLINE n64 n64_pow2(n64 shifted)
         _mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52), _mm256_set1_epi64x(1023LL << 52)));
 }
 
+/* Two pieces of 128 bits, `step` apart, and one of them */
+FM_INLINE n32 n32_pieces(const float *x, size_t step)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x)), _mm_loadu_ps(x + step), 1);
+}
+FM_INLINE n64 n64_pieces(const double *x, size_t step)
+{
+    return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(x)), _mm_loadu_pd(x + step), 1);
+}
+#define n32_piece(a, i) _mm256_extractf128_ps(a, i)
+#define n64_piece(a, i) _mm256_extractf128_pd(a, i)
+#define n32_put_piece _mm_storeu_ps
+#define n64_put_piece _mm_storeu_pd
+FM_INLINE n32 n32_zip_lo(n32 a, n32 b) { return _mm256_unpacklo_ps(a, b); }
+FM_INLINE n32 n32_zip_hi(n32 a, n32 b) { return _mm256_unpackhi_ps(a, b); }
+FM_INLINE n64 n64_zip_lo(n64 a, n64 b) { return _mm256_unpacklo_pd(a, b); }
+FM_INLINE n64 n64_zip_hi(n64 a, n64 b) { return _mm256_unpackhi_pd(a, b); }
+FM_INLINE n32 n32_zip2_lo(n32 a, n32 b) { return _mm256_shuffle_ps(a, b, 0x44); }
+FM_INLINE n32 n32_zip2_hi(n32 a, n32 b) { return _mm256_shuffle_ps(a, b, 0xEE); }
+
 FM_INLINE float n32_first(n32 a) { return _mm256_cvtss_f32(a); }
 FM_INLINE double n64_first(n64 a) { return _mm256_cvtsd_f64(a); }
 

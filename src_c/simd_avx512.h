@@ -83,6 +83,28 @@ FM_INLINE n64 n64_power(n64 shifted)
     return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(shifted), 52));
 }
 
+/* Four pieces of 128 bits, `step` apart, and one of them */
+FM_INLINE n32 n32_pieces(const float *x, size_t step)
+{
+    const n32 two = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(x)), _mm_loadu_ps(x + step), 1);
+    return _mm512_insertf32x4(_mm512_insertf32x4(two, _mm_loadu_ps(x + 2 * step), 2), _mm_loadu_ps(x + 3 * step), 3);
+}
+FM_INLINE n64 n64_pieces(const double *x, size_t step)
+{
+    const n64 two = _mm512_insertf64x2(_mm512_castpd128_pd512(_mm_loadu_pd(x)), _mm_loadu_pd(x + step), 1);
+    return _mm512_insertf64x2(_mm512_insertf64x2(two, _mm_loadu_pd(x + 2 * step), 2), _mm_loadu_pd(x + 3 * step), 3);
+}
+#define n32_piece(a, i) _mm512_extractf32x4_ps(a, i)
+#define n64_piece(a, i) _mm512_extractf64x2_pd(a, i)
+#define n32_put_piece _mm_storeu_ps
+#define n64_put_piece _mm_storeu_pd
+FM_INLINE n32 n32_zip_lo(n32 a, n32 b) { return _mm512_unpacklo_ps(a, b); }
+FM_INLINE n32 n32_zip_hi(n32 a, n32 b) { return _mm512_unpackhi_ps(a, b); }
+FM_INLINE n64 n64_zip_lo(n64 a, n64 b) { return _mm512_unpacklo_pd(a, b); }
+FM_INLINE n64 n64_zip_hi(n64 a, n64 b) { return _mm512_unpackhi_pd(a, b); }
+FM_INLINE n32 n32_zip2_lo(n32 a, n32 b) { return _mm512_shuffle_ps(a, b, 0x44); }
+FM_INLINE n32 n32_zip2_hi(n32 a, n32 b) { return _mm512_shuffle_ps(a, b, 0xEE); }
+
 FM_INLINE float n32_first(n32 a) { return _mm512_cvtss_f32(a); }
 FM_INLINE double n64_first(n64 a) { return _mm512_cvtsd_f64(a); }
 

@@ -62,6 +62,19 @@ FM_INLINE n64 n64_pow2(n64 shifted)
     return vreinterpretq_f64_s64(vaddq_s64(vshlq_n_s64(vreinterpretq_s64_f64(shifted), 52), vdupq_n_s64(1023LL << 52)));
 }
 
+FM_INLINE n32 n32_pieces(const float *x, size_t step) { return (void)step, n32_load(x); }
+FM_INLINE n64 n64_pieces(const double *x, size_t step) { return (void)step, n64_load(x); }
+#define n32_piece(a, i) (a)
+#define n64_piece(a, i) (a)
+#define n32_put_piece n32_store
+#define n64_put_piece n64_store
+FM_INLINE n32 n32_zip_lo(n32 a, n32 b) { return vzip1q_f32(a, b); }
+FM_INLINE n32 n32_zip_hi(n32 a, n32 b) { return vzip2q_f32(a, b); }
+FM_INLINE n64 n64_zip_lo(n64 a, n64 b) { return vzip1q_f64(a, b); }
+FM_INLINE n64 n64_zip_hi(n64 a, n64 b) { return vzip2q_f64(a, b); }
+FM_INLINE n32 n32_zip2_lo(n32 a, n32 b) { return vcombine_f32(vget_low_f32(a), vget_low_f32(b)); }
+FM_INLINE n32 n32_zip2_hi(n32 a, n32 b) { return vcombine_f32(vget_high_f32(a), vget_high_f32(b)); }
+
 FM_INLINE float n32_first(n32 a) { return vgetq_lane_f32(a, 0); }
 FM_INLINE double n64_first(n64 a) { return vgetq_lane_f64(a, 0); }
 FM_INLINE float n32_sum(n32 a)

@@ -66,6 +66,19 @@ FM_INLINE n64 n64_pow2(n64 shifted)
         _mm_add_epi64(_mm_slli_epi64(_mm_castpd_si128(shifted), 52), _mm_set1_epi64x(1023LL << 52)));
 }
 
+FM_INLINE n32 n32_pieces(const float *x, size_t step) { return (void)step, n32_load(x); }
+FM_INLINE n64 n64_pieces(const double *x, size_t step) { return (void)step, n64_load(x); }
+#define n32_piece(a, i) (a)
+#define n64_piece(a, i) (a)
+#define n32_put_piece n32_store
+#define n64_put_piece n64_store
+FM_INLINE n32 n32_zip_lo(n32 a, n32 b) { return _mm_unpacklo_ps(a, b); }
+FM_INLINE n32 n32_zip_hi(n32 a, n32 b) { return _mm_unpackhi_ps(a, b); }
+FM_INLINE n64 n64_zip_lo(n64 a, n64 b) { return _mm_unpacklo_pd(a, b); }
+FM_INLINE n64 n64_zip_hi(n64 a, n64 b) { return _mm_unpackhi_pd(a, b); }
+FM_INLINE n32 n32_zip2_lo(n32 a, n32 b) { return _mm_movelh_ps(a, b); }
+FM_INLINE n32 n32_zip2_hi(n32 a, n32 b) { return _mm_movehl_ps(b, a); }
+
 FM_INLINE float n32_first(n32 a) { return _mm_cvtss_f32(a); }
 FM_INLINE double n64_first(n64 a) { return _mm_cvtsd_f64(a); }
 FM_INLINE float n32_sum(n32 c)

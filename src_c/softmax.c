@@ -1,4 +1,5 @@
-/* Softmax, log-softmax and log-sum-exp of rows, contiguous runs of n; columns are in softmax_cols.c.
+/* Softmax, log-softmax and log-sum-exp of rows, contiguous runs of n; many short rows are in softmax_short.c, columns
+ * in softmax_cols.c.
  *
  * y = E / sum(E) with E = e^x relative to a power of two near the row's largest (exp.h). A row is read three times. The
  * caller hands in blocks that stay in cache. Sums take the exponentials by their parts, before these are rounded to one
@@ -176,8 +177,10 @@ FM_INLINE vec FM(probability_pair)(vec e, vec low, vec inv, vec rest)
 /* What FM_BLOCK_ROWS rows know of themselves, a lane each: the maximum and the scale of E, then E(max), how many
  * entries equal the maximum, and the sum of E over the others. An infinite maximum makes them NaN. */
 typedef struct {
-    real max[LANES], origin[LANES], floor[LANES], shift[LANES];
-    double top[FM_BLOCK_ROWS], count[FM_BLOCK_ROWS], below[FM_BLOCK_ROWS];
+    /* of LANES rows where those are short, from which vectors are loaded at FM_BLOCK_ROWS too */
+    real max[LANES + FM_BLOCK_ROWS], origin[LANES + FM_BLOCK_ROWS], floor[LANES + FM_BLOCK_ROWS],
+        shift[LANES + FM_BLOCK_ROWS];
+    double top[LANES], count[LANES], below[LANES];
     real padded[FM_BLOCK_ROWS * LANES]; /* rows of one vector, with -inf past n */
 } FM(row_block);
 
@@ -240,15 +243,41 @@ FM_INLINE void FM(block_exp)(FM(row_block) *g, size_t r, real *y, const real *x,
         g->below[r] = FM(row_exp_sum_below)(y, x, n, g->max[r], s, &g->count[r]);
 }
 
-/* log(sum(e^(x - max))) of each row */
-FM_INLINE v64 FM(block_log_sum)(const FM(row_block) *g)
+/* log(sum(e^(x - max))) of FM_BLOCK_ROWS rows from `first` on, in the caller and apart: cross-entropy of one row loses
+ * 5 % by the call. */
+FM_INLINE v64 FM(log_sum_here)(const FM(row_block) *g, size_t first)
 {
-    return v64_log_sum(v64_load(g->count), v64_div(v64_load(g->below), v64_load(g->top)));
+    const v64 count = v64_load(g->count + first), below = v64_load(g->below + first);
+    return v64_log_sum(count, v64_div(below, v64_load(g->top + first)));
 }
+FM_APART v64 FM(block_log_sum)(const FM(row_block) *g, size_t first) { return FM(log_sum_here)(g, first); }
+
+#define FM_TURN (16 / sizeof(real)) /* columns that are turned at once */
+/* Whether rows of n are taken LANES at once, where at most so many entries pay. The baseline, built for size, takes all
+ * one by one. */
+#ifdef __OPTIMIZE_SIZE__
+#define FM_TURNED(rows, n, most) 0
+#else
+#define FM_TURNED(rows, n, most) ((n) <= (most) && (rows) >= LANES)
+#endif
+
+/* Log-sum-exp of a row whose maximum is infinite, or NaN in the first place: the row shows whether a NaN stands
+ * elsewhere in it. */
+FM_INLINE real FM(infinite_sum)(const real *x, size_t n, real max) { return FM(row_has_nan)(x, n) ? (real)NAN : max; }
+
+/* Of LANES rows of n <= LANES: softmax_short.c. Inlined, its room would be made for a single row too, 5 % of its time.
+ */
+FM_APART void FM(softmax_short)(real *y, const real *x, size_t n);
+FM_APART void FM(softmax_backward_short)(real *dx, const real *g, const real *y, size_t n);
+FM_APART void FM(log_softmax_short)(real *y, const real *x, size_t n);
+FM_APART void FM(log_softmax_backward_short)(real *dx, const real *g, const real *y, size_t n);
+FM_APART void FM(logsumexp_short)(real *lse, const real *x, size_t n);
 
 static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int stream)
 {
     if (n <= LANES) { /* one vector a row, nothing stored in between */
+        for (; FM_TURNED(rows, n, LANES); rows -= LANES, x += LANES * n, y += LANES * n)
+            FM(softmax_short)(y, x, n);
         for (; rows; rows--, x += n, y += n) {
             const vec v = FM(load_row)(x, 0, n);
             vec low;
@@ -277,8 +306,14 @@ static void FM(softmax_rows)(real *y, const real *x, size_t rows, size_t n, int 
     }
 }
 
+/* Entries up to which the gradients of LANES rows are faster turned, softmax's not below a turn. */
+#define FM_SHORT_GRADIENT (sizeof(real) == 4 ? 12 : 4)
+
 static void FM(softmax_backward_rows)(real *dx, const real *g, const real *y, size_t rows, size_t n, int stream)
 {
+    for (; n >= FM_TURN && FM_TURNED(rows, n, FM_SHORT_GRADIENT);
+         rows -= LANES, dx += LANES * n, g += LANES * n, y += LANES * n)
+        FM(softmax_backward_short)(dx, g, y, n);
     for (; rows; rows--, dx += n, g += n, y += n) {
         const vec dot = v_set1((real)FM(row_dot)(g, y, n));
         FM_ROW_STORE(dx, n, stream, v_mul(AT(y), v_sub(AT(g), dot)))
@@ -287,6 +322,8 @@ static void FM(softmax_backward_rows)(real *dx, const real *g, const real *y, si
 
 static void FM(log_softmax_rows)(real *y, const real *x, size_t rows, size_t n, int stream)
 {
+    for (; FM_TURNED(rows, n, LANES); rows -= LANES, x += LANES * n, y += LANES * n)
+        FM(log_softmax_short)(y, x, n);
     for (size_t block; rows; rows -= block) {
         FM(row_block) g;
         double log_sum[FM_BLOCK_ROWS];
@@ -294,7 +331,7 @@ static void FM(log_softmax_rows)(real *y, const real *x, size_t rows, size_t n, 
         FM(block_scale)(&g, x, block, n);
         for (size_t r = 0; r < block; r++)
             FM(block_exp)(&g, r, NULL, x + r * n, n);
-        v64_store(log_sum, FM(block_log_sum)(&g));
+        v64_store(log_sum, FM(block_log_sum)(&g, 0));
         for (size_t r = 0; r < block; r++, x += n, y += n) {
             const double max = g.max[r], lse = (real)(max + log_sum[r]), part = lse - max;
             const vec high = v_set1((real)lse), low = v_set1((real)((max - (lse - part)) + (log_sum[r] - part)));
@@ -305,6 +342,8 @@ static void FM(log_softmax_rows)(real *y, const real *x, size_t rows, size_t n, 
 
 static void FM(log_softmax_backward_rows)(real *dx, const real *g, const real *y, size_t rows, size_t n, int stream)
 {
+    for (; FM_TURNED(rows, n, FM_SHORT_GRADIENT); rows -= LANES, dx += LANES * n, g += LANES * n, y += LANES * n)
+        FM(log_softmax_backward_short)(dx, g, y, n);
     for (; rows; rows--, dx += n, g += n, y += n) {
         const vec sum = v_set1((real)FM(row_sum)(g, n));
         FM_ROW_STORE(dx, n, stream, v_fnma(v_exp(AT(y)), sum, AT(g)))
@@ -313,6 +352,8 @@ static void FM(log_softmax_backward_rows)(real *dx, const real *g, const real *y
 
 static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
 {
+    for (; FM_TURNED(rows, n, LANES); rows -= LANES, x += LANES * n, lse += LANES)
+        FM(logsumexp_short)(lse, x, n);
     for (size_t block; rows; rows -= block) {
         FM(row_block) g;
         double log_sum[FM_BLOCK_ROWS];
@@ -320,12 +361,12 @@ static void FM(logsumexp_rows)(real *lse, const real *x, size_t rows, size_t n)
         FM(block_scale)(&g, x, block, n);
         for (size_t r = 0; r < block; r++)
             FM(block_exp)(&g, r, NULL, x + r * n, n);
-        v64_store(log_sum, FM(block_log_sum)(&g));
+        v64_store(log_sum, FM(block_log_sum)(&g, 0));
         for (size_t r = 0; r < block; r++, x += n, lse++) {
             if (g.max[r] - g.max[r] == 0)
                 *lse = (real)(g.max[r] + log_sum[r]);
-            else /* infinite, or NaN in the first place: the row shows whether a NaN stands elsewhere in it */
-                *lse = FM(row_has_nan)(x, n) ? (real)NAN : g.max[r];
+            else
+                *lse = FM(infinite_sum)(x, n, g.max[r]);
         }
     }
 }
