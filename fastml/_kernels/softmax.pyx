@@ -13,7 +13,9 @@ from .. cimport _numpy as cnp
 from .. import _check
 from .._memory import empty
 
-from .._check cimport Layout, alike, as3d, ceil_div, fits, flag, is_plain, lay, result_like
+from .._check cimport (
+    Layout, alike, as3d, ceil_div, fits, flag, is_axis, is_plain, lay, result_like, vector_like,
+)
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
@@ -163,10 +165,23 @@ def log_softmax_backward(grad, y, axis, out):
     return gradient(LOG_SOFTMAX_BACKWARD, grad, y, axis, out)
 
 
+cdef object of_matrix(cnp.ndarray x, object axis):
+    """Log-sum-exp of a plain matrix."""
+    cdef Layout at
+    lay(x, axis, &at)
+    y = vector_like(x, at.outer * at.inner)
+    if at.n == 0:
+        y.fill(-float("inf"))
+    launch(LOGSUMEXP, y, x, x, &at)
+    return y
+
+
 def logsumexp(x, axis, keepdims):
-    """Several axes are brought together at the end first."""
+    """Several axes are brought together at the end first; one axis of a plain matrix takes no Python."""
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Layout at
+    if keepdims is False and is_plain(x) and is_axis(axis, <cnp.ndarray>x) and cnp.PyArray_NDIM(<cnp.ndarray>x) == 2:
+        return of_matrix(<cnp.ndarray>x, axis)
     keepdims = flag(keepdims, "keepdims")
     if not is_plain(x):
         x = _check.as_real(x, "x")
