@@ -4,8 +4,8 @@ An array from here owns its memory as any of NumPy's does, only that its handler
 gives the memory back to src_c/memory.h, resizes it there, and tracemalloc sees it. NumPy's own memory begins 16 bytes
 off a cache line, where every vector of 64 bytes that is read or written crosses one.
 
-Rejected: setting the handler in a context for the time of a call, as NEP 49 has it (two context variables and their
-tokens: 0.2 us a result); a capsule as the array's base (0.05 us, and the array does not own its memory: no resize).
+Rejected: setting the handler in a context for the time of a call, as NEP 49 has it (a context variable set and set
+back for every result); a capsule as the array's base (the array does not own its memory then: no resize).
 """
 
 import os

@@ -22,7 +22,7 @@ FM_INLINE void v32_columns(v32 *c, const float *x, size_t n){
         const float *at = x + 16 / FM_PARTS * (i) * n;                                               \
         n32 a[4] = {n32_pieces(at, 4 * n), n32_pieces(at + n, 4 * n), n32_pieces(at + 2 * n, 4 * n), \
                     n32_pieces(at + 3 * n, 4 * n)};                                                  \
-        n32_turn4(a);                                                                                 \
+        n32_turn4(a);                                                                                \
         c[0].p[i] = a[0], c[1].p[i] = a[1], c[2].p[i] = a[2], c[3].p[i] = a[3];                      \
     }
     FM_EACH_PART(FM_PART)
@@ -47,7 +47,7 @@ FM_INLINE void v32_columns(v32 *c, const float *x, size_t n){
 #define FM_PART(i)                                               \
     {                                                            \
         n32 a[4] = {c[0].p[i], c[1].p[i], c[2].p[i], c[3].p[i]}; \
-        n32_turn4(a);                                             \
+        n32_turn4(a);                                            \
         FM_EACH_PIECE(FM_PUT_PIECE)                              \
     }
     FM_EACH_PART(FM_PART)
