@@ -8,7 +8,7 @@
 set -euo pipefail
 
 #: What a wheel may weigh before libgomp is in it.
-MOST_BYTES=1600000
+MOST_BYTES=1725000
 PLATFORM=manylinux_2_28_$(uname -m)
 
 usage() {
