@@ -83,10 +83,12 @@ FM_INLINE unsigned FM(bits_at)(const uint8_t *bits, size_t i)
     return four >> i % 8;
 }
 
+/* x is asked for ahead here, too: 1e7 floats 1.9 ms with it, 3.1 without, with stores past the caches or not. */
 static void FM(dropout_kept_run)(real *y, const uint8_t *kept, const real *x, size_t n, double scale, int stream)
 {
     const vec factor = v_set1(scale);
-    FM_ROW_STORE(y, n, stream, v_keep_bits(FM(bits_at)(kept, i_), v_mul(AT(x), factor)))
+    FM_ROW_STORE(y, n, stream,
+                 (__builtin_prefetch(x + i_ + DROPOUT_AHEAD), v_keep_bits(FM(bits_at)(kept, i_), v_mul(AT(x), factor))))
 }
 
 static void FM(dropout_mask_run)(uint8_t *kept, size_t n, uint64_t seed, uint64_t offset, uint64_t threshold)
