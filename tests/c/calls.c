@@ -17,7 +17,7 @@
 #include "real.h"
 #include "unary.h"
 
-enum { ROWS = 9, LONGEST = 1024, N = ROWS * LONGEST };
+enum { ROWS = 17, LONGEST = 1024, N = ROWS * LONGEST };
 
 static int64_t label[N];
 static fm_labels rule;
