@@ -5,6 +5,22 @@
  * plain loops in double: they are rare. */
 #define FM_NLL_SMOOTHED(target, weight) v_mul(v_fma(target ? AT(target) : zero, own, share), weight ? AT(weight) : one)
 
+/* Labels alone, nothing stored: one number a row is read. */
+static double FM(nll_sum)(const real *x, const int64_t *label, size_t rows, size_t n, fm_labels *rule, size_t most)
+{
+    fm_tally sum = {0, 0};
+    for (size_t r = 0; r < rows;) {
+        const size_t end = rows - r < most ? rows : r + most;
+        double part = 0;
+        for (; r < end; r++, x += n) {
+            const size_t k = fm_class(label + r, n, rule);
+            part += 0 - (k != FM_NO_CLASS ? (double)x[k] : 0.0);
+        }
+        fm_tally_add(&sum, part);
+    }
+    return fm_tally_sum(&sum);
+}
+
 static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *label, const real *target,
                            const real *weight, size_t rows, size_t n, fm_labels *rule, double smoothing, double scale,
                            int stream)
@@ -12,6 +28,8 @@ static double FM(nll_rows)(real *dx, real *loss, const real *x, const int64_t *l
     const vec zero = v_set1(0), one = v_set1(1), minus = v_set1((real)-scale);
     const vec own = v_set1((real)(1 - smoothing)), share = v_set1((real)(smoothing / (double)n));
     const size_t most = n <= FM_RUN_ELEMENTS ? FM_BLOCK_ROWS : 1;
+    if (!target && !weight && !loss && !dx && smoothing == 0)
+        return FM(nll_sum)(x, label, rows, n, rule, most);
     const double at_label = 1 - smoothing + smoothing / (double)n;
     fm_tally sum = {0, 0};
     double part = 0; /* of a block */
