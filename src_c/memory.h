@@ -8,8 +8,10 @@
  *   lock may use these bins; an interpreter without it has none.
  * - middle ones: MIDDLE_KEPT bytes in all.
  * - large ones, from LARGE_BYTES, which begin on a huge page: LARGE_KEPT bytes in all.
- * - on Linux one that is larger than that, up to a sixteenth of the machine's memory, of which the system may take all
- *   but the first huge page at any time (MADV_FREE, 0.5 us a MiB).
+ * - on Linux one that is larger than that, up to a sixteenth of the machine's memory and of the address space that the
+ *   process may have, of which the system may take all but the first huge page at any time (MADV_FREE, 0.5 us a MiB).
+ *
+ * Where the system has no more, all but the small ones go back to it, and it is asked once again.
  *
  * Slots are taken and filled by atomic exchange: a fork finds no lock. Under PYTHONMALLOC=malloc nothing is kept and
  * all comes from malloc, so that valgrind and AddressSanitizer see every use of what is freed.
@@ -23,6 +25,7 @@
 #include <string.h>
 #ifndef _WIN32
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #endif
 
@@ -168,6 +171,28 @@ static void fm_store_give(fm_store *store, fm_block *block)
         fm_store_drop(store, old);
 }
 
+static void fm_store_empty(fm_store *store)
+{
+    for (fm_slot *slot = store->slots; slot < store->slots + SLOTS; slot++) {
+        fm_block *block = __atomic_exchange_n(&slot->block, NULL, __ATOMIC_ACQUIRE);
+        if (block)
+            fm_store_drop(store, block);
+    }
+}
+
+/* From the system; *zero as in fm_lines_new. */
+static fm_block *fm_block_make(size_t bytes, int *zero)
+{
+    *zero = fm_keeps && bytes >= LARGE_BYTES;
+    fm_block *block = *zero ? fm_block_map(bytes) : fm_block_new(bytes);
+    if (block || !fm_keeps)
+        return block;
+    fm_store_empty(&fm_largest);
+    fm_store_empty(&fm_large);
+    fm_store_empty(&fm_middle);
+    return *zero ? fm_block_map(bytes) : fm_block_new(bytes);
+}
+
 /* Memory for so many bytes, or NULL; *zero: it is new, and so all zero. Any thread may call it. */
 static void *fm_lines_new(size_t bytes, int *zero)
 {
@@ -178,11 +203,8 @@ static void *fm_lines_new(size_t bytes, int *zero)
     bytes = bytes ? bytes : 1;
     if (fm_keeps && bytes > SMALL_BYTES)
         block = fm_store_take(bytes < LARGE_BYTES ? &fm_middle : bytes <= LARGE_KEPT ? &fm_large : &fm_largest, bytes);
-    if (!block && fm_keeps && bytes >= LARGE_BYTES) {
-        block = fm_block_map(bytes);
-        *zero = 1;
-    } else if (!block)
-        block = fm_block_new(bytes);
+    if (!block)
+        block = fm_block_make(bytes, zero);
     return block ? block + 1 : NULL;
 }
 
@@ -316,7 +338,10 @@ static void fm_memory_begin(int keeps)
     fm_keeps = keeps;
 #ifdef __linux__
     const long pages = sysconf(_SC_PHYS_PAGES);
+    struct rlimit space;
     fm_largest.most = pages > 0 ? (size_t)pages * (size_t)sysconf(_SC_PAGESIZE) / 16 : 0;
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY && space.rlim_cur / 16 < fm_largest.most)
+        fm_largest.most = (size_t)space.rlim_cur / 16;
 #endif
 }
 

@@ -217,3 +217,36 @@ def test_too_much_is_refused_as_numpy_refuses_it():
         fastml.one_hot(labels, 2**62)
     with pytest.raises(MemoryError, match="Unable to allocate"):
         fastml.one_hot(labels, 2**50)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_what_is_kept_is_given_back_where_there_is_no_more():
+    run_script("""
+        import resource, numpy as np, fastml
+        from fastml import _memory
+        ones = np.ones(4 << 20, np.float32)
+        fastml.relu(ones), fastml.relu(ones[: 1 << 18])
+        held = sum(_memory.kept())
+        assert held >= 17 << 20
+        size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + (4 << 20),) * 2)
+        y = fastml.dropout_mask(10 << 20, 0.0, seed=0)  # no kept one fits
+        assert y.all() and sum(_memory.kept()) < held - (16 << 20)
+        np.testing.assert_raises(MemoryError, fastml.dropout_mask, 64 << 20, 0.0, seed=0)
+    """)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="keeps none of this size")
+@pytest.mark.parametrize("limit", [None, 8 << 30])
+def test_of_a_bounded_address_space_a_sixteenth_is_kept(limit):
+    """600 MB are more than that of 8 GiB."""
+    if limit is None and os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 10e9:
+        pytest.skip("a sixteenth of this machine's memory is less")
+    run_script(f"""
+        import resource
+        if {limit}:
+            resource.setrlimit(resource.RLIMIT_AS, ({limit},) * 2)
+        from fastml import _memory
+        _memory.empty(600_000_000, bool)
+        assert (_memory.kept()[3] > 0) == {limit is None}
+    """)
