@@ -16,7 +16,8 @@
  * long, about 4 milliseconds, and the caller with it: medians of half of one thread's time, but means of up to 1.4 of
  * it. So what a call lost when it was held up is a debt, which one thread works off before the team is tried again:
  * once, and up to 64 times over where it happens soon again. Then what is lost is 2 % of one thread's time, on average.
- * A call that is as long as the debt has the team: it outlasts the slices.
+ * A call that is as long as the debt has the team: it outlasts the slices. Of a call in which the process was stopped,
+ * for a minute or a night, MOST_LOST counts.
  *
  * Wake-up: after a pause a worker is often woken on the CPU of the thread that calls it, and cannot run until the
  * scheduler balances the two, milliseconds later: a 0.8 millisecond training step took 2.1 after 50 of sleep, and
@@ -49,7 +50,7 @@ int fm_openmp_usable(void) { return !forked_without_runtime; }
 
 enum { AWAKE = 40000, WAKING = 40000, LEAST_WAKING = 15000, MOST_WAKING = 200000 }; /* nanoseconds */
 enum { LONG_ENOUGH = 6, ADDED_UP = 3 };                                             /* wakings */
-enum { HELD_UP = 1500000, SOON = 100000000, TELLING = 100000, MOST_TIMES = 64 };
+enum { HELD_UP = 1500000, MOST_LOST = 200000000, SOON = 100000000, TELLING = 100000, MOST_TIMES = 64 };
 
 static __thread double started, last_end, busy; /* busy: in the calls in quick succession so far */
 static __thread double estimate;                /* of the call that has started: one thread's time */
@@ -80,12 +81,12 @@ int fm_team_pays(double nanoseconds)
  * twice in a row, was not held up. */
 static void take_note(double took)
 {
-    const double ratio = took / estimate;
+    const double ratio = took / estimate, lost = took - pace * estimate;
     if (teamed && took > 3 * pace * estimate + HELD_UP) {
         times = times && unhindered < SOON ? 2 * times : 1;
         if (times > MOST_TIMES)
             times = MOST_TIMES;
-        debt = times * (took - pace * estimate);
+        debt = times * (lost < MOST_LOST ? lost : MOST_LOST);
         held = took;
         held_estimate = estimate;
         unhindered = doubts = 0;

@@ -229,6 +229,19 @@ def test_a_call_that_is_as_long_on_one_thread_was_not_held_up():
 
 
 @pytest.mark.skipif(not OPENMP, reason="built without OpenMP")
+def test_a_process_that_was_stopped_soon_has_its_team_again():
+    def calls():
+        threads = [took(1.5), took(20e-3)]
+        while threads[-1] == 1:
+            threads.append(took(20e-3))
+        return threads
+
+    threads = in_a_new_thread(calls)
+    assert threads[0] == threads[-1] == 3
+    assert len(threads) <= 20  # 200 ms of 20, not 1500
+
+
+@pytest.mark.skipif(not OPENMP, reason="built without OpenMP")
 def test_long_calls_have_the_team_in_spite_of_a_debt():
     assert in_a_new_thread(lambda: [took(50e-3), took(0), took(0, 1e9)]) == [3, 1, 3]
 
