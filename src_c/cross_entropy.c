@@ -51,15 +51,22 @@ FM_INLINE void FM(block_classes)(FM(labelled) *l, const real *x, const int64_t *
     }
 }
 
+/* FM_BLOCK_ROWS lanes from `first` on, zeros past the last: what lies behind them may be denormal. */
+FM_INLINE vec FM(load_block)(const real *x, size_t first)
+{
+    return first ? v_load_n(x + first, FM_BLOCK_ROWS, 0) : v_load(x);
+}
+
 /* l->loss, slope and fix of FM_BLOCK_ROWS rows from `first` on whose exponentials are summed: share = smoothing / n of
  * every class's weight goes to q. */
 FM_INLINE void FM(block_labels)(FM(labelled) *l, const FM(row_block) *g, size_t first, double own, double share,
                                 double z_loss, double weight_sum, double scale)
 {
-    const vec at_label = v_load(l->at_label + first);
+    const vec at_label = FM(load_block)(l->at_label, first);
     const v64 top = v64_load(g->top + first), count = v64_load(g->count + first), below = v64_load(g->below + first);
     const v64 max = v_wide_lo(v_load(g->max + first)), x = v_wide_lo(at_label), w = v64_load(l->weight + first);
-    const v_scale s = {v_load(g->origin + first), v_load(g->floor + first), v_load(g->shift + first)};
+    const v_scale s = {FM(load_block)(g->origin, first), FM(load_block)(g->floor, first),
+                       FM(load_block)(g->shift, first)};
     const v64 e = FM(scaled_wide)(at_label, s), one = v64_set1(1);
     const v64 total = v64_fma(count, top, below), log_sum = FM(log_sum_here)(g, first);
     const v64 others = v64_if_eq(x, max, v64_fma(v64_sub(count, one), top, below), v64_sub(total, e));

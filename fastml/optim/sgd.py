@@ -24,6 +24,7 @@ class SGD(Optimizer):
 
     Source: ``torch.optim.SGD``.
 
+    >>> import numpy as np
     >>> from fastml import optim
     >>> w = np.array([1.0, 2.0])
     >>> opt = optim.SGD([w], lr=0.1, momentum=0.9)
