@@ -7,17 +7,9 @@
  * child runs serially.
  *
  * Whether a team pays: with the workers still spinning from the last region, 3 to 6 microseconds; waking them
- * from sleep takes 20 (Zen 5) to 250. So a call on its own goes to the team only if it is long; short calls in quick
+ * from sleep takes 50 to 250. So a call on its own goes to the team only if it is long; short calls in quick
  * succession do once they have added up to what the waking costs (the ski-rental rule: never worse than
- * twice the best). What it costs is measured, by the workers, whenever it is done. The clock changes who computes,
- * never what.
- *
- * Beside a program that keeps a CPU busy, a worker has that CPU for a slice of the scheduler's time and then waits as
- * long, about 4 milliseconds, and the caller with it: medians of half of one thread's time, but means of up to 1.4 of
- * it. So what a call lost when it was held up is a debt, which one thread works off before the team is tried again:
- * once, and up to 64 times over where it happens soon again. Then what is lost is 2 % of one thread's time, on average.
- * A call that is as long as the debt has the team: it outlasts the slices. Of a call in which the process was stopped,
- * for a minute or a night, MOST_LOST counts.
+ * twice the best). The clock changes who computes, never what.
  *
  * Wake-up: after a pause a worker is often woken on the CPU of the thread that calls it, and cannot run until the
  * scheduler balances the two, milliseconds later: a 0.8 millisecond training step took 2.1 after 50 of sleep, and
@@ -48,21 +40,11 @@ int fm_local_threads(void) { return local_threads; }
 void fm_set_local_threads(int n) { local_threads = n; }
 int fm_openmp_usable(void) { return !forked_without_runtime; }
 
-enum { AWAKE = 40000, WAKING = 40000, LEAST_WAKING = 15000, MOST_WAKING = 200000 }; /* nanoseconds */
-enum { LONG_ENOUGH = 6, ADDED_UP = 3 };                                             /* wakings */
-enum { HELD_UP = 1500000, MOST_LOST = 200000000, SOON = 100000000, TELLING = 100000, MOST_TIMES = 64 };
+enum { AWAKE = 40000, WAKING = 120000, LONG_ENOUGH = 250000 }; /* nanoseconds */
 
 static __thread double started, last_end, busy; /* busy: in the calls in quick succession so far */
-static __thread double estimate;                /* of the call that has started: one thread's time */
-static __thread int teamed;                     /* whether it has the team */
-static __thread double pace = 1;                /* the least that calls take, over their estimates */
-static __thread double debt, unhindered;        /* unhindered: the team's time since the debt was made */
-static __thread double held, held_estimate;     /* of the call that made it */
-static __thread int times, doubts;
 static __thread double last_region;
 static __thread int opened; /* a region, since the last fm_team_done */
-
-static double waking(void);
 
 double fm_clock(void) { return fm_now(); }
 
@@ -71,38 +53,7 @@ int fm_team_pays(double nanoseconds)
     started = fm_clock();
     if (started - last_end > AWAKE)
         busy = 0;
-    estimate = nanoseconds;
-    const double cost = waking();
-    teamed = debt <= pace * nanoseconds && (nanoseconds >= LONG_ENOUGH * cost || busy >= ADDED_UP * cost);
-    return teamed;
-}
-
-/* Estimates are rough, and pages of a new result may take longer than the arithmetic: what is as long on one thread,
- * twice in a row, was not held up. */
-static void take_note(double took)
-{
-    const double ratio = took / estimate, lost = took - pace * estimate;
-    if (teamed && took > 3 * pace * estimate + HELD_UP) {
-        times = times && unhindered < SOON ? 2 * times : 1;
-        if (times > MOST_TIMES)
-            times = MOST_TIMES;
-        debt = times * (lost < MOST_LOST ? lost : MOST_LOST);
-        held = took;
-        held_estimate = estimate;
-        unhindered = doubts = 0;
-    } else if (teamed) {
-        unhindered += took;
-        if (estimate >= TELLING)
-            pace = ratio < pace ? ratio : 1.01 * pace;
-    } else if (debt > 0) {
-        debt -= took;
-        if (estimate == held_estimate)
-            doubts = 2 * took > held ? doubts + 1 : 0;
-        if (doubts == 2) {
-            pace = ratio;
-            debt = times = 0;
-        }
-    }
+    return nanoseconds >= LONG_ENOUGH || busy >= WAKING;
 }
 
 void fm_team_done(void)
@@ -114,7 +65,6 @@ void fm_team_done(void)
     if (started) {
         last_end = fm_clock();
         busy += last_end - started;
-        take_note(last_end - started);
         started = 0;
     }
 }
@@ -192,8 +142,6 @@ typedef struct crew {
     int taken;
     pthread_mutex_t seats;
     worker *at[WORKERS];
-    double opened_at; /* the region before which workers were woken */
-    int waking;       /* nanoseconds until they were there, a running mean; 0: not known yet */
 } crew;
 
 static crew crews[CALLERS];    /* all zero: no worker, mutexes as PTHREAD_MUTEX_INITIALIZER makes them */
@@ -247,7 +195,6 @@ static int place(void)
     if (mine < CALLERS) {
         pthread_mutex_lock(&crews[mine].seats);
         memset(crews[mine].at, 0, sizeof crews[mine].at);
-        crews[mine].waking = 0;
         pthread_mutex_unlock(&crews[mine].seats);
         pthread_setspecific(leaving, &crews[mine]);
     }
@@ -263,31 +210,14 @@ static void forget_others(void)
         crews[mine].taken = 1;
 }
 
-static double waking(void)
-{
-    const int known = mine >= 0 && mine < CALLERS ? __atomic_load_n(&crews[mine].waking, __ATOMIC_RELAXED) : 0;
-    return known ? known : WAKING;
-}
-
-/* By a worker that was woken. */
-static void tell_waking(crew *c)
-{
-    const double took = fm_now() - c->opened_at;
-    const int now = took < LEAST_WAKING ? LEAST_WAKING : took < MOST_WAKING ? (int)took : MOST_WAKING;
-    const int before = __atomic_load_n(&c->waking, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->waking, before ? before + (now - before) / 8 : now, __ATOMIC_RELAXED);
-}
-
 void fm_open_region(int threads)
 {
     opened = 1;
     const int at = place(), cpu = sched_getcpu();
-    const double now = started ? started : fm_clock();
     crew *c = &crews[at];
-    if (at == CALLERS || cpu < 0 || now - last_region < AWAKE)
+    if (at == CALLERS || cpu < 0 || (started ? started : fm_clock()) - last_region < AWAKE)
         return;
     pthread_mutex_lock(&c->seats);
-    c->opened_at = now;
     for (int i = 0; i < threads - 1 && i < WORKERS; i++) {
         worker *w = c->at[i];
         cpu_set_t others;
@@ -312,7 +242,6 @@ static void keep_apart(int caller)
         if (self.kept_off) {
             self.kept_off = 0;
             sched_setaffinity(0, sizeof self.allowed, &self.allowed);
-            tell_waking(c);
             return;
         }
     }
@@ -327,7 +256,6 @@ static void keep_apart(int caller)
 
 #else
 
-static double waking(void) { return WAKING; }
 #if defined(_OPENMP) && !defined(_WIN32)
 static void forget_others(void) {}
 #endif

@@ -5,8 +5,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ import pytest
 import fastml
 from fastml import _simd, _threads
 
-from .capi import api
 from .common import ROOT, normal, run_script
 
 X = normal((512, 1000))
@@ -182,68 +179,6 @@ def test_the_runtime_spins_shortly_and_the_environment_stays():
     assert "left False" in seen
     seen, shown = run_script(code, OMP_DISPLAY_ENV="verbose", GOMP_SPINCOUNT="77")
     assert "GOMP_SPINCOUNT = '77'" in shown and "left True" in seen
-
-
-def in_a_new_thread(function):
-    """What the function returns: whether a team pays is remembered by thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function).result()
-
-
-def took(seconds, nanoseconds=2e6):
-    """The threads that a call of two milliseconds on one thread is given; it takes so long."""
-    with fastml.num_threads(3):
-        threads = api().threads(nanoseconds)
-        time.sleep(seconds)
-        api().threads_done()
-    return threads
-
-
-@pytest.mark.skipif(not OPENMP, reason="built without OpenMP")
-def test_the_team_rests_where_it_is_held_up():
-    def calls():
-        first, alone = took(50e-3), [took(5e-3)]
-        while alone[-1] == 1:
-            alone.append(took(5e-3))
-        again, longer = took(100e-3), [took(5e-3)]
-        while longer[-1] == 1:
-            longer.append(took(5e-3))
-        return first, len(alone), alone[-1], again, len(longer)
-
-    first, alone, after, again, longer = in_a_new_thread(calls)
-    assert first == after == again == 3
-    assert 3 <= alone <= 12  # 48 ms of 5 or somewhat more
-    assert longer > 1.5 * alone  # twice 90
-
-
-@pytest.mark.skipif(not OPENMP, reason="built without OpenMP")
-def test_a_call_that_is_as_long_on_one_thread_was_not_held_up():
-    """Or hardly shorter, twice: so much is expected then."""
-    assert in_a_new_thread(lambda: [took(seconds) for seconds in (50e-3, 40e-3, 40e-3, 50e-3, 50e-3)]) == [
-        3,
-        1,
-        1,
-        3,
-        3,
-    ]
-
-
-@pytest.mark.skipif(not OPENMP, reason="built without OpenMP")
-def test_a_process_that_was_stopped_soon_has_its_team_again():
-    def calls():
-        threads = [took(1.5), took(20e-3)]
-        while threads[-1] == 1:
-            threads.append(took(20e-3))
-        return threads
-
-    threads = in_a_new_thread(calls)
-    assert threads[0] == threads[-1] == 3
-    assert len(threads) <= 20  # 200 ms of 20, not 1500
-
-
-@pytest.mark.skipif(not OPENMP, reason="built without OpenMP")
-def test_long_calls_have_the_team_in_spite_of_a_debt():
-    assert in_a_new_thread(lambda: [took(50e-3), took(0), took(0, 1e9)]) == [3, 1, 3]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
