@@ -214,6 +214,10 @@ def refuse_shape(name, wanted, shape):
     raise ValueError(f"{name} must have the shape {wanted}, not {shape}")
 
 
+def refuse_last_shape(grad, shape):
+    raise ValueError(f"grad must have the shape of the last result, {shape}, not {grad.shape}")
+
+
 def check_out(out, shape, dtype, inputs=(), name="out", owner=None):
     """out's memory as an exact ndarray; raises unless it can take a result of this shape and dtype: writable, and one
     of the inputs itself or without memory in common with them."""

@@ -27,27 +27,27 @@ def test_lengths(dtype, offset):
         grad[: len(ODD)] = ODD[:n]
         for p in (0.3,) if n > 100 else (0.0, 1e-12, 0.3, 1.0):
             place = {"seed": 11, "offset": offset}
-            y, bits = dropout_keeping(x, p, 11, offset, None)
+            y, kept = dropout_keeping(x, p, 11, offset, None)
             assert_same_bits(y, reference.dropout(x, p, **place), f"{n} {p}")
-            mask = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[:n].astype(bool)
+            mask = np.unpackbits(np.frombuffer(kept.bits, np.uint8), bitorder="little")[:n].astype(bool)
             np.testing.assert_array_equal(mask, reference.dropout_mask(n, p, **place))
-            assert_same_bits(dropout_kept(grad, p, bits, None), fastml.dropout_backward(grad, p, **place), f"{n} {p}")
+            assert_same_bits(dropout_kept(grad, kept, None), fastml.dropout_backward(grad, p, **place), f"{n} {p}")
 
 
 def test_a_result_begins_anywhere_and_the_gradient_may_be_written_over():
     x = normal(1000)
-    _, bits = dropout_keeping(x, 0.4, 3, 5, None)
+    _, kept = dropout_keeping(x, 0.4, 3, 5, None)
     want = fastml.dropout_backward(x, 0.4, seed=3, offset=5)
     for shift in range(17):
         memory = np.full(1040, 99, np.float32)
         part = memory[shift : shift + 1000]
-        assert dropout_kept(x, 0.4, bits, part) is part
+        assert dropout_kept(x, kept, part) is part
         assert_same_bits(part, want)
         part[:] = x
-        assert_same_bits(dropout_kept(part, 0.4, bits, part), want)
+        assert_same_bits(dropout_kept(part, kept, part), want)
         y, again = dropout_keeping(x, 0.4, 3, 5, part)
         assert_same_bits(y, want)
-        assert again[:125] == bits[:125]
+        assert again.bits[:125] == kept.bits[:125]
         assert (np.delete(memory, np.s_[shift : shift + 1000]) == 99).all()
 
 
@@ -60,10 +60,10 @@ STREAMED = """
             for t in "fd":
                 memory = np.full((2, 40_035), 99, t)
                 forward, backward = memory[:, shift : shift + 40_003]
-                _, bits = dropout_keeping(x.astype(t), 0.5, 3, offset, forward)
-                dropout_kept(x.astype(t), 0.5, bits, backward)
+                _, kept = dropout_keeping(x.astype(t), 0.5, 3, offset, forward)
+                dropout_kept(x.astype(t), kept, backward)
                 result[f"{shift} {offset} {t}"] = memory
-                result[f"bits {shift} {offset} {t}"] = np.frombuffer(bits[:5000], np.uint8)
+                result[f"bits {shift} {offset} {t}"] = np.frombuffer(kept.bits[:5000], np.uint8)
 """
 
 
@@ -94,10 +94,11 @@ def test_threads_and_targets():
         for n in (20_003, 45, 64, 9, 8, 1):
             for offset in (0, 1, 2**64 - 33):
                 for t in "fd":
-                    y, bits = dropout_keeping(x[:n].astype(t), 0.3, 2**40, offset, None)
+                    y, kept = dropout_keeping(x[:n].astype(t), 0.3, 2**40, offset, None)
                     result[f"{n} {offset} {t}"] = y
-                    result[f"bits {n} {offset} {t}"] = np.unpackbits(np.frombuffer(bits, "u1"), bitorder="little")[:n]
-                    result[f"backward {n} {offset} {t}"] = dropout_kept(y, 0.3, bits, None)
+                    bits = np.frombuffer(kept.bits, "u1")
+                    result[f"bits {n} {offset} {t}"] = np.unpackbits(bits, bitorder="little")[:n]
+                    result[f"backward {n} {offset} {t}"] = dropout_kept(y, kept, None)
     """
     from fastml import _simd
 

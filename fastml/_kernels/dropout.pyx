@@ -6,6 +6,7 @@ the mask again. A layer keeps one bit an element instead (`dropout_keeping`), of
 """
 
 import numpy as np
+cimport cython
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
@@ -31,6 +32,7 @@ cdef enum:
     SMALL_ELEMENTS = 8192
     BLOCK_ELEMENTS = 16384  # so many bits are whole bytes
     SPARE_BYTES = 4         # behind the bits, which are read by fours
+    LARGE_ELEMENTS = 131072  # of fewer nn/_reuse.py keeps no array
 
 # Nanoseconds an element on one thread: to draw, and by the bits.
 cdef double COST = 0.3, KEPT_COST = 0.1
@@ -40,9 +42,20 @@ cdef struct Draw:
     uint64_t offset
     uint64_t threshold  # kept where the word is >= this: 0 ... 2^32
     double scale
-    bint keep           # write bits
-    bint drawn          # they are there: read them
-    uint8_t *kept       # the bits, or NULL
+    uint8_t *kept       # a bit an element is written here, or NULL
+    bint drawn          # the bits are there: read them
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Kept:
+    """What a forward pass keeps for its gradient. Made and looked at here, as a layer's own look at its gradient would
+    take as long as the gradient of a thousand elements."""
+
+    cdef readonly bytes bits
+    cdef readonly bint large  # at least LARGE_ELEMENTS
+    cdef tuple shape
+    cdef double scale
 
 
 cdef inline uint64_t word(object value, str name) except? 0:
@@ -65,7 +78,7 @@ cdef int prepare(Draw *d, object p, object seed, object offset) except -1:
     d.seed, d.offset = word(seed, "seed"), word(offset, "offset")
     d.threshold = <uint64_t>rint(q * 4294967296.0)
     d.scale = scale_of(q)
-    d.keep, d.drawn, d.kept = False, False, NULL
+    d.drawn, d.kept = False, NULL
     return 0
 
 
@@ -135,20 +148,15 @@ cdef int launch_large(cnp.ndarray y, cnp.ndarray x, const Draw *d) except -1:
     return 0
 
 
-cdef object apply(str name, object x, Draw *d, object out):
-    """The result; with `keep` (result, its bits)."""
-    call = kept = None
+cdef cnp.ndarray apply(str name, object x, Draw *d, object out):
+    """The result."""
+    call = None
     if not (is_plain(x) and fits(<cnp.ndarray>x, out)):
         call = _check.arrange((name,), (x,), None, out, c_order=True)
         (x,), out = call.arrays, call.out
     y = result_like(<cnp.ndarray>x, out)
-    if d.keep:
-        kept = PyBytes_FromStringAndSize(NULL, cnp.PyArray_SIZE(<cnp.ndarray>y) // 8 + SPARE_BYTES)
-        d.kept = <uint8_t *>PyBytes_AS_STRING(kept)
     launch(y, <cnp.ndarray>x, d)
-    if call is not None:
-        y = call.finish(y)
-    return (y, kept) if d.keep else y
+    return y if call is None else call.finish(y)
 
 
 def dropout(x, p, seed, offset, out):
@@ -159,12 +167,19 @@ def dropout(x, p, seed, offset, out):
 
 
 def dropout_keeping(x, p, seed, offset, out):
-    """(dropout's result, its bits): bytes for `dropout_kept`."""
+    """(dropout's result, a Kept for `dropout_kept`)."""
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Draw d
+    cdef Kept kept = Kept.__new__(Kept)
+    cdef Py_ssize_t n
     prepare(&d, p, seed, offset)
-    d.keep = True
-    return apply("x", x, &d, out)
+    if type(x) is not cnp.ndarray:
+        (x,) = _check.as_reals([("x", x)])
+    n = cnp.PyArray_SIZE(<cnp.ndarray>x)
+    kept.bits = PyBytes_FromStringAndSize(NULL, n // 8 + SPARE_BYTES)
+    kept.large, kept.shape, kept.scale = n >= LARGE_ELEMENTS, x.shape, d.scale
+    d.kept = <uint8_t *>PyBytes_AS_STRING(kept.bits)
+    return apply("x", x, &d, out), kept
 
 
 def dropout_backward(grad, p, seed, offset, out):
@@ -174,12 +189,25 @@ def dropout_backward(grad, p, seed, offset, out):
     return apply("grad", grad, &d, out)
 
 
-def dropout_kept(grad, p, bytes kept not None, out):
-    """dropout_backward by the bits of a forward pass over as many elements: who calls has looked at grad's shape."""
+cdef inline bint has_shape(cnp.ndarray x, tuple shape) except -1:
+    cdef int i, ndim = cnp.PyArray_NDIM(x)
+    if len(shape) != ndim:
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(x, i) != <Py_ssize_t>shape[i]:
+            return False
+    return True
+
+
+def dropout_kept(grad, Kept kept not None, out):
+    """dropout_backward by what a forward pass kept."""
     cdef fm_scope _scope = fm_switch(FM_FLUSH)
     cdef Draw d
-    d.scale = scale_of(real_number(p, "p", 1))
-    d.keep, d.drawn, d.kept = False, True, <uint8_t *>PyBytes_AS_STRING(kept)
+    if type(grad) is not cnp.ndarray:
+        (grad,) = _check.as_reals([("grad", grad)])
+    if not has_shape(<cnp.ndarray>grad, kept.shape):
+        _check.refuse_last_shape(grad, kept.shape)
+    d.scale, d.drawn, d.kept = kept.scale, True, <uint8_t *>PyBytes_AS_STRING(kept.bits)
     return apply("grad", grad, &d, out)
 
 

@@ -32,10 +32,12 @@ class _Dropping(Module):
         self._results = Results()
         self._gradients = Results()
 
-    def _same_shape(self, grad, shape):
-        # The mask depends on the number of elements alone: only the shape tells another gradient apart.
-        if getattr(grad, "shape", shape) != shape:
-            raise ValueError(f"grad must have the shape of the last result, {shape}, not {grad.shape}")
+    def _gradient(self, grad, shape):
+        """As an array; ValueError where it has another shape than the last result."""
+        (grad,) = _check.as_reals([("grad", grad)])
+        if grad.shape != shape:
+            _check.refuse_last_shape(grad, shape)
+        return grad
 
     def _advance(self, offset, words):
         """``words`` have been drawn from ``offset`` on; the stream is a ring of 2⁶⁴."""
@@ -93,23 +95,20 @@ class Dropout(_Dropping):
 
     def forward(self, x):
         if not self.training or self.p == 0:
-            self._saved = (None,) * 3
+            self._saved = False  # nothing was dropped
             return x
-        p, offset = self.p, self.offset
-        y, kept = _kernel.dropout_keeping(x, p, self.seed, offset, self._results.like(x))
+        offset = self.offset
+        y, kept = _kernel.dropout_keeping(x, self.p, self.seed, offset, self._results.like(x))
         self._advance(offset, y.size)
-        self._saved = p, kept, y.shape
+        self._saved = kept
         return y
 
     def backward(self, grad):
-        p, kept, shape = self._last()
-        if shape is None:
+        kept = self._saved
+        if not kept:
+            self._last()
             return grad
-        if type(grad) is not np.ndarray:  # whose shape is what it says
-            (grad,) = _check.as_reals([("grad", grad)])
-        if grad.shape != shape:
-            self._same_shape(grad, shape)
-        return _kernel.dropout_kept(grad, p, kept, self._gradients.like(grad))
+        return _kernel.dropout_kept(grad, kept, self._gradients.like(grad) if kept.large else None)
 
     def lower(self, plan, x, name):
         if self.p == 0:
@@ -152,8 +151,7 @@ class _ChannelDropout(_Dropping):
         scale, shape = self._last()
         if scale is None:
             return grad
-        (grad,) = _check.as_reals([("grad", grad)])
-        self._same_shape(grad, shape)
+        grad = self._gradient(grad, shape)
         with full():
             return np.multiply(grad, scale, out=self._gradients.like(grad, scale))
 
@@ -272,8 +270,7 @@ class AlphaDropout(_Dropping):
         kept, scale, shape = self._last()
         if shape is None:
             return grad
-        (grad,) = _check.as_reals([("grad", grad)])
-        self._same_shape(grad, shape)
+        grad = self._gradient(grad, shape)
         dx = self._gradients.like(grad)
         with flush():  # as all of dropout
             dx = np.multiply(grad, scale, out=empty(shape, grad.dtype) if dx is None else dx)
