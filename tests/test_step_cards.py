@@ -84,7 +84,7 @@ def test_numbers_are_of_their_kind(plan):
         with pytest.raises(TypeError):
             plan.emit(elementwise.relu_backward, dx=x, dy=x, y=x, scale=scale)
     live = Live()
-    plan.emit(elementwise.dropout, y=x, kept=None, x=x, seed=2**64 - 1, offset=live, threshold=0, scale=1.0)
+    plan.emit(elementwise.dropout, y=x, kept=plan.bits(x), x=x, seed=2**64 - 1, offset=live, threshold=0, scale=1.0)
     with pytest.raises(SystemError, match="scale must be integer as where the Live is already, not real"):
         plan.emit(elementwise.relu_backward, dx=x, dy=x, y=x, scale=live)
 

@@ -281,11 +281,12 @@ class AlphaDropout(_Dropping):
         if self.p == 0:
             return x, lambda dy, wanted: dy
         y, drawn = plan.over(x), self._drawn(plan, x.cols)
-        drawn["scale"], shift, low = self._line()
-        plan.emit(tiles.alpha_dropout, y=y, x=x, shift=shift, low=low, **drawn)
+        kept = plan.bits(y)
+        scale, shift, low = self._line()
+        plan.emit(tiles.alpha_dropout, y=y, kept=kept, x=x, **{**drawn, "scale": scale}, shift=shift, low=low)
 
         def backward(dy, wanted):
-            plan.emit(tiles.dropout, y=dy, kept=None, x=dy, **drawn)
+            plan.emit(tiles.dropout_backward, dx=dy, dy=dy, kept=kept, scale=scale)
             return dy
 
         return y, backward

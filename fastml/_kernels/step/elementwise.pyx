@@ -2,7 +2,7 @@
 
 from libc.math cimport rint
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memmove
+from libc.string cimport memcpy, memmove, memset
 
 from ..._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from ..._simd cimport table_of
@@ -106,7 +106,7 @@ cdef void dropout_tile(const Dropout *p, const Tile *t) noexcept nogil:
 
 dropout = card(
     <size_t>dropout_tile, "dropout", "y = scale x where kept, else 0; kept: which, as bits",
-    (<const Dropout *>ruler)[0], out="y kept", optional="kept", rows="", columns="", mode=FM_FLUSH)
+    (<const Dropout *>ruler)[0], out="y kept", rows="", columns="", mode=FM_FLUSH)
 
 
 cdef struct DropoutBackward:
@@ -161,6 +161,7 @@ channel_dropout = card(
 
 cdef struct AlphaDropout:
     View y
+    View kept           # as dropout's
     View x
     uint64_t seed
     uint64_t offset
@@ -172,17 +173,28 @@ cdef struct AlphaDropout:
 cdef void alpha_dropout_tile(const AlphaDropout *p, const Tile *t) noexcept nogil:
     cdef Block b = block(t, p.y.cols)
     cdef Py_ssize_t i, j, n
-    cdef uint8_t[RUN_ELEMENTS] kept
+    cdef uint8_t[RUN_ELEMENTS + 8] kept
     for i in range(b.i, b.i + b.rows):
         j = b.j
         while j < b.j + b.cols:
             n = min(<Py_ssize_t>RUN_ELEMENTS, b.j + b.cols - j)
             table_of(t.size).dropout_mask_run(kept, n, p.seed, p.offset + <uint64_t>(i * p.y.cols + j), p.threshold)
+            memset(kept + n, 0, 8)
+            pack(<uint8_t *>at(&p.kept, t, i, j // 8), kept, n)
             if t.size == sizeof(float):
                 follow_line(<float *>at(&p.y, t, i, j), <const float *>at(&p.x, t, i, j), kept, n, p)
             else:
                 follow_line(<double *>at(&p.y, t, i, j), <const double *>at(&p.x, t, i, j), kept, n, p)
             j += n
+
+
+cdef inline void pack(uint8_t *bits, const uint8_t *kept, Py_ssize_t n) noexcept nogil:
+    """Eight bytes of 0 or 1 become one, which begins with the first in its lowest bit."""
+    cdef uint64_t eight
+    cdef Py_ssize_t k
+    for k in range(0, n, 8):
+        memcpy(&eight, kept + k, 8)
+        bits[k // 8] = <uint8_t>((eight * <uint64_t>0x0102040810204080) >> 56)
 
 
 cdef inline void follow_line(real *y, const real *x, const uint8_t *kept, Py_ssize_t n,
@@ -193,8 +205,8 @@ cdef inline void follow_line(real *y, const real *x, const uint8_t *kept, Py_ssi
         y[k] = scale * x[k] + shift if kept[k] else low
 
 alpha_dropout = card(
-    <size_t>alpha_dropout_tile, "alpha_dropout", "y = scale x + shift where kept, else low",
-    (<const AlphaDropout *>ruler)[0], out="y", rows="", columns="")
+    <size_t>alpha_dropout_tile, "alpha_dropout", "y = scale x + shift where kept, else low; kept: which, as bits",
+    (<const AlphaDropout *>ruler)[0], out="y kept", rows="", columns="")
 
 
 def bit_bytes(Py_ssize_t cols):
