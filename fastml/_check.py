@@ -214,6 +214,10 @@ def refuse_shape(name, wanted, shape):
     raise ValueError(f"{name} must have the shape {wanted}, not {shape}")
 
 
+def refuse_neither():
+    raise TypeError("x must be float32, float64, integer or bool, not None; or y= the function's result")
+
+
 def refuse_last_shape(grad, shape):
     raise ValueError(f"grad must have the shape of the last result, {shape}, not {grad.shape}")
 

@@ -25,6 +25,7 @@ cdef extern from "Python.h":
 
 cdef extern from "numpy/arrayobject.h":
     cnp.dtype PyArray_DescrFromType(int type)
+    bint PyDataType_REFCHK(cnp.dtype descr)
     PyObject *PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, cnp.npy_intp *dims,
                                    cnp.npy_intp *strides, void *data, int flags, PyObject *obj)
 
@@ -103,10 +104,14 @@ cdef void free_lines(void *memory) noexcept nogil:
 
 
 def empty(shape, dtype):
-    """np.empty, for a shape of one number or several."""
+    """np.empty, for a shape of one number or several and a dtype without Python's objects, which this memory would not
+    begin with."""
     cdef cnp.npy_intp sizes[64]
     cdef int ndim = 0
     cdef bint zero
+    dtype = np.dtype(dtype)
+    if PyDataType_REFCHK(<cnp.dtype>dtype):
+        raise TypeError(f"dtype must hold no Python objects, not {dtype}")
     if type(shape) is not tuple:
         shape = (shape,)
     if len(shape) > 64:  # which NumPy refuses
@@ -114,7 +119,7 @@ def empty(shape, dtype):
     for size in <tuple>shape:
         sizes[ndim] = size
         ndim += 1
-    return new_array_of(ndim, sizes, np.dtype(dtype), &zero)
+    return new_array_of(ndim, sizes, <cnp.dtype>dtype, &zero)
 
 
 def empty_like(x):

@@ -314,3 +314,6 @@ def test_errors_of_the_gradient_by_the_result(module, name):
     for given, options in (((four,), {}), ((four, None), {}), ((four,), {"y": "1"})):
         with pytest.raises(TypeError):
             backward(*given, **options)
+    if module is fastml:
+        with pytest.raises(TypeError, match=r"x must be .*, not None; or y= the function's result"):
+            backward(four)

@@ -211,6 +211,12 @@ def test_pythonmalloc_keeps_nothing(keeps):
     )
 
 
+@pytest.mark.parametrize("dtype", [object, [("a", "f4"), ("b", "O")]])
+def test_no_memory_for_pythons_objects(dtype):
+    with pytest.raises(TypeError, match="dtype must hold no Python objects, not "):
+        _memory.empty((2, 3), dtype)
+
+
 def test_too_much_is_refused_as_numpy_refuses_it():
     labels = np.zeros(10, np.int64)
     with pytest.raises(ValueError, match="too big"):

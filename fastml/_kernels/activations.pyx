@@ -184,6 +184,8 @@ def unary_backward(int kind, grad, x, out, double alpha=1, double threshold=INFI
 def by_result(int kind, grad, x, y, out):
     """grad f'(x) of the sigmoid or tanh: by y = f(x) where that is given, and then x may be None."""
     if y is None:
+        if x is None:
+            _check.refuse_neither()
         return backward(Op(kind, True, 1, INFINITY), grad, x, out)
     if x is not None and _check.shape_of(x, "x") != _check.shape_of(y, "y"):
         _check.refuse_shape("x", _check.shape_of(y, "y"), _check.shape_of(x, "x"))
