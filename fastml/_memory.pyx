@@ -142,7 +142,7 @@ def copied(x, dtype=None):
 
 
 def kept():
-    """The bytes of freed memory that are kept: small, middle and large blocks, and the largest."""
+    """The bytes of freed memory that are kept: small, middle, large and lent blocks."""
     cdef size_t bytes[4]
     fm_memory_kept(bytes)
     return tuple(bytes)
