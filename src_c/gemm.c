@@ -140,19 +140,28 @@ static __attribute__((noinline)) void FM(gemm_first)(real *c, const real *a, con
 
 /* ---- loop ----------------------------------------------------------------------------------------------- */
 
-/* m rows of A against one panel, strip by strip, packed by gemm_pack_a or not. Each strip fetches its part of the
- * rows of the next panel (NULL: none, or columns, which the processor foresees): 1 to 2 % at 512 x 1024 and more.
- * Where sums go on from C it fetches the next strip's, 15 % where C is much larger than the caches and k is 100. */
-static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gemm_stage) *stage, const real *next,
-                            ptrdiff_t next_row)
+/* Lines of memory that are asked for ahead, a few with every strip: `lines` of each run, runs `step` elements apart. */
+typedef struct {
+    const real *at; /* NULL: none */
+    ptrdiff_t step;
+    size_t lines, runs;
+} FM(gemm_ahead);
+
+FM_INLINE void FM(gemm_fetch)(FM(gemm_ahead) *ahead, size_t rows, size_t of)
 {
-    size_t left = stage->k;
+    if (ahead->at)
+        for (size_t some = (ahead->runs * rows + of - 1) / of; some; some--, ahead->runs--, ahead->at += ahead->step)
+            for (size_t j = 0; j < ahead->lines; j++)
+                __builtin_prefetch(ahead->at + j * LANES);
+}
+
+/* m rows of A against one panel, strip by strip, packed by gemm_pack_a or not. Where sums go on from C each strip
+ * fetches the next one's, 15 % where C is much larger than the caches and k is 100. */
+static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gemm_stage) *stage, FM(gemm_ahead) *next)
+{
     for (size_t rows; m; m -= rows) {
         rows = FM(gemm_strip)(m);
-        if (next)
-            for (size_t some = left * rows / m; some; some--, left--, next += next_row)
-                for (size_t j = 0; j < PANEL_COLUMNS; j += LANES)
-                    __builtin_prefetch(next + j);
+        FM(gemm_fetch)(next, rows, m);
         if (packed)
             stage->a_col = (ptrdiff_t)rows;
         if (!stage->first)
@@ -179,10 +188,10 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
 #define ADD (-1)
 /* With gemm's arguments, so that a small product costs a jump and not a second call; ADD instead of relu: c += a b.
  * Long because its loops over rows, k and columns share every cut. */
-static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
-                                                      ptrdiff_t a_col, const real *b, ptrdiff_t b_row, ptrdiff_t b_col,
-                                                      const real *bias, int relu, size_t m, size_t n, size_t k,
-                                                      real *scratch)
+static __attribute__((noinline, noclone)) void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
+                                                               ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
+                                                               ptrdiff_t b_col, const real *bias, int relu, size_t m,
+                                                               size_t n, size_t k, real *scratch)
 {
     _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL_COLUMNS], before[FM_TILE_ROWS * PANEL_COLUMNS], same[PANEL_COLUMNS];
     const int column = n == 1 && c_row == 1 && m > 1; /* C is one run: computed as a row, A's rows are lanes */
@@ -205,51 +214,67 @@ static __attribute__((noinline)) void FM(gemm_blocks)(real *c, size_t c_row, con
                          relu, k);
     /* No load of B straddles lines, or hardly one (four parts to a vector); in few steps it costs less than to pack. */
     const int whole = !FM_TILE_PACKS || ((uintptr_t)b | (uintptr_t)b_row * sizeof(real)) % (64 / FM_PARTS) == 0;
+    const int far = b_col != 1 && b_row == 1 && m >= 128 && n * k > FM_GEMM_FAR / sizeof(real);
     const size_t row_blocks = (m + FM_GEMM_ROWS - 1) / FM_GEMM_ROWS;
     const size_t aim = b_col != 1 && m <= 2 * FM_TILE_ROWS ? FM_GEMM_DEPTH / 2 : FM_GEMM_DEPTH;
     const size_t k_blocks = k > aim ? (k + aim / 2) / aim : 1;
     const size_t parts = (k + FM_GEMM_PART - 1) / FM_GEMM_PART;
     for (size_t row_block = 0, i = 0, rows; row_block < row_blocks; row_block++, i += rows) {
         rows = (m - i) / (row_blocks - row_block);
-        for (size_t block = 0, p = 0, depth; block < k_blocks; block++, p += depth) {
-            const size_t end = (block + 1) * parts / k_blocks * FM_GEMM_PART;
-            depth = (end < k ? end : k) - p;
-            const real *a_at = a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col;
-            const ptrdiff_t span = (ptrdiff_t)(depth * sizeof(real)) * b_row;
-            const int near = b_col == 1 && (rows <= FM_GEMM_FEW || (span <= FM_GEMM_NEAR && (whole || depth < 32)));
-            if (scratch)
-                FM(gemm_pack_a)(scratch, a_at, a_row, a_col, rows, depth);
-            FM(gemm_stage) stage = {
-                .before = before,
-                .a_row = scratch ? 1 : a_row,
-                .a_col = a_col,
-                .c_row = c_row,
-                .k = depth,
-                .relu = relu > 0,
-                .first = p == 0 && relu != ADD,
-                .last = p + depth == k,
-            };
-            for (size_t j = done; j < n; j += PANEL_COLUMNS) {
-                const size_t width = n - j < PANEL_COLUMNS ? n - j : PANEL_COLUMNS,
-                             wide = width > LANES ? PANEL_COLUMNS : LANES;
-                const real *b_at = b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col;
-                const real *next = NULL;
-                stage.width = width;
-                stage.bias = !bias ? NULL : column ? same : bias + j;
-                stage.b = b_at;
-                stage.b_row = b_row;
-                if (!near || width < wide) {
-                    if (FM_TILE_PACKS && b_col == 1 && width == PANEL_COLUMNS && rows >= 2 * FM_TILE_ROWS)
-                        stage.panel = panel;
-                    else {
-                        FM(gemm_pack_b)(panel, wide, b_at, b_row, b_col, width, depth);
-                        stage.b = panel;
-                        stage.b_row = (ptrdiff_t)wide;
+        /* Where columns are packed and all of A's rows stay in L2, all of k panel by panel: C's panel stays in L1. */
+        const int whole_k = b_col != 1 && rows * k <= FM_GEMM_PACKED / (sizeof(real) / sizeof(float));
+        const size_t group = whole_k ? PANEL_COLUMNS : n;
+        for (size_t from = done, to; from < n; from = to) {
+            to = n - from < group ? n : from + group;
+            for (size_t block = 0, p = 0, depth; block < k_blocks; block++, p += depth) {
+                const size_t end = (block + 1) * parts / k_blocks * FM_GEMM_PART;
+                depth = (end < k ? end : k) - p;
+                const real *a_at = a + (ptrdiff_t)i * a_row + (ptrdiff_t)p * a_col;
+                const ptrdiff_t span = (ptrdiff_t)(depth * sizeof(real)) * b_row;
+                const int near = b_col == 1 && (rows <= FM_GEMM_FEW || (span <= FM_GEMM_NEAR && (whole || depth < 32)));
+                real *packed = scratch && whole_k ? scratch + rows * p : scratch;
+                if (packed && from == done)
+                    FM(gemm_pack_a)(packed, a_at, a_row, a_col, rows, depth);
+                FM(gemm_stage) stage = {
+                    .before = before,
+                    .a_row = packed ? 1 : a_row,
+                    .a_col = a_col,
+                    .c_row = c_row,
+                    .k = depth,
+                    .relu = relu > 0,
+                    .first = p == 0 && relu != ADD,
+                    .last = p + depth == k,
+                };
+                for (size_t j = from; j < to; j += PANEL_COLUMNS) {
+                    const size_t width = to - j < PANEL_COLUMNS ? to - j : PANEL_COLUMNS,
+                                 wide = width > LANES ? PANEL_COLUMNS : LANES;
+                    const real *b_at = b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col;
+                    FM(gemm_ahead) next = {NULL};
+                    stage.width = width;
+                    stage.bias = !bias ? NULL : column ? same : bias + j;
+                    stage.b = b_at;
+                    stage.b_row = b_row;
+                    if (!near || width < wide) {
+                        if (FM_TILE_PACKS && b_col == 1 && width == PANEL_COLUMNS && rows >= 2 * FM_TILE_ROWS)
+                            stage.panel = panel;
+                        else {
+                            FM(gemm_pack_b)(panel, wide, b_at, b_row, b_col, width, depth);
+                            stage.b = panel;
+                            stage.b_row = (ptrdiff_t)wide;
+                        }
+                        if (b_col == 1 || far)
+                            next = (FM(gemm_ahead)){
+                                .at = j + PANEL_COLUMNS < to ? b_at + (ptrdiff_t)PANEL_COLUMNS * b_col
+                                      : p + depth < k ? b_at + (ptrdiff_t)depth * b_row - (ptrdiff_t)(j - from) * b_col
+                                      : to < n        ? b + (ptrdiff_t)to * b_col
+                                                      : NULL,
+                                .step = b_col == 1 ? b_row : b_col,
+                                .lines = b_col == 1 ? FM_TILE_VECS : (depth + LANES - 1) / LANES,
+                                .runs = b_col == 1 ? depth : PANEL_COLUMNS,
+                            };
                     }
-                    if (b_col == 1 && n - j > PANEL_COLUMNS)
-                        next = b_at + PANEL_COLUMNS;
+                    FM(gemm_strips)(c + i * c_row + j, packed ? packed : a_at, rows, !!packed, &stage, &next);
                 }
-                FM(gemm_strips)(c + i * c_row + j, scratch ? scratch : a_at, rows, !!scratch, &stage, next, b_row);
             }
         }
     }
