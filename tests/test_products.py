@@ -156,3 +156,13 @@ def test_same_bits_for_threads_and_targets():
     for other in others:
         for name, value in first.items():
             assert_same_bits(other[name], value, name)
+
+
+@every_dtype
+def test_a_part_of_a_product_has_the_bits_of_the_whole(dtype):
+    """1000 rows of 390: A is packed, two blocks of k one after the other for each panel of columns."""
+    a, b = operands("normal", 1000, 300, 390, dtype)
+    for name, whole in products(a, b).items():
+        for i, j in ((0, 0), (500, 31), (992, 290)):
+            part = products(a[i : i + 8], b[j : j + 10])[name]
+            assert_same_bits(whole[i : i + 8, j : j + 10], part, f"{name} {i} {j}")
