@@ -142,3 +142,34 @@ def test_scores_of_rows(n, dtype):
             assert_same_bits(picked, own)
             assert outside == (scores > 1).any()
             assert uneven == np.sum(scores.sum(axis=1) != 1)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int32", "int64", "uint64"])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 65, 4096, 4097, 30001])
+def test_few_labels(n, dtype):
+    """Labels around the 32 below which they are counted as they lie; the largest one is seen by no look ahead."""
+    rng = np.random.default_rng(n)
+    for top in (1, 2, 15, 16, 31, 32, 33):
+        true, pred = (rng.integers(0, 2, n).astype(dtype) for _ in range(2))
+        pred[n // 2 | (n > 8)] = top
+        want = np.zeros((top + 1,) * 2, np.int64)
+        np.add.at(want, (true.astype(int), pred.astype(int)), 1)
+        occurs = np.union1d(true, pred).astype(int)
+        if len(occurs) > 1:
+            assert_same_bits(metrics.confusion_matrix(true, pred), want[np.ix_(occurs, occurs)])
+        stream = metrics.ConfusionMatrix(top + 1)
+        stream.update(true, pred)
+        assert_same_bits(stream.compute(), want)
+        small = metrics.ConfusionMatrix(top)
+        with pytest.raises(IndexError):
+            small.update(true, pred)
+        assert small.compute().sum() == 0
+        some = int(true[0])
+        for labels in ([1 - some, some], [some, top, 1 - some, 99, -1], [some, 1 - some, some], [7, some, 5, 7]):
+            chosen = np.zeros((len(labels),) * 2, np.int64)
+            last = {label: i for i, label in enumerate(labels) if 0 <= label <= top}
+            for label, i in last.items():
+                for other, j in last.items():
+                    chosen[i, j] = want[label, other]
+            for given in (labels, np.array(labels), np.array(labels * 2)[: len(labels)], np.array(labels, np.int32)):
+                assert_same_bits(metrics.confusion_matrix(true, pred, labels=given), chosen)

@@ -2,8 +2,12 @@
 
 import itertools
 import math
+import os
 import pickle
+import sys
+import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis
 import hypothesis.strategies as st
@@ -14,6 +18,7 @@ from fastml import metrics
 from fastml.reference import classification as reference
 
 from .common import assert_same_bits
+from .processes import run_script
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.integers(0, 7, 5000)
@@ -95,6 +100,68 @@ def test_classes_that_have_not_come():
         assert {w.filename for w in caught} == {__file__}
         assert len(result) == 4 if isinstance(result, tuple) else len(result.splitlines()) == 16
     assert repr(stream) == "ConfusionMatrix(10 classes, total 5000)"
+
+
+@pytest.mark.parametrize(
+    ("classes", "n", "calls"),
+    [(7, 5, 4000), (7, 5000, 300), (200, 50, 1000), (200, 50000, 20)],  # each way in which the kernel counts
+)
+@pytest.mark.parametrize("how", ["num_classes", "open", "weights"])
+def test_threads_lose_no_count(how, classes, n, calls):
+    """Every thread brings a class of its own, by which an open stream grows while the others count."""
+    rng = np.random.default_rng(n)
+    threads, calls = 4, calls if how != "weights" else calls // 10
+    stream = metrics.ConfusionMatrix(classes if how == "num_classes" else None)
+    totals, start = metrics.ConfusionMatrix(classes), threading.Barrier(threads)
+    pieces = [rng.integers(0, classes - threads, (2, n)) for _ in range(threads)]
+    for k, piece in enumerate(pieces):
+        piece[:, 0] = classes - 1 - k
+
+    def feed(piece):
+        start.wait()
+        for _ in range(calls):
+            stream.update(*piece, np.ones(n, np.int64) if how == "weights" else None)
+            assert stream.compute().sum() % n == 0  # whole pieces only
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(feed, pieces))
+    finally:
+        sys.setswitchinterval(before)
+    for piece in pieces:
+        totals.merge(fed(metrics.ConfusionMatrix(classes), *piece, cuts=(0, n)))
+    found = totals.compute()[np.ix_(stream.labels, stream.labels)]
+    assert found.sum() == threads * n
+    np.testing.assert_array_equal(stream.compute(), calls * found)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_of_fork_counts_on():
+    """While other threads hold the lock, mostly: more cells than samples, so the counting is within."""
+    run_script(
+        """
+        import os, signal, threading
+        import numpy as np
+        from fastml import metrics
+        stream, piece, ended = metrics.ConfusionMatrix(300), np.arange(20000) % 300, threading.Event()
+        def feed():
+            while not ended.is_set():
+                stream.update(piece, piece)
+        others = [threading.Thread(target=feed) for _ in range(3)]
+        for t in others: t.start()
+        for _ in range(50):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # which ends it
+                stream.update(piece, piece)
+                os._exit(0 if stream.compute().sum() % 20000 == 0 else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        ended.set()
+        for t in others: t.join()
+        """
+    )
 
 
 def test_what_compute_returns_is_a_copy():

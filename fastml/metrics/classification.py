@@ -42,7 +42,6 @@ def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
     return float(np.sum(correct if sample_weight is None else sample_weight[correct]))
 
 
-@in_full_mode
 def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normalize=None):
     """Confusion matrix C (k, k): C[i, j] = Σ of the weights of samples of class i predicted as class j.
 
@@ -62,17 +61,26 @@ def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normali
            [0, 0, 1],
            [1, 0, 2]])
     """
+    table = table_of_pairs(y_true, y_pred, labels) if sample_weight is None else None
+    if table is None or normalize is not None or len(table) == 1:
+        return _confusion_matrix(table, y_true, y_pred, labels, sample_weight, normalize)
+    return table
+
+
+@in_full_mode
+def _confusion_matrix(table, y_true, y_pred, labels, sample_weight, normalize):
+    """What is not done where there is a table of several labels to be returned as it is."""
     if normalize is not None:
         _scores.check_normalize(normalize)
-    if labels is None:
-        table = _table(y_true, y_pred, sample_weight)
-    else:
+    if table is None and labels is None:
+        table = tabulate(y_true, y_pred, sample_weight)[1]
+    elif table is None:
         table = _chosen(y_true, y_pred, sample_weight, label_list(labels))
     if len(table) == 1:
         warnings.warn(
             "only one label in y_true and y_pred: pass all known labels to get the matrix of all classes",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return _scores.normalized(table, normalize)
 
@@ -153,6 +161,8 @@ def _table(y_true, y_pred, sample_weight, names=("y_true", "y_pred")):
 
 def _chosen(y_true, y_pred, sample_weight, labels, names=("y_true", "y_pred")):
     """The table of these labels in this order; of a label that is listed twice, the last place counts."""
+    if sample_weight is None and (table := table_of_pairs(y_true, y_pred, labels)) is not None:
+        return table
     values, table = tabulate(y_true, y_pred, sample_weight, labels.tolist(), names=names)
     if all(isinstance(label, str) for label in labels.tolist()) and not is_text(values):
         raise ValueError(
