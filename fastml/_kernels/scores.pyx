@@ -4,12 +4,15 @@ import numpy as np
 from cython.parallel import parallel, prange
 
 from .. cimport _numpy as cnp
-from libc.math cimport fabs
+from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memset
 
 from .. import _labels
 
+from .._check cimport is_plain
 from .._environment cimport FM_FULL, fm_scope, fm_switch
+from .._memory cimport new_array
 from .._openmp cimport caller, join_team, leave_team, team, team_done
 from .._simd cimport FM_NO_CLASS, fm_class, fm_labels
 
@@ -21,12 +24,21 @@ ctypedef fused real:
 
 cdef enum:
     BLOCKS = 16
+    MOST_CLASSES = 1024  # that log_loss looks for by itself
 
 cdef double COST = 0.6   # nanoseconds a score on one thread
 
-cdef struct Faults:
-    Py_ssize_t outside  # pairs of probabilities not both in [0, 1]
-    Py_ssize_t uneven   # rows that do not sum to 1
+cdef extern from "numpy/arrayobject.h":
+    int PyArray_ISCARRAY_RO(cnp.ndarray) noexcept
+
+cdef extern from "pick.h" nogil:
+    ctypedef struct fm_faults:
+        size_t outside
+        size_t uneven
+    fm_faults fm_pick_rows(double *own, const void *p, const int64_t *label, size_t rows, size_t n, double tolerance,
+                           double eps, fm_labels *rule, bint single)
+
+cdef object log = np.log
 
 
 cdef Py_ssize_t top_k_rows(uint8_t *hit, const real *score, const int64_t *label, Py_ssize_t k, Py_ssize_t rows,
@@ -55,32 +67,6 @@ cdef Py_ssize_t top_k_rows(uint8_t *hit, const real *score, const int64_t *label
     return strange
 
 
-cdef Faults pick_rows(real *own, const real *p, const int64_t *label, double tolerance, Py_ssize_t rows,
-                      Py_ssize_t n, fm_labels *rule) noexcept nogil:
-    """own (OUT), label (IN): rows; p (IN): (rows, n)."""
-    cdef Py_ssize_t i, j
-    cdef size_t place
-    cdef double even, odd
-    cdef Faults faults
-    faults.outside = faults.uneven = 0
-    for i in range(rows):
-        even = odd = 0
-        for j in range(0, n - 1, 2):
-            even += p[j]
-            odd += p[j + 1]
-            if not (p[j] >= 0 and p[j] <= 1 and p[j + 1] >= 0 and p[j + 1] <= 1):
-                faults.outside += 1
-        if n & 1:
-            even += p[n - 1]
-            if not (p[n - 1] >= 0 and p[n - 1] <= 1):
-                faults.outside += 1
-        faults.uneven += not fabs(even + odd - 1) <= tolerance
-        place = fm_class(label + i, n, rule)
-        own[i] = 0 if place == FM_NO_CLASS else p[place]
-        p += n
-    return faults
-
-
 cdef Py_ssize_t all_hits(uint8_t[::1] hit, const real[:, ::1] score, const int64_t[::1] label, Py_ssize_t k,
                          fm_labels *rule) noexcept:
     """hit (OUT), label (IN): rows; score (IN): (rows, n); as top_k_rows."""
@@ -97,23 +83,72 @@ cdef Py_ssize_t all_hits(uint8_t[::1] hit, const real[:, ::1] score, const int64
     return strange
 
 
-cdef Faults all_picked(real[::1] own, const real[:, ::1] p, const int64_t[::1] label, double tolerance,
-                       fm_labels *rule) noexcept:
-    """own (OUT), label (IN): rows; p (IN): (rows, n); as pick_rows."""
-    cdef Py_ssize_t i, first, rows = p.shape[0], n = p.shape[1], outside = 0, uneven = 0
+cdef fm_faults all_picked(double *own, cnp.ndarray p, const int64_t *label, double eps, double tolerance,
+                          fm_labels *rule) noexcept:
+    """own (OUT), label (IN): rows; p (IN): (rows, n) or rows; as fm_pick_rows."""
+    cdef Py_ssize_t i, first, rows = cnp.PyArray_DIM(p, 0), n = cnp.PyArray_SIZE(p) // rows, outside = 0, uneven = 0
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(p)
+    cdef const char *at = cnp.PyArray_BYTES(p)
     cdef int me = caller(), threads = team(COST * rows * n)
-    cdef Faults part
+    cdef fm_faults part
+    if threads == 1:
+        part = fm_pick_rows(own, at, label, rows, n, tolerance, eps, rule, size == 4)
+        team_done()
+        return part
     with nogil, parallel(num_threads=threads):
         join_team(me)
         for i in prange(BLOCKS, schedule="static"):
             first = i * rows // BLOCKS
-            part = pick_rows(&own[first], &p[first, 0], &label[first], tolerance, (i + 1) * rows // BLOCKS - first, n,
-                             rule)
+            part = fm_pick_rows(own + first, at + first * n * size, label + first, (i + 1) * rows // BLOCKS - first, n,
+                                tolerance, eps, rule, size == 4)
             outside += part.outside
             uneven += part.uneven
         leave_team()
     team_done()
-    return Faults(outside, uneven)
+    return fm_faults(outside, uneven)
+
+
+cdef double pairwise(const double *x, Py_ssize_t n) noexcept nogil:
+    """The sum as NumPy has it: eight lanes of up to 128 numbers, and halves."""
+    cdef double[8] lane
+    cdef double sum = 0
+    cdef Py_ssize_t i = 0, j, half
+    if n > 128:
+        half = n // 2
+        half -= half % 8
+        return pairwise(x, half) + pairwise(x + half, n - half)
+    if n >= 8:
+        for j in range(8):
+            lane[j] = x[j]
+        i = 8
+        while i + 8 <= n:
+            for j in range(8):
+                lane[j] += x[i + j]
+            i += 8
+        sum = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]))
+    while i < n:
+        sum += x[i]
+        i += 1
+    return sum
+
+
+cdef bint all_occur(const int64_t *label, Py_ssize_t n, Py_ssize_t classes) noexcept nogil:
+    """Whether each of 0 ... classes - 1 is among n labels; looks no further than it must."""
+    cdef uint8_t[MOST_CLASSES] seen
+    cdef Py_ssize_t i, left = classes
+    cdef fm_labels rule = fm_labels(0, False, False)
+    cdef size_t place
+    if classes > MOST_CLASSES:
+        return False
+    memset(seen, 0, classes)
+    for i in range(n):
+        place = fm_class(label + i, classes, &rule)
+        if place != FM_NO_CLASS and not seen[place]:
+            seen[place] = 1
+            left -= 1
+            if left == 0:
+                return True
+    return False
 
 
 # Scores: (rows, n) of float32 or float64; label: rows of int64 within 0 ... n - 1; both contiguous, neither empty.
@@ -134,16 +169,48 @@ def top_k_hits(cnp.ndarray scores, cnp.ndarray label, Py_ssize_t k):
     return hits.view(np.bool_), strange
 
 
-def pick(cnp.ndarray p, cnp.ndarray label, double tolerance):
-    """Each row's p of its label; whether any p is not in [0, 1]; how many rows do not sum to 1."""
+def pick(cnp.ndarray p, cnp.ndarray label, double eps, double tolerance):
+    """Each row's p of its label within [eps, 1 - eps], as float64; whether one of p may not be in [0, 1]; how many rows
+    do not sum to 1. p (rows) is of the second of two classes."""
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef fm_labels rule = fm_labels(0, False, False)
-    cdef Faults faults
-    picked = np.empty(len(p), p.dtype)
-    if cnp.PyArray_TYPE(p) == cnp.NPY_DOUBLE:
-        faults = all_picked[double](picked, p, label, tolerance, &rule)
-    else:
-        faults = all_picked[float](picked, p, label, tolerance, &rule)
+    cdef fm_faults faults
+    cdef cnp.npy_intp rows = cnp.PyArray_DIM(p, 0)
+    picked = new_array(1, &rows, cnp.NPY_DOUBLE)
+    cdef double *own = <double *>cnp.PyArray_DATA(<cnp.ndarray>picked)
+    faults = all_picked(own, p, <const int64_t *>cnp.PyArray_DATA(label), eps, tolerance, &rule)
     if rule.changed:
         _labels.refuse_changed("y_true")
     return picked, faults.outside > 0, faults.uneven
+
+
+def log_loss(y_true, y_proba):
+    """The mean loss where nothing is to be refused, said or converted: labels (rows) of int64 that are all of
+    0 ... n - 1, and probabilities (rows, n), or (rows) of the second of two classes. None otherwise."""
+    cdef fm_scope _scope = fm_switch(FM_FULL)
+    cdef fm_labels rule = fm_labels(0, False, False)
+    cdef fm_faults faults
+    cdef cnp.npy_intp rows
+    cdef Py_ssize_t n = 2
+    cdef double eps
+    cdef double *own
+    if type(y_true) is not cnp.ndarray or not is_plain(y_proba):
+        return None
+    cdef cnp.ndarray label = y_true, p = y_proba
+    if (cnp.PyArray_TYPE(label) != cnp.NPY_INT64 or cnp.PyArray_NDIM(label) != 1 or not PyArray_ISCARRAY_RO(label)
+            or not 1 <= cnp.PyArray_NDIM(p) <= 2):
+        return None
+    rows = cnp.PyArray_DIM(label, 0)
+    if cnp.PyArray_NDIM(p) == 2:
+        n = cnp.PyArray_DIM(p, 1)
+    if (rows != cnp.PyArray_DIM(p, 0) or n < 2
+            or not all_occur(<const int64_t *>cnp.PyArray_DATA(label), rows, n)):
+        return None
+    eps = 2.0 ** -23 if cnp.PyArray_ITEMSIZE(p) == 4 else 2.0 ** -52
+    picked = new_array(1, &rows, cnp.NPY_DOUBLE)
+    own = <double *>cnp.PyArray_DATA(<cnp.ndarray>picked)
+    faults = all_picked(own, p, <const int64_t *>cnp.PyArray_DATA(label), eps, sqrt(eps), &rule)
+    if rule.changed or faults.outside or faults.uneven:
+        return None
+    log(picked, picked)
+    return -(pairwise(own, rows) / rows)

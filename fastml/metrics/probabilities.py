@@ -73,7 +73,6 @@ def top_k_accuracy_score(y_true, y_score, *, k=2, normalize=True, sample_weight=
     return _average(hits, weight, normalize)
 
 
-@in_full_mode
 def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None):
     """Cross-entropy of predicted probabilities: −Σ wᵢ log pᵢ / Σ wᵢ, with pᵢ that of sample i's true class.
 
@@ -90,6 +89,16 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
     >>> round(log_loss(["spam", "ham", "ham", "spam"], [[0.1, 0.9], [0.9, 0.1], [0.8, 0.2], [0.35, 0.65]]), 6)
     0.216162
     """
+    if sample_weight is None and labels is None and normalize is True:
+        loss = _kernel.log_loss(y_true, y_proba)
+        if loss is not None:
+            return loss
+    return _log_loss(y_true, y_proba, normalize, sample_weight, labels)
+
+
+@in_full_mode
+def _log_loss(y_true, y_proba, normalize, sample_weight, labels):
+    """:func:`log_loss` of whatever has to be looked at more closely."""
     values, codes = classes_of(y_true, "y_true")
     y_proba = _scores_array(y_proba, "y_proba")
     if len(y_proba) != len(codes):
@@ -99,7 +108,7 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
         labels = label_list(labels)
         ordered = distinct(labels)
         if not np.array_equal(ordered, labels):
-            warnings.warn(f"labels are taken in the order {ordered.tolist()}", UserWarning, stacklevel=2)
+            warnings.warn(f"labels are taken in the order {ordered.tolist()}", UserWarning, stacklevel=3)
         codes = _recode(values, codes, ordered)
         values = ordered
     if len(values) < 2:
@@ -110,20 +119,12 @@ def log_loss(y_true, y_proba, *, normalize=True, sample_weight=None, labels=None
         raise ValueError(
             f"y_proba must have one column for each of {len(values)} classes, not {columns}: pass all classes as labels"
         )
-    if y_proba.size == len(codes):
-        y_proba, uneven = y_proba.reshape(-1), 0
-        own = np.where(codes == 1, y_proba, 1 - y_proba)
-        outside = not (y_proba.min() >= 0 and y_proba.max() <= 1)
-    else:
-        own, outside, uneven = _kernel.pick(y_proba, codes, np.sqrt(eps))
-    if outside:
+    own, outside, uneven = _kernel.pick(y_proba, codes, eps, np.sqrt(eps))
+    if outside and not (y_proba.min() >= 0 and y_proba.max() <= 1):
         raise ValueError(f"y_proba must lie in [0, 1], not in [{y_proba.min()}, {y_proba.max()}]")
     if uneven:
-        warnings.warn("the rows of y_proba do not sum to 1", UserWarning, stacklevel=2)
-    loss = own.astype(np.float64, copy=False)
-    np.minimum(np.maximum(loss, eps, out=loss), 1 - eps, out=loss)  # clip and mean take longer to begin
-    np.log(loss, out=loss)
-    return -_average(loss, weight, normalize)
+        warnings.warn("the rows of y_proba do not sum to 1", UserWarning, stacklevel=3)
+    return -_average(np.log(own, own), weight, normalize)
 
 
 def _scores_array(y, name):
