@@ -11,6 +11,7 @@
 #include "gemm_pack.c"
 #include "gemm_row.c"
 #include "gemm.c"
+#include "gemm_turned.c"
 #include "peak.c"
 #include "activation.c"
 #include "unary_exact.c"

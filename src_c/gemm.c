@@ -1,5 +1,5 @@
 /* C = act(A B + bias) in steps that stand alone: pack (gemm_pack.c), epilogue and row (gemm_row.c), tile, loop,
- * spans.
+ * spans. gemm_turned.c is the way in.
  *
  * k is cut at fixed places. A part, FM_GEMM_PART steps of it, is one chain of FMAs from 0 in the order of k; the parts
  * of a span, FM_GEMM_SPAN steps, are added one after the other, and so are the spans; the bias comes last. No tile, no
@@ -33,13 +33,15 @@ typedef struct {
 FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, real *c, const real *a,
                              const FM(gemm_stage) *stage)
 {
-    vec sum[FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
+    vec sum[2 * FM_TILE_ROWS][FM_TILE_VECS], v[FM_TILE_VECS];
     const size_t tail = stage->width - (size_t)(vecs - 1) * LANES; /* columns in the last vector */
-#define EACH_ROW(i) _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
+#define EACH_ROW(i) _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
 #define EACH_VEC(j) _Pragma("GCC unroll 8") for (int j = 0; j < vecs; j++)
+#define EACH_FOURTH(i) _Pragma("GCC unroll 4") for (int i = 0; i < (rows + 3) / 4; i++)
 #define WHOLE(j) (j + 1 < vecs || tail == LANES)
     const ptrdiff_t a_row = stage->a_row, a_col = stage->a_col, b_row = stage->b_row;
-    const real *b = stage->b, *lower = a + 4 * a_row; /* from row 4 on: fewer strides to keep in registers */
+    /* From row 4 on, 8 and 12: fewer strides to keep in registers. */
+    const real *b = stage->b, *at[4] = {a, a + 4 * a_row, a + 8 * a_row, a + 12 * a_row};
     real *panel = stage->panel;
     size_t left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     for (int later = 0;; later = 1) {
@@ -47,7 +49,7 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
         EACH_ROW(i)
             EACH_VEC(j)
                 sum[i][j] = v_set1(0);
-        for (; k; k--, a += a_col, lower += a_col, b += b_row) {
+        for (; k; k--, b += b_row) {
             EACH_VEC(j)
                 v[j] = v_load(b + (size_t)j * LANES);
             if (packs)
@@ -55,15 +57,17 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
                     v_store(panel + (size_t)j * LANES, v[j]);
             panel += packs * vecs * LANES;
             EACH_ROW(i) {
-                const vec x = v_set1((i < 4 ? a : lower)[i % 4 * a_row]);
+                const vec x = v_set1(at[i / 4][i % 4 * a_row]);
                 EACH_VEC(j)
                     sum[i][j] = v_fma(x, v[j], sum[i][j]);
             }
+            EACH_FOURTH(i)
+            at[i] += a_col;
         }
         if (later)
             EACH_ROW(i)
                 EACH_VEC(j)
-                    sum[i][j] = v_add(v_load(stage->before + (i * FM_TILE_VECS + j) * LANES), sum[i][j]);
+                    sum[i][j] = v_add(v_load(stage->before + (i * vecs + j) * (int)LANES), sum[i][j]);
         else if (!stage->first)
             EACH_ROW(i)
                 EACH_VEC(j) {
@@ -74,7 +78,7 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
             break;
         EACH_ROW(i)
             EACH_VEC(j)
-                v_store(stage->before + (i * FM_TILE_VECS + j) * LANES, sum[i][j]);
+                v_store(stage->before + (i * vecs + j) * (int)LANES, sum[i][j]);
         k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     }
     if (stage->last && (stage->bias || stage->relu))
@@ -95,6 +99,7 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
         }
 #undef EACH_ROW
 #undef EACH_VEC
+#undef EACH_FOURTH
 #undef WHOLE
 }
 
@@ -124,7 +129,12 @@ FM_INLINE void FM(gemm_rows)(size_t rows, const int vecs, real *c, const real *a
 #undef GEMM_CASE
 static __attribute__((noinline)) void FM(gemm_narrow)(size_t rows, real *c, const real *a, const FM(gemm_stage) *stage)
 {
-    FM(gemm_rows)(rows, 1, c, a, stage);
+#if FM_TILE_VECS > 1
+    if (rows == 2 * FM_TILE_ROWS)
+        FM(gemm_tile)(2 * FM_TILE_ROWS, 1, 0, c, a, stage);
+    else
+#endif
+        FM(gemm_rows)(rows, 1, c, a, stage);
 }
 #if FM_TILE_VECS > 1
 static __attribute__((noinline)) void FM(gemm_wide)(size_t rows, real *c, const real *a, const FM(gemm_stage) *stage)
@@ -161,6 +171,8 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
 {
     for (size_t rows; m; m -= rows) {
         rows = FM(gemm_strip)(m);
+        if (FM_TILE_VECS > 1 && !packed && stage->width <= LANES && rows == FM_TILE_ROWS && m >= 2 * FM_TILE_ROWS)
+            rows *= 2;
         FM(gemm_fetch)(next, rows, m);
         if (packed)
             stage->a_col = (ptrdiff_t)rows;
@@ -294,10 +306,10 @@ static void FM(gemm_fold)(real *c, size_t c_row, const real *part, size_t part_r
 /* Blocks of C, each over all of k: as large as there is room for their sums over a span, behind the packed strips in
  * scratch or on the stack. */
 #define STACK (256 * PANEL_COLUMNS)
-static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
-                                                     ptrdiff_t a_col, const real *b, ptrdiff_t b_row, ptrdiff_t b_col,
-                                                     const real *bias, int relu, size_t m, size_t n, size_t k,
-                                                     real *scratch)
+static __attribute__((noinline, noclone)) void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
+                                                              ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
+                                                              ptrdiff_t b_col, const real *bias, int relu, size_t m,
+                                                              size_t n, size_t k, real *scratch)
 {
     _Alignas(64) real on_stack[STACK];
     real *span = scratch ? scratch + FM_GEMM_PACKED : on_stack;
@@ -328,19 +340,3 @@ static __attribute__((noinline)) void FM(gemm_spans)(real *c, size_t c_row, cons
 #undef STACK
 #undef PANEL_COLUMNS
 #undef native
-
-static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
-                     ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
-                     real *scratch)
-{
-    if (k <= FM_GEMM_SPAN)
-        FM(gemm_blocks)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
-    else if (m && n)
-        FM(gemm_spans)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
-}
-
-static void FM(gemm_add)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
-                         ptrdiff_t b_row, ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch)
-{
-    FM(gemm_blocks)(c, c_row, a, a_row, a_col, b, b_row, b_col, NULL, ADD, m, n, k, scratch);
-}

@@ -24,6 +24,8 @@
 /* Bytes of B from where on the next panel's columns are fetched ahead, by 128 rows of A and more: it comes from memory.
  * From the caches it costs 1 to 2 %. */
 #define FM_GEMM_FAR (4 << 20)
+/* Columns of C, at most, of which the rows may be made the lanes. */
+#define FM_GEMM_TURNED 24
 /* Elements of the scratch: where gemm packs A, and the sums of a span where k is longer. */
 #define FM_GEMM_PACKED (FM_GEMM_ROWS * FM_GEMM_DEEPEST)
 #define FM_GEMM_ROOM (FM_GEMM_ROWS * 512)

@@ -166,3 +166,20 @@ def test_a_part_of_a_product_has_the_bits_of_the_whole(dtype):
         for i, j in ((0, 0), (500, 31), (992, 290)):
             part = products(a[i : i + 8], b[j : j + 10])[name]
             assert_same_bits(whole[i : i + 8, j : j + 10], part, f"{name} {i} {j}")
+
+
+@every_dtype
+@pytest.mark.parametrize("columns", (2, 3, 7, 10, 16, 17, 24, 25))
+@pytest.mark.parametrize("rows", (16, 33, 70, 300))
+def test_few_columns_have_the_bits_they_have_among_others(dtype, rows, columns):
+    """Rows of C are lanes there, with NaN, infinities and -0 as anywhere."""
+    a, b = operands("normal", rows, 40, 200, dtype)
+    a[1, 5], a[2, 7], b[3, :] = np.nan, np.inf, -0.0
+    for name, whole in products(a, b).items():
+        assert_same_bits(products(a, b[:columns])[name], whole[:, :columns], name)
+    bias = np.linspace(-1, 1, 40).astype(dtype)
+    for activation in (None, "relu"):
+        whole = fastml.linear(a, b, bias=bias, activation=activation)
+        assert_same_bits(
+            fastml.linear(a, b[:columns], bias=bias[:columns], activation=activation), whole[:, :columns], activation
+        )
