@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef uint64_t fm_word __attribute__((aligned(1), may_alias));
 
@@ -102,6 +103,51 @@ static inline int fm_pairs_small(int64_t *table, const char *t, const char *p, s
         return fm_pairs_of(table, t, p, n, bits, apart, 4);
     default:
         return fm_pairs_of(table, t, p, n, bits, apart, 8);
+    }
+}
+
+/* How many of n pairs are equal: contiguous labels of one width and sign. A lane counts up to `most`. */
+#define FM_EQUAL_OF(label, most, sum_of)                                                                      \
+    typedef label fm_some_##label __attribute__((vector_size(16)));                                           \
+    static inline size_t fm_equal_##label(const char *a, const char *b, size_t n, size_t bytes)               \
+    {                                                                                                         \
+        const size_t lanes = 16 / bytes;                                                                      \
+        size_t equal = 0, i = 0;                                                                              \
+        while (i + lanes <= n) {                                                                              \
+            fm_some_##label sum = {0}, x, y;                                                                  \
+            const size_t vectors = (n - i) / lanes, last = i + lanes * (vectors < (most) ? vectors : (most)); \
+            for (; i < last; i += lanes, a += 16, b += 16) {                                                  \
+                memcpy(&x, a, 16);                                                                            \
+                memcpy(&y, b, 16);                                                                            \
+                x = (fm_some_##label)(x == y);                                                                \
+                sum -= sum_of;                                                                                \
+            }                                                                                                 \
+            for (size_t k = 0; k < 16 / sizeof(label); k++)                                                   \
+                equal += (size_t)sum[k];                                                                      \
+        }                                                                                                     \
+        for (; i < n; i++, a += bytes, b += bytes)                                                            \
+            equal += fm_small_label(a, bytes) == fm_small_label(b, bytes);                                    \
+        return equal;                                                                                         \
+    }
+FM_EQUAL_OF(uint8_t, 255, x)
+FM_EQUAL_OF(uint16_t, 65535, x)
+FM_EQUAL_OF(uint32_t, 1u << 30, x)
+/* SSE2 compares no 64 bits: both halves, of which the low one counts where the high one is equal, too. */
+typedef uint64_t fm_halves __attribute__((vector_size(16)));
+typedef uint32_t fm_half;
+FM_EQUAL_OF(fm_half, 1u << 30, ((fm_some_fm_half)((fm_halves)x & (fm_halves)x >> 32)))
+
+static inline size_t fm_equal_labels(const char *a, const char *b, size_t n, size_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        return fm_equal_uint8_t(a, b, n, 1);
+    case 2:
+        return fm_equal_uint16_t(a, b, n, 2);
+    case 4:
+        return fm_equal_uint32_t(a, b, n, 4);
+    default:
+        return fm_equal_fm_half(a, b, n, 8);
     }
 }
 

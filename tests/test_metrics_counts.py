@@ -1,5 +1,7 @@
 """The counts below every score: dtypes, strides, ranges and cuts of the kernel, same bits for any team."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -202,3 +204,20 @@ def test_log_loss_at_once(n, dtype):
         assert {w.filename for w in caught} == {__file__}
         with pytest.raises(ValueError, match="one column for each"):
             metrics.log_loss(true, np.pad(proba, ((0, 0), (0, 1))))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_equal_pairs(dtype):
+    """Lengths around vectors and around what a lane of bytes counts to; a value that differs in its highest byte."""
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 7, 15, 16, 17, 33, 255 * 16 - 1, 255 * 16, 255 * 16 + 17, 10000, 10001, 70001):
+        true = rng.integers(0, 2, n).astype(dtype)
+        for pred in (true.copy(), rng.integers(0, 2, n).astype(dtype), (1 - true.astype(int)).astype(dtype)):
+            if dtype != "bool":
+                pred.view(np.uint8)[-1 if sys.byteorder == "little" else -pred.itemsize] ^= 64
+            hits = int(sum(a == b for a, b in zip(true.tolist(), pred.tolist(), strict=True)))
+            assert metrics.accuracy_score(true, pred) == hits / n
+            assert metrics.accuracy_score(true, pred, normalize=False) == hits
+            assert metrics.accuracy_score(true[::-1], pred[::-1]) == hits / n
+    signed, unsigned = np.array([-1, 1], np.int8), np.array([255, 1], np.uint8)
+    assert metrics.accuracy_score(signed, unsigned) == 0.5

@@ -6,12 +6,11 @@ import numpy as np
 
 from .._check import boolean, flag
 from .._environment import in_full_mode
-from .._kernels.classification import table_of_pairs
+from .._kernels.classification import share_of_equals, table_of_pairs
 from . import _scores
 from ._targets import check_targets, is_text, label_list, places, tabulate
 
 
-@in_full_mode
 def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
     """Share of samples whose predicted label is the true one: Σ wᵢ [ŷᵢ = yᵢ] / Σ wᵢ.
 
@@ -29,6 +28,13 @@ def accuracy_score(y_true, y_pred, *, normalize=True, sample_weight=None):
     >>> accuracy_score(["cat", "dog"], ["cat", "cat"], normalize=False)
     1.0
     """
+    score = share_of_equals(y_true, y_pred, normalize) if sample_weight is None else None
+    return _accuracy_score(y_true, y_pred, normalize, sample_weight) if score is None else score
+
+
+@in_full_mode
+def _accuracy_score(y_true, y_pred, normalize, sample_weight):
+    """:func:`accuracy_score` of whatever has to be looked at more closely."""
     normalize = boolean(normalize, "normalize")
     if sample_weight is None and _are_plain(y_true, y_pred):
         count = int(np.count_nonzero(y_true == y_pred))
