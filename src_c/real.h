@@ -53,6 +53,7 @@ typedef double fm_real64;
 #define v_count_eq FM_V(count_eq)
 #define v_abs FM_V(abs)
 #define v_copysign FM_V(copysign)
+#define v_held FM_V(held)
 #define v_any_lt FM_V(any_lt)
 #define v_wide_lo FM_V(wide_lo)
 #define v_exp FM_V(exp)

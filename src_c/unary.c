@@ -307,7 +307,7 @@ static void FM(unary_any)(int kind, real *y, const real *g, const real *x, size_
 static void FM(unary_run)(int kind, real *y, const real *x, size_t n, double alpha, double threshold, int stream)
 {
     if (kind == FM_LEAKY_RELU)
-        FM(leaky_relu)(y, x, x, n, alpha, stream);
+        FM(leaky_relu)(y, x, n, alpha, stream);
     else if (kind == FM_HARD_SWISH)
         FM(hard_swish)(y, x, n, stream);
     else
@@ -318,7 +318,7 @@ static void FM(unary_backward_run)(int kind, real *dx, const real *g, const real
                                    double threshold, int stream)
 {
     if (kind == FM_LEAKY_RELU)
-        FM(leaky_relu)(dx, g, x, n, alpha, stream);
+        FM(leaky_relu_backward)(dx, g, x, n, alpha, stream);
     else if (kind == FM_HARD_SWISH)
         FM(hard_swish_backward)(dx, g, x, n, stream);
     else
