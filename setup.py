@@ -77,7 +77,7 @@ FOR_SPEED = {
 C_SOURCES = {
     "fastml._memory": [],  # all in memory.h
     "fastml._simd": ["src_c/curves.c", "src_c/dispatch.c"],
-    "fastml._openmp": ["src_c/threads.c", "src_c/capi.c"],
+    "fastml._openmp": ["src_c/threads.c", "src_c/crew.c", "src_c/capi.c"],
 }
 
 

@@ -17,9 +17,11 @@ cdef extern from "threads.h" nogil:
     const char *fm_openmp_name()
     int fm_openmp_max_threads()
     int fm_openmp_usable()
-    void fm_open_region(int threads)
-    int fm_caller()
-    void fm_join_region(int caller)
+    int fm_open_region(int threads)
+    void fm_share_work(fm_work *work, Py_ssize_t blocks, int threads)
+    Py_ssize_t fm_join_region(fm_work *work)
+    Py_ssize_t fm_next_block(fm_work *work)
+    Py_ssize_t fm_next_work(fm_work *work, fm_work *next)
     void fm_leave_region()
     int fm_local_threads()
     void fm_set_local_threads(int n)
@@ -74,21 +76,27 @@ cdef int size(double nanoseconds) noexcept nogil:
 
 cdef int team(double nanoseconds) noexcept nogil:
     cdef int n = size(nanoseconds)
-    if n > 1:
-        fm_open_region(n)
-    return n
+    return fm_open_region(n) if n > 1 else 1
 
 
 cdef bint forced() noexcept nogil:
     return fm_shared_real(&threshold) == 0
 
 
-cdef int caller() noexcept nogil:
-    return fm_caller()
+cdef void share_work(fm_work *work, Py_ssize_t blocks, int threads) noexcept nogil:
+    fm_share_work(work, blocks, threads)
 
 
-cdef void join_team(int caller) noexcept nogil:
-    fm_join_region(caller)
+cdef Py_ssize_t join_team(fm_work *work) noexcept nogil:
+    return fm_join_region(work)
+
+
+cdef Py_ssize_t next_block(fm_work *work) noexcept nogil:
+    return fm_next_block(work)
+
+
+cdef Py_ssize_t next_work(fm_work *work, fm_work *next) noexcept nogil:
+    return fm_next_work(work, next)
 
 
 cdef void leave_team() noexcept nogil:

@@ -67,23 +67,30 @@ static void dropout_mask(unsigned char *kept, size_t n, double p, uint64_t seed,
     primitives32->dropout_mask_run(kept, n, seed, offset, threshold_of(p));
 }
 
+enum { SPANS = 256 }; /* as many blocks of work at most */
+
+static size_t start(ptrdiff_t span, size_t count, size_t spans)
+{
+    const size_t s = (size_t)span, rest = count % spans;
+    return s * (count / spans) + (s < rest ? s : rest);
+}
+
 static void parallel_for(void (*body)(void *data, size_t i), void *data, size_t count, double nanoseconds)
 {
-    const int threads = open_team(nanoseconds), caller = fm_caller();
+    const int threads = open_team(nanoseconds);
+    const size_t spans = count < SPANS ? count : SPANS;
+    fm_work work;
+    fm_share_work(&work, (ptrdiff_t)spans, threads);
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads)
 #endif
     {
-        fm_join_region(caller);
-#ifdef _OPENMP
-#pragma omp for schedule(static)
-#endif
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)count; i++)
-            body(data, (size_t)i);
+        for (ptrdiff_t s = fm_join_region(&work); s >= 0; s = fm_next_block(&work))
+            for (size_t i = start(s, count, spans); i < start(s + 1, count, spans); i++)
+                body(data, i);
         fm_leave_region();
     }
     fm_team_done();
-    (void)threads;
 }
 
 void *fm_capi(const fm_table *f32, const fm_table *f64, size_t cache_bytes, int (*team)(double nanoseconds),

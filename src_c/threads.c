@@ -10,27 +10,14 @@
  * from sleep takes 50 to 250. So a call on its own goes to the team only if it is long; short calls in quick
  * succession do once they have added up to what the waking costs (the ski-rental rule: never worse than
  * twice the best). The clock changes who computes, never what.
- *
- * Wake-up: after a pause a worker is often woken on the CPU of the thread that calls it, and cannot run until the
- * scheduler balances the two, milliseconds later: a 0.8 millisecond training step took 2.1 after 50 of sleep, and
- * the five steps behind it 1.5 to 1.9. So before it wakes workers that sleep, the caller takes its own CPU out
- * of their affinity masks, and every worker puts its mask back as it joins. A worker that
- * still finds itself beside the caller takes itself off in the same way.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "clock.h"
+#include "crew.h"
 #include "environment.h"
 #include "threads.h"
 
 #ifndef _WIN32
 #include <pthread.h>
-#endif
-#ifdef __linux__
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 static __thread int local_threads;
@@ -71,14 +58,18 @@ void fm_team_done(void)
 
 enum { PATIENCE = 300 }; /* pauses before the CPU is offered to another thread, which may be the one waited for */
 
+static void wait_a_little(int spins)
+{
+    if (spins % PATIENCE)
+        fm_pause();
+    else if (!fm_crew_help())
+        fm_yield();
+}
+
 void fm_phase_await(fm_phase *phase, int tiles)
 {
-    for (int spins = 0; __atomic_load_n(&phase->done, __ATOMIC_ACQUIRE) < tiles; spins++) {
-        if (spins >= PATIENCE)
-            fm_yield();
-        else
-            fm_pause();
-    }
+    for (int spins = 1; __atomic_load_n(&phase->done, __ATOMIC_ACQUIRE) < tiles; spins++)
+        wait_a_little(spins);
 }
 
 #ifdef _OPENMP
@@ -94,7 +85,6 @@ const char *fm_openmp_name(void) { return "libomp"; }
 extern int omp_pause_resource_all(omp_pause_resource_t) __attribute__((weak));
 extern void kmp_set_blocktime(int) __attribute__((weak));
 
-static void forget_others(void);
 static void before_fork(void)
 {
     if (omp_pause_resource_all && !kmp_set_blocktime)
@@ -103,7 +93,7 @@ static void before_fork(void)
 static void in_child(void)
 {
     forked_without_runtime = !omp_pause_resource_all && !kmp_set_blocktime;
-    forget_others();
+    fm_crew_forget();
 }
 
 void fm_threads_install(void) { pthread_atfork(before_fork, NULL, in_child); }
@@ -113,190 +103,91 @@ const char *fm_openmp_name(void) { return kmp_set_blocktime ? "libomp" : "libgom
 #endif
 
 int fm_openmp_max_threads(void) { return omp_get_max_threads(); }
+static int this_thread(void) { return omp_get_thread_num(); }
 
 #else
 
 void fm_threads_install(void) {}
 const char *fm_openmp_name(void) { return "none"; }
 int fm_openmp_max_threads(void) { return 1; }
+static int this_thread(void) { return 0; }
 
 #endif
 
-#if defined(__linux__) && defined(_OPENMP)
-
-/* A thread that opens regions, and its workers: which threads they are, and the CPUs that they may use. A worker's
- * record is its own; the crew points to it as long as the worker lives. At its end a worker takes itself out of the
- * crew, and `seats` is held while others' records are used: an id of a thread that ended is never used, as by then
- * it may be another thread's, of another process even. */
-enum { CALLERS = 64, WORKERS = 63 };
-
-typedef struct {
-    pid_t thread;
-    cpu_set_t allowed; /* set where `kept_off` */
-    int kept_off;
-    struct crew *crew; /* where it sits, if anywhere */
-    int seat;
-} worker;
-
-typedef struct crew {
-    int taken;
-    pthread_mutex_t seats;
-    worker *at[WORKERS];
-} crew;
-
-static crew crews[CALLERS];    /* all zero: no worker, mutexes as PTHREAD_MUTEX_INITIALIZER makes them */
-static __thread int mine = -1; /* in crews; CALLERS: there was no room */
-static __thread worker self;
-static pthread_key_t leaving, ending;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void leave(void *place) { __atomic_store_n(&((crew *)place)->taken, 0, __ATOMIC_RELEASE); }
-
-static void stand_up(void *record)
+int fm_open_region(int threads)
 {
-    worker *w = record;
-    crew *c = w->crew;
-    if (!c)
-        return;
-    pthread_mutex_lock(&c->seats);
-    if (c->at[w->seat] == w)
-        c->at[w->seat] = NULL;
-    pthread_mutex_unlock(&c->seats);
-    w->crew = NULL;
-}
-
-static void sit_down(crew *c, int seat)
-{
-    if (__atomic_load_n(&c->at[seat], __ATOMIC_RELAXED) == &self)
-        return;
-    stand_up(&self);
-    self.thread = (pid_t)syscall(SYS_gettid);
-    self.crew = c;
-    self.seat = seat;
-    pthread_setspecific(ending, &self);
-    pthread_mutex_lock(&c->seats);
-    c->at[seat] = &self;
-    pthread_mutex_unlock(&c->seats);
-}
-
-static void make_keys(void)
-{
-    pthread_key_create(&leaving, leave);
-    pthread_key_create(&ending, stand_up);
-}
-
-static int place(void)
-{
-    if (mine >= 0)
-        return mine;
-    pthread_once(&once, make_keys);
-    for (mine = 0; mine < CALLERS && __atomic_exchange_n(&crews[mine].taken, 1, __ATOMIC_ACQUIRE); mine++)
-        ;
-    if (mine < CALLERS) {
-        pthread_mutex_lock(&crews[mine].seats);
-        memset(crews[mine].at, 0, sizeof crews[mine].at);
-        pthread_mutex_unlock(&crews[mine].seats);
-        pthread_setspecific(leaving, &crews[mine]);
-    }
-    return mine;
-}
-
-/* Of all threads only the one that forked is in the child. */
-static void forget_others(void)
-{
-    memset(crews, 0, sizeof crews);
-    memset(&self, 0, sizeof self);
-    if (mine >= 0 && mine < CALLERS)
-        crews[mine].taken = 1;
-}
-
-void fm_open_region(int threads)
-{
+    if (!fm_crew_ready(threads, (started ? started : fm_clock()) - last_region))
+        return 1;
     opened = 1;
-    const int at = place(), cpu = sched_getcpu();
-    crew *c = &crews[at];
-    if (at == CALLERS || cpu < 0 || (started ? started : fm_clock()) - last_region < AWAKE)
-        return;
-    pthread_mutex_lock(&c->seats);
-    for (int i = 0; i < threads - 1 && i < WORKERS; i++) {
-        worker *w = c->at[i];
-        cpu_set_t others;
-        if (!w || sched_getaffinity(w->thread, sizeof others, &others) || !CPU_ISSET(cpu, &others) ||
-            CPU_COUNT(&others) < 2)
-            continue;
-        w->allowed = others;
-        CPU_CLR(cpu, &others);
-        w->kept_off = !sched_setaffinity(w->thread, sizeof others, &others);
-    }
-    pthread_mutex_unlock(&c->seats);
+    return threads;
 }
 
-static int whereabouts(void) { return place() << 16 | (sched_getcpu() & 0xffff); }
-
-static void keep_apart(int caller)
+static ptrdiff_t range_start(const fm_work *work, ptrdiff_t range)
 {
-    const int i = omp_get_thread_num() - 1, cpu = caller & 0xffff;
-    crew *c = &crews[caller >> 16];
-    if (c < crews + CALLERS && i < WORKERS) {
-        sit_down(c, i);
-        if (self.kept_off) {
-            self.kept_off = 0;
-            sched_setaffinity(0, sizeof self.allowed, &self.allowed);
-            return;
+    const ptrdiff_t each = work->blocks / work->ranges, rest = work->blocks % work->ranges;
+    return range * each + (range < rest ? range : rest);
+}
+
+static __thread ptrdiff_t blocks_done; /* by this thread, of the work that it is at: told when it finds no more */
+
+static ptrdiff_t take_block(fm_work *work)
+{
+    const int thread = this_thread();
+    for (int k = 0; k < work->ranges; k++) {
+        const int r = (thread + k) % work->ranges;
+        const ptrdiff_t end = range_start(work, r + 1);
+        if (__atomic_load_n(&work->range[r].next, __ATOMIC_RELAXED) >= end)
+            continue;
+        const ptrdiff_t i = __atomic_fetch_add(&work->range[r].next, 1, __ATOMIC_RELAXED);
+        if (i < end) {
+            blocks_done++;
+            return i;
         }
     }
-    cpu_set_t mask, others;
-    if (sched_getcpu() != cpu || sched_getaffinity(0, sizeof mask, &mask) || CPU_COUNT(&mask) < 2)
-        return;
-    others = mask;
-    CPU_CLR(cpu, &others);
-    if (sched_setaffinity(0, sizeof others, &others) == 0)
-        sched_setaffinity(0, sizeof mask, &mask);
+    __atomic_fetch_add(&work->done, blocks_done, __ATOMIC_RELEASE);
+    blocks_done = 0;
+    return -1;
 }
 
-#else
+enum { FLUSHING = FM_CREW_PLACES + 1 };
 
-#if defined(_OPENMP) && !defined(_WIN32)
-static void forget_others(void) {}
-#endif
-void fm_open_region(int threads)
+void fm_share_work(fm_work *work, ptrdiff_t blocks, int threads)
 {
-    (void)threads;
-    opened = 1;
+    work->blocks = blocks;
+    work->done = 0;
+    work->caller = threads > 1 ? fm_crew_place() | (fm_environment_flushes() ? FLUSHING : 0) : 0;
+    work->ranges = threads < FM_RANGES ? threads : FM_RANGES;
+    for (int r = 0; r < work->ranges; r++)
+        work->range[r].next = range_start(work, r);
 }
-#ifdef _OPENMP
-static int whereabouts(void) { return 0; }
-static void keep_apart(int caller) { (void)caller; }
-#endif
 
-#endif
-
-#ifdef _OPENMP
-
-enum { FLUSHING = 1 << 30 };
 static __thread fm_environment own; /* a worker's mode outside the region: other libraries use the same workers */
 
-int fm_caller(void) { return whereabouts() | (fm_environment_flushes() ? FLUSHING : 0); }
-
-void fm_join_region(int caller)
+ptrdiff_t fm_join_region(fm_work *work)
 {
-    if (omp_get_thread_num() == 0)
-        return;
-    own = fm_environment_get();
-    fm_switch(caller & FLUSHING ? FM_FLUSH : FM_FULL);
-    keep_apart(caller & ~FLUSHING);
+    if (this_thread() > 0) {
+        own = fm_environment_get();
+        fm_switch(work->caller & FLUSHING ? FM_FLUSH : FM_FULL);
+        fm_crew_join(work->caller & FM_CREW_PLACES);
+    }
+    return take_block(work);
+}
+
+ptrdiff_t fm_next_block(fm_work *work) { return take_block(work); }
+
+ptrdiff_t fm_next_work(fm_work *work, fm_work *next)
+{
+    for (int spins = 1; __atomic_load_n(&work->done, __ATOMIC_ACQUIRE) < work->blocks; spins++)
+        wait_a_little(spins);
+    return take_block(next);
 }
 
 void fm_leave_region(void)
 {
-    if (omp_get_thread_num() != 0)
+    if (this_thread() == 0) {
+        fm_crew_await();
+    } else {
         fm_switch(own);
+        fm_crew_leave();
+    }
 }
-
-#else
-
-int fm_caller(void) { return 0; }
-void fm_join_region(int caller) { (void)caller; }
-void fm_leave_region(void) {}
-
-#endif

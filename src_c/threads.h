@@ -2,6 +2,8 @@
 #ifndef FM_THREADS_H
 #define FM_THREADS_H
 
+#include <stddef.h>
+
 /* Once, at import: makes forked children safe. */
 void fm_threads_install(void);
 /* "libgomp", "libomp" or "none". */
@@ -16,13 +18,40 @@ int fm_team_pays(double nanoseconds);
 void fm_team_done(void);
 /* A clock that only goes forward, in nanoseconds. */
 double fm_clock(void);
-/* Before a region of so many threads: workers that sleep are kept off the caller's CPU. */
-void fm_open_region(int threads);
-/* Who calls, where it runs and in which mode (environment.h): what every thread of the region tells fm_join_region,
- * first thing inside; and last, the worker's own mode is put back. */
-int fm_caller(void);
-void fm_join_region(int caller);
+/* Before a region of so many threads: how many it shall have, this many or one. */
+int fm_open_region(int threads);
+
+/* The blocks of a region's work, and who computes which. Every thread of the team has a range of them, the same one at
+ * each call on as much work, as part of the data may still lie in its core's cache. It takes them one by one, and then
+ * what is left of the others' ranges: a thread that comes late, or not at all, holds nobody up. Which thread computes
+ * a block changes no bit of it. */
+enum { FM_RANGES = 64 };
+typedef struct {
+    ptrdiff_t blocks;
+    int ranges;
+    int caller;     /* who calls, where it runs, and in which mode (environment.h) */
+    char apart[48]; /* lines of the cache */
+    ptrdiff_t done;
+    char end[56];
+    struct {
+        ptrdiff_t next;
+        char apart[56];
+    } range[FM_RANGES];
+} fm_work;
+
+/* By the caller, before the region. */
+void fm_share_work(fm_work *work, ptrdiff_t blocks, int threads);
+/* By every thread of the region, first thing inside: its first block, or -1. A worker takes the caller's mode over. */
+ptrdiff_t fm_join_region(fm_work *work);
+/* The block is done: the thread's next one, or -1 where none is left. */
+ptrdiff_t fm_next_block(fm_work *work);
+/* There was none left: once the others are done too, the first block of what comes next. */
+ptrdiff_t fm_next_work(fm_work *work, fm_work *next);
+/* Last: the caller waits for the workers; a worker's own mode is put back. */
 void fm_leave_region(void);
+/* *total += n, by any number of threads. */
+static inline void fm_add(ptrdiff_t *total, ptrdiff_t n) { __atomic_fetch_add(total, n, __ATOMIC_RELAXED); }
+
 /* Set and read the thread's own number of threads (0: none set), as num_threads() uses it. */
 int fm_local_threads(void);
 void fm_set_local_threads(int n);

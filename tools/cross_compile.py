@@ -87,7 +87,11 @@ def commands(folder, everything):
         headers(include, compiler.system)
         call = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-c", f"-I{ROOT / 'src_c'}"]
         sources = [(ROOT / f"src_c/{name}.c", compilers.common(compiler)) for name in ("capi", "curves", "dispatch")]
-        sources += [(ROOT / "src_c/threads.c", [*compilers.common(compiler), *omp]) for omp in ([], ["-fopenmp"])]
+        sources += [
+            (ROOT / f"src_c/{name}.c", [*compilers.common(compiler), *omp])
+            for name in ("threads", "crew")
+            for omp in ([], ["-fopenmp"])
+        ]
         if everything or triple != "x86_64-macos":
             for name, flags in compilers.targets(compiler, known=set()).items():
                 sources.append((ROOT / f"src_c/target_{name}.c", flags))

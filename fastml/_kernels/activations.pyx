@@ -4,7 +4,7 @@ Elements are independent and keep their place in memory, so any contiguous order
 call of at most SMALL_ELEMENTS goes straight to the primitive.
 """
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 from libc.math cimport INFINITY
 
 from .. cimport _numpy as cnp
@@ -13,7 +13,7 @@ from .. import _check
 
 from .._check cimport alike, as1d, ceil_div, data, fits, is_plain, is_text, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
 
 cnp.import_array()
@@ -82,14 +82,16 @@ cdef inline double cost(Op op, size_t itemsize) noexcept nogil:
 
 cdef void in_blocks(Op op, real[::1] y, const real[::1] a, const real[::1] b, bint stream, int threads) noexcept:
     """y (OUT), a, b (IN), each (n,)."""
+    cdef fm_work work
     cdef const fm_table *table = table_of(sizeof(real))
-    cdef Py_ssize_t k, start, n = y.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
-    cdef int me = caller()
+    cdef Py_ssize_t k = 0, start = 0, n = y.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
+    share_work(&work, blocks, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for k in prange(blocks, schedule="static"):
+        k = join_team(&work)
+        while k >= 0:
             start = k * BLOCK_ELEMENTS
             block(op, table, &y[start], &a[start], &b[start], min(BLOCK_ELEMENTS, n - start), stream)
+            k = next_block(&work)
         leave_team()
 
 

@@ -10,12 +10,12 @@ panel's elements fit into the second-level cache it goes through all three on it
 read from memory. Otherwise each phase goes over all chunks in the order of memory.
 """
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 
 from .._check cimport Layout, as3d, ceil_div
-from .._openmp cimport caller, join_team, leave_team
+from .._openmp cimport fm_work, join_team, leave_team, next_block, next_work, share_work
 from .._simd cimport cache_bytes, element, fm_origin
 
 cnp.import_array()
@@ -334,23 +334,30 @@ cdef void apply_part(const Norm *job, real[:, :, ::1] y, const real[:, :, ::1] g
 cdef void on_team(const Norm *job, real[:, :, ::1] y, const real[:, :, ::1] g, const real[:, :, ::1] x,
                   int threads) noexcept:
     """The whole call on a team (or on one thread), in as many parts."""
-    cdef int t, me = caller()
+    cdef Py_ssize_t t = 0
+    cdef fm_work first, second, third
+    cdef bint by_panel = job.cut.by_panel
     if gathers(job) and not job.backward:
         find_origins(job, &x[0, 0, 0])
+    share_work(&first, threads if by_panel or gathers(job) else 0, threads)
+    share_work(&second, 0 if by_panel else threads, threads)
+    share_work(&third, 0 if by_panel or job.purpose == SUMS else threads, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        if job.cut.by_panel:
-            for t in prange(threads, schedule="static"):
+        t = join_team(&first)
+        while t >= 0:
+            if by_panel:
                 panels_part(job, y, g, x, t, threads)
-        else:
-            if gathers(job):
-                for t in prange(threads, schedule="static"):
-                    gather_part(job, g, x, t, threads)
-            for t in prange(threads, schedule="static"):
-                conclude_part(job, x, t, threads)
-            if job.purpose != SUMS:
-                for t in prange(threads, schedule="static"):
-                    apply_part(job, y, g, x, t, threads)
+            else:
+                gather_part(job, g, x, t, threads)
+            t = next_block(&first)
+        t = next_work(&first, &second)
+        while t >= 0:
+            conclude_part(job, x, t, threads)
+            t = next_block(&second)
+        t = next_work(&second, &third)
+        while t >= 0:
+            apply_part(job, y, g, x, t, threads)
+            t = next_block(&third)
         leave_team()
 
 

@@ -17,7 +17,7 @@ by one thread at a time (`Tally`).
 
 import os
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_get_thread_ident,
@@ -30,7 +30,7 @@ from libc.string cimport memset
 
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._memory cimport new_array
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_add, fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport fm_label
 
 cnp.import_array()
@@ -251,35 +251,41 @@ cdef bint tally_chunk(int64_t *cells, uint8_t *seen, const Pairs *x, Py_ssize_t 
 
 cdef bint fill(int64_t *cells, uint8_t *seen, const Pairs *x) noexcept nogil:
     """All chunks; False where a label is outside."""
-    cdef Py_ssize_t chunk
-    cdef int outside = 0
-    cdef int me = caller(), threads = team(COST * x.n)
+    cdef fm_work work
+    cdef Py_ssize_t chunk = 0
+    cdef Py_ssize_t outside = 0
+    cdef int threads = team(COST * x.n)
     if threads == 1:
         for chunk in range(x.chunks):
             if not tally_chunk(cells, seen, x, chunk):
                 return False
         team_done()
         return True
+    share_work(&work, x.chunks, threads)
     with parallel(num_threads=threads):
-        join_team(me)
-        for chunk in prange(x.chunks, schedule="static"):
-            outside += not tally_chunk(cells, seen, x, chunk)
+        chunk = join_team(&work)
+        while chunk >= 0:
+            fm_add(&outside, not tally_chunk(cells, seen, x, chunk))
+            chunk = next_block(&work)
         leave_team()
     team_done()
     return outside == 0
 
 
 cdef void whole_range(Pairs *x, int64_t *low, int64_t *high) noexcept nogil:
+    cdef fm_work work
     cdef int64_t[CHUNKS] lows
     cdef int64_t[CHUNKS] highs
-    cdef Py_ssize_t chunk
-    cdef int me = caller(), threads = team(COST * x.n)
+    cdef Py_ssize_t chunk = 0
+    cdef int threads = team(COST * x.n)
+    share_work(&work, CHUNKS, threads)
     with parallel(num_threads=threads):
-        join_team(me)
-        for chunk in prange(CHUNKS, schedule="static"):
+        chunk = join_team(&work)
+        while chunk >= 0:
             lows[chunk], highs[chunk] = low[0], high[0]
             extend(&x.t, chunk * x.n // CHUNKS, (chunk + 1) * x.n // CHUNKS, 1, &lows[chunk], &highs[chunk])
             extend(&x.p, chunk * x.n // CHUNKS, (chunk + 1) * x.n // CHUNKS, 1, &lows[chunk], &highs[chunk])
+            chunk = next_block(&work)
         leave_team()
     team_done()
     for chunk in range(CHUNKS):

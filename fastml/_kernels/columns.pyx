@@ -7,7 +7,7 @@ shows in the sums. The pass for weighted ones counts per column.
 """
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.math cimport INFINITY, NAN
@@ -17,7 +17,7 @@ from .. import _columns
 from .._check cimport ceil_div, is_plain, is_real
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._memory cimport free_lines, lines
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport element, fm_origin, fm_tally, fm_tally_add, fm_tally_sum, table_of
 
 cnp.import_array()
@@ -262,6 +262,7 @@ cdef void find_origins(double *origin, const char *x, const Columns *cut) noexce
 
 def gather(cnp.ndarray x, int kind, weight):
     """(3, columns) numbers of float64, of what an enumeration above lists; weight: None or float64 (WEIGHTED only)."""
+    cdef fm_work work
     cdef fm_scope _scope = fm_switch(FM_FULL)
     cdef Columns cut
     cdef cnp.ndarray result
@@ -270,8 +271,8 @@ def gather(cnp.ndarray x, int kind, weight):
     cdef double *total
     cdef char *data
     cdef const double *w = NULL
-    cdef Py_ssize_t k, width, columns
-    cdef int threads, me = caller()
+    cdef Py_ssize_t k = 0, width, columns
+    cdef int threads
     lay_out(&cut, x)
     if weight is not None:
         check_vector(weight, "weight", cut.rows)
@@ -287,10 +288,12 @@ def gather(cnp.ndarray x, int kind, weight):
         if kind != EXTREMES:
             find_origins(origin, data, &cut)
         if threads > 1:
+            share_work(&work, cut.all_chunks, threads)
             with parallel(num_threads=threads):
-                join_team(me)
-                for k in prange(cut.all_chunks, schedule="static"):
+                k = join_team(&work)
+                while k >= 0:
                     gather_chunk(kind, s + 3 * k * width, data, origin, w, &cut, k)
+                    k = next_block(&work)
                 leave_team()
         else:
             for k in range(cut.all_chunks):

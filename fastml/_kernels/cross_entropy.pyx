@@ -8,7 +8,7 @@ SMALL_ELEMENTS goes straight to the primitive.
 """
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t
@@ -20,7 +20,7 @@ from .._check cimport (
     Layout, apart, as3d, ceil_div, data, fits, is_plain, is_text, labels_fit, lay, result_like,
 )
 from .._environment cimport FM_FULL, fm_scope, fm_switch
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport (
     cache_bytes, fm_labels, fm_table, fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 )
@@ -96,18 +96,21 @@ cdef double in_chunks(real[:, :, ::1] dx, real[:, ::1] loss, const real[:, :, ::
                       const real[:, :, ::1] target, const real[::1] weight, const Options *o) noexcept:
     """dx (OUT or None), x, target (IN or None): (outer, n, inner); loss (OUT or None), label (IN or None):
     (outer, inner); weight (IN or None): (n,). Returns the sum of the losses."""
+    cdef fm_work work
     cdef Py_ssize_t outer = x.shape[0], n = x.shape[1], inner = x.shape[2], size = outer * n * inner
     cdef Py_ssize_t blocks = (ceil_div(outer, block_rows(n)) if inner == 1
                               else outer * ceil_div(inner, PANEL_BYTES // sizeof(real)))
-    cdef Py_ssize_t each = chunk_blocks(blocks), chunks = ceil_div(blocks, each), k
+    cdef Py_ssize_t each = chunk_blocks(blocks), chunks = ceil_div(blocks, each), k = 0
     cdef bint stream = n * sizeof(real) >= LONG_ROW_BYTES and size * sizeof(real) > cache_bytes
     cdef double[CHUNKS] sums
     cdef double cost = FILL_COST * (dx is not None) if o.nll and target is None and o.smoothing == 0 else COST
-    cdef int me = caller(), threads = team(cost * size + ROW_COST * outer * inner)
+    cdef int threads = team(cost * size + ROW_COST * outer * inner)
+    share_work(&work, chunks, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for k in prange(chunks, schedule="static"):
+        k = join_team(&work)
+        while k >= 0:
             chunk(&sums[k], dx, loss, x, label, target, weight, k * each, min(blocks, (k + 1) * each), o, stream)
+            k = next_block(&work)
         leave_team()
     team_done()
     return fm_tally_of(sums, chunks, 1)

@@ -5,7 +5,7 @@ through both samples of a row at once, on one thread; rows are dealt to the thre
 """
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.math cimport NAN, fabs
@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 from .._check cimport alike, ceil_div, data, is_plain
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._memory cimport new_array
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_add, fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport fm_tally, fm_tally_add, fm_tally_of, fm_tally_sum, table_of
 
 cnp.import_array()
@@ -118,29 +118,33 @@ cdef bint some_rows(const Pairs *x, Py_ssize_t row, Py_ssize_t rows) noexcept no
 
 cdef bint short_rows(const Pairs *x, int threads) noexcept nogil:
     """All rows, of one block each; whether some sums are far."""
+    cdef fm_work work
     cdef Py_ssize_t each = max(<Py_ssize_t>1, min(<Py_ssize_t>GROUP_ROWS, BLOCK_ELEMENTS // max(x.n, <Py_ssize_t>1)))
-    cdef Py_ssize_t i, groups = ceil_div(x.rows, each), far = 0
-    cdef int me = caller()
+    cdef Py_ssize_t i = 0, groups = ceil_div(x.rows, each), far = 0
     if threads == 1:
         for i in range(groups):
             far += some_rows(x, i * each, min(each, x.rows - i * each))
         return far > 0
+    share_work(&work, groups, threads)
     with parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(groups, schedule="static"):
-            far += some_rows(x, i * each, min(each, x.rows - i * each))
+        i = join_team(&work)
+        while i >= 0:
+            fm_add(&far, some_rows(x, i * each, min(each, x.rows - i * each)))
+            i = next_block(&work)
         leave_team()
     return far > 0
 
 
 cdef void all_blocks(double *sums, const Pairs *x, int kind, int threads) noexcept nogil:
     """sums (OUT): 3 for each block of each row."""
-    cdef Py_ssize_t i
-    cdef int me = caller()
+    cdef fm_work work
+    cdef Py_ssize_t i = 0
+    share_work(&work, x.rows * x.blocks, threads)
     with parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(x.rows * x.blocks, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             block_sums(sums + 3 * i, x, kind, i // x.blocks, 1, i % x.blocks)
+            i = next_block(&work)
         leave_team()
 
 
@@ -305,21 +309,24 @@ def transport(const double[:, ::1] u, const double[:, ::1] cu, const double[:, :
               bint each):
     """Of each row, the cost of moving u to v; with `each` the distances and how much goes so far. Rows of one array
     may be the same for all: then it has one."""
+    cdef fm_work work
     cdef fm_scope _scope = fm_switch(FM_FULL)
-    cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = max(u.shape[0], cu.shape[0], v.shape[0], cv.shape[0]), i
+    cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = max(u.shape[0], cu.shape[0], v.shape[0], cv.shape[0]), i = 0
     rows = rows if u.shape[0] and cu.shape[0] and v.shape[0] and cv.shape[0] else 0
     cdef Py_ssize_t us = u.shape[0] > 1, cus = cu.shape[0] > 1, vs = v.shape[0] > 1, cvs = cv.shape[0] > 1
-    cdef int me = caller(), threads = team(STEP_COST * (n + m) * rows)
+    cdef int threads = team(STEP_COST * (n + m) * rows)
     costs = np.empty(rows)
     cdef double[::1] cost = costs
     gaps = np.empty((rows if each else 0, n + m))
     masses = np.empty_like(gaps)
     cdef double[:, ::1] gap = gaps, mass = masses
+    share_work(&work, rows, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(rows, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             cost[i] = transport_walk(&gap[i, 0] if each else NULL, &mass[i, 0] if each else NULL, &u[i * us, 0],
                                      &cu[i * cus, 0], &v[i * vs, 0], &cv[i * cvs, 0], n, m)
+            i = next_block(&work)
         leave_team()
     team_done()
     return (gaps, masses) if each else costs
@@ -327,16 +334,19 @@ def transport(const double[:, ::1] u, const double[:, ::1] cu, const double[:, :
 
 def cdf_distance(const double[:, ::1] u, const double[:, ::1] cu, const double[:, ::1] v, const double[:, ::1] cv):
     """Of each row, the integral of the squared difference of the distribution functions; cu, cv: of one row or all."""
+    cdef fm_work work
     cdef fm_scope _scope = fm_switch(FM_FULL)
-    cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = u.shape[0], i
+    cdef Py_ssize_t n = u.shape[1], m = v.shape[1], rows = u.shape[0], i = 0
     cdef Py_ssize_t cus = cu.shape[0] > 1, cvs = cv.shape[0] > 1
-    cdef int me = caller(), threads = team(STEP_COST * (n + m) * rows)
+    cdef int threads = team(STEP_COST * (n + m) * rows)
     totals = np.empty(rows)
     cdef double[::1] total = totals
+    share_work(&work, rows, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(rows, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             total[i] = cdf_walk(&u[i, 0], &cu[i * cus, 0], &v[i, 0], &cv[i * cvs, 0], n, m)
+            i = next_block(&work)
         leave_team()
     team_done()
     return totals

@@ -7,7 +7,7 @@ the mask again. A layer keeps one bit an element instead (`dropout_keeping`), of
 
 import numpy as np
 cimport cython
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -19,7 +19,7 @@ from .._memory import empty
 
 from .._check cimport as1d, ceil_div, data, fits, is_plain, real_number, result_like
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
 
 cnp.import_array()
@@ -94,28 +94,33 @@ cdef inline void run(const fm_table *table, void *y, const void *x, Py_ssize_t s
 
 cdef void in_blocks(real[::1] y, const real[::1] x, const Draw *d, bint stream, int threads) noexcept:
     """y (OUT), x (IN), each (n,)."""
+    cdef fm_work work
     cdef const fm_table *table = table_of(sizeof(real))
-    cdef Py_ssize_t k, start, n = x.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
-    cdef int me = caller()
+    cdef Py_ssize_t k = 0, start = 0, n = x.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
+    share_work(&work, blocks, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for k in prange(blocks, schedule="static"):
+        k = join_team(&work)
+        while k >= 0:
             start = k * BLOCK_ELEMENTS
             run(table, &y[start], &x[start], start, min(BLOCK_ELEMENTS, n - start), d, stream)
+            k = next_block(&work)
         leave_team()
 
 
 cdef void mask_in_blocks(uint8_t[::1] kept, const Draw *d) noexcept:
     """kept (OUT), (n,)."""
+    cdef fm_work work
     cdef const fm_table *table = table_of(sizeof(float))  # the same for both precisions
-    cdef Py_ssize_t k, start, n = kept.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
-    cdef int me = caller(), threads = team(COST * n)
+    cdef Py_ssize_t k = 0, start = 0, n = kept.shape[0], blocks = ceil_div(n, BLOCK_ELEMENTS)
+    cdef int threads = team(COST * n)
+    share_work(&work, blocks, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for k in prange(blocks, schedule="static"):
+        k = join_team(&work)
+        while k >= 0:
             start = k * BLOCK_ELEMENTS
             table.dropout_mask_run(&kept[start], min(BLOCK_ELEMENTS, n - start), d.seed, d.offset + start,
                                    d.threshold)
+            k = next_block(&work)
         leave_team()
     team_done()
 

@@ -1,6 +1,6 @@
 """Rows gathered by their numbers, for mini-batches: blocks of rows and threads. They are bytes of any dtype."""
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -10,7 +10,7 @@ from .. import _labels
 
 from .._check cimport ceil_div
 from .._memory cimport new_array_of
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport fm_label
 
 cnp.import_array()
@@ -78,7 +78,8 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
 
     IndexError where a row is not 0 ... len(x) - 1.
     """
-    cdef Py_ssize_t i, k = cnp.PyArray_DIM(rows, 0), n = cnp.PyArray_DIM(x, 0)
+    cdef fm_work work
+    cdef Py_ssize_t i = 0, k = cnp.PyArray_DIM(rows, 0), n = cnp.PyArray_DIM(x, 0)
     cdef Py_ssize_t bytes = cnp.PyArray_ITEMSIZE(x)
     cdef const int64_t *row = <const int64_t *>cnp.PyArray_DATA(rows)
     cdef Rows source = Rows(cnp.PyArray_BYTES(x), n, cnp.PyArray_STRIDE(x, 0), False)
@@ -94,15 +95,17 @@ def gather(cnp.ndarray x, cnp.ndarray rows):
     cdef char *to = cnp.PyArray_BYTES(y)
     cdef Py_ssize_t each = max(BLOCK_BYTES // max(bytes, 1), 1)
     cdef Py_ssize_t blocks = ceil_div(k, each)
-    cdef int me = caller(), threads = team(k * (ROW_COST + GATHER_COST * bytes))
+    cdef int threads = team(k * (ROW_COST + GATHER_COST * bytes))
     if threads == 1:
         with nogil:
             copy_rows(to, &source, row, k, bytes)
     else:
+        share_work(&work, blocks, threads)
         with nogil, parallel(num_threads=threads):
-            join_team(me)
-            for i in prange(blocks, schedule="static"):
+            i = join_team(&work)
+            while i >= 0:
                 copy_rows(to + i * each * bytes, &source, row + i * each, min(each, k - i * each), bytes)
+                i = next_block(&work)
             leave_team()
     team_done()
     # The result is the caller's only now.

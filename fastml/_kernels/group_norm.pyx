@@ -9,7 +9,7 @@ block, or in the gradient in one chunk. Instance normalisation is a group for ev
 import sys
 
 import numpy as np
-from cython.parallel import parallel, prange, threadid
+from cython.parallel import parallel, threadid
 
 from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
@@ -22,7 +22,7 @@ from .._check cimport (
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._memory cimport free_lines, lines, new_array
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, next_work, share_work, team, team_done
 from .._simd cimport cache_bytes, element, table_of
 from .group_norm cimport CHUNKS, TASK_ELEMENTS, block_rows, is_short, room_elements
 
@@ -121,22 +121,26 @@ cdef void join(const GroupNorm *job, Py_ssize_t c) noexcept nogil:
 
 cdef void work(const GroupNorm *job, int threads) noexcept nogil:
     """All tasks; then dweight and dbias."""
-    cdef Py_ssize_t i, tasks = job.chunks * job.width_tasks
+    cdef fm_work work, rest
+    cdef Py_ssize_t i = 0, tasks = job.chunks * job.width_tasks
     cdef Py_ssize_t panels = 0 if job.g == NULL else ceil_div(job.groups * job.channels, PANEL_CHANNELS)
-    cdef int me
     if threads == 1:
         for i in range(tasks):
             run_task(job, i, 0)
         for i in range(panels):
             join(job, i * PANEL_CHANNELS)
         return
-    me = caller()
+    share_work(&work, tasks, threads)
+    share_work(&rest, panels, threads)
     with parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(tasks, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             run_task(job, i, threadid())
-        for i in prange(panels, schedule="static"):
+            i = next_block(&work)
+        i = next_work(&work, &rest)
+        while i >= 0:
             join(job, i * PANEL_CHANNELS)
+            i = next_block(&rest)
         leave_team()
 
 

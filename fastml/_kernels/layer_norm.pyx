@@ -7,7 +7,7 @@ sums need no totals. RMS norm is layer norm without mean, bias and dbias: they a
 """
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.math cimport INFINITY
@@ -21,7 +21,7 @@ from .._check cimport (
 )
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
 from .._memory cimport free_lines, lines, new_array
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, next_work, share_work, team, team_done
 from .._simd cimport cache_bytes, element, table_of
 from .layer_norm cimport BLOCK_ROWS, CHUNKS
 
@@ -62,15 +62,18 @@ cdef inline void forward_rows(const Forward *job, Py_ssize_t r, Py_ssize_t rows)
 
 
 cdef void forward(const Forward *job) noexcept nogil:
-    cdef Py_ssize_t step = max(1, BLOCK_ELEMENTS // job.n), i
-    cdef int me = caller(), threads = team(FORWARD_COST * job.outer * job.n)
+    cdef fm_work work
+    cdef Py_ssize_t step = max(1, BLOCK_ELEMENTS // job.n), i = 0
+    cdef int threads = team(FORWARD_COST * job.outer * job.n)
     if threads == 1:
         forward_rows(job, 0, job.outer)
     else:
+        share_work(&work, ceil_div(job.outer, step), threads)
         with parallel(num_threads=threads):
-            join_team(me)
-            for i in prange(ceil_div(job.outer, step), schedule="static"):
+            i = join_team(&work)
+            while i >= 0:
                 forward_rows(job, i * step, min(step, job.outer - i * step))
+                i = next_block(&work)
             leave_team()
     team_done()
 
@@ -141,20 +144,26 @@ cdef void join_panel(const Backward *job, Py_ssize_t j) noexcept nogil:
 
 
 cdef void backward(const Backward *job) noexcept nogil:
-    cdef Py_ssize_t k, panels = ceil_div(job.n, PANEL_COLUMNS)
-    cdef int me = caller(), threads = team(BACKWARD_COST * job.outer * job.n)
+    cdef fm_work work, rest
+    cdef Py_ssize_t k = 0, panels = ceil_div(job.n, PANEL_COLUMNS)
+    cdef int threads = team(BACKWARD_COST * job.outer * job.n)
     if threads == 1:
         for k in range(job.chunks):
             backward_chunk(job, k)
         for k in range(panels):
             join_panel(job, k * PANEL_COLUMNS)
     else:
+        share_work(&work, job.chunks, threads)
+        share_work(&rest, panels, threads)
         with parallel(num_threads=threads):
-            join_team(me)
-            for k in prange(job.chunks, schedule="static"):
+            k = join_team(&work)
+            while k >= 0:
                 backward_chunk(job, k)
-            for k in prange(panels, schedule="static"):
+                k = next_block(&work)
+            k = next_work(&work, &rest)
+            while k >= 0:
                 join_panel(job, k * PANEL_COLUMNS)
+                k = next_block(&rest)
             leave_team()
     team_done()
 

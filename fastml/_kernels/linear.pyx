@@ -9,7 +9,7 @@ panels of columns; a thread takes an even run of them and does neighbours in one
 results are independent: one region, no barrier.
 """
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 
@@ -18,7 +18,7 @@ from .. import _check, _features
 from .._check cimport apart, ceil_div, data, flag, is_real, is_text
 from .._environment cimport FM_FLUSH, fm_scope, fm_switch
 from .._memory cimport free_lines, lines, new_array
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport element, table_of
 
 cnp.import_array()
@@ -92,17 +92,20 @@ cdef void share_sums(void *sums, const Matrix *x, int t, int threads, size_t siz
 
 
 cdef void multiply(const Product *p, size_t size) noexcept:
-    cdef int t, me, threads = team(cost(p, size))
+    cdef fm_work work
+    cdef Py_ssize_t t = 0
+    cdef int threads = team(cost(p, size))
     if threads == 1:
         with nogil:
             share(p, 0, 1, size)
         team_done()
         return
-    me = caller()
+    share_work(&work, threads, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for t in prange(threads, schedule="static"):
+        t = join_team(&work)
+        while t >= 0:
             share(p, t, threads, size)
+            t = next_block(&work)
         leave_team()
     team_done()
 
@@ -110,7 +113,9 @@ cdef void multiply(const Product *p, size_t size) noexcept:
 cdef void multiply_backward(const Product *dx, const Product *dw, void *db, const Matrix *grad,
                             size_t size) noexcept:
     """Both products (dx may be NULL) and the sums of grad's columns in one region."""
-    cdef int t, me, threads = team((0 if dx == NULL else cost(dx, size)) + cost(dw, size))
+    cdef fm_work work
+    cdef Py_ssize_t t = 0
+    cdef int threads = team((0 if dx == NULL else cost(dx, size)) + cost(dw, size))
     if threads == 1:
         with nogil:
             if dx != NULL:
@@ -119,14 +124,15 @@ cdef void multiply_backward(const Product *dx, const Product *dw, void *db, cons
             share_sums(db, grad, 0, 1, size)
         team_done()
         return
-    me = caller()
+    share_work(&work, threads, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for t in prange(threads, schedule="static"):
+        t = join_team(&work)
+        while t >= 0:
             if dx != NULL:
                 share(dx, t, threads, size)
             share(dw, t, threads, size)
             share_sums(db, grad, t, threads, size)
+            t = next_block(&work)
         leave_team()
     team_done()
 

@@ -16,7 +16,7 @@ Rejected: tiles of the classes with an online log-sum-exp, where the logits are 
 import math
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t
@@ -26,7 +26,7 @@ from .._memory import empty
 
 from .._check cimport ceil_div, data, is_text, labels_fit
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport fm_labels, table_of
 from .cross_entropy cimport Options, rows, smoothing_of, take_rule, block_rows
 from .linear cimport Matrix, Product, at, cost, matrix, share, takes, transposed
@@ -203,29 +203,50 @@ cdef void fold(const Operands *k, int t, int threads, size_t size) noexcept nogi
     table_of(size).gemm_fold(whole, n, part, n, NULL, False, count, n)
 
 
-cdef void in_blocks(const Operands *k, size_t size) noexcept:
-    cdef Product whole = gradient_of_weight(k, 0, size), p
-    cdef Py_ssize_t block = 0, chunk
-    cdef int t, me, threads = team(k.cut.blocks * 3 * cost(&whole, size) + COST * k.x.rows * k.logits.cols)
-    me = caller()
+cdef enum Phase:
+    PRODUCT
+    LOSSES
+    GRADIENTS
+    FOLD
+
+
+cdef void part(const Operands *k, Phase phase, Py_ssize_t block, Py_ssize_t i, int threads, size_t size) noexcept nogil:
+    """Part i of a phase: of as many as there are threads, or in LOSSES a chunk of rows."""
+    cdef Product p
+    fm_switch(FM_FULL if phase == LOSSES else FM_FLUSH)
+    if phase == PRODUCT:
+        p = logits(k, block, size)
+        share(&p, i, threads, size)
+    elif phase == LOSSES:
+        k.sums[block * k.cut.chunks + i] = losses(k, block, i, size)
+    elif phase == GRADIENTS:
+        gradients(k, block, i, threads, size)
+    else:
+        fold(k, i, threads, size)
+
+
+cdef void on_team(const Operands *k, Phase phase, Py_ssize_t block, int threads, size_t size) noexcept:
+    cdef Py_ssize_t i = 0
+    cdef fm_work work
+    share_work(&work, ceil_div(height(k, block), k.cut.chunk_rows) if phase == LOSSES else threads, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for block in range(k.cut.blocks):
-            for t in prange(threads, schedule="static"):
-                fm_switch(FM_FLUSH)
-                p = logits(k, block, size)
-                share(&p, t, threads, size)
-            for chunk in prange(ceil_div(height(k, block), k.cut.chunk_rows), schedule="static"):
-                fm_switch(FM_FULL)
-                k.sums[block * k.cut.chunks + chunk] = losses(k, block, chunk, size)
-            for t in prange(threads, schedule="static"):
-                fm_switch(FM_FLUSH)
-                gradients(k, block, t, threads, size)
-            if block >= k.cut.span and ((block + 1) % k.cut.span == 0 or block + 1 == k.cut.blocks):
-                for t in prange(threads, schedule="static"):
-                    fm_switch(FM_FLUSH)
-                    fold(k, t, threads, size)
+        i = join_team(&work)
+        while i >= 0:
+            part(k, phase, block, i, threads, size)
+            i = next_block(&work)
         leave_team()
+
+
+cdef void in_blocks(const Operands *k, size_t size) noexcept:
+    cdef Product whole = gradient_of_weight(k, 0, size)
+    cdef Py_ssize_t block
+    cdef int threads = team(k.cut.blocks * 3 * cost(&whole, size) + COST * k.x.rows * k.logits.cols)
+    for block in range(k.cut.blocks):
+        on_team(k, PRODUCT, block, threads, size)
+        on_team(k, LOSSES, block, threads, size)
+        on_team(k, GRADIENTS, block, threads, size)
+        if block >= k.cut.span and ((block + 1) % k.cut.span == 0 or block + 1 == k.cut.blocks):
+            on_team(k, FOLD, block, threads, size)
     team_done()
     fm_switch(FM_FULL)
 

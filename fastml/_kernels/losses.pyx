@@ -8,7 +8,7 @@ primitive. A further loss is a case in losses.c, its number in losses.h and a fu
 """
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 
@@ -18,7 +18,7 @@ from .._memory import empty
 from .._check cimport alike, apart, ceil_div, data, fits, flag, is_plain, is_text, result_like
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._memory cimport new_array
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport cache_bytes, fm_table, fm_tally, fm_tally_add, fm_tally_sum, table_of
 
 cnp.import_array()
@@ -73,13 +73,14 @@ cdef inline double block(const fm_table *table, size_t itemsize, int kind, void 
 cdef double in_blocks(size_t itemsize, int kind, void *dx, void *loss, const void *x, const void *t, const Beside *a,
                       const Beside *b, Py_ssize_t n, double scale) noexcept:
     """dx, loss (OUT or NULL), x, t (IN): n elements. Returns the sum of the losses."""
+    cdef fm_work work
     cdef const fm_table *table = table_of(itemsize)
-    cdef Py_ssize_t k, first, count, blocks = ceil_div(n, FM_LOSS_BLOCK)
+    cdef Py_ssize_t k = 0, first, count, blocks = ceil_div(n, FM_LOSS_BLOCK)
     cdef Py_ssize_t nbytes = min(n, LOCAL_BLOCKS * FM_LOSS_BLOCK) * itemsize
     cdef bint stream = dx != NULL and n * itemsize > cache_bytes
     cdef double cost = BYTE_COST * nbytes * (2 if dx == NULL else 3)
     cdef fm_tally total = fm_tally(0, 0)
-    cdef int me, threads
+    cdef int threads
     cdef double[LOCAL_BLOCKS] sums
     if kind not in (FM_LOSS_MSE, FM_LOSS_L1, FM_LOSS_HUBER):
         cost += EXP_COST * nbytes / 64
@@ -87,12 +88,14 @@ cdef double in_blocks(size_t itemsize, int kind, void *dx, void *loss, const voi
         return block(table, itemsize, kind, dx, loss, x, t, a, b, 0, n, scale, False)
     for first in range(0, blocks, LOCAL_BLOCKS):
         count = min(LOCAL_BLOCKS, blocks - first)
-        me, threads = caller(), team(cost)
+        threads = team(cost)
+        share_work(&work, count, threads)
         with nogil, parallel(num_threads=threads):
-            join_team(me)
-            for k in prange(count, schedule="static"):
+            k = join_team(&work)
+            while k >= 0:
                 sums[k] = block(table, itemsize, kind, dx, loss, x, t, a, b, (first + k) * FM_LOSS_BLOCK, n, scale,
                                 stream)
+                k = next_block(&work)
             leave_team()
         team_done()
         for k in range(count):

@@ -8,7 +8,7 @@ past the caches where it is larger. It needs no clearing where its memory is new
 import sys
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -18,7 +18,7 @@ from .. import _check, _labels
 
 from .._check cimport PyArray_ISCARRAY_RO, ceil_div, is_text
 from .._memory cimport new_array_of
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_add, fm_work, join_team, leave_team, next_block, next_work, share_work, team, team_done
 from .._simd cimport cache_bytes, fm_label, table_of
 
 cnp.import_array()
@@ -115,7 +115,8 @@ cdef Py_ssize_t labels_block(const OneHot *job, Py_ssize_t k) noexcept nogil:
 
 cdef bint fill(OneHot *job) noexcept nogil:
     """Whether every label had a place."""
-    cdef Py_ssize_t i, found = 0, blocks, clears = 0
+    cdef fm_work work, rest
+    cdef Py_ssize_t i = 0, found = 0, blocks, clears = 0
     cdef bint rows = job.inner == 1
     cdef double cost = LABEL_COST * job.outer * job.inner
     if not job.clean:
@@ -128,20 +129,24 @@ cdef bint fill(OneHot *job) noexcept nogil:
         blocks = ceil_div(job.outer, job.rows)
     else:
         blocks = job.outer * ceil_div(job.inner, BLOCK_LABELS)
-    cdef int me, threads = team(cost)
+    cdef int threads = team(cost)
     if threads == 1:
         for i in range(clears):
             clear_block(job, i)
         for i in range(blocks):
             found += rows_block(job, i) if rows else labels_block(job, i)
     else:
-        me = caller()
+        share_work(&work, clears, threads)
+        share_work(&rest, blocks, threads)
         with parallel(num_threads=threads):
-            join_team(me)
-            for i in prange(clears, schedule="static"):
+            i = join_team(&work)
+            while i >= 0:
                 clear_block(job, i)
-            for i in prange(blocks, schedule="static"):
-                found += rows_block(job, i) if rows else labels_block(job, i)
+                i = next_block(&work)
+            i = next_work(&work, &rest)
+            while i >= 0:
+                fm_add(&found, rows_block(job, i) if rows else labels_block(job, i))
+                i = next_block(&rest)
             leave_team()
     team_done()
     return found == job.outer * job.inner

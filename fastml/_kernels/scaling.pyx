@@ -1,6 +1,6 @@
 """A new scale for a matrix of samples and features: by a table of its columns, or by the norms of its rows."""
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 
@@ -8,7 +8,7 @@ from .. import _columns
 
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._memory cimport free_lines
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_add, fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport cache_bytes, table_of
 from .columns cimport Columns, check_vector, chunk_rows, chunk_start, lay_out, room
 
@@ -49,14 +49,17 @@ cdef int scale_chunk(const Scale *how, const Columns *cut, Py_ssize_t k) noexcep
 
 
 cdef bint scale_all(const Scale *how, const Columns *cut) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef int bad = 0, me = caller()
+    cdef fm_work work
+    cdef Py_ssize_t k = 0
+    cdef Py_ssize_t bad = 0
     cdef int threads = team((SCALE_COST if how.norm < 0 else NORMALIZE_COST) * cut.parts * cut.rows * cut.cols)
     if threads > 1:
+        share_work(&work, cut.all_chunks, threads)
         with parallel(num_threads=threads):
-            join_team(me)
-            for k in prange(cut.all_chunks, schedule="static"):
-                bad |= scale_chunk(how, cut, k)
+            k = join_team(&work)
+            while k >= 0:
+                fm_add(&bad, scale_chunk(how, cut, k))
+                k = next_block(&work)
             leave_team()
     else:
         for k in range(cut.all_chunks):

@@ -1,7 +1,7 @@
 """What a row of scores or probabilities says of one label: blocks of rows and threads."""
 
 import numpy as np
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.math cimport sqrt
@@ -13,7 +13,7 @@ from .. import _labels
 from .._check cimport is_plain
 from .._environment cimport FM_FULL, fm_scope, fm_switch
 from .._memory cimport new_array
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_add, fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport FM_NO_CLASS, fm_class, fm_labels
 
 cnp.import_array()
@@ -70,14 +70,17 @@ cdef Py_ssize_t top_k_rows(uint8_t *hit, const real *score, const int64_t *label
 cdef Py_ssize_t all_hits(uint8_t[::1] hit, const real[:, ::1] score, const int64_t[::1] label, Py_ssize_t k,
                          fm_labels *rule) noexcept:
     """hit (OUT), label (IN): rows; score (IN): (rows, n); as top_k_rows."""
-    cdef Py_ssize_t i, first, rows = score.shape[0], n = score.shape[1], strange = 0
-    cdef int me = caller(), threads = team(COST * rows * n)
+    cdef fm_work work
+    cdef Py_ssize_t i = 0, first = 0, some = 0, rows = score.shape[0], n = score.shape[1], strange = 0
+    cdef int threads = team(COST * rows * n)
+    share_work(&work, BLOCKS, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(BLOCKS, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             first = i * rows // BLOCKS
-            strange += top_k_rows(&hit[first], &score[first, 0], &label[first], k, (i + 1) * rows // BLOCKS - first, n,
-                                  rule)
+            some = (i + 1) * rows // BLOCKS - first
+            fm_add(&strange, top_k_rows(&hit[first], &score[first, 0], &label[first], k, some, n, rule))
+            i = next_block(&work)
         leave_team()
     team_done()
     return strange
@@ -86,23 +89,27 @@ cdef Py_ssize_t all_hits(uint8_t[::1] hit, const real[:, ::1] score, const int64
 cdef fm_faults all_picked(double *own, cnp.ndarray p, const int64_t *label, double eps, double tolerance,
                           fm_labels *rule) noexcept:
     """own (OUT), label (IN): rows; p (IN): (rows, n) or rows; as fm_pick_rows."""
-    cdef Py_ssize_t i, first, rows = cnp.PyArray_DIM(p, 0), n = cnp.PyArray_SIZE(p) // rows, outside = 0, uneven = 0
+    cdef fm_work work
+    cdef Py_ssize_t i = 0, first = 0, rows = cnp.PyArray_DIM(p, 0), n = cnp.PyArray_SIZE(p) // rows
+    cdef Py_ssize_t outside = 0, uneven = 0
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(p)
     cdef const char *at = cnp.PyArray_BYTES(p)
-    cdef int me = caller(), threads = team(COST * rows * n)
-    cdef fm_faults part
+    cdef int threads = team(COST * rows * n)
+    cdef fm_faults part = fm_faults(0, 0)
     if threads == 1:
         part = fm_pick_rows(own, at, label, rows, n, tolerance, eps, rule, size == 4)
         team_done()
         return part
+    share_work(&work, BLOCKS, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(BLOCKS, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             first = i * rows // BLOCKS
             part = fm_pick_rows(own + first, at + first * n * size, label + first, (i + 1) * rows // BLOCKS - first, n,
                                 tolerance, eps, rule, size == 4)
-            outside += part.outside
-            uneven += part.uneven
+            fm_add(&outside, part.outside)
+            fm_add(&uneven, part.uneven)
+            i = next_block(&work)
         leave_team()
     team_done()
     return fm_faults(outside, uneven)

@@ -6,7 +6,7 @@ Lists of arrays that have more than LARGE_BYTES on the average go one by one, ea
 Shorter arrays are shared together: memoryviews for them would cost more than their update.
 """
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.float cimport DBL_MAX
@@ -15,7 +15,7 @@ from .. import _check, _updates
 
 from .._check cimport as1d, ceil_div, flag
 from .._environment cimport FM_FLUSH, FM_FULL, fm_scope, fm_switch
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport fm_table, table_of
 from .updates cimport (
     BLOCK_BYTES, CUT_BYTES, Place, Places, as_tuple, elements, finish, maybe_tuple, option, place, run
@@ -47,16 +47,19 @@ cdef void update(const Place *at, size_t first, size_t last, const void *step) n
 
 cdef void in_blocks(real[::1] p, real[::1] v, const real[::1] g, const Step *s) noexcept:
     """p, v (IN, OUT; v None without momentum), g (IN), each (n,): one large parameter."""
+    cdef fm_work work
     cdef const fm_table *table = table_of(sizeof(real))
-    cdef Py_ssize_t n = p.shape[0], k, start
-    cdef int me = caller(), threads = team(COST * n * sizeof(real))
+    cdef Py_ssize_t n = p.shape[0], k = 0, start = 0
+    cdef int threads = team(COST * n * sizeof(real))
     cdef Py_ssize_t step = max(1, n) if threads == 1 else BLOCK_BYTES // sizeof(real), blocks = ceil_div(n, step)
+    share_work(&work, blocks, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for k in prange(blocks, schedule="static"):
+        k = join_team(&work)
+        while k >= 0:
             start = k * step
             table.sgd_run(&p[start], NULL if v is None else &v[start], &g[start], min(step, n - start), s.lr,
                           s.momentum, s.damp, s.decay, s.sign, s.nesterov)
+            k = next_block(&work)
         leave_team()
     team_done()
 

@@ -6,7 +6,7 @@ columns are independent, so the cut shows in no bit. A call of at most SMALL_ELE
 memoryview costs 90 ns.
 """
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 
@@ -17,7 +17,7 @@ from .._check cimport (
     Layout, alike, as3d, ceil_div, fits, flag, is_axis, is_plain, lay, result_like, vector_like,
 )
 from .._environment cimport FM_FULL, fm_scope, fm_switch
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 from .._simd cimport cache_bytes, fm_table, table_of
 
 cnp.import_array()
@@ -78,12 +78,14 @@ cdef void in_blocks(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const rea
     cdef Py_ssize_t step = max(1, BLOCK_ELEMENTS // n), width = PANEL_BYTES // sizeof(real)
     cdef Py_ssize_t panels = ceil_div(inner, width)
     cdef Py_ssize_t blocks = ceil_div(outer, step) if inner == 1 else outer * panels
-    cdef Py_ssize_t i, o, j
+    cdef Py_ssize_t i = 0, o = 0, j = 0
     cdef bint stream = y.shape[0] * y.shape[1] * y.shape[2] * sizeof(real) > cache_bytes
-    cdef int me = caller(), threads = team(COST * outer * n * inner)
+    cdef int threads = team(COST * outer * n * inner)
+    cdef fm_work work
+    share_work(&work, blocks, threads)
     with nogil, parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(blocks, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             if inner == 1:
                 o = i * step
                 rows(op, table, &y[o, 0, 0], &a[o, 0, 0], &b[o, 0, 0], min(step, outer - o), n, stream)
@@ -91,6 +93,7 @@ cdef void in_blocks(Op op, real[:, :, ::1] y, const real[:, :, ::1] a, const rea
                 o = i // panels
                 j = i % panels * width
                 cols(op, table, &y[o, 0, j], &a[o, 0, j], &b[o, 0, j], n, inner, min(width, inner - j))
+            i = next_block(&work)
         leave_team()
     team_done()
 

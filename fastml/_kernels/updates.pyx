@@ -1,6 +1,6 @@
 """Updates of lists of arrays in place: checks, cut and threads; updates.pxd says how they are used."""
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from .. cimport _numpy as cnp
 from libc.float cimport DBL_MAX
@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc, qsort
 from .. import _check, _updates
 
 from .._check cimport PyArray_ISCARRAY, alike, is_plain, same_or_apart
-from .._openmp cimport caller, join_team, leave_team, team, team_done
+from .._openmp cimport fm_work, join_team, leave_team, next_block, share_work, team, team_done
 
 cnp.import_array()
 
@@ -34,18 +34,20 @@ cdef void update_block(const Places *here, size_t start, Update update, const vo
 
 
 cdef void run(const Places *here, double cost, Update update, const void *step) noexcept nogil:
-    cdef Py_ssize_t i, blocks = (here.extent + BLOCK_BYTES - 1) // BLOCK_BYTES
-    cdef int me, threads = team(cost * here.bytes)
+    cdef fm_work work
+    cdef Py_ssize_t i = 0, blocks = (here.extent + BLOCK_BYTES - 1) // BLOCK_BYTES
+    cdef int threads = team(cost * here.bytes)
     if threads == 1:
         for i in range(here.count):
             update(&here.at[i], 0, here.at[i].bytes, step)
         team_done()
         return
-    me = caller()
+    share_work(&work, blocks, threads)
     with parallel(num_threads=threads):
-        join_team(me)
-        for i in prange(blocks, schedule="static"):
+        i = join_team(&work)
+        while i >= 0:
             update_block(here, i * BLOCK_BYTES, update, step)
+            i = next_block(&work)
         leave_team()
     team_done()
 

@@ -29,19 +29,7 @@ cdef struct Phase:
     int tiles
 
 
-# How the team has done: another process on one of its CPUs makes it slower than one thread.
-cdef struct TeamRecord:
-    double alone            # time on one thread over the estimate
-    int alone_runs          # how many runs that is from
-    int paid                # runs of the team in a row that were faster
-    int lost                # and that were not
-    double rest             # how long its last rest was
-    double rests_until      # and when that ended: nanoseconds of the clock
-
-
 cdef class Program:
-    cdef TeamRecord team_record
-    cdef double ended   # the last run
     cdef Instruction *instructions
     cdef Sweep *sweeps
     cdef Phase *phases

@@ -6,7 +6,7 @@ threads take them as they come and the bits do not depend on who did what. How m
 the batch at hand, so a smaller batch runs the same program, and from the size of the team.
 """
 
-from cython.parallel import parallel, prange
+from cython.parallel import parallel
 
 from ... cimport _numpy as cnp
 from libc.stdlib cimport calloc, free
@@ -14,7 +14,8 @@ from libc.stdlib cimport calloc, free
 from ..._environment cimport FM_FULL, fm_change, fm_environment, fm_scope, fm_switch
 from ..._memory cimport free_lines, lines
 from ..._openmp cimport (
-    await_phase, caller, clock, fm_phase_finish, fm_phase_take, forced, join_team, leave_team, team, team_done,
+    await_phase, fm_phase_finish, fm_phase_take, fm_work, forced, join_team, leave_team, next_block, share_work,
+    team, team_done,
 )
 from .arguments cimport MEMORY, SCRATCH, Arguments, Tile, View
 
@@ -22,42 +23,13 @@ cnp.import_array()
 
 cdef enum:
     ALIGNMENT = 64
-    ALONE_RUNS = 2      # on one thread, before the team is tried
-    LOST_RUNS = 3       # of the team in a row, slower than one thread, after which it rests
     TILES_EACH = 2      # of a sweep of columns for each thread, where they are wide enough for it
-    PAID_RUNS = 20      # of the team in a row, faster, after which the next rest is a short one
 
-cdef double FIRST_REST_NS = 4e6, LAST_REST_NS = 100e6
-cdef double PAUSE_NS = 1e6   # since the last run: by then the team sleeps and the caches are another's
 cdef double LEAST_NS = 30e3  # below, phases are too short to be shared
 
 
 class Stale(Exception):
     """A program does not fit, or no longer, what it is to do: another must be made. Nothing has been written."""
-
-
-cdef bint team_may_run(const TeamRecord *record, double now, bint after_pause) noexcept:
-    """Not while it has to rest, nor before one thread's time is known."""
-    return now >= record.rests_until and (after_pause or record.alone_runs == ALONE_RUNS)
-
-
-cdef void take_note(TeamRecord *record, int threads, double ratio, double now) noexcept:
-    """Take in how long a run took that followed another, over the estimate."""
-    if threads == 1:
-        record.alone = ratio if record.alone_runs == 0 else min(ratio, record.alone * 1.01)
-        record.alone_runs = min(record.alone_runs + 1, ALONE_RUNS)
-    elif ratio < record.alone:
-        record.paid += 1
-        record.lost = 0
-        if record.paid >= PAID_RUNS:
-            record.rest = 0
-    else:
-        record.paid = 0
-        record.lost += 1
-        if record.lost >= LOST_RUNS:  # not after the first, which may have had to wake the team
-            record.lost = 0
-            record.rest = min(max(2 * record.rest, FIRST_REST_NS), LAST_REST_NS)
-            record.rests_until = now + record.rest
 
 
 cdef class Program:
@@ -169,12 +141,10 @@ cdef class Program:
     cdef int execute(self, Py_ssize_t rows, double nanoseconds) except -1:
         """The whole step on `rows` rows, which take one thread about this long."""
         cdef fm_scope _scope = fm_switch(FM_FULL)
-        cdef int t, p, me, threads = 1
-        cdef double start
-        cdef bint after_pause
-        start = clock()
-        after_pause = start - self.ended > PAUSE_NS
-        if forced() or (nanoseconds >= LEAST_NS and team_may_run(&self.team_record, start, after_pause)):
+        cdef int p, threads = 1
+        cdef Py_ssize_t t = 0
+        cdef fm_work work
+        if forced() or nanoseconds >= LEAST_NS:
             threads = team(nanoseconds)
         if rows != self.rows or threads != self.threads:
             self.resize(rows, threads)
@@ -183,18 +153,16 @@ cdef class Program:
             with nogil:
                 self.alone()
         else:
-            me = caller()
             for p in range(self.n_phases):
                 self.sync[p].next = self.sync[p].done = 0
+            share_work(&work, threads, threads)
             with nogil, parallel(num_threads=threads):
-                join_team(me)
-                for t in prange(threads, schedule="static"):
+                t = join_team(&work)
+                while t >= 0:
                     self.together(t)
+                    t = next_block(&work)
                 leave_team()
         team_done()
-        self.ended = clock()
-        if not after_pause:
-            take_note(&self.team_record, threads, (self.ended - start) / nanoseconds, self.ended)
         return 0
 
     cdef fm_environment sweep_tile(self, const Phase *phase, int i, char *scratch, fm_environment mode) noexcept nogil:
