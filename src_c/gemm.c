@@ -1,5 +1,5 @@
 /* C = act(A B + bias) in steps that stand alone: pack (gemm_pack.c), epilogue and row (gemm_row.c), tile, loop,
- * spans. gemm_turned.c is the way in.
+ * spans; of few columns gemm_turned.c.
  *
  * k is cut at fixed places. A part, FM_GEMM_PART steps of it, is one chain of FMAs from 0 in the order of k; the parts
  * of a span, FM_GEMM_SPAN steps, are added one after the other, and so are the spans; the bias comes last. No tile, no
@@ -37,11 +37,10 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
     const size_t tail = stage->width - (size_t)(vecs - 1) * LANES; /* columns in the last vector */
 #define EACH_ROW(i) _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
 #define EACH_VEC(j) _Pragma("GCC unroll 8") for (int j = 0; j < vecs; j++)
-#define EACH_FOURTH(i) _Pragma("GCC unroll 4") for (int i = 0; i < (rows + 3) / 4; i++)
 #define WHOLE(j) (j + 1 < vecs || tail == LANES)
     const ptrdiff_t a_row = stage->a_row, a_col = stage->a_col, b_row = stage->b_row;
-    /* From row 4 on, 8 and 12: fewer strides to keep in registers. */
-    const real *b = stage->b, *at[4] = {a, a + 4 * a_row, a + 8 * a_row, a + 12 * a_row};
+    /* From row 4, 8 and 12 on: fewer strides to keep in registers. */
+    const real *b = stage->b, *fourth = a + 4 * a_row, *eighth = a + 8 * a_row, *twelfth = a + 12 * a_row;
     real *panel = stage->panel;
     size_t left = stage->k, k = left < FM_GEMM_PART ? left : FM_GEMM_PART;
     for (int later = 0;; later = 1) {
@@ -49,7 +48,7 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
         EACH_ROW(i)
             EACH_VEC(j)
                 sum[i][j] = v_set1(0);
-        for (; k; k--, b += b_row) {
+        for (; k; k--, a += a_col, fourth += a_col, eighth += a_col, twelfth += a_col, b += b_row) {
             EACH_VEC(j)
                 v[j] = v_load(b + (size_t)j * LANES);
             if (packs)
@@ -57,12 +56,10 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
                     v_store(panel + (size_t)j * LANES, v[j]);
             panel += packs * vecs * LANES;
             EACH_ROW(i) {
-                const vec x = v_set1(at[i / 4][i % 4 * a_row]);
+                const vec x = v_set1((i < 4 ? a : i < 8 ? fourth : i < 12 ? eighth : twelfth)[i % 4 * a_row]);
                 EACH_VEC(j)
                     sum[i][j] = v_fma(x, v[j], sum[i][j]);
             }
-            EACH_FOURTH(i)
-            at[i] += a_col;
         }
         if (later)
             EACH_ROW(i)
@@ -99,7 +96,6 @@ FM_INLINE void FM(gemm_tile)(const int rows, const int vecs, const int packs, re
         }
 #undef EACH_ROW
 #undef EACH_VEC
-#undef EACH_FOURTH
 #undef WHOLE
 }
 
@@ -205,6 +201,10 @@ static __attribute__((noinline, noclone)) void FM(gemm_blocks)(real *c, size_t c
                                                                ptrdiff_t b_col, const real *bias, int relu, size_t m,
                                                                size_t n, size_t k, real *scratch)
 {
+    if (relu != ADD && FM(gemm_turns)(a_row, m, n, k)) {
+        FM(gemm_turned)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k);
+        return;
+    }
     _Alignas(64) real panel[FM_GEMM_DEEPEST * PANEL_COLUMNS], before[FM_TILE_ROWS * PANEL_COLUMNS], same[PANEL_COLUMNS];
     const int column = n == 1 && c_row == 1 && m > 1; /* C is one run: computed as a row, A's rows are lanes */
     if (column) {
@@ -234,7 +234,7 @@ static __attribute__((noinline, noclone)) void FM(gemm_blocks)(real *c, size_t c
     for (size_t row_block = 0, i = 0, rows; row_block < row_blocks; row_block++, i += rows) {
         rows = (m - i) / (row_blocks - row_block);
         /* Where columns are packed and all of A's rows stay in L2, all of k panel by panel: C's panel stays in L1. */
-        const int whole_k = b_col != 1 && rows * k <= FM_GEMM_PACKED / (sizeof(real) / sizeof(float));
+        const int whole_k = k_blocks > 1 && b_col != 1 && rows * k <= FM_GEMM_PACKED / (sizeof(real) / sizeof(float));
         const size_t group = whole_k ? PANEL_COLUMNS : n;
         for (size_t from = done, to; from < n; from = to) {
             to = n - from < group ? n : from + group;
@@ -274,7 +274,7 @@ static __attribute__((noinline, noclone)) void FM(gemm_blocks)(real *c, size_t c
                             stage.b = panel;
                             stage.b_row = (ptrdiff_t)wide;
                         }
-                        if (b_col == 1 || far)
+                        if (far || (b_col == 1 && (rows > FM_GEMM_FEW || to - j > PANEL_COLUMNS)))
                             next = (FM(gemm_ahead)){
                                 .at = j + PANEL_COLUMNS < to ? b_at + (ptrdiff_t)PANEL_COLUMNS * b_col
                                       : p + depth < k ? b_at + (ptrdiff_t)depth * b_row - (ptrdiff_t)(j - from) * b_col
@@ -340,3 +340,19 @@ static __attribute__((noinline, noclone)) void FM(gemm_spans)(real *c, size_t c_
 #undef STACK
 #undef PANEL_COLUMNS
 #undef native
+
+static void FM(gemm)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                     ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
+                     real *scratch)
+{
+    if (k <= FM_GEMM_SPAN)
+        FM(gemm_blocks)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
+    else if (m && n)
+        FM(gemm_spans)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k, scratch);
+}
+
+static void FM(gemm_add)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                         ptrdiff_t b_row, ptrdiff_t b_col, size_t m, size_t n, size_t k, real *scratch)
+{
+    FM(gemm_blocks)(c, c_row, a, a_row, a_col, b, b_row, b_col, NULL, ADD, m, n, k, scratch);
+}

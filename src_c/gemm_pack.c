@@ -21,6 +21,11 @@ static void FM(gemm_pack_b)(real *panel, size_t wide, const real *b, ptrdiff_t b
                             size_t k)
 {
     size_t j = 0;
+    if (b_col == 1 && wide <= LANES) {
+        for (size_t p = 0; p < k; p++, b += b_row, panel += LANES)
+            v_store(panel, v_load_n(b, width, 0));
+        return;
+    }
     if (b_col == 1) {
         for (size_t p = 0; p < k; p++) {
             const real *row = b + (ptrdiff_t)p * b_row;
