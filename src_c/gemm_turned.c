@@ -33,7 +33,7 @@ FM_INLINE int FM(gemm_turns)(ptrdiff_t a_row, size_t m, size_t n, size_t k)
 #ifdef __OPTIMIZE_SIZE__
     return 0;
 #endif
-    if (n < 2 || n > FM_GEMM_TURNED || m <= n || k < 8 * n)
+    if (n < 2 || n > FM_GEMM_TURNED || m < LANES || m <= n || k < 8 * n)
         return 0;
     const size_t straight = m * ((n + LANES - 1) / LANES), turned = n * ((m + LANES - 1) / LANES);
     return 4 * (turned + (a_row == 1 ? 0 : m / 3)) < 3 * straight;
