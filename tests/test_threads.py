@@ -153,6 +153,49 @@ def test_threads_that_ended_are_let_alone(tmp_path):
     assert "own" in told.split() and "strange" not in told.split()
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
+def test_two_threads_beside_busy_programs():
+    """Four programs have the second CPU: calls of two threads waited for it, 2.6 times as long as those of one."""
+    if len(os.sched_getaffinity(0)) < 2 or _threads.runtime_name() != "libgomp":
+        pytest.skip("needs libgomp and two CPUs")
+    seen, _ = run_script(
+        r"""
+        import os, subprocess, sys, time
+        import numpy as np, fastml
+        mine, other = sorted(os.sched_getaffinity(0))[:2]
+        x = np.ones((2048, 256), np.float32)
+
+        def masks():
+            return {name: os.sched_getaffinity(int(name)) for name in os.listdir("/proc/self/task")}
+
+        def mean(threads, calls=200):
+            with fastml.num_threads(threads):
+                start = time.perf_counter()
+                for _ in range(calls):
+                    fastml.softmax(x)
+                return time.perf_counter() - start
+
+        mean(2)
+        before = masks()
+        busy = f"import os; os.sched_setaffinity(0, {{{other}}}); print(flush=True)\nwhile True: pass"
+        programs = [subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE) for _ in range(4)]
+        try:
+            for program in programs:
+                program.stdout.readline()
+            os.sched_setaffinity(0, {mine})
+            print(min(mean(2) / mean(1) for _ in range(6)))
+        finally:
+            for program in programs:
+                program.kill()
+        os.sched_setaffinity(0, before[str(os.getpid())])
+        mean(2)
+        print(masks() == before)
+        """
+    )
+    ratio, whole = seen.split()
+    assert float(ratio) < 1.7 and whole == "True"
+
+
 @pytest.mark.parametrize(("files", "cpus"), [
     ({"cpu.max": "150000 100000"}, 2),
     ({"cpu.max": "50000 100000"}, 1),
