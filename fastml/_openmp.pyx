@@ -17,7 +17,7 @@ cdef extern from "threads.h" nogil:
     const char *fm_openmp_name()
     int fm_openmp_max_threads()
     int fm_openmp_usable()
-    int fm_open_region(int threads)
+    int fm_open_region(int threads, bint in_any_case)
     void fm_share_work(fm_work *work, Py_ssize_t blocks, int threads)
     Py_ssize_t fm_join_region(fm_work *work)
     Py_ssize_t fm_next_block(fm_work *work)
@@ -76,7 +76,7 @@ cdef int size(double nanoseconds) noexcept nogil:
 
 cdef int team(double nanoseconds) noexcept nogil:
     cdef int n = size(nanoseconds)
-    return fm_open_region(n) if n > 1 else 1
+    return fm_open_region(n, forced()) if n > 1 else 1
 
 
 cdef bint forced() noexcept nogil:

@@ -114,9 +114,9 @@ static int this_thread(void) { return 0; }
 
 #endif
 
-int fm_open_region(int threads)
+int fm_open_region(int threads, int in_any_case)
 {
-    if (!fm_crew_ready(threads, (started ? started : fm_clock()) - last_region))
+    if (!fm_crew_ready(threads, (started ? started : fm_clock()) - last_region) && !in_any_case)
         return 1;
     opened = 1;
     return threads;

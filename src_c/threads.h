@@ -18,8 +18,9 @@ int fm_team_pays(double nanoseconds);
 void fm_team_done(void);
 /* A clock that only goes forward, in nanoseconds. */
 double fm_clock(void);
-/* Before a region of so many threads: how many it shall have, this many or one. */
-int fm_open_region(int threads);
+/* Before a region of so many threads: how many it shall have, this many, or one where they would wait for CPUs (and
+ * where nobody asked for this many in any case). */
+int fm_open_region(int threads, int in_any_case);
 
 /* The blocks of a region's work, and who computes which. Every thread of the team has a range of them, the same one at
  * each call on as much work, as part of the data may still lie in its core's cache. It takes them one by one, and then

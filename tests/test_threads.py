@@ -153,6 +153,26 @@ def test_threads_that_ended_are_let_alone(tmp_path):
     assert "own" in told.split() and "strange" not in told.split()
 
 
+def test_a_threshold_of_0_always_has_a_team(tmp_path):
+    """16 threads on fewer CPUs wait for each other, after which calls have one thread for a while: not in tests."""
+    if not shutil.which("gcc") or _threads.runtime_name() != "libgomp":
+        pytest.skip("needs gcc and libgomp")
+    library = tmp_path / "regions.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", ROOT / "tests/c/regions.c", "-o", library, "-ldl"], check=True)
+    _, told = run_script(
+        """
+        import numpy as np, fastml
+        from fastml import _openmp
+        _openmp.set_threshold(0)
+        with fastml.num_threads(16):
+            for _ in range(100):
+                fastml.softmax(np.ones((64, 1000), np.float32))
+        """,
+        LD_PRELOAD=str(library),
+    )
+    assert "teams 100" in told
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
 def test_two_threads_beside_busy_programs():
     """Four programs have the second CPU: calls of two threads waited for it, 2.6 times as long as those of one."""
