@@ -3,8 +3,9 @@
  *
  * y = E / sum(E) with E = e^x relative to a power of two near the row's largest (exp.h). A row is read three times. The
  * caller hands in blocks that stay in cache. Sums take the exponentials by their parts, before these are rounded to one
- * number, and keep what rounding takes from them. So does the reciprocal of the sum. What is left is the rounding of E
- * and of y, 1.5 ulp, and some tenths of the polynomial's.
+ * number, and keep what rounding takes from them, in blocks: the roundings of thousands of equal terms all go one way.
+ * The reciprocal of the sum does so too. What is left is the rounding of E and of y, 1.5 ulp, and some tenths of the
+ * polynomial's.
  *
  * The logarithm forms leave the terms equal to the maximum out of the sum and count them: log(count + s) keeps the
  * digits of a tiny s. Log-softmax takes max and logarithm as one number in two halves. What is done once a row (scale,
@@ -40,8 +41,10 @@ FM_INLINE vec FM(joined_pair)(v_parts e, vec *low)
 }
 
 /* A sum of exponentials, the largest among them: `sum` begins with FM_START, far above all the terms of a run, and so
- * takes the upper bits of each exactly, low what is left of its parts. */
+ * takes the upper bits of each exactly, low what is left of its parts. After a block, low's upper bits join the sum: a
+ * whole run of nearly equal entries would lose 25 ulp by low's own roundings, 46 in double. */
 #define FM_EXP_RUN_ELEMENTS 4096
+#define FM_EXP_BLOCK_ELEMENTS (16 * LANES)
 #define FM_START v_set1((real)(768 * FM_RAISED))
 typedef struct {
     vec sum, low;
@@ -58,9 +61,9 @@ FM_ALWAYS_INLINE void FM(gather)(FM(exp_sum) *s, v_parts e, vec joined)
 /* Without the largest the low halves may be all there is. So powers and parts have sums of their own: what is left of
  * powers is exact. */
 typedef struct {
-    vec powers, low, main, rest;
+    vec powers, low, main, rest, blocks;
 } FM(parts_sum);
-#define FM_NO_PARTS {FM_START, v_set1(0), v_set1(0), v_set1(0)}
+#define FM_NO_PARTS {FM_START, v_set1(0), v_set1(0), v_set1(0), v_set1(0)}
 
 FM_ALWAYS_INLINE void FM(gather_parts)(FM(parts_sum) *s, v_parts e)
 {
@@ -71,11 +74,21 @@ FM_ALWAYS_INLINE void FM(gather_parts)(FM(parts_sum) *s, v_parts e)
     s->powers = powers;
 }
 
+/* The parts of a block join those before, and what that loses stays in rest. */
+FM_ALWAYS_INLINE void FM(join_parts)(FM(parts_sum) *s)
+{
+    const vec parts = v_add(s->main, s->rest), blocks = v_add(s->blocks, parts);
+    s->rest = v_sub(parts, v_sub(blocks, s->blocks));
+    s->main = v_set1(0);
+    s->blocks = blocks;
+}
+
 /* The result + *low is the sum of a run. */
 FM_INLINE vec FM(parts_gathered)(const FM(parts_sum) *s, vec *low)
 {
-    *low = s->rest;
-    return FM(gain)(FM(gain)(v_sub(s->powers, FM_START), s->low, low), s->main, low);
+    const vec parts = v_add(s->blocks, s->main);
+    *low = v_add(s->rest, v_sub(s->main, v_sub(parts, s->blocks)));
+    return FM(gain)(FM(gain)(v_sub(s->powers, FM_START), s->low, low), parts, low);
 }
 
 /* sum + low as the nearest number and what is left to *low, the larger of them in sum if it is not 0. */
@@ -102,9 +115,9 @@ FM_INLINE void FM(add_run)(vec *total, vec *rest, vec sum, vec low, int first)
 FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
 {
     vec total = v_set1(0), rest = total;
-    for (size_t from = 0; from < n; from += FM_EXP_RUN_ELEMENTS) {
-        const size_t to = n - from < FM_EXP_RUN_ELEMENTS ? n : from + FM_EXP_RUN_ELEMENTS;
-        FM(exp_sum) sum = FM_NO_EXP;
+    FM(exp_sum) sum = FM_NO_EXP;
+    for (size_t from = 0, to; from < n; from = to) {
+        to = n - from < FM_EXP_BLOCK_ELEMENTS ? n : from + FM_EXP_BLOCK_ELEMENTS;
         size_t i = from;
         for (; i + LANES <= to; i += LANES) {
             const v_parts e = v_scaled_parts(v_load(x + i), s);
@@ -120,7 +133,12 @@ FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
             if (y)
                 v_store_n(y + i, to - i, joined);
         }
-        FM(add_run)(&total, &rest, v_sub(sum.sum, FM_START), sum.low, from == 0);
+        if (to < n && to % FM_EXP_RUN_ELEMENTS) {
+            sum.sum = FM(nearest)(sum.sum, &sum.low);
+            continue;
+        }
+        FM(add_run)(&total, &rest, v_sub(sum.sum, FM_START), sum.low, to <= FM_EXP_RUN_ELEMENTS);
+        sum = (FM(exp_sum))FM_NO_EXP;
     }
     return FM(sum_lanes)(total, rest);
 }
@@ -129,12 +147,11 @@ FM_INLINE double FM(row_exp_sum)(real *y, const real *x, size_t n, v_scale s)
 FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m, v_scale s, double *count)
 {
     const vec vm = v_set1(m), zero = v_set1(0), one = v_set1(1);
-    vec total = zero, rest = zero;
+    vec total = zero, rest = zero, c = zero, low;
     double equal = 0;
-    for (size_t from = 0; from < n; from += FM_EXP_RUN_ELEMENTS) {
-        const size_t to = n - from < FM_EXP_RUN_ELEMENTS ? n : from + FM_EXP_RUN_ELEMENTS;
-        FM(parts_sum) sum = FM_NO_PARTS;
-        vec c = zero, low;
+    FM(parts_sum) sum = FM_NO_PARTS;
+    for (size_t from = 0, to; from < n; from = to) {
+        to = n - from < FM_EXP_BLOCK_ELEMENTS ? n : from + FM_EXP_BLOCK_ELEMENTS;
         for (size_t i = from; i < to; i += LANES) {
             const int whole = to - i >= LANES;
             const vec v = whole ? v_load(x + i) : v_load_n(x + i, to - i, -(real)INFINITY);
@@ -147,9 +164,15 @@ FM_INLINE double FM(row_exp_sum_below)(real *y, const real *x, size_t n, real m,
             c = v_add(c, v_if_eq(v, vm, one, zero));
             FM(gather_parts)(&sum, e);
         }
+        if (to < n && to % FM_EXP_RUN_ELEMENTS) {
+            FM(join_parts)(&sum);
+            continue;
+        }
         const vec whole = FM(parts_gathered)(&sum, &low);
-        FM(add_run)(&total, &rest, whole, low, from == 0);
+        FM(add_run)(&total, &rest, whole, low, to <= FM_EXP_RUN_ELEMENTS);
+        sum = (FM(parts_sum))FM_NO_PARTS;
         equal += v_sum(c);
+        c = zero;
     }
     *count = equal;
     return FM(sum_lanes)(total, rest);
