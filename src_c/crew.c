@@ -48,13 +48,13 @@ typedef struct {
 
 typedef struct crew {
     int taken;
-    int region; /* the last one opened */
+    unsigned region; /* the last one opened */
     double rests_until;
     double rest; /* how long the last one was, if no region has gone well since */
     pthread_mutex_t seats;
     worker *at[WORKERS];
     struct {
-        int region; /* the last one that the thread in this seat has left */
+        unsigned region; /* the last one that the thread in this seat has left */
         char apart[60];
     } left[WORKERS];
 } crew;
@@ -134,11 +134,13 @@ static double cpu_time(clockid_t clock)
     return clock_gettime(clock, &t) ? -1 : t.tv_sec * 1e9 + t.tv_nsec;
 }
 
+static worker_state state_of(const worker *w) { return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE); }
+
 /* Called with the seats held: the worker may use these CPUs until it is let go. */
 static int confine(worker *w, worker_state state, int cpu)
 {
     cpu_set_t some;
-    if (w->state == FREE && sched_getaffinity(w->thread, sizeof w->allowed, &w->allowed))
+    if (state_of(w) == FREE && sched_getaffinity(w->thread, sizeof w->allowed, &w->allowed))
         return 0;
     if (cpu < 0 || !CPU_ISSET(cpu, &w->allowed) || CPU_COUNT(&w->allowed) < 2)
         return 0;
@@ -151,7 +153,7 @@ static int confine(worker *w, worker_state state, int cpu)
     }
     if (sched_setaffinity(w->thread, sizeof some, &some))
         return 0;
-    w->state = state;
+    __atomic_store_n(&w->state, state, __ATOMIC_RELEASE);
     return 1;
 }
 
@@ -166,9 +168,12 @@ static void rest(crew *c)
 /* Called with the seats held: whether it has reached the runtime's waiting place after help. */
 static int is_docked(worker *w)
 {
-    if (w->state == HELPED && cpu_time(w->clock) - w->left > DOCKING)
-        w->state = FREE;
-    return w->state != HELPED;
+    if (state_of(w) != HELPED)
+        return 1;
+    if (cpu_time(w->clock) - w->left <= DOCKING)
+        return 0;
+    __atomic_store_n(&w->state, FREE, __ATOMIC_RELEASE);
+    return 1;
 }
 
 int fm_crew_ready(int threads, double pause)
@@ -212,13 +217,14 @@ void fm_crew_join(int caller)
     if (c < crews + CALLERS && i < WORKERS) {
         sit_down(c, i);
         joined = c;
-        if (self.state == HELPED)
-            return;
-        if (self.state == KEPT_OFF) {
-            self.state = FREE;
+        worker_state state = state_of(&self);
+        if (state == KEPT_OFF) {
             sched_setaffinity(0, sizeof self.allowed, &self.allowed);
-            return;
+            /* Only now, and not where the caller has helped meanwhile: it takes a FREE worker's mask for its own. */
+            __atomic_compare_exchange_n(&self.state, &state, FREE, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
         }
+        if (state != FREE)
+            return;
     }
     cpu_set_t mask, others;
     if (sched_getcpu() != cpu || sched_getaffinity(0, sizeof mask, &mask) || CPU_COUNT(&mask) < 2)
@@ -234,7 +240,7 @@ void fm_crew_leave(void)
     crew *c = joined;
     if (!c)
         return;
-    if (self.state == HELPED)
+    if (state_of(&self) == HELPED)
         self.left = cpu_time(CLOCK_THREAD_CPUTIME_ID);
     __atomic_store_n(&c->left[self.seat].region, c->region, __ATOMIC_RELEASE);
 }
@@ -266,7 +272,7 @@ int fm_crew_help(void)
             continue;
         pthread_mutex_lock(&c->seats);
         worker *w = c->at[i];
-        if (!w || w->state == HELPED)
+        if (!w || state_of(w) == HELPED)
             sleeps = 1;
         else if (waits_for_cpu(w) && confine(w, HELPED, sched_getcpu())) {
             sleeps = 1;
@@ -302,7 +308,7 @@ void fm_crew_await(void)
     }
     pthread_mutex_lock(&c->seats);
     for (int i = 0; i < workers && i < WORKERS; i++)
-        if (c->at[i] && c->at[i]->state == HELPED)
+        if (c->at[i] && state_of(c->at[i]) == HELPED)
             sched_setaffinity(c->at[i]->thread, sizeof c->at[i]->allowed, &c->at[i]->allowed);
     pthread_mutex_unlock(&c->seats);
 }
