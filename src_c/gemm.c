@@ -196,10 +196,9 @@ static void FM(gemm_strips)(real *c, const real *a, size_t m, int packed, FM(gem
 #define ADD (-1)
 /* With gemm's arguments, so that a small product costs a jump and not a second call; ADD instead of relu: c += a b.
  * Long because its loops over rows, k and columns share every cut. */
-static __attribute__((noinline, noclone)) void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
-                                                               ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
-                                                               ptrdiff_t b_col, const real *bias, int relu, size_t m,
-                                                               size_t n, size_t k, real *scratch)
+FM_ONCE void FM(gemm_blocks)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                             ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
+                             real *scratch)
 {
     if (relu != ADD && FM(gemm_turns)(a_row, m, n, k)) {
         FM(gemm_turned)(c, c_row, a, a_row, a_col, b, b_row, b_col, bias, relu, m, n, k);
@@ -261,7 +260,7 @@ static __attribute__((noinline, noclone)) void FM(gemm_blocks)(real *c, size_t c
                     const size_t width = to - j < PANEL_COLUMNS ? to - j : PANEL_COLUMNS,
                                  wide = width > LANES ? PANEL_COLUMNS : LANES;
                     const real *b_at = b + (ptrdiff_t)p * b_row + (ptrdiff_t)j * b_col;
-                    FM(gemm_ahead) next = {NULL};
+                    FM(gemm_ahead) next = {NULL, 0, 0, 0};
                     stage.width = width;
                     stage.bias = !bias ? NULL : column ? same : bias + j;
                     stage.b = b_at;
@@ -306,10 +305,9 @@ static void FM(gemm_fold)(real *c, size_t c_row, const real *part, size_t part_r
 /* Blocks of C, each over all of k: as large as there is room for their sums over a span, behind the packed strips in
  * scratch or on the stack. */
 #define STACK (256 * PANEL_COLUMNS)
-static __attribute__((noinline, noclone)) void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row,
-                                                              ptrdiff_t a_col, const real *b, ptrdiff_t b_row,
-                                                              ptrdiff_t b_col, const real *bias, int relu, size_t m,
-                                                              size_t n, size_t k, real *scratch)
+FM_ONCE void FM(gemm_spans)(real *c, size_t c_row, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                            ptrdiff_t b_row, ptrdiff_t b_col, const real *bias, int relu, size_t m, size_t n, size_t k,
+                            real *scratch)
 {
     _Alignas(64) real on_stack[STACK];
     real *span = scratch ? scratch + FM_GEMM_PACKED : on_stack;

@@ -25,6 +25,12 @@
 #else
 #define FM_INLINE FM_ALWAYS_INLINE
 #endif
+/* One function for all calls: gcc makes copies for those whose arguments it knows. */
+#ifdef __clang__
+#define FM_ONCE static __attribute__((noinline))
+#else
+#define FM_ONCE static __attribute__((noinline, noclone))
+#endif
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512BW__) && defined(__AVX512VL__)
 #include "simd_avx512.h"
