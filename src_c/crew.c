@@ -180,6 +180,8 @@ int fm_crew_ready(int threads, double pause)
 {
     const int at = place(), cpu = sched_getcpu();
     crew *c = &crews[at];
+    if (omp_in_parallel())
+        return 0; /* a region of the caller's own: its threads have the CPUs, and are the crew perhaps */
     if (at == CALLERS)
         return 1;
     if (pause < AWAKE && !c->rests_until)
@@ -274,7 +276,8 @@ int fm_crew_help(void)
         worker *w = c->at[i];
         if (!w || state_of(w) == HELPED)
             sleeps = 1;
-        else if (waits_for_cpu(w) && confine(w, HELPED, sched_getcpu())) {
+        else if (waits_for_cpu(w)) {
+            confine(w, HELPED, sched_getcpu()); /* fails where both have one CPU alone: sleep is the help then */
             sleeps = 1;
             rest(c);
         }
