@@ -126,7 +126,7 @@ def check_pytest(words, *_):
 
 def check_python(words, *_):
     if words[0] == "-m":
-        assert find_spec(words[1].replace("benchmarks.", "fastml.benchmarks.", 1)) or find_spec(words[1]), words[1]
+        assert find_spec(re.sub(r"^benchmarks\.", "fastml.benchmarks.", words[1])) or find_spec(words[1]), words[1]
     else:
         assert (ROOT / words[0]).is_file(), words[0]
 
