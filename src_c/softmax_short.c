@@ -215,16 +215,23 @@ static void FM(softmax_backward_short)(real *dx, const real *g, const real *y, s
     FM(turn_out)(&s, dx, s.x, n);
 }
 
+/* s, g (OUT): the rows turned, and what is known of them. The log of the sum of e^x, and in low what rounding took from
+ * it. */
+FM_INLINE vec FM(short_logsumexp)(FM(short_rows) *s, FM(row_block) *g, vec *low, const real *x, size_t n)
+{
+    double log_sum[LANES];
+    FM(turn_in)(s, s->x, x, n);
+    FM(short_exp)(g, NULL, s->x, n);
+    FM(short_log_sum)(log_sum, g);
+    return FM(sum_split)(v_load(g->max), log_sum, low);
+}
+
 static void FM(log_softmax_short)(real *y, const real *x, size_t n)
 {
     FM(short_rows) s;
     FM(row_block) g;
-    double log_sum[LANES];
     vec low;
-    FM(turn_in)(&s, s.x, x, n);
-    FM(short_exp)(&g, NULL, s.x, n);
-    FM(short_log_sum)(log_sum, &g);
-    const vec lse = FM(sum_split)(v_load(g.max), log_sum, &low);
+    const vec lse = FM(short_logsumexp)(&s, &g, &low, x, n);
     for (size_t i = 0; i < n; i++)
         s.x[i] = v_sub(v_sub(s.x[i], lse), low);
     FM(turn_out)(&s, y, s.x, n);
@@ -246,13 +253,9 @@ static void FM(logsumexp_short)(real *lse, const real *x, size_t n)
 {
     FM(short_rows) s;
     FM(row_block) g;
-    double log_sum[LANES];
     vec low;
-    FM(turn_in)(&s, s.x, x, n);
-    FM(short_exp)(&g, NULL, s.x, n);
-    FM(short_log_sum)(log_sum, &g);
+    v_store(lse, FM(short_logsumexp)(&s, &g, &low, x, n));
     const vec max = v_load(g.max);
-    v_store(lse, FM(sum_split)(max, log_sum, &low));
     if (v_count_eq(v_sub(max, max), v_set1(0)) < (int)LANES)
         for (size_t r = 0; r < LANES; r++)
             if (g.max[r] - g.max[r] != 0)
