@@ -32,7 +32,8 @@
  * crew, and `seats` is held while others' records are used: an id of a thread that ended is never used, as by then
  * it may be another thread's, of another process even. */
 enum { CALLERS = 64, WORKERS = 63 };
-enum { AWAKE = 40000, REST = 4000000, LONGEST_REST = 64000000, DOCKING = 3000, LATE = 40000 }; /* nanoseconds */
+enum { LATE = 40000, LATE_AWAKENED = 100000 };          /* nanoseconds: waking takes 50 microseconds and more */
+enum { AWAKE = 40000, REST = 4000000, DOCKING = 3000 }; /* nanoseconds */
 
 typedef enum { FREE, KEPT_OFF, HELPED } worker_state; /* all CPUs; all but the caller's; on the caller's alone */
 
@@ -50,7 +51,7 @@ typedef struct crew {
     int taken;
     unsigned region; /* the last one opened */
     double rests_until;
-    double rest; /* how long the last one was, if no region has gone well since */
+    double late; /* how long the caller waits in this region before it helps: a worker that sleeps takes its time */
     pthread_mutex_t seats;
     worker *at[WORKERS];
     struct {
@@ -157,14 +158,6 @@ static int confine(worker *w, worker_state state, int cpu)
     return 1;
 }
 
-static void rest(crew *c)
-{
-    c->rest = c->rest < LONGEST_REST ? c->rest * 2 : LONGEST_REST;
-    if (c->rest < REST)
-        c->rest = REST;
-    c->rests_until = fm_now() + c->rest;
-}
-
 /* Called with the seats held: whether it has reached the runtime's waiting place after help. */
 static int is_docked(worker *w)
 {
@@ -184,6 +177,7 @@ int fm_crew_ready(int threads, double pause)
         return 0; /* a region of the caller's own: its threads have the CPUs, and are the crew perhaps */
     if (at == CALLERS)
         return 1;
+    c->late = pause < AWAKE ? LATE : LATE_AWAKENED;
     if (pause < AWAKE && !c->rests_until)
         return 1;
     if (c->rests_until && fm_now() < c->rests_until)
@@ -199,7 +193,7 @@ int fm_crew_ready(int threads, double pause)
     if (ready)
         c->rests_until = 0;
     else
-        rest(c);
+        c->rests_until = fm_now() + REST;
     return ready;
 }
 
@@ -279,7 +273,7 @@ int fm_crew_help(void)
         else if (waits_for_cpu(w)) {
             confine(w, HELPED, sched_getcpu()); /* fails where both have one CPU alone: sleep is the help then */
             sleeps = 1;
-            rest(c);
+            c->rests_until = fm_now() + REST;
         }
         pthread_mutex_unlock(&c->seats);
     }
@@ -303,12 +297,10 @@ void fm_crew_await(void)
                 fm_pause();
             else if (!start)
                 start = fm_now();
-            else if (fm_now() - start > LATE)
+            else if (fm_now() - start > c->late)
                 fm_crew_help();
-    if (!c->rests_until) {
-        c->rest = 0;
+    if (!c->rests_until)
         return;
-    }
     pthread_mutex_lock(&c->seats);
     for (int i = 0; i < workers && i < WORKERS; i++)
         if (c->at[i] && state_of(c->at[i]) == HELPED)
