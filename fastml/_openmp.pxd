@@ -49,7 +49,4 @@ cdef void leave_team() noexcept nogil
 # After the region: how long it took tells the next call whether the team is awake.
 cdef void team_done() noexcept nogil
 
-# A clock that only goes forward, in nanoseconds.
-cdef double clock() noexcept nogil
-
 cdef void await_phase(fm_phase *phase, int tiles) noexcept nogil

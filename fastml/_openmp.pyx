@@ -27,7 +27,6 @@ cdef extern from "threads.h" nogil:
     void fm_set_local_threads(int n)
     int fm_team_pays(double nanoseconds)
     void fm_team_done()
-    double fm_clock()
     void fm_phase_await(fm_phase *phase, int tiles)
 
 # The numbers below belong to all threads, which read and set them as they like.
@@ -105,10 +104,6 @@ cdef void leave_team() noexcept nogil:
 
 cdef void team_done() noexcept nogil:
     fm_team_done()
-
-
-cdef double clock() noexcept nogil:
-    return fm_clock()
 
 
 cdef void await_phase(fm_phase *phase, int tiles) noexcept nogil:

@@ -10,7 +10,7 @@
  *   takes itself off in the same way.
  * - Help. A caller that is done and still waits looks whether the workers run: their CPU time tells, in 0.2
  *   microseconds. One that does not is put on the caller's CPU, which is free: the caller sleeps until it has left the
- *   region. (What it had not begun, others have taken: work.h.)
+ *   region. (What it had not begun, others have taken: threads.h.)
  * - Rest. After that the caller computes alone for as long as another may have the CPU, and until the worker has
  *   reached the runtime's own waiting place: a region that is opened before waits for it there, where no one helps.
  */
@@ -190,10 +190,7 @@ int fm_crew_ready(int threads, double pause)
         if (c->at[i])
             confine(c->at[i], KEPT_OFF, cpu);
     pthread_mutex_unlock(&c->seats);
-    if (ready)
-        c->rests_until = 0;
-    else
-        c->rests_until = fm_now() + REST;
+    c->rests_until = ready ? 0 : fm_now() + REST;
     return ready;
 }
 

@@ -33,11 +33,9 @@ static __thread double started, last_end, busy; /* busy: in the calls in quick s
 static __thread double last_region;
 static __thread int opened; /* a region, since the last fm_team_done */
 
-double fm_clock(void) { return fm_now(); }
-
 int fm_team_pays(double nanoseconds)
 {
-    started = fm_clock();
+    started = fm_now();
     if (started - last_end > AWAKE)
         busy = 0;
     return nanoseconds >= LONG_ENOUGH || busy >= WAKING;
@@ -46,11 +44,11 @@ int fm_team_pays(double nanoseconds)
 void fm_team_done(void)
 {
     if (opened) {
-        last_region = fm_clock();
+        last_region = fm_now();
         opened = 0;
     }
     if (started) {
-        last_end = fm_clock();
+        last_end = fm_now();
         busy += last_end - started;
         started = 0;
     }
@@ -116,7 +114,7 @@ static int this_thread(void) { return 0; }
 
 int fm_open_region(int threads, int in_any_case)
 {
-    if (!fm_crew_ready(threads, (started ? started : fm_clock()) - last_region) && !in_any_case)
+    if (!fm_crew_ready(threads, (started ? started : fm_now()) - last_region) && !in_any_case)
         return 1;
     opened = 1;
     return threads;

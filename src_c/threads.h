@@ -16,8 +16,6 @@ int fm_openmp_usable(void);
  * that work, by whom ever it was done. */
 int fm_team_pays(double nanoseconds);
 void fm_team_done(void);
-/* A clock that only goes forward, in nanoseconds. */
-double fm_clock(void);
 /* Before a region of so many threads: how many it shall have, this many, or one where they would wait for CPUs (and
  * where nobody asked for this many in any case). */
 int fm_open_region(int threads, int in_any_case);
